@@ -1,0 +1,1 @@
+"""Every network call of the operator: each module here fulfils a port of the engine."""

@@ -1,0 +1,74 @@
+"""The one hierarchy of errors, named by what the engine does next.
+
+ModelrampError
+  Refused     the object cannot be accepted   -> condition Stalled, no retry       InvalidSpec, NameTaken
+  NoAnswer    the world did not answer        -> NO_DATA, or wait and ask again    ClusterSilent, PrometheusSilent
+  Outrun      somebody wrote first            -> read again, decide again          Conflict, Gone
+  Broken      our own invariant fails         -> leave the traffic as it is, alert (a bug, never an input)
+"""
+
+from dataclasses import dataclass
+
+
+class ModelrampError(Exception):
+    """Root of everything that modelramp raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with an object: the field's path as in the YAML, and a sentence that says what to do."""
+
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}" if self.field else self.message
+
+
+class Refused(ModelrampError):
+    """The object cannot be accepted as it is; trying again without a change is useless."""
+
+
+class InvalidSpec(Refused):
+    """The spec breaks a rule; `problems` names each field."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class NameTaken(Refused):
+    """Another object, not ours, already has the name (or hostname) that we would need."""
+
+
+class NoAnswer(ModelrampError):
+    """The world did not answer, or not in time: says nothing about the model."""
+
+
+class ClusterSilent(NoAnswer):
+    """The API server refused, failed or timed out; whether a write took effect is unknown."""
+
+
+class PrometheusSilent(NoAnswer):
+    """Prometheus refused, failed, timed out or answered with an error; `reason` is a short code for status."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class Outrun(ModelrampError):
+    """Somebody else wrote first: what we decided on is no longer true."""
+
+
+class Conflict(Outrun):
+    """The resourceVersion moved, or the object to be created exists already."""
+
+
+class Gone(Outrun):
+    """The object does not exist (any more)."""
+
+
+class Broken(ModelrampError):
+    """An invariant of our own does not hold. Traffic stays as it is."""

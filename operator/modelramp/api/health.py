@@ -1,0 +1,183 @@
+"""What "healthy" means: spec.health, its checks and their limits."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from modelramp.api.quantity import Duration, Number
+from modelramp.api.rules import ApiModel, Rule
+
+
+class Dimension(StrEnum):
+    """Which of the four views of a model a check belongs to."""
+
+    TECHNICAL = "technical"
+    BUSINESS = "business"
+    OPERATIONAL = "operational"
+    USER_EXPERIENCE = "user-experience"
+
+
+class Role(StrEnum):
+    """What a check may do: count towards rollback, hold back promotion, or only report."""
+
+    ROLLBACK = "rollback"
+    HOLD = "hold"
+    INFORM = "inform"
+
+
+class SecretReference(ApiModel):
+    """Names a Secret in the namespace of the ModelDeployment."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253, description="Name of the Secret.")]
+
+
+class PrometheusSpec(ApiModel):
+    """Which Prometheus answers the checks. Empty means the one that the operator was started with."""
+
+    address: Annotated[
+        str | None,
+        Field(
+            max_length=2048,
+            pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
+            description="Base URL, such as http://prometheus.monitoring:9090. No credentials: use secretRef.",
+        ),
+    ] = None
+    secret_ref: Annotated[
+        SecretReference | None,
+        Field(description="Secret with the key `token` (bearer) or the keys `username` and `password` (basic)."),
+    ] = None
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.secretRef) || has(self.address)",
+            "secretRef needs address: credentials are only ever sent to an address that this object names",
+            lambda self: self.secret_ref is None or self.address is not None,
+        ),
+    )
+
+
+class Check(ApiModel):
+    """One measured condition on a revision: a query (own or preset), and a limit that it must keep."""
+
+    name: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=63,
+            pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+            description="Unique name; appears in status, Events and metrics.",
+        ),
+    ]
+    dimension: Annotated[Dimension, Field(description="The view of the model that this check belongs to.")] = (
+        Dimension.TECHNICAL
+    )
+    role: Annotated[
+        Role,
+        Field(
+            description="rollback: breaches count towards rollback. hold: blocks promotion while breached or without "
+            "data. inform: only reports."
+        ),
+    ] = Role.ROLLBACK
+    query: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=4096,
+            description="PromQL that gives one number. Variables: {{namespace}}, {{name}}, {{revision}}, {{stable}}, "
+            "{{service}}, {{stableService}}, {{window}}.",
+        ),
+    ] = None
+    preset: Annotated[
+        str | None,
+        Field(min_length=1, max_length=63, description="A query that modelramp brings; `modelramp presets`."),
+    ] = None
+    min: Annotated[Number | None, Field(description="Breach below this value.")] = None
+    max: Annotated[Number | None, Field(description="Breach above this value.")] = None
+    window: Annotated[
+        Duration | None, Field(description="Time range that {{window}} stands for; the interval if not set.")
+    ] = None
+    failure_threshold: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=100,
+            description="Consecutive breaches of this check alone that roll back; 1 is at once. Not set: its breaches "
+            "feed the common count of spec.health.failureThreshold.",
+        ),
+    ] = None
+    unit: Annotated[str, Field(max_length=12, description="Unit for messages, such as s, % or tokens.")] = ""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.query) != has(self.preset)",
+            "set exactly one of query and preset",
+            lambda self: (self.query is None) != (self.preset is None),
+        ),
+        Rule(
+            "has(self.preset) || has(self.min) || has(self.max)",
+            "set min, max or both: without a limit this check could never breach",
+            lambda self: self.preset is not None or self.min is not None or self.max is not None,
+        ),
+        Rule(
+            "!has(self.min) || !has(self.max) || double(string(self.min)) <= double(string(self.max))",
+            "min must not be above max",
+            lambda self: self.min is None or self.max is None or self.min <= self.max,
+        ),
+        Rule(
+            "!has(self.failureThreshold) || !has(self.role) || self.role == 'rollback'",
+            "failureThreshold is only for role rollback; hold and inform checks count nothing",
+            lambda self: self.failure_threshold is None or self.role is Role.ROLLBACK,
+        ),
+        Rule(
+            "!has(self.window) || duration(self.window) >= duration('1s')",
+            "window must be at least 1s",
+            lambda self: self.window is None or self.window >= 1,
+        ),
+    )
+
+
+def _window_fits(health: "Health") -> bool:
+    return all(c.role is not Role.ROLLBACK or (c.window or 0) <= health.interval for c in health.checks)
+
+
+class Health(ApiModel):
+    """When a revision counts as healthy, and how many bad minutes are too many."""
+
+    interval: Annotated[
+        Duration, Field(description="Time from tick to tick; the ticks lie on one grid for all objects.")
+    ] = 60
+    failure_threshold: Annotated[int, Field(ge=1, le=100, description="Consecutive breached ticks that roll back.")] = 3
+    prometheus: Annotated[PrometheusSpec, Field(description="Where the checks are asked.")] = PrometheusSpec()
+    checks: Annotated[
+        tuple[Check, ...],
+        Field(
+            max_length=32,
+            description="What is measured each tick, beside the built-in check that pods are available.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = ()
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "duration(self.interval) >= duration('5s') && duration(self.interval) <= duration('1h')",
+            "interval must lie between 5s and 1h",
+            lambda self: 5 <= self.interval <= 3600,
+        ),
+        Rule(
+            "!has(self.checks) || self.checks.all(c, (has(c.role) && c.role != 'rollback') || !has(c.window) || "
+            "duration(c.window) <= duration(self.interval))",
+            "checks[].window must not be longer than interval for role rollback (one burst would be counted several "
+            "times); shorten window or set role: hold",
+            _window_fits,
+        ),
+        Rule(
+            "!has(self.checks) || self.checks.all(c, self.checks.exists_one(d, d.name == c.name))",
+            "checks[].name must be unique",
+            lambda self: len({check.name for check in self.checks}) == len(self.checks),
+        ),
+    )
+
+    def window_of(self, check: Check) -> int:
+        """The check's time range in seconds."""
+        return check.window if check.window is not None else self.interval

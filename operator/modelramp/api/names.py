@@ -1,0 +1,99 @@
+"""Names that other programs and people search for: the group, labels, annotations, condition types, every reason."""
+
+from enum import StrEnum
+
+GROUP = "modelramp.io"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "ModelDeployment"
+PLURAL = "modeldeployments"
+FIELD_MANAGER = "modelramp"
+CLI_FIELD_MANAGER = "modelramp-cli"
+
+LABEL_DEPLOYMENT = f"{GROUP}/deployment"
+LABEL_REVISION = f"{GROUP}/revision"
+REQUEST_ANNOTATION = f"{GROUP}/request"
+
+
+class Phase(StrEnum):
+    """Where a ModelDeployment stands; the allowed moves are in core.phases."""
+
+    PENDING = "Pending"
+    PROGRESSING = "Progressing"
+    PAUSED = "Paused"
+    PROMOTING = "Promoting"
+    HEALTHY = "Healthy"
+    ROLLING_BACK = "RollingBack"
+    ROLLED_BACK = "RolledBack"
+    DEGRADED = "Degraded"
+
+
+class ConditionType(StrEnum):
+    """Conditions on the status; Reconciling and Stalled are removed when false, and never both true (kstatus)."""
+
+    READY = "Ready"
+    AVAILABLE = "Available"
+    HEALTHY = "Healthy"
+    ROUTED = "Routed"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+
+
+class Reason(StrEnum):
+    """Every reason that may stand in a condition, an Event, a history entry or a check of the status."""
+
+    # what a tick said
+    WITHIN_LIMIT = "WithinLimit"
+    ABOVE_MAXIMUM = "AboveMaximum"
+    BELOW_MINIMUM = "BelowMinimum"
+    PODS_AVAILABLE = "PodsAvailable"
+    PODS_UNAVAILABLE = "PodsUnavailable"
+    EMPTY_RESULT = "EmptyResult"
+    NOT_A_NUMBER = "NotANumber"
+    SEVERAL_SERIES = "SeveralSeries"
+    TOO_FEW_SAMPLES = "TooFewSamples"
+    WARMING_UP = "WarmingUp"
+    QUERY_INVALID = "QueryInvalid"
+    QUERY_FAILED = "QueryFailed"
+    PROMETHEUS_UNREACHABLE = "PrometheusUnreachable"
+    PROMETHEUS_TIMEOUT = "PrometheusTimeout"
+    NOT_EVALUATED = "NotEvaluated"
+    # what the rollout did, in the order in which it usually happens
+    FIRST_REVISION = "FirstRevision"
+    ROLLOUT_STARTED = "RolloutStarted"
+    WAITING_FOR_PODS = "WaitingForPods"
+    STEP_ENTERED = "StepEntered"
+    STEP_RUNNING = "StepRunning"
+    BREACHED = "Breached"
+    BREACHES_CLEARED = "BreachesCleared"
+    NO_DATA = "NoData"
+    HELD_BY_CHECK = "HeldByCheck"
+    HELD_BY_ROUTE = "HeldByRoute"
+    HELD_BY_PODS = "HeldByPods"
+    PROMOTED = "Promoted"
+    THRESHOLD_REACHED = "ThresholdReached"
+    PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    SUPERSEDED = "Superseded"
+    REVERTED = "Reverted"
+    RESTORED = "Restored"
+    ROLLED_BACK = "RolledBack"
+    NOTHING_TO_RESTORE = "NothingToRestore"
+    RECOVERED = "Recovered"
+    # what a person asked for
+    PAUSED = "Paused"
+    RESUMED = "Resumed"
+    ABORTED = "Aborted"
+    RETRIED = "Retried"
+    PROMOTED_BY_REQUEST = "PromotedByRequest"
+    REQUEST_IGNORED = "RequestIgnored"
+    # what stands in the way
+    INVALID_SPEC = "InvalidSpec"
+    CHILD_REFUSED = "ChildRefused"
+    NAME_TAKEN = "NameTaken"
+    HOSTNAME_TAKEN = "HostnameTaken"
+    ROUTE_ACCEPTED = "RouteAccepted"
+    ROUTE_NOT_ACCEPTED = "RouteNotAccepted"
+    GATEWAY_NOT_FOUND = "GatewayNotFound"
+    ROUTE_PENDING = "RoutePending"
+    CLUSTER_SILENT = "ClusterSilent"
+    DRIFT_CORRECTED = "DriftCorrected"

@@ -1,0 +1,82 @@
+"""Numbers and durations as people write them in YAML: decimals as strings ("0.01") or integers, durations as "5m"."""
+
+import math
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+DURATION_PATTERN = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
+NUMBER_PATTERN = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
+_UNITS = (("h", 3600), ("m", 60), ("s", 1))
+
+
+def parse_duration(text: str) -> int:
+    """Seconds in a duration such as "90s", "5m" or "1h30m".
+
+    Raises ValueError with the accepted forms when the text is none of them.
+    >>> parse_duration("1h30m")
+    5400
+    """
+    match = re.fullmatch(DURATION_PATTERN[1:-1], text)
+    if not text or match is None:
+        raise ValueError(
+            f"{text!r} is not a duration; write hours, minutes and seconds in that order, as in 90s, 5m, 1h30m"
+        )
+    return sum(int(part[:-1]) * size for part, (_, size) in zip(match.groups(), _UNITS, strict=True) if part)
+
+
+def format_duration(seconds: int) -> str:
+    """The shortest duration text for whole seconds.
+
+    >>> format_duration(5400), format_duration(0)
+    ('1h30m', '0s')
+    """
+    text, rest = "", seconds
+    for unit, size in _UNITS:
+        count, rest = divmod(rest, size)
+        text += f"{count}{unit}" if count else ""
+    return text or "0s"
+
+
+def parse_number(text: str) -> float:
+    """The finite number in a decimal text such as "0.01" or "1e-3".
+
+    Raises ValueError when the text is no finite decimal.
+    """
+    if re.fullmatch(NUMBER_PATTERN[1:-1], text) is None or not math.isfinite(float(text)):
+        raise ValueError(f'{text!r} is not a decimal number; write it as in 5, "0.01" or "1e-3"')
+    return float(text)
+
+
+def format_number(value: float) -> str:
+    """A number as a person would write it, to four significant digits, without a trailing ".0"."""
+    return f"{value:.0f}" if value == int(value) and abs(value) < 1e15 else f"{value:.4g}"
+
+
+def _duration(value: Any) -> Any:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("a number is wanted, not true or false")  # noqa: TRY004 - pydantic wants ValueError
+    return parse_number(value) if isinstance(value, str) else value
+
+
+Duration = Annotated[
+    int,
+    BeforeValidator(_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "minLength": 2, "maxLength": 16}),
+]
+"""Whole seconds; "5m" in YAML."""
+
+Number = Annotated[
+    float,
+    BeforeValidator(_number),
+    Field(allow_inf_nan=False),
+    PlainSerializer(repr, return_type=str),
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": NUMBER_PATTERN, "maxLength": 32}),
+]
+"""A finite decimal; an integer or a quoted decimal in YAML, so that 0.10 and 0.1 never differ between tools."""

@@ -1,0 +1,232 @@
+"""The spec of a ModelDeployment: which model version should serve, and how it gets there."""
+
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, ValidationError
+
+from modelramp.api.errors import InvalidSpec, Problem
+from modelramp.api.health import Health
+from modelramp.api.quantity import Duration
+from modelramp.api.rules import ApiModel, Rule
+
+DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+HOSTNAME = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+Text = Annotated[str, Field(max_length=1024)]
+
+
+class Lineage(ApiModel):
+    """Where the model comes from; kept with the revision for audits."""
+
+    trained_on: Annotated[str, Field(max_length=1024, description="Name and version of the training data.")] = ""
+    git_commit: Annotated[str, Field(max_length=64, description="Commit of the training code.")] = ""
+    metrics: Annotated[
+        dict[str, Text], Field(max_length=64, description='Offline results, such as accuracy: "0.962".')
+    ] = {}  # noqa: RUF012 - pydantic copies it and the model is frozen
+
+
+class Model(ApiModel):
+    """The model version that should serve; part of the revision."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253, description="Name in the registry.")]
+    version: Annotated[str, Field(min_length=1, max_length=128, description="Version, as people speak of it.")]
+    uri: Annotated[str, Field(max_length=2048, description="Where the artefact lies: models:/, s3://, oci:// ...")] = ""
+    digest: Annotated[
+        str, Field(max_length=200, pattern=r"^([a-z0-9]+:[a-f0-9]{32,128})?$", description="Digest of the artefact.")
+    ] = ""
+    lineage: Annotated[Lineage, Field(description="Where the model comes from.")] = Lineage()
+
+
+class Service(ApiModel):
+    """The port under which each revision is reached."""
+
+    port: Annotated[int, Field(ge=1, le=65535, description="Port of the Services that modelramp makes.")] = 80
+    target_port: Annotated[
+        int | str,
+        Field(
+            description="Number or name of the container's port.",
+            json_schema_extra={"x-kubernetes-int-or-string": True},
+        ),
+    ] = "http"
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "type(self.targetPort) == int ? self.targetPort >= 1 && self.targetPort <= 65535 : "
+            "self.targetPort.matches('^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$')",
+            "targetPort must be a port number from 1 to 65535 or a port's name of at most 15 characters",
+            lambda self: _is_port(self.target_port),
+        ),
+    )
+
+
+def _is_port(port: int | str) -> bool:
+    if isinstance(port, int):
+        return 1 <= port <= 65535
+    return 1 <= len(port) <= 15 and port.strip("-") == port and port.replace("-", "").isalnum() and port == port.lower()
+
+
+class ParentReference(ApiModel):
+    """A Gateway that should carry the traffic."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253, description="Name of the Gateway.")]
+    namespace: Annotated[
+        str | None,
+        Field(max_length=63, pattern=DNS_LABEL, description="Its namespace; that of this object if not set."),
+    ] = None
+    section_name: Annotated[str | None, Field(max_length=253, description="One listener of the Gateway.")] = None
+    port: Annotated[int | None, Field(ge=1, le=65535, description="One port of the Gateway.")] = None
+
+
+class GatewayRouting(ApiModel):
+    """An HTTPRoute (Gateway API) that belongs to the operator."""
+
+    parent_refs: Annotated[
+        tuple[ParentReference, ...],
+        Field(
+            min_length=1, max_length=8, description="Gateways.", json_schema_extra={"x-kubernetes-list-type": "atomic"}
+        ),
+    ]
+    hostnames: Annotated[
+        tuple[Annotated[str, Field(max_length=253, pattern=HOSTNAME)], ...],
+        Field(
+            max_length=16,
+            description="Host names; all that the listener takes if empty.",
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        ),
+    ] = ()
+    path: Annotated[
+        str, Field(max_length=1024, pattern=r"^/[^\s?#]*$", description="Path prefix under which the model answers.")
+    ] = "/"
+
+
+class Routing(ApiModel):
+    """Which router splits the traffic."""
+
+    gateway: Annotated[GatewayRouting, Field(description="Gateway API.")]
+
+
+class Step(ApiModel):
+    """One step of a rollout."""
+
+    weight: Annotated[int, Field(ge=1, le=100, description="Share of the traffic in percent.")]
+    duration: Annotated[
+        Duration | None, Field(description="Least time at this weight; spec.rollout.stepDuration if not set.")
+    ] = None
+
+
+DEFAULT_STEPS = (Step(weight=10), Step(weight=50), Step(weight=100))
+
+
+class Rollout(ApiModel):
+    """How traffic moves to a new revision."""
+
+    steps: Annotated[
+        tuple[Step, ...],
+        Field(
+            min_length=1,
+            max_length=20,
+            description="Weights that rise strictly and end at 100.",
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        ),
+    ] = DEFAULT_STEPS
+    step_duration: Annotated[Duration, Field(description="Least time at each step.")] = 300
+    progress_deadline: Annotated[
+        Duration, Field(description="Time that a new revision's pods get to become available.")
+    ] = 600
+    scale_down_delay: Annotated[
+        Duration,
+        Field(
+            description="Time from a revision's last traffic to its pods' end; longer than the router's propagation."
+        ),
+    ] = 30
+    revision_history_limit: Annotated[int, Field(ge=2, le=100, description="ControllerRevisions that are kept.")] = 10
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.steps[size(self.steps) - 1].weight == 100",
+            "steps must end with weight 100: add a last step {weight: 100}",
+            lambda self: self.steps[-1].weight == 100,
+        ),
+        Rule(
+            "self.steps.all(s, self.steps.filter(t, t.weight == s.weight).size() == 1) && "
+            "self.steps.map(s, s.weight).isSorted()",
+            "steps[].weight must rise strictly from step to step",
+            lambda self: all(a.weight < b.weight for a, b in zip(self.steps, self.steps[1:], strict=False)),
+        ),
+        Rule(
+            "duration(self.progressDeadline) >= duration('10s')",
+            "progressDeadline must be at least 10s",
+            lambda self: self.progress_deadline >= 10,
+        ),
+        Rule(
+            "duration(self.scaleDownDelay) >= duration('3s')",
+            "scaleDownDelay must be at least 3s: routers need up to that long to follow",
+            lambda self: self.scale_down_delay >= 3,
+        ),
+    )
+
+    def duration_of(self, step: int) -> int:
+        """Least time at step `step` (counted from 0), seconds."""
+        own = self.steps[step].duration
+        return own if own is not None else self.step_duration
+
+
+class OnBreach(StrEnum):
+    """What breaches after promotion lead to."""
+
+    ROLLBACK = "Rollback"
+    REPORT = "Report"
+
+
+class Watching(StrEnum):
+    """How long the checks go on after promotion."""
+
+    FOREVER = "forever"
+    NEVER = "never"
+
+
+class AfterPromotion(ApiModel):
+    """The watch that goes on when the rollout has ended."""
+
+    watch: Annotated[Watching, Field(description="forever or never.")] = Watching.FOREVER
+    on_breach: Annotated[
+        OnBreach, Field(description="Rollback: bring the previous version back, once. Report: only say so.")
+    ] = OnBreach.ROLLBACK
+
+
+class ModelDeploymentSpec(ApiModel):
+    """Which model version should serve, and what healthy means."""
+
+    replicas: Annotated[
+        int,
+        Field(
+            ge=1, le=1000, description="Pods of each version that serves; at least 1: without pods nothing is measured."
+        ),
+    ] = 1
+    model: Annotated[Model, Field(description="The model version; a change starts a rollout.")]
+    template: Annotated[
+        dict[str, Any], Field(description="Pod template, as in a Deployment; a change starts a rollout.")
+    ]
+    service: Annotated[Service, Field(description="The port under which the model is reached.")] = Service()
+    routing: Annotated[Routing, Field(description="What splits the traffic.")]
+    rollout: Annotated[Rollout, Field(description="How traffic moves to a new version.")] = Rollout()
+    health: Annotated[Health, Field(description="What healthy means.")] = Health()
+    after_promotion: Annotated[AfterPromotion, Field(description="The watch after the rollout.")] = AfterPromotion()
+
+
+def parse_spec(raw: object) -> ModelDeploymentSpec:
+    """The spec of an object as it came from YAML or the API server.
+
+    Raises InvalidSpec with one Problem for each field that is wrong.
+    """
+    try:
+        return ModelDeploymentSpec.model_validate(raw)
+    except ValidationError as error:
+        raise InvalidSpec(tuple(_problem(item["loc"], item["msg"]) for item in error.errors())) from None
+
+
+def _problem(path: tuple[int | str, ...], message: str) -> Problem:
+    field = "spec"
+    for part in path:
+        field += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return Problem(field, message.removeprefix("Value error, "))

@@ -1,0 +1,142 @@
+"""The status of a ModelDeployment, as it stands in the API server. core.record maps it to and from the core's state."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from modelramp.api.names import Phase
+
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+"""RFC 3339, UTC, whole seconds: 2026-11-20T12:04:00Z."""
+
+
+class StatusModel(BaseModel):
+    """Base of the status models: unknown fields of a newer operator are ignored when read."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+
+class VersionStatus(StatusModel):
+    """A revision and the model version that it stands for."""
+
+    revision: Annotated[str, Field(description="Hash of template and model.")]
+    model_version: Annotated[str, Field(description="spec.model.version of that revision.")] = ""
+    since: Annotated[Time | None, Field(description="Since when it has this role.")] = None
+    traffic_since: Annotated[Time | None, Field(description="Since when it has had traffic without a break.")] = None
+    pods: Annotated[str, Field(description="Available / wanted pods.")] = ""
+
+
+class CandidateStatus(VersionStatus):
+    """The revision that a rollout is bringing in."""
+
+    weight: Annotated[int, Field(description="Share of the traffic in percent.")] = 0
+    step: Annotated[int, Field(description="Index in spec.rollout.steps; -1 while waiting for pods.")] = -1
+    step_entered: Annotated[Time | None, Field(description="Start of the step.")] = None
+
+
+class WatchStatus(StatusModel):
+    """The counts behind `breaches`: of which revision they speak, and per check."""
+
+    revision: str
+    since: Time
+    breaches: Annotated[int, Field(description="Ticks in a row with any breach.")] = 0
+    shared: Annotated[
+        int, Field(description="Ticks in a row in which a check without a threshold of its own breached.")
+    ] = 0
+    checks: Annotated[
+        dict[str, int], Field(description="Breaches in a row of checks with a threshold of their own.")
+    ] = {}
+
+
+class RetiringStatus(StatusModel):
+    """A revision without traffic whose pods are about to end."""
+
+    revision: str
+    at: Annotated[Time | None, Field(description="When its pods end; not set until the route is without it.")] = None
+
+
+class CheckStatus(StatusModel):
+    """What a check said at the last tick."""
+
+    name: str
+    dimension: str = ""
+    role: str = ""
+    verdict: Literal["healthy", "breach", "no-data"]
+    reason: str
+    value: Annotated[str | None, Field(description="What was measured, in the query's unit.")] = None
+    limit: str = ""
+    message: Annotated[str, Field(description="Found, wished, and what is missing.")] = ""
+    at: Annotated[Time | None, Field(description="The tick.")] = None
+
+
+class HistoryEntry(StatusModel):
+    """One revision that was tried, and how it ended."""
+
+    revision: str
+    model_version: str = ""
+    started_at: Time | None = None
+    ended_at: Time | None = None
+    outcome: str
+    reason: str = ""
+    message: str = ""
+    weight: Annotated[int, Field(description="Highest share of the traffic that it had, percent.")] = 0
+
+
+class Condition(StatusModel):
+    """A condition as the Kubernetes API conventions describe it."""
+
+    type: Annotated[str, Field(max_length=316)]
+    status: Literal["True", "False", "Unknown"]
+    observed_generation: int | None = None
+    last_transition_time: Time
+    reason: Annotated[str, Field(min_length=1, max_length=1024)]
+    message: Annotated[str, Field(max_length=32768)] = ""
+
+
+class Status(StatusModel):
+    """What serves, what is tried, what was measured, why it ended, what happens next."""
+
+    observed_generation: Annotated[
+        int | None, Field(description="Generation of the spec that this status speaks of.")
+    ] = None
+    phase: Annotated[Phase | None, Field(description="Where the rollout stands.")] = None
+    reason: Annotated[str, Field(description="Short code for the message.")] = ""
+    message: Annotated[str, Field(description="One sentence for people; times are absolute.")] = ""
+    stable: Annotated[
+        VersionStatus | None, Field(description="The version that serves, or that traffic returns to.")
+    ] = None
+    previous: Annotated[VersionStatus | None, Field(description="The last version that worked before stable.")] = None
+    candidate: Annotated[CandidateStatus | None, Field(description="The version that is being brought in.")] = None
+    failed_revision: Annotated[str | None, Field(description="Gets no traffic until the spec changes or a retry.")] = (
+        None
+    )
+    restored: Annotated[bool, Field(description="Stable came back by a rollback after promotion.")] = False
+    paused: Annotated[bool, Field(description="A person has paused the rollout.")] = False
+    progress: Annotated[str, Field(description="Step / steps.")] = ""
+    breaches: Annotated[int, Field(description="Consecutive breached ticks.")] = 0
+    ticks: Annotated[str, Field(description="The last ten ticks, oldest left: + healthy, ? no data, - breach.")] = ""
+    last_tick: Annotated[Time | None, Field(description="The last tick that was evaluated.")] = None
+    next: Annotated[str, Field(description="Time of the next check, UTC.")] = ""
+    watch: Annotated[WatchStatus | None, Field(description="Counts that survive a restart.")] = None
+    checks: Annotated[
+        tuple[CheckStatus, ...],
+        Field(
+            description="The checks at the last tick.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = ()
+    retiring: tuple[RetiringStatus, ...] = ()
+    history: Annotated[tuple[HistoryEntry, ...], Field(description="What was tried, newest first.")] = ()
+    request: Annotated[str, Field(description="The last value of the request annotation that was handled.")] = ""
+    replicas: Annotated[
+        int, Field(description="Available pods of the version that serves; for the scale subresource.")
+    ] = 0
+    selector: Annotated[str, Field(description="Label selector of the pods; for the scale subresource.")] = ""
+    conditions: Annotated[
+        tuple[Condition, ...],
+        Field(
+            description="Ready, Available, Healthy, Routed, Reconciling, Stalled.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+        ),
+    ] = ()

@@ -1,0 +1,51 @@
+"""The three verdicts of a check and of a tick. Unknown is a verdict of its own, never healthy and never a breach."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from modelramp.api.names import Reason
+
+
+class Verdict(StrEnum):
+    """What a check or a whole tick says about the model."""
+
+    HEALTHY = "healthy"
+    BREACH = "breach"
+    NO_DATA = "no-data"
+
+
+TICK_MARK = {Verdict.HEALTHY: "+", Verdict.BREACH: "-", Verdict.NO_DATA: "?"}
+"""One character per tick in the strip that `kubectl get` shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOutcome:
+    """One check at one tick.
+
+    value: what was measured, in the query's own unit; None when there was no number.
+    limit: the limit as a person reads it, such as "<= 0.01".
+    detail: one sentence for people: found, wished, and with no data, what is missing.
+    """
+
+    name: str
+    verdict: Verdict
+    reason: Reason
+    detail: str
+    value: float | None = None
+    limit: str = ""
+    samples: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TickOutcome:
+    """All checks of one revision at one tick.
+
+    tick: the instant of the tick, seconds since the epoch, a multiple of the interval.
+    available: whether enough pods served; None when that is not known (a replayed tick).
+    """
+
+    tick: int
+    revision: str
+    checks: tuple[CheckOutcome, ...]
+    available: bool | None
+    pods: str = ""

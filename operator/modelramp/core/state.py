@@ -1,0 +1,179 @@
+"""The values that the decisions work on. Times are whole seconds since the epoch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from modelramp.api.names import Phase, Reason
+from modelramp.api.spec import ModelDeploymentSpec
+from modelramp.api.verdict import CheckOutcome
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A revision, the model version it stands for, and since when it has had its role and its traffic."""
+
+    revision: str
+    model_version: str
+    since: int = 0
+    traffic_since: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The revision that a rollout is bringing in.
+
+    step: index in spec.rollout.steps; -1 while its pods are not yet available and it has no traffic.
+    """
+
+    version: Version
+    weight: int = 0
+    step: int = -1
+    step_entered: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Consecutive breaches of one revision.
+
+    breaches: ticks in a row with any breach; shared: the same for checks without a threshold of their own;
+    checks: breaches in a row of each check with a threshold of its own.
+    """
+
+    revision: str
+    since: int
+    breaches: int = 0
+    shared: int = 0
+    checks: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Retiring:
+    """A revision that lost its traffic; its pods end at `at`, which is None until the route is without it."""
+
+    revision: str
+    at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A history entry: one revision that was tried, and how it ended."""
+
+    revision: str
+    model_version: str
+    started_at: int
+    ended_at: int
+    outcome: str
+    reason: Reason
+    message: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that is remembered about one ModelDeployment; the status carries exactly this.
+
+    stable: what serves, or what traffic returns to. previous: the last version that worked before it.
+    failed: a revision that gets no traffic until the spec changes or a person says retry.
+    restored: stable came back by a rollback after promotion (so it is not exchanged again: no ping-pong).
+    """
+
+    phase: Phase = Phase.PENDING
+    reason: Reason = Reason.WAITING_FOR_PODS
+    detail: str = ""
+    stable: Version | None = None
+    previous: Version | None = None
+    candidate: Candidate | None = None
+    failed: str | None = None
+    restored: bool = False
+    paused: bool = False
+    watch: Watch | None = None
+    last_tick: int = 0
+    strip: str = ""
+    checks: tuple[CheckOutcome, ...] = ()
+    retiring: tuple[Retiring, ...] = ()
+    history: tuple[Ended, ...] = ()
+    request: str = ""
+
+    @property
+    def subject(self) -> str | None:
+        """The revision that the checks speak of: the candidate with traffic, else what serves."""
+        if self.candidate is not None and self.candidate.step >= 0:
+            return self.candidate.version.revision
+        return self.stable.revision if self.stable is not None else None
+
+    @property
+    def weights(self) -> dict[str, int]:
+        """Share of the traffic that each revision should have, percent; revisions without any are left out."""
+        shares: dict[str, int] = {}
+        if self.candidate is not None and self.candidate.weight:
+            shares[self.candidate.version.revision] = self.candidate.weight
+        if self.stable is not None and sum(shares.values()) < 100:
+            shares[self.stable.revision] = 100 - sum(shares.values())
+        return shares
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A person's command: `<verb>/<revision>/<nonce>`; `text` is the whole annotation."""
+
+    verb: str
+    revision: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is wanted: the spec, the revision it stands for, and a person's command if there is one."""
+
+    spec: ModelDeploymentSpec
+    revision: str
+    request: Request | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pods:
+    """Pods of one revision: wanted and available by its Deployment, and ready endpoints of its Service."""
+
+    wanted: int = 0
+    available: int = 0
+    endpoints: int = 0
+    trouble: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.available}/{self.wanted}"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was last seen of the world.
+
+    pods: by revision. served: the revisions that the route names now.
+    routed: whether the gateway took the route; None while it has not said. trouble: why not, for people.
+    """
+
+    pods: Mapping[str, Pods] = field(default_factory=dict)
+    served: frozenset[str] = frozenset()
+    routed: bool | None = None
+    route_reason: Reason = Reason.ROUTE_PENDING
+    route_detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that happened and that people may want to read: becomes an Event, a metric and a log line."""
+
+    reason: Reason
+    message: str
+    warning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The state after, and what happened on the way."""
+
+    state: State
+    findings: tuple[Finding, ...] = ()
+
+    def then(self, *findings: Finding, **changes: object) -> "Decision":
+        """The decision with state changes and further findings."""
+        return Decision(replace(self.state, **changes), (*self.findings, *findings))  # type: ignore[arg-type]

@@ -1,0 +1,139 @@
+"""What the engine asks of the world. Adapters fulfil these Protocols; so does the simulated world of tests/sim."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Object = Mapping[str, Any]
+"""A Kubernetes object as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of Kubernetes object and where the API serves it."""
+
+    api_version: str
+    kind: str
+    plural: str
+
+
+MODEL_DEPLOYMENT = Kind("modelramp.io/v1alpha1", "ModelDeployment", "modeldeployments")
+CONTROLLER_REVISION = Kind("apps/v1", "ControllerRevision", "controllerrevisions")
+DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
+SERVICE = Kind("v1", "Service", "services")
+ENDPOINT_SLICE = Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
+HTTP_ROUTE = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
+GATEWAY = Kind("gateway.networking.k8s.io/v1", "Gateway", "gateways")
+SECRET = Kind("v1", "Secret", "secrets")
+
+OWNED = (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE)
+"""Kinds of which the operator makes objects, in the order in which they are made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """Names one object."""
+
+    kind: Kind
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind.kind} {self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A Prometheus: its base URL and, if the object names one, the Secret with its credentials (namespace, name)."""
+
+    address: str
+    secret: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One series at one instant. The value may be NaN or infinite: the judge decides, not the transport."""
+
+    labels: Mapping[str, str]
+    value: float
+
+
+class Clock(Protocol):
+    """Wall time, injected."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after `seconds`."""
+        ...
+
+
+class Cluster(Protocol):
+    """The API server. Every call has a time-out inside.
+
+    All methods raise ClusterSilent when there is no usable answer (whether a write took effect is then unknown),
+    Conflict on 409, Gone on 404, and Refused (with the server's words, at most 256 characters) on 400, 403 and 422.
+    """
+
+    async def get(self, ref: Ref) -> Object: ...
+
+    async def list(self, kind: Kind, namespace: str | None = None, selector: str = "") -> tuple[Object, ...]:
+        """All objects of a kind, in one namespace or in all, chunked; label selector as in kubectl."""
+        ...
+
+    async def create(self, obj: Object) -> Object:
+        """Make a new object; Conflict when the name exists."""
+        ...
+
+    async def apply(self, obj: Object) -> Object:
+        """Server-side apply with force by field manager `modelramp`.
+
+        With metadata.resourceVersion in `obj` the write only takes effect if that is still current (else Conflict).
+        """
+        ...
+
+    async def replace_status(self, obj: Object) -> Object:
+        """PUT the status subresource: a compare-and-swap on metadata.resourceVersion of `obj`."""
+        ...
+
+    async def delete(self, ref: Ref, uid: str, resource_version: str | None = None) -> None:
+        """Delete in the background, only the object with that uid (and version). Gone objects are no error."""
+        ...
+
+
+class Metrics(Protocol):
+    """Prometheus. Both methods raise PrometheusSilent with a reason code when there is no usable answer."""
+
+    async def instant(self, endpoint: Endpoint, query: str, at: int) -> tuple[Sample, ...]:
+        """The query's value at the instant `at`; a scalar comes as one sample without labels."""
+        ...
+
+    async def range(
+        self, endpoint: Endpoint, query: str, start: int, end: int, step: int
+    ) -> Mapping[int, tuple[Sample, ...]]:
+        """The query's value at start, start+step, ... end; instants without any sample may be missing."""
+        ...
+
+
+class Events(Protocol):
+    """Kubernetes Events: best effort, never raises."""
+
+    async def publish(self, about: Object, reason: str, message: str, warning: bool) -> None: ...
+
+
+class Telemetry(Protocol):
+    """Metrics and log lines of the operator itself: synchronous, in memory, never raises."""
+
+    def log(self, event: str, **fields: Any) -> None: ...
+
+    def warn(self, event: str, **fields: Any) -> None: ...
+
+    def count(self, metric: str, **labels: str) -> None: ...
+
+    def observe(self, metric: str, value: float, **labels: str) -> None: ...
+
+    def gauge(self, metric: str, value: float | None, **labels: str) -> None:
+        """Set a gauge; None removes the series."""
+        ...
