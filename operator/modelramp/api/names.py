@@ -95,5 +95,8 @@ class Reason(StrEnum):
     ROUTE_NOT_ACCEPTED = "RouteNotAccepted"
     GATEWAY_NOT_FOUND = "GatewayNotFound"
     ROUTE_PENDING = "RoutePending"
+    SERVING = "Serving"
+    NOTHING_SERVES = "NothingServes"
+    NOT_CHECKED_YET = "NotCheckedYet"
     CLUSTER_SILENT = "ClusterSilent"
     DRIFT_CORRECTED = "DriftCorrected"

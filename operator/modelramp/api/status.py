@@ -103,6 +103,7 @@ class Status(StatusModel):
     phase: Annotated[Phase | None, Field(description="Where the rollout stands.")] = None
     reason: Annotated[str, Field(description="Short code for the message.")] = ""
     message: Annotated[str, Field(description="One sentence for people; times are absolute.")] = ""
+    detail: Annotated[str, Field(description="How the last rollout ended.")] = ""
     stable: Annotated[
         VersionStatus | None, Field(description="The version that serves, or that traffic returns to.")
     ] = None

@@ -95,11 +95,15 @@ class State:
     request: str = ""
 
     @property
+    def running(self) -> Candidate | None:
+        """The candidate once it has entered a step; None before that and without a rollout."""
+        return self.candidate if self.candidate is not None and self.candidate.step >= 0 else None
+
+    @property
     def subject(self) -> str | None:
-        """The revision that the checks speak of: the candidate with traffic, else what serves."""
-        if self.candidate is not None and self.candidate.step >= 0:
-            return self.candidate.version.revision
-        return self.stable.revision if self.stable is not None else None
+        """The revision that the checks speak of: the candidate once it has a step, else what serves."""
+        version = self.running.version if self.running is not None else self.stable
+        return version.revision if version is not None else None
 
     @property
     def weights(self) -> dict[str, int]:
@@ -147,12 +151,12 @@ class Pods:
 class Seen:
     """What was last seen of the world.
 
-    pods: by revision. served: the revisions that the route names now.
-    routed: whether the gateway took the route; None while it has not said. trouble: why not, for people.
+    pods: by revision. served: the weight that the route gives to each revision that it names now, percent.
+    routed: whether the gateway took the route; None while it has not said. route_detail: why not, for people.
     """
 
     pods: Mapping[str, Pods] = field(default_factory=dict)
-    served: frozenset[str] = frozenset()
+    served: Mapping[str, int] = field(default_factory=dict)
     routed: bool | None = None
     route_reason: Reason = Reason.ROUTE_PENDING
     route_detail: str = ""

@@ -77,7 +77,9 @@ class Cluster(Protocol):
     Conflict on 409, Gone on 404, and Refused (with the server's words, at most 256 characters) on 400, 403 and 422.
     """
 
-    async def get(self, ref: Ref) -> Object: ...
+    async def get(self, ref: Ref) -> Object:
+        """The object as it is now."""
+        ...
 
     async def list(self, kind: Kind, namespace: str | None = None, selector: str = "") -> tuple[Object, ...]:
         """All objects of a kind, in one namespace or in all, chunked; label selector as in kubectl."""
@@ -120,19 +122,29 @@ class Metrics(Protocol):
 class Events(Protocol):
     """Kubernetes Events: best effort, never raises."""
 
-    async def publish(self, about: Object, reason: str, message: str, warning: bool) -> None: ...
+    async def publish(self, about: Object, reason: str, message: str, warning: bool) -> None:
+        """Tell people, in `kubectl describe` of the object `about`."""
+        ...
 
 
 class Telemetry(Protocol):
     """Metrics and log lines of the operator itself: synchronous, in memory, never raises."""
 
-    def log(self, event: str, **fields: Any) -> None: ...
+    def log(self, event: str, **fields: Any) -> None:
+        """One structured line."""
+        ...
 
-    def warn(self, event: str, **fields: Any) -> None: ...
+    def warn(self, event: str, **fields: Any) -> None:
+        """One structured line that an SRE should see."""
+        ...
 
-    def count(self, metric: str, **labels: str) -> None: ...
+    def count(self, metric: str, **labels: str) -> None:
+        """Add one to a counter."""
+        ...
 
-    def observe(self, metric: str, value: float, **labels: str) -> None: ...
+    def observe(self, metric: str, value: float, **labels: str) -> None:
+        """Put a value into a histogram."""
+        ...
 
     def gauge(self, metric: str, value: float | None, **labels: str) -> None:
         """Set a gauge; None removes the series."""

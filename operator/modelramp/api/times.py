@@ -1,0 +1,22 @@
+"""Instants as the API writes them: RFC 3339, UTC, whole seconds. In the core they are seconds since the epoch."""
+
+from datetime import UTC, datetime
+
+
+def to_text(seconds: int) -> str:
+    """An instant for the API.
+
+    >>> to_text(1795176240)
+    '2026-11-20T12:04:00Z'
+    """
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def to_clock(seconds: int) -> str:
+    """The time of day of an instant, UTC, for sentences: 12:04:00Z."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%SZ")
+
+
+def to_seconds(text: str) -> int:
+    """Seconds since the epoch of an RFC 3339 instant; raises ValueError when it is none."""
+    return int(datetime.fromisoformat(text).timestamp())

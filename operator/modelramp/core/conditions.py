@@ -1,0 +1,110 @@
+"""A state as Kubernetes conditions, by the rules of kstatus: the table by state is in docs/concepts/status.md."""
+
+from collections.abc import Sequence
+
+from modelramp.api.names import ConditionType, Phase, Reason
+from modelramp.api.status import Condition
+from modelramp.api.times import to_text
+from modelramp.core.moves import label
+from modelramp.core.phases import IN_FLIGHT
+from modelramp.core.state import Finding, Seen, State, Target
+
+_ORDER = tuple(ConditionType)
+TRANSIENT = frozenset({Reason.CLUSTER_SILENT})
+"""Obstacles that may pass by themselves: Reconciling, not Stalled."""
+
+
+def conditions(
+    target: Target | None, state: State, seen: Seen, obstacle: Finding | None, *, generation: int, now: int
+) -> tuple[Condition, ...]:
+    """All conditions that hold, with `now` as their transition; `carry` puts older transitions back.
+
+    target: None when the spec cannot be read. obstacle: what keeps the operator from doing what the state wants.
+    Messages carry no measured numbers: they would change every minute.
+    """
+    ready, reason, message = _ready(target, state, seen, obstacle)
+    found = [
+        (ConditionType.READY, _truth(ready), reason, message),
+        (ConditionType.AVAILABLE, *_available(seen)),
+        (ConditionType.HEALTHY, *_healthy(state)),
+        (ConditionType.ROUTED, *_routed(seen)),
+    ]
+    if not ready:
+        stalled = state.phase in {Phase.ROLLED_BACK, Phase.DEGRADED}
+        stalled = stalled or (obstacle is not None and obstacle.reason not in TRANSIENT)
+        found.append((ConditionType.STALLED if stalled else ConditionType.RECONCILING, "True", reason, message))
+    return tuple(
+        Condition(
+            type=kind,
+            status=status,
+            observed_generation=generation,
+            last_transition_time=to_text(now),
+            reason=why,
+            message=text,
+        )
+        for kind, status, why, text in sorted(found, key=lambda item: _ORDER.index(item[0]))
+    )
+
+
+def carry(before: Sequence[Condition], after: Sequence[Condition]) -> tuple[Condition, ...]:
+    """The conditions of `after`, each with its old transition time while its status has not changed."""
+    known = {condition.type: condition for condition in before}
+    return tuple(
+        condition.model_copy(update={"last_transition_time": old.last_transition_time})
+        if (old := known.get(condition.type)) is not None and old.status == condition.status
+        else condition
+        for condition in after
+    )
+
+
+def _truth(value: bool) -> str:
+    return "True" if value else "False"
+
+
+def _ready(target: Target | None, state: State, seen: Seen, obstacle: Finding | None) -> tuple[bool, Reason, str]:
+    if obstacle is not None:
+        return False, obstacle.reason, obstacle.message
+    if target is None:
+        return False, Reason.INVALID_SPEC, "the spec cannot be read"
+    wanted = target.spec.model.version
+    if state.phase in {Phase.ROLLED_BACK, Phase.DEGRADED}:
+        serving = f"{label(state.stable)} serves" if state.stable else "nothing serves"
+        return False, state.reason, f"{wanted} is not what serves as wanted: {serving}"
+    if state.phase is Phase.PAUSED:
+        return False, Reason.PAUSED, f"the rollout of {wanted} is paused by a person"
+    if state.phase in IN_FLIGHT:
+        return False, _moving(state), f"the rollout of {wanted} is under way"
+    if seen.routed is not True:
+        return False, seen.route_reason, seen.route_detail or "the gateway has not taken the route yet"
+    return True, Reason.PROMOTED, f"{wanted} serves all traffic"
+
+
+def _moving(state: State) -> Reason:
+    if state.phase is Phase.ROLLING_BACK:
+        return state.reason
+    if state.candidate is None:
+        return Reason.ROUTE_PENDING
+    return Reason.WAITING_FOR_PODS if state.candidate.step < 0 else Reason.STEP_RUNNING
+
+
+def _available(seen: Seen) -> tuple[str, Reason, str]:
+    if any(seen.pods[revision].endpoints for revision in seen.served if revision in seen.pods):
+        return "True", Reason.SERVING, "traffic is answered"
+    return "False", Reason.NOTHING_SERVES, "no revision with ready pods is on the route"
+
+
+def _healthy(state: State) -> tuple[str, Reason, str]:
+    words = {
+        "+": ("True", Reason.WITHIN_LIMIT, "the last tick was healthy"),
+        "-": ("False", Reason.BREACHED, "the last tick breached; status.checks has the values"),
+        "?": ("Unknown", Reason.NO_DATA, "the last tick had no data; status.checks says what is missing"),
+    }
+    return words.get(state.strip[-1:], ("Unknown", Reason.NOT_CHECKED_YET, "no tick was evaluated yet"))
+
+
+def _routed(seen: Seen) -> tuple[str, Reason, str]:
+    if seen.routed is None:
+        return "Unknown", seen.route_reason, seen.route_detail or "the gateway has not taken the route yet"
+    if seen.routed:
+        return "True", Reason.ROUTE_ACCEPTED, "the gateway has taken the route"
+    return "False", seen.route_reason, seen.route_detail

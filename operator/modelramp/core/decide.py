@@ -1,0 +1,138 @@
+"""The decision: an idempotent fold over ticks, after the spec and people were heard, before the world is looked at."""
+
+from collections.abc import Sequence
+
+from modelramp.api.names import Phase, Reason
+from modelramp.api.spec import OnBreach, Watching
+from modelramp.api.verdict import TICK_MARK, TickOutcome, Verdict
+from modelramp.core import moves
+from modelramp.core.breaches import count, settle, tick_verdict, tripped
+from modelramp.core.requests import follow_request
+from modelramp.core.state import Decision, Finding, Seen, State, Target, Watch
+from modelramp.core.steps import blockers, step_ends
+from modelramp.core.world import follow_world
+
+STRIP_LENGTH = 10
+
+
+def decide(target: Target, state: State, seen: Seen, ticks: Sequence[TickOutcome], now: int) -> Decision:
+    """What the state becomes, and what happened on the way.
+
+    target: what is wanted. seen: the world as last seen. ticks: outcomes in any order; ticks at or before
+    `state.last_tick`, or of a revision that is no longer the subject, change nothing. now: seconds since the epoch.
+    Only the newest tick may move traffic up; older ones are replayed and can only count or roll back.
+    """
+    decision = follow_target(Decision(state), target, now)
+    decision = follow_request(decision, target, now)
+    ordered = sorted(ticks, key=lambda outcome: outcome.tick)
+    for outcome in ordered:
+        decision = fold(decision, target, seen, outcome, newest=outcome.tick == ordered[-1].tick)
+    return follow_world(decision, target, seen, now)
+
+
+def follow_target(decision: Decision, target: Target, now: int) -> Decision:
+    """Begin, supersede or withdraw a rollout when the wanted revision is another one than before."""
+    state = decision.state
+    candidate = state.candidate.version.revision if state.candidate else None
+    stable = state.stable.revision if state.stable else None
+    if target.revision == stable:
+        if candidate is not None:
+            return moves.revert(decision, now)
+        if state.failed is not None:
+            cleared = decision.then(failed=None)
+            return moves.enter(cleared, Phase.HEALTHY) if state.phase is Phase.ROLLED_BACK else cleared
+        return decision
+    if target.revision in {candidate, state.failed}:
+        return decision
+    return moves.begin(decision, target, now)
+
+
+def fold(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome, *, newest: bool) -> Decision:
+    """The decision after one more tick."""
+    state = decision.state
+    if outcome.tick <= state.last_tick or outcome.revision != state.subject:
+        return decision
+    if state.phase is Phase.ROLLING_BACK or _unwatched(target, state):
+        return decision.then(last_tick=outcome.tick)
+    watch = state.watch
+    if watch is None or watch.revision != outcome.revision:
+        watch = Watch(outcome.revision, since=state.stable.since if state.stable else outcome.tick)
+    entered = state.running.step_entered if state.running else watch.since
+    health = target.spec.health
+    settled = settle(health, outcome, watch.since, entered)
+    verdict, reason, detail = tick_verdict(health, settled)
+    counted = count(watch, health, settled)
+    after = decision.then(
+        *_told(watch, counted, verdict, detail, health.failure_threshold),
+        watch=counted,
+        last_tick=outcome.tick,
+        strip=(state.strip + TICK_MARK[verdict])[-STRIP_LENGTH:],
+        checks=settled.checks,
+        reason=_running(state, verdict, reason),
+    )
+    cause = tripped(counted, health)
+    if cause is not None:
+        return _give_up(after, target, f"{detail}, {cause}", outcome.tick)
+    if verdict is not Verdict.HEALTHY:
+        return after
+    if state.phase is Phase.DEGRADED:
+        return _recover(after, target)
+    return _advance(after, target, seen, settled) if newest else after
+
+
+def _unwatched(target: Target, state: State) -> bool:
+    return state.candidate is None and target.spec.after_promotion.watch is Watching.NEVER
+
+
+def _running(state: State, verdict: Verdict, reason: Reason) -> Reason:
+    """The short reason for the status: of the tick while things run, of the cause once they have ended."""
+    if state.phase in {Phase.ROLLED_BACK, Phase.DEGRADED}:
+        return state.reason
+    if verdict is Verdict.HEALTHY:
+        return Reason.STEP_RUNNING if state.running else state.reason if state.candidate else Reason.PROMOTED
+    return reason
+
+
+def _told(before: Watch, after: Watch, verdict: Verdict, detail: str, threshold: int) -> tuple[Finding, ...]:
+    if verdict is Verdict.BREACH:
+        return (Finding(Reason.BREACHED, f"breach {after.breaches} of {threshold}: {detail}", warning=True),)
+    if verdict is Verdict.HEALTHY and before.breaches:
+        return (Finding(Reason.BREACHES_CLEARED, f"healthy again after {before.breaches} of {threshold} breaches"),)
+    return ()
+
+
+def _give_up(decision: Decision, target: Target, cause: str, tick: int) -> Decision:
+    state = decision.state
+    if state.running is not None:
+        return moves.withdraw(decision, Reason.THRESHOLD_REACHED, cause, tick)
+    if state.phase is Phase.DEGRADED:
+        return decision
+    if target.spec.after_promotion.on_breach is OnBreach.ROLLBACK and state.previous is not None:
+        return moves.restore(decision, cause, tick)
+    if state.candidate is not None:
+        return decision
+    why = "no earlier version is at hand" if state.previous is None else "afterPromotion.onBreach is Report"
+    serving = moves.label(state.stable) if state.stable else "nothing"
+    return moves.degrade(decision, Reason.NOTHING_TO_RESTORE, f"{serving} keeps serving although {cause}: {why}")
+
+
+def _recover(decision: Decision, target: Target) -> Decision:
+    state = decision.state
+    phase = Phase.ROLLED_BACK if state.failed == target.revision else Phase.HEALTHY
+    reason = Reason.ROLLED_BACK if phase is Phase.ROLLED_BACK else Reason.RECOVERED
+    serving = moves.label(state.stable) if state.stable else ""
+    text = f"{serving} is healthy again"
+    return moves.enter(decision, phase, Finding(Reason.RECOVERED, text), reason=reason, detail=text)
+
+
+def _advance(decision: Decision, target: Target, seen: Seen, settled: TickOutcome) -> Decision:
+    state = decision.state
+    candidate = state.running
+    if candidate is None or settled.tick < step_ends(target, candidate):
+        return decision
+    found = blockers(target, state, seen, settled.checks)
+    if found:
+        return decision.then(reason=found[0].reason)
+    if candidate.step + 1 < len(target.spec.rollout.steps):
+        return moves.enter_step(decision, target, candidate.step + 1, settled.tick)
+    return moves.promote(decision, settled.tick)

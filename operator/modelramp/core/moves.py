@@ -1,0 +1,184 @@
+"""The moves of a rollout: each takes a decision and returns the next one, with the finding that people read."""
+
+from dataclasses import replace
+
+from modelramp.api.names import Phase, Reason
+from modelramp.core.phases import check_move
+from modelramp.core.state import Candidate, Decision, Ended, Finding, Retiring, State, Target, Version, Watch
+
+HISTORY_LIMIT = 20
+"""Entries that the status keeps; ControllerRevisions have a limit of their own."""
+
+
+def label(version: Version) -> str:
+    """How people read a version: 2.0.0 (7c9fxwq2kd)."""
+    return f"{version.model_version} ({version.revision})"
+
+
+def enter(decision: Decision, phase: Phase, *findings: Finding, **changes: object) -> Decision:
+    """The decision with a new phase; Broken if the transition table does not know the move."""
+    check_move(decision.state.phase, phase)
+    return decision.then(*findings, phase=phase, **changes)
+
+
+def begin(decision: Decision, target: Target, now: int) -> Decision:
+    """Make the target the candidate, at weight 0; an older candidate loses its traffic first (superseded)."""
+    state = decision.state
+    version = Version(target.revision, target.spec.model.version, since=now)
+    message = f"rollout of {label(version)} begins; its pods start without traffic"
+    retiring = tuple(item for item in state.retiring if item.revision != version.revision)
+    history = state.history
+    if state.candidate is not None and state.candidate.version.revision != version.revision:
+        old = state.candidate
+        retiring = (*retiring, Retiring(old.version.revision))
+        text = f"{label(old.version)} was superseded by {label(version)} at {old.weight} %"
+        history = _ended(state, old, now, "Superseded", reason=Reason.SUPERSEDED, message=text)
+        message = f"{text}; {message}"
+    phase = Phase.PENDING if state.stable is None else Phase.PROGRESSING
+    changes = {"candidate": Candidate(version), "retiring": retiring, "history": history, "failed": None, "detail": ""}
+    finding = Finding(Reason.ROLLOUT_STARTED, message)
+    return enter(decision, phase, finding, **changes, paused=False, reason=Reason.ROLLOUT_STARTED)
+
+
+def enter_step(decision: Decision, target: Target, step: int, at: int) -> Decision:
+    """Give the candidate the weight of `step`, entered at the instant `at`."""
+    state = decision.state
+    candidate = _candidate(state)
+    weight = target.spec.rollout.steps[step].weight
+    version, watch = candidate.version, state.watch
+    if candidate.step < 0 or watch is None:
+        version = replace(version, traffic_since=at)
+        watch = Watch(version.revision, since=at)
+    entered = Candidate(version, weight=weight, step=step, step_entered=at)
+    steps = len(target.spec.rollout.steps)
+    finding = Finding(Reason.STEP_ENTERED, f"step {step + 1}/{steps}: {weight} % of the traffic to {label(version)}")
+    changes = {"candidate": entered, "watch": watch, "reason": Reason.STEP_RUNNING, "detail": ""}
+    return enter(decision, Phase.PAUSED if state.paused else Phase.PROGRESSING, finding, **changes)
+
+
+def promote(decision: Decision, now: int) -> Decision:
+    """Make the candidate the stable version; the old one keeps its pods until the route is without it."""
+    state = decision.state
+    candidate = _candidate(state)
+    version = replace(candidate.version, since=now)
+    text = f"{label(version)} serves all traffic"
+    outcome = Finding(Reason.PROMOTED, f"{text}; {label(state.stable)} can be brought back" if state.stable else text)
+    retiring = state.retiring
+    if state.stable is not None:
+        retiring = (*retiring, Retiring(state.stable.revision))
+    return enter(
+        decision,
+        Phase.PROMOTING,
+        outcome,
+        stable=version,
+        previous=state.stable,
+        candidate=None,
+        failed=None,
+        restored=False,
+        paused=False,
+        retiring=retiring,
+        history=_ended(state, candidate, now, "Promoted", reason=Reason.PROMOTED, message=outcome.message),
+        reason=Reason.PROMOTED,
+        detail=outcome.message,
+    )
+
+
+def serve_first(decision: Decision, now: int) -> Decision:
+    """The first revision ever has nothing to be compared with: it gets all traffic when its pods are available."""
+    candidate = _candidate(decision.state)
+    version = replace(candidate.version, traffic_since=now)
+    first = decision.then(
+        Finding(Reason.FIRST_REVISION, f"{label(version)} is the first revision: nothing to compare it with"),
+        candidate=replace(candidate, version=version, weight=100),
+        watch=Watch(version.revision, since=now),
+    )
+    return promote(first, now)
+
+
+def withdraw(decision: Decision, reason: Reason, cause: str, now: int) -> Decision:
+    """Take all traffic from the candidate; it gets none again until the spec changes or a person says retry."""
+    state = decision.state
+    candidate = _candidate(state)
+    back = f"{label(state.stable)} serves" if state.stable else "nothing else to serve"
+    text = f"{label(candidate.version)} was rolled back at {candidate.weight} %: {cause}; {back}"
+    return enter(
+        decision,
+        Phase.ROLLING_BACK,
+        Finding(reason, text, warning=True),
+        candidate=None,
+        failed=candidate.version.revision,
+        paused=False,
+        retiring=(*state.retiring, Retiring(candidate.version.revision)),
+        history=_ended(state, candidate, now, "RolledBack", reason=reason, message=text),
+        reason=reason,
+        detail=text,
+    )
+
+
+def revert(decision: Decision, now: int) -> Decision:
+    """The spec went back to what is stable: the candidate loses its traffic at once, and nothing has failed."""
+    state = decision.state
+    candidate = _candidate(state)
+    text = f"{label(candidate.version)} was withdrawn at {candidate.weight} %: the spec went back to the stable version"
+    return enter(
+        decision,
+        Phase.ROLLING_BACK,
+        Finding(Reason.REVERTED, text),
+        candidate=None,
+        failed=None,
+        paused=False,
+        retiring=(*state.retiring, Retiring(candidate.version.revision)),
+        history=_ended(state, candidate, now, "Withdrawn", reason=Reason.REVERTED, message=text),
+        reason=Reason.REVERTED,
+        detail=text,
+    )
+
+
+def restore(decision: Decision, cause: str, now: int) -> Decision:
+    """After promotion: bring the previous version back, once; what it replaces has failed.
+
+    A candidate that still waits for its pods goes on waiting, behind the version that is brought back.
+    """
+    state = decision.state
+    bad, good = state.stable, state.previous
+    if bad is None or good is None:
+        return decision
+    text = f"{label(bad)} failed after its promotion: {cause}; {label(good)} is brought back"
+    ended = Ended(
+        bad.revision, bad.model_version, bad.since, now, "RolledBack", Reason.THRESHOLD_REACHED, text, weight=100
+    )
+    return enter(
+        decision,
+        state.phase if state.candidate else Phase.ROLLING_BACK,
+        Finding(Reason.THRESHOLD_REACHED, text, warning=True),
+        stable=replace(good, since=now),
+        previous=None,
+        failed=None if state.candidate else bad.revision,
+        restored=True,
+        retiring=(*(item for item in state.retiring if item.revision != good.revision), Retiring(bad.revision)),
+        history=(ended, *state.history)[:HISTORY_LIMIT],
+        reason=Reason.THRESHOLD_REACHED,
+        detail=text,
+    )
+
+
+def degrade(decision: Decision, reason: Reason, cause: str) -> Decision:
+    """Nothing better is at hand: leave the traffic as it is and say so."""
+    finding = Finding(reason, cause, warning=True)
+    return enter(decision, Phase.DEGRADED, finding, reason=reason, detail=cause)
+
+
+def _candidate(state: State) -> Candidate:
+    if state.candidate is None:
+        raise AssertionError("a move of the candidate without a candidate")
+    return state.candidate
+
+
+def _ended(
+    state: State, candidate: Candidate, now: int, outcome: str, *, reason: Reason, message: str
+) -> tuple[Ended, ...]:
+    version = candidate.version
+    entry = Ended(
+        version.revision, version.model_version, version.since, now, outcome, reason, message, candidate.weight
+    )
+    return (entry, *state.history)[:HISTORY_LIMIT]

@@ -1,0 +1,259 @@
+"""The state as it stands in the status, and back: what is written there is all that a restarted operator knows."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, Phase, Reason
+from modelramp.api.quantity import format_number
+from modelramp.api.status import (
+    CandidateStatus,
+    CheckStatus,
+    Condition,
+    HistoryEntry,
+    RetiringStatus,
+    Status,
+    VersionStatus,
+    WatchStatus,
+)
+from modelramp.api.times import to_clock, to_seconds, to_text
+from modelramp.api.verdict import CheckOutcome, Verdict
+from modelramp.core.conditions import carry, conditions
+from modelramp.core.state import Candidate, Ended, Finding, Pods, Retiring, Seen, State, Target, Version, Watch
+from modelramp.core.wording import sentence
+
+_MESSAGE_LIMIT = 1024
+
+
+def read_status(raw: object) -> Status:
+    """The status of an object; an unreadable one counts as none: everything in it can be found out again."""
+    try:
+        return Status.model_validate(raw or {})
+    except ValidationError:
+        return Status()
+
+
+def state_of(status: Status) -> State:
+    """The state that a status carries; the initial state for an empty one."""
+    return State(
+        phase=status.phase or Phase.PENDING,
+        reason=Reason(status.reason) if status.reason in set(Reason) else Reason.WAITING_FOR_PODS,
+        detail=status.detail,
+        stable=_version(status.stable),
+        previous=_version(status.previous),
+        candidate=_candidate(status.candidate),
+        failed=status.failed_revision,
+        restored=status.restored,
+        paused=status.paused,
+        watch=_watch(status.watch),
+        last_tick=_seconds(status.last_tick),
+        strip=status.ticks,
+        checks=tuple(_check(check) for check in status.checks),
+        retiring=tuple(
+            Retiring(item.revision, _seconds(item.at) if item.at is not None else None) for item in status.retiring
+        ),
+        history=tuple(_entry(entry) for entry in status.history),
+        request=status.request,
+    )
+
+
+def status_of(
+    name: str,
+    target: Target | None,
+    state: State,
+    seen: Seen,
+    *,
+    generation: int,
+    now: int,
+    before: Status,
+    obstacle: Finding | None = None,
+) -> dict[str, Any]:
+    """The status to write, as JSON: fields without a value are left out.
+
+    name: of the ModelDeployment. target: None when the spec cannot be read. before: the status that is replaced;
+    transition times of conditions are carried over from it.
+    """
+    found = conditions(target, state, seen, obstacle, generation=generation, now=now)
+    message = obstacle.message if obstacle else sentence(target, state, seen) if target else ""
+    serving = seen.pods.get(state.stable.revision, Pods()) if state.stable else Pods()
+    status = Status(
+        observed_generation=generation,
+        phase=state.phase,
+        reason=obstacle.reason if obstacle else state.reason,
+        message=message[:_MESSAGE_LIMIT],
+        detail=state.detail[:_MESSAGE_LIMIT],
+        stable=_version_status(state.stable, seen),
+        previous=_version_status(state.previous, seen),
+        candidate=_candidate_status(state.candidate, seen),
+        failed_revision=state.failed,
+        restored=state.restored,
+        paused=state.paused,
+        progress=_progress(target, state),
+        breaches=state.watch.breaches if state.watch else 0,
+        ticks=state.strip,
+        last_tick=to_text(state.last_tick) if state.last_tick else None,
+        next=_next(target, state),
+        watch=_watch_status(state.watch),
+        checks=_check_statuses(target, state),
+        retiring=tuple(
+            RetiringStatus(revision=item.revision, at=to_text(item.at) if item.at is not None else None)
+            for item in state.retiring
+        ),
+        history=tuple(_entry_status(entry) for entry in state.history),
+        request=state.request,
+        replicas=serving.available,
+        selector=_selector(name, state),
+        conditions=carry(before.conditions, found),
+    )
+    return status.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True) | _always(status)
+
+
+def _always(status: Status) -> dict[str, Any]:
+    """Fields that people and columns expect even when they are zero."""
+    shown: dict[str, Any] = {"breaches": status.breaches, "replicas": status.replicas}
+    if status.candidate is not None:
+        kept = status.candidate.model_dump(mode="json", by_alias=True, exclude_none=True)
+        shown["candidate"] = {key: value for key, value in kept.items() if value != ""}
+    return shown
+
+
+def conditions_of(raw: Mapping[str, Any]) -> tuple[Condition, ...]:
+    """The conditions in a status as JSON."""
+    return read_status(raw).conditions
+
+
+def _seconds(text: str | None) -> int:
+    return to_seconds(text) if text else 0
+
+
+def _time(seconds: int) -> str | None:
+    return to_text(seconds) if seconds else None
+
+
+def _version(status: VersionStatus | None) -> Version | None:
+    if status is None:
+        return None
+    return Version(status.revision, status.model_version, _seconds(status.since), _seconds(status.traffic_since))
+
+
+def _candidate(status: CandidateStatus | None) -> Candidate | None:
+    version = _version(status)
+    if status is None or version is None:
+        return None
+    return Candidate(version, status.weight, status.step, _seconds(status.step_entered))
+
+
+def _watch(status: WatchStatus | None) -> Watch | None:
+    if status is None:
+        return None
+    counted = tuple(sorted(status.checks.items()))
+    return Watch(status.revision, to_seconds(status.since), status.breaches, status.shared, counted)
+
+
+def _check(status: CheckStatus) -> CheckOutcome:
+    reason = Reason(status.reason) if status.reason in set(Reason) else Reason.NOT_EVALUATED
+    value = float(status.value) if status.value is not None else None
+    return CheckOutcome(status.name, Verdict(status.verdict), reason, status.message, value, status.limit)
+
+
+def _entry(status: HistoryEntry) -> Ended:
+    return Ended(
+        status.revision,
+        status.model_version,
+        _seconds(status.started_at),
+        _seconds(status.ended_at),
+        status.outcome,
+        Reason(status.reason) if status.reason in set(Reason) else Reason.NOT_EVALUATED,
+        status.message,
+        status.weight,
+    )
+
+
+def _version_status(version: Version | None, seen: Seen) -> VersionStatus | None:
+    if version is None:
+        return None
+    pods = seen.pods.get(version.revision)
+    return VersionStatus(
+        revision=version.revision,
+        model_version=version.model_version,
+        since=_time(version.since),
+        traffic_since=_time(version.traffic_since),
+        pods=str(pods) if pods else "",
+    )
+
+
+def _candidate_status(candidate: Candidate | None, seen: Seen) -> CandidateStatus | None:
+    version = _version_status(candidate.version if candidate else None, seen)
+    if candidate is None or version is None:
+        return None
+    entered = _time(candidate.step_entered)
+    return CandidateStatus(**version.model_dump(), weight=candidate.weight, step=candidate.step, step_entered=entered)
+
+
+def _progress(target: Target | None, state: State) -> str:
+    if state.candidate is None or target is None:
+        return ""
+    return f"{state.candidate.step + 1}/{len(target.spec.rollout.steps)}"
+
+
+def _next(target: Target | None, state: State) -> str:
+    if target is None or not state.last_tick:
+        return ""
+    return to_clock(state.last_tick + target.spec.health.interval)
+
+
+def _watch_status(watch: Watch | None) -> WatchStatus | None:
+    if watch is None:
+        return None
+    return WatchStatus(
+        revision=watch.revision,
+        since=to_text(watch.since),
+        breaches=watch.breaches,
+        shared=watch.shared,
+        checks=dict(watch.checks),
+    )
+
+
+def _check_statuses(target: Target | None, state: State) -> tuple[CheckStatus, ...]:
+    known = {check.name: check for check in target.spec.health.checks} if target else {}
+    at = _time(state.last_tick)
+    return tuple(
+        CheckStatus(
+            name=found.name,
+            dimension=known[found.name].dimension if found.name in known else "",
+            role=known[found.name].role if found.name in known else "",
+            verdict=found.verdict.value,
+            reason=found.reason,
+            value=format_number(found.value) if found.value is not None else None,
+            limit=found.limit,
+            message=found.detail[:_MESSAGE_LIMIT],
+            at=at,
+        )
+        for found in state.checks
+    )
+
+
+def _entry_status(entry: Ended) -> HistoryEntry:
+    return HistoryEntry(
+        revision=entry.revision,
+        model_version=entry.model_version,
+        started_at=_time(entry.started_at),
+        ended_at=_time(entry.ended_at),
+        outcome=entry.outcome,
+        reason=entry.reason,
+        message=entry.message[:_MESSAGE_LIMIT],
+        weight=entry.weight,
+    )
+
+
+def _selector(name: str, state: State) -> str:
+    own = f"{LABEL_DEPLOYMENT}={name}"
+    return f"{own},{LABEL_REVISION}={state.stable.revision}" if state.stable else own
+
+
+def without_moving_parts(state: State) -> State:
+    """The state less what changes at every healthy tick: two states that are equal here need no write."""
+    checks = tuple(replace(check, value=None, detail="", samples=None) for check in state.checks)
+    return replace(state, last_tick=0, strip=state.strip[-1:], checks=checks)

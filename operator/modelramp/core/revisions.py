@@ -1,0 +1,30 @@
+"""A revision: an immutable hash of the pod template and the model."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from modelramp.api.spec import ModelDeploymentSpec
+
+_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # as Kubernetes has it for its own hashes: no vowels, no words
+_LENGTH = 10
+
+
+def revision_of(spec: ModelDeploymentSpec) -> str:
+    """Ten characters that stand for `template` + `model`; replicas and health rules do not change it.
+
+    Fields left at their default do not count, so that a field added to the API later changes no revision.
+    """
+    return hash_of(spec.template, spec.model.model_dump(mode="json", by_alias=True, exclude_defaults=True))
+
+
+def hash_of(template: Mapping[str, Any], model: Mapping[str, Any]) -> str:
+    """The revision of a raw template and a model as `revision_of` dumps it."""
+    text = json.dumps({"template": template, "model": model}, sort_keys=True, separators=(",", ":"))
+    number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:12])
+    letters = []
+    for _ in range(_LENGTH):
+        number, index = divmod(number, len(_ALPHABET))
+        letters.append(_ALPHABET[index])
+    return "".join(letters)

@@ -1,0 +1,55 @@
+"""When a step may end: its time, a healthy tick, and nothing that blocks."""
+
+from modelramp.api.health import Health, Role
+from modelramp.api.names import Reason
+from modelramp.api.verdict import CheckOutcome, Verdict
+from modelramp.core.capacity import needed
+from modelramp.core.state import Candidate, Finding, Seen, State, Target
+
+
+def step_ends(target: Target, candidate: Candidate) -> int:
+    """The earliest instant at which the candidate's step may end, seconds since the epoch."""
+    return candidate.step_entered + target.spec.rollout.duration_of(candidate.step)
+
+
+def next_weight(target: Target, candidate: Candidate) -> int:
+    """The weight after the present step; 100 when the step is the last one."""
+    steps = target.spec.rollout.steps
+    return steps[min(candidate.step + 1, len(steps) - 1)].weight
+
+
+def blockers(target: Target, state: State, seen: Seen, checks: tuple[CheckOutcome, ...]) -> tuple[Finding, ...]:
+    """What keeps the candidate from its next step, beside time and the tick's verdict; empty when nothing does."""
+    candidate = state.candidate
+    if candidate is None:
+        return ()
+    found = [*_held_by_checks(target.spec.health, checks), *_held_by_route(candidate, seen)]
+    pods = seen.pods.get(candidate.version.revision)
+    wanted = needed(target.spec.replicas, next_weight(target, candidate))
+    if pods is None or pods.available < wanted:
+        have = pods.available if pods else 0
+        found.append(Finding(Reason.HELD_BY_PODS, f"the next step needs {wanted} available pods, {have} are"))
+    if state.paused:
+        found.append(Finding(Reason.PAUSED, "a person has paused the rollout"))
+    return tuple(found)
+
+
+def _held_by_checks(health: Health, checks: tuple[CheckOutcome, ...]) -> list[Finding]:
+    given = {check.name: check for check in checks}
+    found = []
+    for check in health.checks:
+        outcome = given.get(check.name)
+        if check.role is not Role.HOLD or (outcome is not None and outcome.verdict is Verdict.HEALTHY):
+            continue
+        detail = outcome.detail if outcome else "was not asked yet"
+        found.append(Finding(Reason.HELD_BY_CHECK, f"{check.name} holds promotion: {detail}"))
+    return found
+
+
+def _held_by_route(candidate: Candidate, seen: Seen) -> list[Finding]:
+    if seen.routed is not True:
+        return [Finding(Reason.HELD_BY_ROUTE, seen.route_detail or "the gateway has not taken the route yet")]
+    shown = seen.served.get(candidate.version.revision, 0)
+    if shown != candidate.weight:
+        return [Finding(Reason.HELD_BY_ROUTE, f"the route gives it {shown} %, {candidate.weight} % are wanted")]
+    return []

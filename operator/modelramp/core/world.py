@@ -1,0 +1,73 @@
+"""What follows from the pods and the route as they were last seen: no tick is needed for these moves."""
+
+from dataclasses import replace
+
+from modelramp.api.names import Phase, Reason
+from modelramp.core import moves
+from modelramp.core.capacity import all_available
+from modelramp.core.state import Decision, Finding, Seen, State, Target
+
+
+def follow_world(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
+    """Start traffic when pods are there, give up when they are too late, confirm what the route shows by now."""
+    decision = _await_pods(decision, target, seen, now)
+    decision = _confirm(decision, target, seen, now)
+    return decision.then(retiring=_retired(decision.state, target, seen, now))
+
+
+def _await_pods(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
+    state = decision.state
+    candidate = state.candidate
+    if candidate is None or candidate.step >= 0 or state.paused:
+        return decision
+    revision = candidate.version.revision
+    if all_available(target, seen, revision):
+        if state.stable is None:
+            return moves.serve_first(decision, now)
+        if seen.routed is True and seen.served.get(state.stable.revision):
+            return moves.enter_step(decision, target, 0, now)
+    pods = seen.pods.get(revision)
+    late = now >= candidate.version.since + target.spec.rollout.progress_deadline
+    if not late or (pods is not None and pods.available >= target.spec.replicas):
+        return decision
+    cause = _late(target, seen, revision)
+    if state.stable is not None:
+        return moves.withdraw(decision, Reason.PROGRESS_DEADLINE_EXCEEDED, cause, now)
+    if state.phase is Phase.DEGRADED:
+        return decision
+    text = f"{moves.label(candidate.version)}, the first revision, cannot serve: {cause}"
+    return moves.degrade(decision, Reason.PROGRESS_DEADLINE_EXCEEDED, text)
+
+
+def _late(target: Target, seen: Seen, revision: str) -> str:
+    pods = seen.pods.get(revision)
+    have = pods.available if pods else 0
+    trouble = f" ({pods.trouble})" if pods and pods.trouble else ""
+    deadline = target.spec.rollout.progress_deadline
+    return f"{have} of {target.spec.replicas} pods became available within {deadline} s{trouble}"
+
+
+def _confirm(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
+    """Say that traffic has moved only once the route shows it."""
+    state = decision.state
+    if state.stable is None or set(seen.served) != {state.stable.revision}:
+        return decision
+    if state.phase is Phase.PROMOTING:
+        return moves.enter(decision, Phase.HEALTHY)
+    if state.phase is not Phase.ROLLING_BACK:
+        return decision
+    serving = moves.label(state.stable)
+    finding = Finding(Reason.RESTORED, f"all traffic is back on {serving}")
+    back = replace(state.stable, traffic_since=state.stable.traffic_since or now)
+    phase = Phase.ROLLED_BACK if state.failed == target.revision else Phase.HEALTHY
+    since = replace(back, since=now) if state.restored and phase is Phase.ROLLED_BACK else back
+    return moves.enter(decision, phase, finding, stable=since)
+
+
+def _retired(state: State, target: Target, seen: Seen, now: int) -> tuple[object, ...]:
+    delay = target.spec.rollout.scale_down_delay
+    stamped = (
+        item if item.at is not None or item.revision in seen.served else replace(item, at=now + delay)
+        for item in state.retiring
+    )
+    return tuple(item for item in stamped if item.at is None or item.at > now or item.revision in seen.served)
