@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from modelramp.api.quantity import Duration, Number
-from modelramp.api.rules import ApiModel, Rule
+from modelramp.api.quantity import Number, Seconds, between, cel_duration, cel_number
+from modelramp.api.rules import ApiModel, Rule, matches
 
 
 class Dimension(StrEnum):
@@ -32,16 +32,22 @@ class SecretReference(ApiModel):
     name: Annotated[str, Field(min_length=1, max_length=253, description="Name of the Secret.")]
 
 
+Address = Annotated[
+    str,
+    Field(max_length=2048),
+    matches(
+        r"https?://[^\s/?#@]+(/[^\s?#]*)?",
+        "must be a base URL such as http://prometheus.monitoring:9090, without credentials and without ? or #",
+    ),
+]
+
+
 class PrometheusSpec(ApiModel):
     """Which Prometheus answers the checks. Empty means the one that the operator was started with."""
 
     address: Annotated[
-        str | None,
-        Field(
-            max_length=2048,
-            pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$",
-            description="Base URL, such as http://prometheus.monitoring:9090. No credentials: use secretRef.",
-        ),
+        Address | None,
+        Field(description="Base URL, such as http://prometheus.monitoring:9090. No credentials: use secretRef."),
     ] = None
     secret_ref: Annotated[
         SecretReference | None,
@@ -62,11 +68,10 @@ class Check(ApiModel):
 
     name: Annotated[
         str,
-        Field(
-            min_length=1,
-            max_length=63,
-            pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
-            description="Unique name; appears in status, Events and metrics.",
+        Field(max_length=63, description="Unique name; appears in status, Events and metrics."),
+        matches(
+            "[a-z0-9]([-a-z0-9]*[a-z0-9])?",
+            "must consist of a-z, 0-9 and '-', and begin and end with a letter or digit, as in p95-latency",
         ),
     ]
     dimension: Annotated[Dimension, Field(description="The view of the model that this check belongs to.")] = (
@@ -92,10 +97,11 @@ class Check(ApiModel):
         str | None,
         Field(min_length=1, max_length=63, description="A query that modelramp brings; `modelramp presets`."),
     ] = None
-    min: Annotated[Number | None, Field(description="Breach below this value.")] = None
-    max: Annotated[Number | None, Field(description="Breach above this value.")] = None
+    min: Annotated[Number | None, Field(description='Breach below this value. Decimals need quotes: "0.85".')] = None
+    max: Annotated[Number | None, Field(description='Breach above this value. Decimals need quotes: "0.01".')] = None
     window: Annotated[
-        Duration | None, Field(description="Time range that {{window}} stands for; the interval if not set.")
+        Annotated[Seconds, between(1)] | None,
+        Field(description="Time range that {{window}} stands for; the interval if not set."),
     ] = None
     failure_threshold: Annotated[
         int | None,
@@ -120,7 +126,7 @@ class Check(ApiModel):
             lambda self: self.preset is not None or self.min is not None or self.max is not None,
         ),
         Rule(
-            "!has(self.min) || !has(self.max) || double(string(self.min)) <= double(string(self.max))",
+            f"!has(self.min) || !has(self.max) || {cel_number('self.min')} <= {cel_number('self.max')}",
             "min must not be above max",
             lambda self: self.min is None or self.max is None or self.min <= self.max,
         ),
@@ -128,11 +134,6 @@ class Check(ApiModel):
             "!has(self.failureThreshold) || !has(self.role) || self.role == 'rollback'",
             "failureThreshold is only for role rollback; hold and inform checks count nothing",
             lambda self: self.failure_threshold is None or self.role is Role.ROLLBACK,
-        ),
-        Rule(
-            "!has(self.window) || duration(self.window) >= duration('1s')",
-            "window must be at least 1s",
-            lambda self: self.window is None or self.window >= 1,
         ),
     )
 
@@ -145,7 +146,9 @@ class Health(ApiModel):
     """When a revision counts as healthy, and how many bad minutes are too many."""
 
     interval: Annotated[
-        Duration, Field(description="Time from tick to tick; the ticks lie on one grid for all objects.")
+        Seconds,
+        between(5, 3600),
+        Field(description="Time from tick to tick; the ticks lie on one grid for all objects."),
     ] = 60
     failure_threshold: Annotated[int, Field(ge=1, le=100, description="Consecutive breached ticks that roll back.")] = 3
     prometheus: Annotated[PrometheusSpec, Field(description="Where the checks are asked.")] = PrometheusSpec()
@@ -160,21 +163,18 @@ class Health(ApiModel):
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "duration(self.interval) >= duration('5s') && duration(self.interval) <= duration('1h')",
-            "interval must lie between 5s and 1h",
-            lambda self: 5 <= self.interval <= 3600,
-        ),
-        Rule(
             "!has(self.checks) || self.checks.all(c, (has(c.role) && c.role != 'rollback') || !has(c.window) || "
-            "duration(c.window) <= duration(self.interval))",
+            f"{cel_duration('c.window')} <= {cel_duration('self.interval')})",
             "checks[].window must not be longer than interval for role rollback (one burst would be counted several "
             "times); shorten window or set role: hold",
             _window_fits,
+            field=".checks",
         ),
         Rule(
-            "!has(self.checks) || self.checks.all(c, self.checks.exists_one(d, d.name == c.name))",
+            "",  # the list-map key says it to the API server
             "checks[].name must be unique",
             lambda self: len({check.name for check in self.checks}) == len(self.checks),
+            field=".checks",
         ),
     )
 

@@ -6,8 +6,13 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-DURATION_PATTERN = r"^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
-NUMBER_PATTERN = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?$"
+from modelramp.api.rules import Rule
+
+# Six digits and two for the exponent keep every text that matches within what the API server can compute with.
+DURATION = r"([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?"
+NUMBER = r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?"
+LONGEST = 720 * 3600
+"""No duration may be longer, seconds (30 days)."""
 _UNITS = (("h", 3600), ("m", 60), ("s", 1))
 
 
@@ -18,7 +23,7 @@ def parse_duration(text: str) -> int:
     >>> parse_duration("1h30m")
     5400
     """
-    match = re.fullmatch(DURATION_PATTERN[1:-1], text)
+    match = re.fullmatch(DURATION, text)
     if not text or match is None:
         raise ValueError(
             f"{text!r} is not a duration; write hours, minutes and seconds in that order, as in 90s, 5m, 1h30m"
@@ -44,7 +49,7 @@ def parse_number(text: str) -> float:
 
     Raises ValueError when the text is no finite decimal.
     """
-    if re.fullmatch(NUMBER_PATTERN[1:-1], text) is None or not math.isfinite(float(text)):
+    if re.fullmatch(NUMBER, text) is None or not math.isfinite(float(text)):
         raise ValueError(f'{text!r} is not a decimal number; write it as in 5, "0.01" or "1e-3"')
     return float(text)
 
@@ -64,19 +69,43 @@ def _number(value: Any) -> Any:
     return parse_number(value) if isinstance(value, str) else value
 
 
-Duration = Annotated[
+def cel_duration(field: str) -> str:
+    """CEL for a field's duration; 0s when the text is none, so that only the field's own rule speaks then."""
+    return f"({field}.matches('^{DURATION}$') && {field} != '' ? duration({field}) : duration('0s'))"
+
+
+def cel_number(field: str) -> str:
+    """CEL for a field's number; 0 when the text is none, so that only the field's own rule speaks then."""
+    return f"(string({field}).matches(r'^{NUMBER}$') ? double(string({field})) : 0.0)"
+
+
+def between(low: int, high: int = LONGEST) -> Rule:
+    """The rule that a text is a duration from `low` to `high` seconds."""
+    return Rule(
+        f"self.matches('^{DURATION}$') && self != '' && "
+        f"duration(self) >= duration('{low}s') && duration(self) <= duration('{high}s')",
+        f"must be a duration from {format_duration(low)} to {format_duration(high)}, written as in 90s, 5m or 1h30m",
+        lambda seconds: low <= seconds <= high,
+    )
+
+
+Seconds = Annotated[
     int,
     BeforeValidator(_duration),
     PlainSerializer(format_duration, return_type=str),
-    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "minLength": 2, "maxLength": 16}),
+    WithJsonSchema({"type": "string", "maxLength": 16}),
 ]
-"""Whole seconds; "5m" in YAML."""
+"""Whole seconds; "5m" in YAML. Annotate it with `between(low, high)`."""
+
+Duration = Annotated[Seconds, between(0)]
+"""Whole seconds from 0 to 30 days; "5m" in YAML."""
 
 Number = Annotated[
     float,
     BeforeValidator(_number),
     Field(allow_inf_nan=False),
     PlainSerializer(repr, return_type=str),
-    WithJsonSchema({"x-kubernetes-int-or-string": True, "pattern": NUMBER_PATTERN, "maxLength": 32}),
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 32}),
+    Rule(f"type(self) == int || self.matches(r'^{NUMBER}$')", 'must be a number: 5, "0.01" or "1e-3"', math.isfinite),
 ]
 """A finite decimal; an integer or a quoted decimal in YAML, so that 0.10 and 0.1 never differ between tools."""

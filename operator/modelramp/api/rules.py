@@ -1,25 +1,59 @@
-"""A rule that a schema cannot say, once: as CEL for the API server and as a predicate for `modelramp lint`."""
+"""A rule that a schema cannot say well, once: as CEL for the API server and as a predicate for our own eyes."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic.alias_generators import to_camel
+from pydantic_core import core_schema
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of a model.
+    """One rule, of a model (in its RULES) or of one field (in the field's annotation, on the parsed value).
 
-    cel: the expression that the API server evaluates with the object as `self`.
-    message: what a person reads; names the field and the fix.
-    holds: the same rule in Python; takes the parsed model.
+    cel: the expression that the API server evaluates with the object or value as `self`; empty when the schema
+    already says it (a list-map's key is unique, for instance).
+    message: what a person reads behind the field's path: what is wished, and the fix.
+    holds: the same rule in Python; takes the parsed model or value.
+    field: path of the field to blame, from the model on, such as ".steps"; empty means the model itself.
     """
 
     cel: str
     message: str
     holds: Callable[[Any], bool]
+    field: str = ""
+
+    def check(self, value: Any) -> Any:
+        """The value itself. Raises ValueError with the rule's message when the rule does not hold."""
+        if not self.holds(value):
+            raise ValueError(self.message)
+        return value
+
+    def as_validation(self) -> dict[str, str]:
+        """The rule as an entry of x-kubernetes-validations."""
+        return {"rule": self.cel, "message": self.message} | ({"fieldPath": self.field} if self.field else {})
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, source: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        schema = handler(source)
+        validations = [*schema.get("x-kubernetes-validations", ()), self.as_validation()]
+        return schema | {"x-kubernetes-validations": validations}
+
+
+def matches(pattern: str, message: str) -> Rule:
+    """The rule that a text matches a regular expression as a whole.
+
+    A schema's own `pattern` would do, but the API server then shows people the expression instead of a sentence.
+    """
+    compiled = re.compile(pattern, re.ASCII)
+    return Rule(f"self.matches(r'^(?:{pattern})$')", message, lambda text: compiled.fullmatch(text) is not None)
 
 
 class ApiModel(BaseModel):
@@ -31,6 +65,5 @@ class ApiModel(BaseModel):
     @model_validator(mode="after")
     def _follow_rules(self) -> Self:
         for rule in self.RULES:
-            if not rule.holds(self):
-                raise ValueError(rule.message)
+            rule.check(self)
         return self

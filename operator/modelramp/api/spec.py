@@ -1,5 +1,6 @@
 """The spec of a ModelDeployment: which model version should serve, and how it gets there."""
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
@@ -7,12 +8,24 @@ from pydantic import Field, ValidationError
 
 from modelramp.api.errors import InvalidSpec, Problem
 from modelramp.api.health import Health
-from modelramp.api.quantity import Duration
-from modelramp.api.rules import ApiModel, Rule
+from modelramp.api.quantity import Duration, Seconds, between
+from modelramp.api.rules import ApiModel, Rule, matches
 
-DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-HOSTNAME = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+_LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 Text = Annotated[str, Field(max_length=1024)]
+Namespace = Annotated[
+    str,
+    Field(max_length=63),
+    matches(_LABEL, "must be a namespace's name: a-z, 0-9 and '-', beginning and ending with a letter or digit"),
+]
+Hostname = Annotated[
+    str,
+    Field(max_length=253),
+    matches(
+        rf"(\*\.)?{_LABEL}(\.{_LABEL})*",
+        "must be a host name in small letters without scheme or port, as in digits.example.com or *.example.com",
+    ),
+]
 
 
 class Lineage(ApiModel):
@@ -32,9 +45,17 @@ class Model(ApiModel):
     version: Annotated[str, Field(min_length=1, max_length=128, description="Version, as people speak of it.")]
     uri: Annotated[str, Field(max_length=2048, description="Where the artefact lies: models:/, s3://, oci:// ...")] = ""
     digest: Annotated[
-        str, Field(max_length=200, pattern=r"^([a-z0-9]+:[a-f0-9]{32,128})?$", description="Digest of the artefact.")
+        str,
+        Field(max_length=200, description="Digest of the artefact, such as sha256:9f86d0..."),
+        matches("([a-z0-9]+:[a-f0-9]{32,128})?", "must be algorithm:hex, as in sha256: and 64 digits of 0-9 and a-f"),
     ] = ""
     lineage: Annotated[Lineage, Field(description="Where the model comes from.")] = Lineage()
+
+
+def _is_port(port: int | str) -> bool:
+    if isinstance(port, int):
+        return 1 <= port <= 65535
+    return len(port) <= 15 and re.fullmatch(_LABEL, port) is not None and re.search("[a-z]", port) is not None
 
 
 class Service(ApiModel):
@@ -47,32 +68,21 @@ class Service(ApiModel):
             description="Number or name of the container's port.",
             json_schema_extra={"x-kubernetes-int-or-string": True},
         ),
-    ] = "http"
-
-    RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "type(self.targetPort) == int ? self.targetPort >= 1 && self.targetPort <= 65535 : "
-            "self.targetPort.matches('^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$')",
-            "targetPort must be a port number from 1 to 65535 or a port's name of at most 15 characters",
-            lambda self: _is_port(self.target_port),
+            "type(self) == int ? self >= 1 && self <= 65535 : "
+            "self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$') && size(self) <= 15 && self.matches('[a-z]')",
+            "must be a port number from 1 to 65535, or the name of a container's port: at most 15 of a-z, 0-9 and '-', "
+            "with a letter, as in http",
+            _is_port,
         ),
-    )
-
-
-def _is_port(port: int | str) -> bool:
-    if isinstance(port, int):
-        return 1 <= port <= 65535
-    return 1 <= len(port) <= 15 and port.strip("-") == port and port.replace("-", "").isalnum() and port == port.lower()
+    ] = "http"
 
 
 class ParentReference(ApiModel):
     """A Gateway that should carry the traffic."""
 
     name: Annotated[str, Field(min_length=1, max_length=253, description="Name of the Gateway.")]
-    namespace: Annotated[
-        str | None,
-        Field(max_length=63, pattern=DNS_LABEL, description="Its namespace; that of this object if not set."),
-    ] = None
+    namespace: Annotated[Namespace | None, Field(description="Its namespace; that of this object if not set.")] = None
     section_name: Annotated[str | None, Field(max_length=253, description="One listener of the Gateway.")] = None
     port: Annotated[int | None, Field(ge=1, le=65535, description="One port of the Gateway.")] = None
 
@@ -87,7 +97,7 @@ class GatewayRouting(ApiModel):
         ),
     ]
     hostnames: Annotated[
-        tuple[Annotated[str, Field(max_length=253, pattern=HOSTNAME)], ...],
+        tuple[Hostname, ...],
         Field(
             max_length=16,
             description="Host names; all that the listener takes if empty.",
@@ -95,7 +105,9 @@ class GatewayRouting(ApiModel):
         ),
     ] = ()
     path: Annotated[
-        str, Field(max_length=1024, pattern=r"^/[^\s?#]*$", description="Path prefix under which the model answers.")
+        str,
+        Field(max_length=1024, description="Path prefix under which the model answers."),
+        matches(r"/[^\s?#]*", "must begin with / and hold no space, ? or #, as in /v1/models"),
     ] = "/"
 
 
@@ -131,10 +143,11 @@ class Rollout(ApiModel):
     ] = DEFAULT_STEPS
     step_duration: Annotated[Duration, Field(description="Least time at each step.")] = 300
     progress_deadline: Annotated[
-        Duration, Field(description="Time that a new revision's pods get to become available.")
+        Seconds, between(10), Field(description="Time that a new revision's pods get to become available.")
     ] = 600
     scale_down_delay: Annotated[
-        Duration,
+        Seconds,
+        between(3),
         Field(
             description="Time from a revision's last traffic to its pods' end; longer than the router's propagation."
         ),
@@ -143,25 +156,17 @@ class Rollout(ApiModel):
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "self.steps[size(self.steps) - 1].weight == 100",
+            "size(self.steps) == 0 || self.steps[size(self.steps) - 1].weight == 100",
             "steps must end with weight 100: add a last step {weight: 100}",
             lambda self: self.steps[-1].weight == 100,
+            field=".steps",
         ),
         Rule(
             "self.steps.all(s, self.steps.filter(t, t.weight == s.weight).size() == 1) && "
             "self.steps.map(s, s.weight).isSorted()",
             "steps[].weight must rise strictly from step to step",
             lambda self: all(a.weight < b.weight for a, b in zip(self.steps, self.steps[1:], strict=False)),
-        ),
-        Rule(
-            "duration(self.progressDeadline) >= duration('10s')",
-            "progressDeadline must be at least 10s",
-            lambda self: self.progress_deadline >= 10,
-        ),
-        Rule(
-            "duration(self.scaleDownDelay) >= duration('3s')",
-            "scaleDownDelay must be at least 3s: routers need up to that long to follow",
-            lambda self: self.scale_down_delay >= 3,
+            field=".steps",
         ),
     )
 
@@ -212,6 +217,18 @@ class ModelDeploymentSpec(ApiModel):
     rollout: Annotated[Rollout, Field(description="How traffic moves to a new version.")] = Rollout()
     health: Annotated[Health, Field(description="What healthy means.")] = Health()
     after_promotion: Annotated[AfterPromotion, Field(description="The watch after the rollout.")] = AfterPromotion()
+
+
+OBJECT_RULES = (
+    Rule(
+        "size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+        "metadata.name must have at most 63 characters of a-z, 0-9 and '-', begin with a letter and end with a letter "
+        "or digit, because Services are named after it",
+        lambda name: len(name) <= 63 and re.fullmatch(r"[a-z]([-a-z0-9]*[a-z0-9])?", name) is not None,
+        field=".metadata.name",
+    ),
+)
+"""Rules of the whole object; `holds` takes metadata.name."""
 
 
 def parse_spec(raw: object) -> ModelDeploymentSpec:
