@@ -1,7 +1,6 @@
 """The state as it stands in the status, and back: what is written there is all that a restarted operator knows."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -117,11 +116,6 @@ def _always(status: Status) -> dict[str, Any]:
         kept = status.candidate.model_dump(mode="json", by_alias=True, exclude_none=True)
         shown["candidate"] = {key: value for key, value in kept.items() if value != ""}
     return shown
-
-
-def conditions_of(raw: Mapping[str, Any]) -> tuple[Condition, ...]:
-    """The conditions in a status as JSON."""
-    return read_status(raw).conditions
 
 
 def _seconds(text: str | None) -> int:
@@ -251,9 +245,3 @@ def _entry_status(entry: Ended) -> HistoryEntry:
 def _selector(name: str, state: State) -> str:
     own = f"{LABEL_DEPLOYMENT}={name}"
     return f"{own},{LABEL_REVISION}={state.stable.revision}" if state.stable else own
-
-
-def without_moving_parts(state: State) -> State:
-    """The state less what changes at every healthy tick: two states that are equal here need no write."""
-    checks = tuple(replace(check, value=None, detail="", samples=None) for check in state.checks)
-    return replace(state, last_tick=0, strip=state.strip[-1:], checks=checks)

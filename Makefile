@@ -1,0 +1,61 @@
+# make demo   a model is promoted 10 -> 50 -> 100 under real traffic, the next one is rolled back
+# make test   all tests, on real parts; what CI runs
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CONTEXT ?=
+KEEP ?=
+
+.PHONY: help demo test check unit integration e2e benchmarks generate format clean
+
+help:
+	@sed -n 's/^# make /make /p' Makefile; \
+	echo "also: check (seconds), unit, integration, e2e, benchmarks, generate, format, clean"
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@echo "==> Python environment in $(VENV) (about a minute)" >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . --group dev --group plane
+	@touch $@
+
+demo: $(VENV)/installed
+	@$(BIN)/python -m examples.demo $(if $(CONTEXT),--context $(CONTEXT)) $(if $(KEEP),--keep)
+
+check: $(VENV)/installed
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --quiet 2>/dev/null || $(BIN)/lint-imports
+	@$(BIN)/python -m pytest -q tests/rules
+
+unit: $(VENV)/installed
+	@$(BIN)/python -m pytest -q -n 2 tests/unit
+
+integration: $(VENV)/installed
+	@$(BIN)/python -m localplane build
+	@$(BIN)/python -m pytest -q tests/integration
+
+e2e: $(VENV)/installed
+	@$(BIN)/python -m localplane build
+	@$(BIN)/python -m pytest -q tests/e2e
+
+test: $(VENV)/installed
+	@$(BIN)/python -m localplane build
+	@$(MAKE) --no-print-directory check
+	@$(BIN)/python -m pytest -q -n 2 tests/unit tests/sim
+	@$(BIN)/python -m pytest -q tests/integration tests/e2e
+
+benchmarks: $(VENV)/installed
+	@$(BIN)/python -m benchmarks
+
+generate: $(VENV)/installed
+	@$(BIN)/python -m modelramp.api.crd
+
+format: $(VENV)/installed
+	@$(BIN)/ruff check --quiet --fix . && $(BIN)/ruff format --quiet .
+
+clean:
+	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

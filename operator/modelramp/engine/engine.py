@@ -1,0 +1,188 @@
+"""The engine: observes, asks, decides, writes. It knows the world only through its ports."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from modelramp.api.errors import Gone, ModelrampError, NoAnswer
+from modelramp.api.names import LABEL_DEPLOYMENT
+from modelramp.api.verdict import TickOutcome
+from modelramp.core.phases import IN_FLIGHT
+from modelramp.core.ticks import SCRAPE_DELAY
+from modelramp.engine.limiter import WriteLimiter
+from modelramp.engine.ports import (
+    CONTROLLER_REVISION,
+    DEPLOYMENT,
+    ENDPOINT_SLICE,
+    HTTP_ROUTE,
+    MODEL_DEPLOYMENT,
+    SERVICE,
+    Clock,
+    Cluster,
+    Events,
+    Kind,
+    Metrics,
+    Object,
+    Telemetry,
+)
+from modelramp.engine.settle import Settler
+from modelramp.engine.store import Key, Store
+from modelramp.engine.ticker import Ticker
+from modelramp.engine.writes import Writer
+
+WATCHED = (CONTROLLER_REVISION, SERVICE, DEPLOYMENT, ENDPOINT_SLICE, HTTP_ROUTE, MODEL_DEPLOYMENT)
+"""Kinds that the store keeps; the ModelDeployments last, so that their children are known when they are decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How the engine works.
+
+    prometheus_address: asked for objects that name none of their own. namespaces: empty means all.
+    scrape_delay: seconds from a tick to its evaluation. sweep_interval: seconds between complete lists.
+    poll_interval: at most so many seconds pass between two looks at deadlines.
+    """
+
+    prometheus_address: str = ""
+    namespaces: tuple[str, ...] = ()
+    scrape_delay: float = SCRAPE_DELAY
+    sweep_interval: float = 600.0
+    poll_interval: float = 2.0
+    workers: int = 8
+    writes_per_second: float = 50.0
+    write_burst: float = 100.0
+
+
+class Engine:
+    """Runs until stopped. `observe` is called by watches, from the same event loop."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        metrics: Metrics,
+        events: Events,
+        telemetry: Telemetry,
+        clock: Clock,
+        options: Options,
+    ) -> None:
+        self._cluster = cluster
+        self._telemetry = telemetry
+        self._clock = clock
+        self._options = options
+        self.store = Store()
+        limiter = WriteLimiter(clock, options.writes_per_second, options.write_burst)
+        writer = Writer(self.store, cluster, events, telemetry, limiter)
+        self._settler = Settler(self.store, cluster, writer, telemetry, clock)
+        self._ticker = Ticker(self.store, metrics, telemetry, clock, options.scrape_delay, options.prometheus_address)
+        self._dirty: dict[Key, None] = {}
+        self._work = asyncio.Event()
+        self.synced = False
+        self.heartbeat = clock.now()
+
+    def observe(self, kind: Kind, event: str, obj: Object) -> None:
+        """Take in what a watch reported: ADDED, MODIFIED, DELETED, or anything else for an object as it is."""
+        self._telemetry.count("modelramp_watch_events_total", kind=kind.kind, type=event or "LISTED")
+        key = self.store.observe(kind, event, obj)
+        if key is not None:
+            self._mark(key)
+
+    async def run(self) -> None:
+        """Work until cancelled. Before the first complete list nothing is decided: no news is not bad news."""
+        await self._sync()
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(self._options.workers):
+                tasks.create_task(self._reconcile())
+            tasks.create_task(self._tick())
+            tasks.create_task(self._sweep())
+
+    def _mark(self, key: Key) -> None:
+        self._dirty[key] = None
+        self._work.set()
+
+    async def _sync(self) -> None:
+        delay = 1.0
+        while True:
+            try:
+                await self._list_everything()
+            except NoAnswer as error:
+                self._telemetry.warn("waiting for the API server", reason=str(error), retry_seconds=delay)
+                await self._clock.sleep(delay)
+                delay = min(delay * 2, 30.0)
+            else:
+                self.synced = True
+                return
+
+    async def _list_everything(self) -> None:
+        for kind in WATCHED:
+            for namespace in self._options.namespaces or (None,):
+                found = await self._list(kind, namespace)
+                for key in self.store.sweep(kind, found, namespace):
+                    self._mark(key)
+
+    async def _list(self, kind: Kind, namespace: str | None) -> tuple[Object, ...]:
+        selector = "" if kind == MODEL_DEPLOYMENT else LABEL_DEPLOYMENT
+        try:
+            return await self._cluster.list(kind, namespace, selector)
+        except Gone:
+            if kind != HTTP_ROUTE:
+                raise
+            return ()  # without the Gateway API's CRDs there are no routes; each object's status says so
+
+    async def _sweep(self) -> None:
+        while True:
+            await self._clock.sleep(self._options.sweep_interval)
+            with suppress(ModelrampError):
+                await self._list_everything()
+
+    async def _reconcile(self) -> None:
+        while True:
+            while not self._dirty:
+                self._work.clear()
+                await self._work.wait()
+            key = next(iter(self._dirty))
+            del self._dirty[key]
+            await self._settle(key, ())
+
+    async def _settle(self, key: Key, ticks: Sequence[TickOutcome]) -> None:
+        try:
+            await self._settler.settle(key, ticks)
+        except ModelrampError as error:
+            self._telemetry.warn("decision failed", namespace=key[0], name=key[1], error=str(error))
+
+    async def _tick(self) -> None:
+        while True:
+            now = self._clock.now()
+            self.heartbeat = now
+            for key in self._waking(now):
+                self._mark(key)
+            due = self._ticker.due(now)
+            if due:
+                outcomes = await self._ticker.evaluate(due)
+                await self._settle_all(outcomes)
+                self._report(now)
+            await self._clock.sleep(self._ticker.pause(self._clock.now(), self._options.poll_interval))
+
+    def _waking(self, now: float) -> list[Key]:
+        return [
+            key for key, record in self.store.records.items() if record.wake_at is not None and record.wake_at <= now
+        ]
+
+    async def _settle_all(self, outcomes: dict[Key, tuple[TickOutcome, ...]]) -> None:
+        """Settle what had a tick, the most urgent first: rollback, promotion, the rest."""
+        queue = iter(sorted(outcomes, key=lambda key: self._settler.urgency(key, outcomes[key])))
+
+        async def work() -> None:
+            for key in queue:
+                await self._settle(key, outcomes[key])
+
+        await asyncio.gather(*(work() for _ in range(self._options.workers)))
+
+    def _report(self, now: float) -> None:
+        counts: dict[str, int] = {}
+        for record in self.store.records.values():
+            counts[record.state.phase] = counts.get(record.state.phase, 0) + 1
+        for phase in {*IN_FLIGHT, *counts}:
+            self._telemetry.gauge("modelramp_objects", counts.get(phase, 0), phase=phase)
+        self._telemetry.gauge("modelramp_last_tick_timestamp_seconds", now)

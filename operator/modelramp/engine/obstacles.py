@@ -1,0 +1,51 @@
+"""Why things do not move: asked only when they do not, and said in the words of the object that stands in the way."""
+
+from modelramp.api.errors import Gone
+from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, Reason
+from modelramp.api.spec import GatewayRouting
+from modelramp.core.state import Finding
+from modelramp.engine.ports import GATEWAY, POD, Cluster, Object, Ref
+from modelramp.engine.store import Key
+
+_WORDS = 256
+
+
+async def inspect_gateway(cluster: Cluster, key: Key, gateway: GatewayRouting) -> Finding | None:
+    """What is wrong with the Gateways that should carry the route; None when they exist."""
+    for parent in gateway.parent_refs:
+        ref = Ref(GATEWAY, parent.namespace or key[0], parent.name)
+        try:
+            await cluster.get(ref)
+        except Gone:
+            text = f"{ref} does not exist; create it or correct spec.routing.gateway.parentRefs"
+            return Finding(Reason.GATEWAY_NOT_FOUND, text, warning=True)
+    return None
+
+
+async def inspect_pods(cluster: Cluster, key: Key, revision: str) -> str:
+    """Why the first pod that is not ready is not ready: pod, container, reason, message; empty if nothing is said."""
+    selector = f"{LABEL_DEPLOYMENT}={key[1]},{LABEL_REVISION}={revision}"
+    for pod in await cluster.list(POD, key[0], selector):
+        trouble = pod_trouble(pod)
+        if trouble:
+            return f"pod {pod['metadata']['name']}: {trouble}"[:_WORDS]
+    return ""
+
+
+def pod_trouble(pod: Object) -> str:
+    """What keeps one pod from being ready, in the kubelet's or the scheduler's words."""
+    status = pod.get("status") or {}
+    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    for container in containers:
+        for state in (container.get("state") or {}, container.get("lastState") or {}):
+            found = state.get("waiting") or state.get("terminated") or {}
+            reason = found.get("reason", "")
+            if reason and reason not in {"ContainerCreating", "PodInitializing", "Completed"}:
+                code = f", exit code {found['exitCode']}" if "exitCode" in found else ""
+                message = f": {found['message']}" if found.get("message") else ""
+                return f"container {container['name']} {reason}{code}{message}"
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return f"{condition.get('reason', '')}: {condition.get('message', '')}"
+    not_ready = [container["name"] for container in containers if not container.get("ready")]
+    return f"container {not_ready[0]} is not ready" if not_ready else ""

@@ -1,0 +1,202 @@
+"""What is known of the cluster: one record per ModelDeployment, and the objects made for it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelramp.api.errors import InvalidSpec
+from modelramp.api.names import LABEL_DEPLOYMENT, REQUEST_ANNOTATION
+from modelramp.api.spec import ModelDeploymentSpec, parse_spec
+from modelramp.core.record import read_status, state_of
+from modelramp.core.requests import parse_request
+from modelramp.core.revisions import revision_of
+from modelramp.core.state import Finding, State, Target
+from modelramp.engine.ports import HTTP_ROUTE, MODEL_DEPLOYMENT, Kind, Object
+
+Key = tuple[str, str]
+"""Namespace and name of a ModelDeployment."""
+
+
+@dataclass(slots=True)
+class Record:
+    """One ModelDeployment as last seen, with the state that the decisions work on.
+
+    target: None while the spec cannot be read; `problem` then says why.
+    state: may be ahead of the status by healthy ticks that were not worth a write.
+    obstacle: what kept the last write from taking effect; gateway: why the route cannot be served.
+    trouble: why pods of a revision do not start. wake_at: when to look again though nothing happens.
+    """
+
+    obj: Object
+    state: State
+    target: Target | None = None
+    problem: str = ""
+    obstacle: Finding | None = None
+    gateway: Finding | None = None
+    trouble: dict[str, str] = field(default_factory=dict)
+    hosts: tuple[tuple[str, str, str], ...] = ()
+    wake_at: float | None = None
+    inspect_at: float = 0.0
+    failures: int = 0
+
+    @property
+    def uid(self) -> str:
+        """The object's uid: a name that was deleted and made again is another object."""
+        return str(self.obj["metadata"]["uid"])
+
+    @property
+    def deleting(self) -> bool:
+        """Whether the object is on its way out: nothing is made for it any more."""
+        return "deletionTimestamp" in self.obj["metadata"]
+
+
+class Store:
+    """All records and children. Synchronous, in memory; older news never replaces newer."""
+
+    def __init__(self) -> None:
+        self.records: dict[Key, Record] = {}
+        self._children: dict[Key, dict[Kind, dict[str, Object]]] = {}
+        self._hosts: dict[tuple[str, str, str], set[Key]] = {}
+
+    def observe(self, kind: Kind, event: str, obj: Object) -> Key | None:
+        """Take in one object as a watch or a write reported it; the key of the record that it concerns, if any."""
+        metadata = obj["metadata"]
+        if kind == MODEL_DEPLOYMENT:
+            key = (metadata["namespace"], metadata["name"])
+            return self._forget(key, obj) if event == "DELETED" else self._remember(key, obj)
+        name = metadata.get("labels", {}).get(LABEL_DEPLOYMENT)
+        if name is None:
+            return None
+        key = (metadata["namespace"], name)
+        objects = self._children.setdefault(key, {}).setdefault(kind, {})
+        known = objects.get(metadata["name"])
+        if known is not None and _newer(known, obj):
+            return None
+        if event == "DELETED":
+            objects.pop(metadata["name"], None)
+        else:
+            objects[metadata["name"]] = _slim(obj)
+        return key if key in self.records else None
+
+    def children(self, key: Key, kind: Kind) -> Mapping[str, Object]:
+        """The known objects of a kind that were made for a ModelDeployment, by name."""
+        return self._children.get(key, {}).get(kind, {})
+
+    def replace_children(self, key: Key, kind: Kind, found: Iterable[Object]) -> None:
+        """Take in a complete list of one kind for one ModelDeployment."""
+        alive = tuple(found)
+        names = {obj["metadata"]["name"] for obj in alive}
+        for name in [name for name in self.children(key, kind) if name not in names]:
+            self.forget_child(key, kind, name)
+        for obj in alive:
+            self.observe(kind, "MODIFIED", obj)
+
+    def forget_child(self, key: Key, kind: Kind, name: str) -> None:
+        """The object turned out to be gone."""
+        self._children.get(key, {}).get(kind, {}).pop(name, None)
+
+    def forget(self, key: Key) -> None:
+        """The ModelDeployment turned out to be gone."""
+        record = self.records.pop(key, None)
+        for host in record.hosts if record else ():
+            self._hosts[host].discard(key)
+
+    def route(self, key: Key) -> Object | None:
+        """The HTTPRoute of a ModelDeployment as last seen."""
+        return next(iter(self.children(key, HTTP_ROUTE).values()), None)
+
+    def sweep(self, kind: Kind, alive: Iterable[Object], namespace: str | None) -> Iterator[Key]:
+        """Take in a complete list of a kind (in one namespace, or in all): what it lacks is gone, though unsaid."""
+        listed = {(obj["metadata"]["namespace"], obj["metadata"]["name"]): obj for obj in alive}
+        if kind == MODEL_DEPLOYMENT:
+            for key in [key for key in self.records if key not in listed and namespace in {None, key[0]}]:
+                self.forget(key)
+        else:
+            for key, kinds in self._children.items():
+                if namespace not in {None, key[0]}:
+                    continue
+                for name in [name for name in kinds.get(kind, {}) if (key[0], name) not in listed]:
+                    del kinds[kind][name]
+                    yield key
+        for obj in listed.values():
+            changed = self.observe(kind, "MODIFIED", obj)
+            if changed is not None:
+                yield changed
+
+    def elder_with_host(self, key: Key) -> Key | None:
+        """An older ModelDeployment that has one of this one's hostnames on the same gateway and path."""
+        record = self.records[key]
+        rivals = {other for host in record.hosts for other in self._hosts[host]}
+        elders = [other for other in rivals if self._age(other) < self._age(key)]
+        return min(elders, key=self._age, default=None)
+
+    def _age(self, key: Key) -> tuple[str, Key]:
+        return self.records[key].obj["metadata"].get("creationTimestamp", ""), key
+
+    def _remember(self, key: Key, obj: Object) -> Key | None:
+        known = self.records.get(key)
+        if known is None or known.uid != obj["metadata"]["uid"]:
+            record = Record(_slim(obj), state_of(read_status(obj.get("status"))))
+        elif _newer(known.obj, obj):
+            return None
+        else:
+            record = known
+            if obj.get("status") != known.obj.get("status"):
+                record.state = state_of(read_status(obj.get("status")))
+            record.obj = _slim(obj)
+        self.records[key] = record
+        _read_target(record)
+        self._index_hosts(key, record)
+        return key
+
+    def _index_hosts(self, key: Key, record: Record) -> None:
+        for host in record.hosts:
+            self._hosts[host].discard(key)
+        record.hosts = _hosts(key, record.target.spec) if record.target is not None else ()
+        for host in record.hosts:
+            self._hosts.setdefault(host, set()).add(key)
+
+    def _forget(self, key: Key, obj: Object) -> Key | None:
+        known = self.records.get(key)
+        if known is not None and known.uid == obj["metadata"]["uid"]:
+            self.forget(key)
+        return None
+
+
+def _read_target(record: Record) -> None:
+    """Keep the last readable target's absence explicit: an unreadable spec has no target and changes nothing."""
+    annotations = record.obj["metadata"].get("annotations") or {}
+    request = parse_request(annotations.get(REQUEST_ANNOTATION, ""))
+    old = record.target
+    try:
+        spec = parse_spec(record.obj.get("spec"))
+    except InvalidSpec as error:
+        record.target, record.problem = None, str(error)
+        return
+    revision = old.revision if old is not None and old.spec == spec else revision_of(spec)
+    record.target, record.problem = Target(spec, revision, request), ""
+
+
+def _hosts(key: Key, spec: ModelDeploymentSpec) -> tuple[tuple[str, str, str], ...]:
+    gateway = spec.routing.gateway
+    return tuple(
+        (f"{parent.namespace or key[0]}/{parent.name}/{parent.section_name or ''}", host, gateway.path)
+        for parent in gateway.parent_refs
+        for host in gateway.hostnames or ("*",)
+    )
+
+
+def _newer(known: Object, obj: Object) -> bool:
+    """Whether what is known is newer; resourceVersions of one API server are increasing integers (KEP-5504)."""
+    return _version(known) > _version(obj) and known["metadata"].get("uid") == obj["metadata"].get("uid")
+
+
+def _version(obj: Object) -> int:
+    text = obj["metadata"].get("resourceVersion", "0")
+    return int(text) if text.isdigit() else 0
+
+
+def _slim(obj: Object) -> dict[str, Any]:
+    """The object without what only takes memory."""
+    metadata = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
+    return {**obj, "metadata": metadata}

@@ -1,0 +1,107 @@
+"""Which ticks are due for whom, and what Prometheus says of them."""
+
+from dataclasses import dataclass
+
+from modelramp.analysis.subject import Subject
+from modelramp.api.health import PrometheusSpec
+from modelramp.api.names import Phase
+from modelramp.api.spec import Watching
+from modelramp.api.verdict import CheckOutcome, TickOutcome
+from modelramp.core.ticks import newest_due, to_evaluate
+from modelramp.desired.names import child_name
+from modelramp.engine.plan import Due, outcomes
+from modelramp.engine.ports import Clock, Endpoint, Metrics, Telemetry
+from modelramp.engine.replay import Missed, missed_outcomes
+from modelramp.engine.store import Key, Record, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The ticks of one object that are due, oldest first, and the revision that they speak of."""
+
+    key: Key
+    revision: str
+    ticks: range
+    due: Due
+
+
+class Ticker:
+    """Evaluates due ticks: one grouped round of queries for all objects that missed none, a replay for the others."""
+
+    def __init__(
+        self, store: Store, metrics: Metrics, telemetry: Telemetry, clock: Clock, delay: float, address: str
+    ) -> None:
+        self._store = store
+        self._metrics = metrics
+        self._telemetry = telemetry
+        self._clock = clock
+        self._delay = delay
+        self._address = address
+
+    def due(self, now: float) -> list[Turn]:
+        """Every object whose newest tick was not evaluated yet."""
+        found = (self._turn(key, record, now) for key, record in self._store.records.items())
+        return [turn for turn in found if turn is not None]
+
+    def pause(self, now: float, most: float) -> float:
+        """Seconds until the next tick of any interval in use is due; at most `most`."""
+        intervals = {record.target.spec.health.interval for record in self._store.records.values() if record.target}
+        waits = (newest_due(now, interval, self._delay) + interval + self._delay - now for interval in intervals)
+        return max(0.05, min((*waits, most)))
+
+    async def evaluate(self, turns: list[Turn]) -> dict[Key, tuple[TickOutcome, ...]]:
+        """The outcomes of all due ticks. Availability is left open: only the present can be seen, and not from here."""
+        found: dict[Key, tuple[TickOutcome, ...]] = {}
+        by_tick: dict[int, list[Turn]] = {}
+        for turn in turns:
+            by_tick.setdefault(turn.ticks[-1], []).append(turn)
+        for tick, group in by_tick.items():
+            self._telemetry.observe("modelramp_tick_lag_seconds", max(0.0, self._clock.now() - tick - self._delay))
+            newest = await outcomes([turn.due for turn in group], tick, self._metrics, self._telemetry)
+            before = await self._replayed(group)
+            for turn in group:
+                found[turn.key] = (*before.get(turn.key, ()), _outcome(turn, tick, newest[turn.due.key]))
+        return found
+
+    async def _replayed(self, turns: list[Turn]) -> dict[Key, tuple[TickOutcome, ...]]:
+        """The outcomes of the ticks before the newest, for objects that missed some."""
+        behind = [turn for turn in turns if len(turn.ticks) > 1]
+        for turn in behind:
+            missed = len(turn.ticks) - 1
+            self._telemetry.log("replaying missed ticks", namespace=turn.key[0], name=turn.key[1], ticks=missed)
+        asked = [Missed(turn.due, tuple(turn.ticks[:-1])) for turn in behind]
+        answers = await missed_outcomes(asked, self._metrics, self._telemetry)
+        return {
+            turn.key: tuple(_outcome(turn, tick, answers[turn.due.key][tick]) for tick in turn.ticks[:-1])
+            for turn in behind
+        }
+
+    def _turn(self, key: Key, record: Record, now: float) -> Turn | None:
+        target, state = record.target, record.state
+        revision = state.subject
+        if target is None or revision is None or record.deleting or state.phase is Phase.ROLLING_BACK:
+            return None
+        if state.running is None and target.spec.after_promotion.watch is Watching.NEVER:
+            return None
+        health = target.spec.health
+        ticks = to_evaluate(state.last_tick, newest_due(now, health.interval, self._delay), health.interval)
+        if not ticks:
+            return None
+        stable = state.stable.revision if state.stable else revision
+        subject = Subject(
+            namespace=key[0],
+            name=key[1],
+            revision=revision,
+            service=child_name(key[1], revision),
+            stable=stable,
+            stable_service=child_name(key[1], stable),
+        )
+        return Turn(key, revision, ticks, Due("/".join(key), self._endpoint(key, health.prometheus), health, subject))
+
+    def _endpoint(self, key: Key, spec: PrometheusSpec) -> Endpoint:
+        secret = (key[0], spec.secret_ref.name) if spec.secret_ref is not None else None
+        return Endpoint(spec.address or self._address, secret)
+
+
+def _outcome(turn: Turn, tick: int, checks: tuple[CheckOutcome, ...]) -> TickOutcome:
+    return TickOutcome(tick=tick, revision=turn.revision, checks=checks, available=None)

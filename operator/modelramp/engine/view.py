@@ -1,0 +1,104 @@
+"""What the known objects say of the world: pods by revision, weights on the route, the gateway's answer. Pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from modelramp.api.names import LABEL_REVISION, Reason
+from modelramp.api.spec import GatewayRouting
+from modelramp.core.state import Finding, Pods, Seen
+from modelramp.desired.names import revision_in
+from modelramp.engine.ports import DEPLOYMENT, ENDPOINT_SLICE, Object
+from modelramp.engine.store import Key, Record, Store
+
+
+def see(store: Store, key: Key, record: Record) -> Seen:
+    """The world as far as it concerns one ModelDeployment."""
+    route = store.route(key)
+    routed, finding = _routed(route, record)
+    return Seen(
+        pods=pods_by_revision(
+            store.children(key, DEPLOYMENT).values(), store.children(key, ENDPOINT_SLICE).values(), record.trouble
+        ),
+        served=served(route, key[1]),
+        routed=routed,
+        route_reason=finding.reason,
+        route_detail=finding.message,
+    )
+
+
+def pods_by_revision(
+    deployments: Iterable[Object], slices: Iterable[Object], trouble: Mapping[str, str]
+) -> dict[str, Pods]:
+    """Pods of each revision that has a Deployment; counts of an older generation of it are not believed."""
+    endpoints: dict[str, int] = {}
+    for item in slices:
+        revision = item["metadata"].get("labels", {}).get(LABEL_REVISION, "")
+        endpoints[revision] = endpoints.get(revision, 0) + sum(
+            1 for point in item.get("endpoints") or () if _ready(point)
+        )
+    found = {}
+    for item in deployments:
+        revision = item["metadata"]["labels"].get(LABEL_REVISION, "")
+        status = item.get("status") or {}
+        current = status.get("observedGeneration", 0) >= item["metadata"].get("generation", 0)
+        found[revision] = Pods(
+            wanted=item["spec"].get("replicas", 1),
+            available=status.get("availableReplicas", 0) if current else 0,
+            endpoints=endpoints.get(revision, 0),
+            trouble=trouble.get(revision, "") or _failure(status),
+        )
+    return found
+
+
+def served(route: Object | None, name: str) -> dict[str, int]:
+    """The weight of each revision that the route names; a Service that is no child counts under its own name."""
+    weights: dict[str, int] = {}
+    for rule in (route or {}).get("spec", {}).get("rules") or ():
+        for backend in rule.get("backendRefs") or ():
+            weight = backend.get("weight", 1)
+            revision = revision_in(backend["name"], name) or backend["name"]
+            if weight:
+                weights[revision] = weights.get(revision, 0) + weight
+    return weights
+
+
+def _ready(endpoint: Mapping[str, Any]) -> bool:
+    conditions = endpoint.get("conditions") or {}
+    return conditions.get("ready", True) is not False and not conditions.get("terminating")
+
+
+def _failure(status: Mapping[str, Any]) -> str:
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            return str(condition.get("message", ""))[:256]
+    return ""
+
+
+def _routed(route: Object | None, record: Record) -> tuple[bool | None, Finding]:
+    if record.gateway is not None:
+        return False, record.gateway
+    if route is None or record.target is None:
+        return None, Finding(Reason.ROUTE_PENDING, "there is no route yet")
+    gateway = record.target.spec.routing.gateway
+    return gateway_answer(route, gateway)
+
+
+def gateway_answer(route: Object, gateway: GatewayRouting) -> tuple[bool | None, Finding]:
+    """Whether every wanted Gateway has taken the route; None while one has not said."""
+    parents = (route.get("status") or {}).get("parents") or ()
+    namespace = route["metadata"]["namespace"]
+    for wanted in gateway.parent_refs:
+        name = f"Gateway {wanted.namespace or namespace}/{wanted.name}"
+        answers = [
+            parent
+            for parent in parents
+            if parent["parentRef"]["name"] == wanted.name
+            and parent["parentRef"].get("namespace", namespace) == (wanted.namespace or namespace)
+        ]
+        if not answers:
+            return None, Finding(Reason.ROUTE_PENDING, f"{name} has not taken the route yet")
+        for condition in (item for answer in answers for item in answer.get("conditions") or ()):
+            if condition["type"] == "Accepted" and condition["status"] == "False":
+                why = f"{condition.get('reason', '')}: {condition.get('message', '')}"[:256]
+                return False, Finding(Reason.ROUTE_NOT_ACCEPTED, f"{name} refuses the route: {why}")
+    return True, Finding(Reason.ROUTE_ACCEPTED, "")

@@ -1,0 +1,177 @@
+"""The order of writes: the status first, as a compare-and-swap; then what is derived from it; then what people hear.
+
+Everything after the status is derived from it, so that repeating it is harmless. The route is written with the
+resourceVersion that was read before the status: a frozen ex-leader that wakes up in between is refused (promise 6).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelramp.api.errors import Gone, NameTaken, Refused
+from modelramp.api.names import LABEL_DEPLOYMENT
+from modelramp.api.times import to_seconds
+from modelramp.core.phases import IN_FLIGHT
+from modelramp.core.state import Decision, Finding, Seen
+from modelramp.desired.differences import differs
+from modelramp.desired.objects import Doomed, desired, prune
+from modelramp.desired.ownership import Owner, owned_by
+from modelramp.desired.revision import snapshots_of
+from modelramp.engine.limiter import WriteLimiter
+from modelramp.engine.ports import (
+    CONTROLLER_REVISION,
+    DEPLOYMENT,
+    HTTP_ROUTE,
+    MODEL_DEPLOYMENT,
+    SERVICE,
+    Cluster,
+    Events,
+    Kind,
+    Object,
+    Ref,
+    Telemetry,
+)
+from modelramp.engine.store import Key, Record, Store
+
+CHECKPOINT_TICKS = 10
+"""Healthy ticks of an idle object that share one status write."""
+_KINDS = {kind.kind: kind for kind in (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE)}
+_MOVING = ("lastTick", "next", "message")
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Makes the cluster match a decision; raises what the Cluster raises, having done no harm."""
+
+    store: Store
+    cluster: Cluster
+    events: Events
+    telemetry: Telemetry
+    limiter: WriteLimiter
+
+    async def status(self, key: Key, record: Record, status: Mapping[str, Any], decision: Decision) -> None:
+        """Write the status if it is worth it, as a compare-and-swap; then tell people what happened."""
+        if worth_writing(record, status, decision):
+            await self.limiter.acquire()
+            body = {**record.obj, "status": dict(status)}
+            answer = await self.cluster.replace_status(body)
+            self.store.observe(MODEL_DEPLOYMENT, "MODIFIED", answer)
+            self.telemetry.count("modelramp_writes_total", kind="status", result="ok")
+        record.state = decision.state
+        for finding in decision.findings:
+            await self._tell(key, record, finding)
+
+    async def children(
+        self, key: Key, record: Record, seen: Seen, route: Object | None, now: int, *, blocked: bool
+    ) -> bool:
+        """Make, change and delete what the persisted state calls for; True when anything was written.
+
+        route: as read before the status write. blocked: another object has our hostname, so the route stays.
+        """
+        if record.target is None:
+            return False
+        owner = Owner(key[0], key[1], record.uid)
+        existing = {kind.kind: tuple(self.store.children(key, kind).values()) for kind in _KINDS.values()}
+        snapshots = snapshots_of(owner, existing[CONTROLLER_REVISION.kind])
+        wanted = desired(owner, record.target, record.state, seen, snapshots=snapshots, current_route=route, now=now)
+        changed = False
+        for obj in wanted.apply:
+            changed |= await self._apply(key, owner, obj)
+        if wanted.route is not None and not blocked:
+            changed |= await self._apply_route(owner, wanted.route, route)
+        for doomed in prune(wanted, existing):
+            changed |= await self._delete(key, doomed)
+        return changed
+
+    async def _apply(self, key: Key, owner: Owner, obj: dict[str, Any]) -> bool:
+        kind = _KINDS[obj["kind"]]
+        current = self.store.children(key, kind).get(obj["metadata"]["name"])
+        if current is None or not owned_by(current, owner):
+            current = await self._foreign(owner, kind, obj)
+        if current is not None and not differs(current, obj):
+            return False
+        await self.limiter.acquire()
+        self._took(kind, await self.cluster.apply(obj))
+        return True
+
+    async def _apply_route(self, owner: Owner, obj: dict[str, Any], before: Object | None) -> bool:
+        if before is None:
+            before = await self._foreign(owner, HTTP_ROUTE, obj)
+        if before is None:
+            await self.limiter.acquire()
+            self._took(HTTP_ROUTE, await self._create_route(obj))
+            return True
+        if not differs(before, obj):
+            return False
+        await self.limiter.acquire()
+        version = before["metadata"]["resourceVersion"]
+        fenced = {**obj, "metadata": {**obj["metadata"], "resourceVersion": version}}
+        self._took(HTTP_ROUTE, await self.cluster.apply(fenced))
+        return True
+
+    async def _foreign(self, owner: Owner, kind: Kind, obj: Mapping[str, Any]) -> Object | None:
+        """The object of that name if it exists without our knowledge; NameTaken unless it is ours or may be adopted."""
+        ref = Ref(kind, owner.namespace, obj["metadata"]["name"])
+        try:
+            found = await self.cluster.get(ref)
+        except Gone:
+            return None
+        if not _may_take(found, owner):
+            raise NameTaken(f"{ref} exists and belongs to somebody else; rename or delete it")
+        self.store.observe(kind, "MODIFIED", found)
+        return found
+
+    async def _create_route(self, obj: Mapping[str, Any]) -> Object:
+        try:
+            return await self.cluster.create(obj)
+        except Gone:
+            raise Refused("the API server knows no HTTPRoute: install the Gateway API's CRDs") from None
+
+    def _took(self, kind: Kind, answer: Object) -> None:
+        self.store.observe(kind, "MODIFIED", answer)
+        self.telemetry.count("modelramp_writes_total", kind=kind.kind, result="ok")
+
+    async def _delete(self, key: Key, doomed: Doomed) -> bool:
+        kind = _KINDS[doomed.kind]
+        await self.limiter.acquire()
+        await self.cluster.delete(Ref(kind, doomed.namespace, doomed.name), doomed.uid)
+        self.store.forget_child(key, kind, doomed.name)
+        self.telemetry.count("modelramp_writes_total", kind=kind.kind, result="ok")
+        return True
+
+    async def _tell(self, key: Key, record: Record, finding: Finding) -> None:
+        log = self.telemetry.warn if finding.warning else self.telemetry.log
+        log(finding.reason.value, namespace=key[0], name=key[1], message=finding.message, phase=record.state.phase)
+        await self.events.publish(record.obj, finding.reason.value, finding.message, finding.warning)
+
+
+def _may_take(found: Object, owner: Owner) -> bool:
+    """Ours already, or left behind with our label and without an owner (`kubectl delete --cascade=orphan`)."""
+    metadata = found["metadata"]
+    controlled = any(reference.get("controller") for reference in metadata.get("ownerReferences") or ())
+    orphan = (metadata.get("labels") or {}).get(LABEL_DEPLOYMENT) == owner.name and not controlled
+    return orphan or owned_by(found, owner)
+
+
+def worth_writing(record: Record, status: Mapping[str, Any], decision: Decision) -> bool:
+    """Whether the status must be written now: always when something happened, or moves and had a new tick.
+
+    A healthy object at rest is only written at its checkpoint: the replay after a restart finds the rest again.
+    """
+    old = record.obj.get("status") or {}
+    if decision.findings or _still(old) != _still(status):
+        return True
+    if old.get("lastTick") == status.get("lastTick"):
+        return False
+    state = decision.state
+    if state.phase in IN_FLIGHT or record.target is None:
+        return True
+    persisted = to_seconds(old["lastTick"]) if "lastTick" in old else 0
+    return state.last_tick - persisted >= CHECKPOINT_TICKS * record.target.spec.health.interval
+
+
+def _still(status: Mapping[str, Any]) -> dict[str, Any]:
+    """The status without what moves at every healthy tick."""
+    checks = [{name: check.get(name) for name in ("name", "verdict", "reason")} for check in status.get("checks", ())]
+    kept = {name: value for name, value in status.items() if name not in _MOVING}
+    return {**kept, "checks": checks, "ticks": status.get("ticks", "")[-1:]}
