@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # How long a wait may last before the generator looks whether it was told to stop.
 NAP_SECONDS = 0.2
+# A machine too busy to keep the pace stops sending this long after the plan's end; what is left counts as skipped.
+LATE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,9 @@ class LoadGenerator:
     async def _send_questions(self, http: httpx.AsyncClient) -> None:
         for number in range(self.plan.requests):
             if not await self._sleep_until(number / self.plan.rps):
+                return
+            if self.elapsed > self.plan.duration + LATE_SECONDS:
+                self._tally.skipped += self.plan.requests - number
                 return
             if self._asking >= self.plan.in_flight_max:
                 self._tally.skipped += 1

@@ -1,0 +1,204 @@
+import asyncio
+import itertools
+import json
+
+import httpx
+import pytest
+from click.testing import CliRunner
+
+from examples.load import LoadGenerator, Plan
+from examples.load.__main__ import main
+from examples.load.traffic import questions
+
+URL = "http://127.0.0.1:8080"
+FAST = {"url": URL, "rps": 400, "duration": 0.25, "feedback_delay": 0.05}
+
+
+class Gateway(httpx.AsyncBaseTransport):
+    """Passes every second request to the candidate, whatever it is, as a Service would."""
+
+    def __init__(self, *pods) -> None:
+        self._turns = itertools.cycle([httpx.ASGITransport(pod.app) for pod in pods])
+
+    async def handle_async_request(self, request):
+        return await next(self._turns).handle_async_request(request)
+
+
+async def test_the_accuracy_in_the_metrics_is_what_the_sender_knows_although_labels_land_anywhere(pod):
+    pods = pod(MODEL_VARIANT="v2", MODEL_REVISION="aaa"), pod(MODEL_VARIANT="v3", MODEL_REVISION="bbb")
+    final = await LoadGenerator(Plan(**FAST), transport=Gateway(*pods)).run()
+
+    assert (final.sent, final.answered, final.all_failed) == (100, 100, 0)
+    assert final.feedback.fates == {"counted": 100}
+    by_revision = {seen.revision: seen for seen in final.versions}
+    assert by_revision["aaa"].accuracy > 0.85
+    assert by_revision["bbb"].accuracy < 0.5
+    for revision, seen in by_revision.items():
+        counted = [await p.metric("model_feedback_total", answered_by=revision) or 0 for p in pods]
+        correct = [await p.metric("model_feedback_correct_total", answered_by=revision) or 0 for p in pods]
+        assert (sum(counted), sum(correct)) == (seen.answered, seen.correct)
+        assert min(counted) > 0
+
+
+async def until(reached):
+    for _ in range(300):
+        if reached():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("not reached in 3 s")
+
+
+def answering(reply):
+    calls = []
+
+    async def handle(request):
+        calls.append(request)
+        await asyncio.sleep(0)
+        return reply(request)
+
+    return httpx.MockTransport(handle), calls
+
+
+def refuse_connection(request):
+    raise httpx.ConnectError("refused", request=request)
+
+
+def hang(request):
+    raise httpx.ReadTimeout("silent", request=request)
+
+
+def hang_up(request):
+    raise httpx.RemoteProtocolError("closed", request=request)
+
+
+FAILING = {
+    "502 from the gateway": (lambda _: httpx.Response(502, text="Bad Gateway"), "status", 502),
+    "a redirect": (lambda _: httpx.Response(302, headers={"location": "/"}), "status", 302),
+    "nobody listens": (refuse_connection, "connect", None),
+    "no answer in time": (hang, "timeout", None),
+    "the connection breaks": (hang_up, "RemoteProtocolError", None),
+    "200 without JSON": (lambda _: httpx.Response(200, text="<html>"), "answer", 200),
+    "200 with other JSON": (lambda _: httpx.Response(200, json={"predictions": []}), "answer", 200),
+}
+
+
+@pytest.mark.parametrize(("reply", "kind", "status"), FAILING.values(), ids=FAILING)
+async def test_whatever_is_not_a_good_answer_is_a_failure_and_is_not_repeated(reply, kind, status):
+    transport, calls = answering(reply)
+    final = await LoadGenerator(Plan(url=URL, rps=200, duration=0.05), transport=transport).run()
+
+    assert (final.sent, final.failed, final.answered, len(calls)) == (10, 10, 0, 10)
+    assert {(f.what, f.kind, f.status) for f in final.failures} == {("predict", kind, status)}
+
+
+def good(request):
+    if request.url.path == "/feedback":
+        return httpx.Response(503)
+    return httpx.Response(200, json={"predictions": [1], "version": "1", "revision": "a", "requestId": "a.b.c"})
+
+
+async def test_labels_that_fail_are_failures_of_their_own():
+    transport, _ = answering(good)
+    final = await LoadGenerator(Plan(**FAST), transport=transport).run()
+
+    assert (final.answered, final.failed, final.feedback.failed, final.all_failed) == (100, 0, 100, 100)
+
+
+async def test_the_host_header_and_the_body_are_those_of_the_plan():
+    transport, calls = answering(good)
+    plan = Plan(url=URL, host="digits.example.com", rps=100, duration=0.01, feedback_delay=None)
+    final = await LoadGenerator(plan, transport=transport).run()
+
+    (request,) = calls
+    body = json.loads(request.content)
+    assert request.headers["host"] == "digits.example.com"
+    assert (request.url.path, len(body["instances"][0])) == ("/predict", 64)
+    assert final.feedback.sent == final.feedback.failed == 0
+
+
+async def test_a_server_that_hangs_does_not_slow_the_sender_and_the_rest_is_skipped():
+    answered = asyncio.Event()
+
+    async def wait(request):
+        await answered.wait()
+        return good(request)
+
+    generator = LoadGenerator(
+        Plan(url=URL, rps=200, duration=0.2, in_flight_max=5, feedback_delay=None), transport=httpx.MockTransport(wait)
+    )
+    running = asyncio.create_task(generator.run())
+    await until(lambda: generator.snapshot().skipped == 35)
+    assert generator.snapshot().in_flight == 5
+    answered.set()
+    final = await running
+
+    assert (final.sent, final.skipped, final.answered) == (5, 35, 5)
+
+
+async def test_a_machine_that_cannot_keep_the_pace_stops_at_the_end_of_the_plan():
+    times = itertools.count(0, 0.5)
+    transport, _ = answering(good)
+    generator = LoadGenerator(
+        Plan(url=URL, rps=100, duration=10, feedback_delay=None), transport=transport, clock=lambda: float(next(times))
+    )
+    final = await generator.run()
+
+    assert 0 < final.sent < 20
+    assert final.sent + final.skipped == 1000
+
+
+async def test_stop_ends_a_long_run_and_counts_the_labels_that_were_not_sent():
+    transport, _ = answering(good)
+    generator = LoadGenerator(Plan(url=URL, rps=100, duration=3600, feedback_delay=600), transport=transport)
+    running = asyncio.create_task(generator.run())
+    await until(lambda: generator.snapshot().answered >= 3)
+    pending = generator.snapshot().feedback.pending
+    generator.stop()
+    final = await asyncio.wait_for(running, 5)
+
+    assert pending >= 3
+    assert final.feedback.dropped == final.answered
+    assert final.feedback.pending == 0
+
+
+async def test_a_generator_runs_once():
+    transport, _ = answering(good)
+    generator = LoadGenerator(Plan(url=URL, rps=100, duration=0.01, feedback_delay=None), transport=transport)
+    await generator.run()
+
+    with pytest.raises(RuntimeError, match="make a new one"):
+        await generator.run()
+
+
+def test_every_held_out_image_comes_once_before_any_comes_again():
+    first = list(itertools.islice(questions(seed=1, phone_share=0.25), 719))
+
+    assert len({(q.label, *q.pixels) for q in questions_as_desktop(first)}) == 719
+    assert 0.2 < sum(q.group == "phone" for q in first) / 719 < 0.3
+    assert first == list(itertools.islice(questions(seed=1, phone_share=0.25), 719))
+
+
+def questions_as_desktop(asked):
+    """Phone pictures are rounded after they were darkened, so undo both before comparing."""
+    for question in asked:
+        scale = 2.5 if question.group == "phone" else 1.0
+        yield type(question)([round(ink * scale, 1) for ink in question.pixels], question.group, question.label)
+
+
+def test_the_command_reports_failures_by_its_exit_code_and_in_its_file(tmp_path, unused_tcp_port):
+    file = tmp_path / "out.jsonl"
+    url = f"http://127.0.0.1:{unused_tcp_port}"
+    done = CliRunner().invoke(main, ["--url", url, "--rps", "20", "--duration", "0.1", "--output", str(file)])
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+
+    assert done.exit_code == 1
+    assert [line["type"] for line in lines] == ["failure", "failure", "summary"]
+    assert lines[0]["kind"] == "connect"
+    assert json.loads(done.stdout) == lines[-1]
+
+
+def test_the_command_explains_a_wrong_plan():
+    done = CliRunner().invoke(main, ["--url", "http://example.com"])
+
+    assert done.exit_code == 2
+    assert "say --remote" in done.stderr

@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from examples.models import RECIPES, Variant
+from examples.server.settings import Settings
+from modelramp.api.spec import parse_spec
+
+MANIFESTS = Path("examples/manifests")
+SAMPLES = [*sorted(MANIFESTS.glob("digits-*.yaml")), Path("examples/quickstart.yaml")]
+
+
+def load(path):
+    (document,) = yaml.safe_load_all(path.read_text())
+    return document
+
+
+def environment(document):
+    (container,) = document["spec"]["template"]["spec"]["containers"]
+    return {entry["name"]: entry for entry in container["env"]}
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=str)
+def test_a_sample_is_a_valid_modeldeployment_that_the_server_understands(path):
+    document = load(path)
+    variant = environment(document)["MODEL_VARIANT"]["value"]
+
+    assert (document["apiVersion"], document["kind"]) == ("modelramp.io/v1alpha1", "ModelDeployment")
+    assert parse_spec(document["spec"]).model.version == RECIPES[Variant(variant)].version
+    assert environment(document).keys() <= {field.alias for field in Settings.model_fields.values()}
+
+
+def test_the_versions_of_the_demo_differ_in_the_model_alone():
+    def without_model(document):
+        document["spec"]["model"].pop("version")
+        for name in ("MODEL_VARIANT", "MODEL_VERSION"):
+            environment(document)[name].pop("value")
+        return document
+
+    first, *others = [without_model(load(MANIFESTS / f"digits-{variant}.yaml")) for variant in ("v1", "v2", "v3")]
+    assert others == [first, first]
+
+
+def test_the_quickstart_keeps_the_product_defaults():
+    spec = parse_spec(load(Path("examples/quickstart.yaml"))["spec"])
+
+    assert (spec.health.interval, spec.rollout.step_duration, spec.health.failure_threshold) == (60, 300, 3)
+    assert [step.weight for step in spec.rollout.steps] == [10, 50, 100]
+
+
+def test_the_demo_is_short_but_its_checks_see_three_ticks_at_each_step():
+    spec = parse_spec(load(MANIFESTS / "digits-v2.yaml")["spec"])
+
+    assert spec.health.interval == 10
+    assert all(spec.rollout.duration_of(step) >= 3 * spec.health.interval for step in range(3))
