@@ -1,0 +1,183 @@
+"""A policy tried on given outcomes: the real decision core in a world that obeys at once. No I/O."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from modelramp.analysis.checks import VALUE, judge, limits_of
+from modelramp.analysis.wording import limit_text
+from modelramp.api.health import Check
+from modelramp.api.names import Phase, Reason
+from modelramp.api.spec import ModelDeploymentSpec, Watching
+from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
+from modelramp.cli.ticklines import Line
+from modelramp.core.breaches import settle, tick_verdict
+from modelramp.core.decide import decide
+from modelramp.core.moves import label
+from modelramp.core.revisions import revision_of
+from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target, Version
+from modelramp.core.steps import blockers, step_ends
+
+STABLE = Version("stable", "the previous version", since=1, traffic_since=1)
+"""What serves when the rehearsal begins; the spec says nothing about it."""
+_DAY = 86_400
+_NOT_RETOLD = frozenset({Reason.BREACHED, Reason.RESTORED, Reason.ROLLOUT_STARTED})
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The state after one tick, as `modelramp simulate` prints it.
+
+    step: index in spec.rollout.steps as in status.candidate.step; the last one after promotion, -1 after a rollback.
+    weight: the new version's share of the traffic, percent. serving: who gets traffic.
+    """
+
+    tick: int
+    verdict: str
+    breaches: int
+    phase: str
+    step: int
+    weight: int
+    serving: Literal["stable", "candidate", "both"]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How it ended, at which tick, and why; for what has not ended, where it stands."""
+
+    outcome: Literal["promoted", "rolled-back", "in-progress"]
+    tick: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    value: float
+    labels: dict[str, str]
+
+
+def rehearse(spec: ModelDeploymentSpec, lines: Sequence[Line]) -> tuple[tuple[Row, ...], Outcome]:
+    """Fold the lines, one tick each, and tell every state and the outcome.
+
+    A stable version exists; the candidate gets the first step's weight at tick 0, which is 00:00:00Z in the reasons.
+    Windows never exceed the interval here: a line speaks of its own interval only.
+    """
+    target = Target(_with_short_windows(spec), revision_of(spec))
+    interval = target.spec.health.interval
+    start = _DAY * interval
+    state = _settled(Decision(State(phase=Phase.HEALTHY, stable=STABLE)), target, start).state
+    rows: list[Row] = []
+    outcome = Outcome("in-progress", 0, "no tick was given")
+    for number, line in enumerate(lines, start=1):
+        tick = start + number * interval
+        given = settle(target.spec.health, _outcome_of(target, line, tick), traffic_since=0, step_entered=0)
+        if outcome.outcome == "rolled-back":
+            rows.append(_ended_row(target, state, given, number, outcome))
+            continue
+        decision = _settled(decide(target, state, _seen(target, state), (given,), tick), target, tick)
+        rows.append(_row(target, state, decision, given, number, start))
+        state = decision.state
+        outcome = _outcome(target, decision, rows[-1], outcome)
+    return tuple(rows), outcome
+
+
+def _with_short_windows(spec: ModelDeploymentSpec) -> ModelDeploymentSpec:
+    checks = tuple(check.model_copy(update={"window": None}) for check in spec.health.checks)
+    return spec.model_copy(update={"health": spec.health.model_copy(update={"checks": checks})})
+
+
+def _settled(decision: Decision, target: Target, now: int) -> Decision:
+    """The decision after the world has followed: pods run, the route shows what the state wants."""
+    while True:
+        after = decide(target, decision.state, _seen(target, decision.state), (), now)
+        if after.state == decision.state:
+            return decision
+        decision = Decision(after.state, (*decision.findings, *after.findings))
+
+
+def _seen(target: Target, state: State) -> Seen:
+    replicas = target.spec.replicas
+    pods = dict.fromkeys((STABLE.revision, target.revision), Pods(replicas, replicas, replicas))
+    return Seen(pods=pods, served=state.weights, routed=True)
+
+
+def _outcome_of(target: Target, line: Line, tick: int) -> TickOutcome:
+    checks = tuple(_judged(check, line.values.get(check.name)) for check in target.spec.health.checks)
+    replicas = target.spec.replicas
+    pods = f"{replicas if line.available else 0}/{replicas}"
+    return TickOutcome(tick, target.revision, checks, line.available, pods)
+
+
+def _judged(check: Check, value: float | None) -> CheckOutcome:
+    if value is not None:
+        return judge(check, {VALUE: [_Sample(value, {})]})
+    limit = limit_text(limits_of(check))
+    return CheckOutcome(check.name, Verdict.NO_DATA, Reason.EMPTY_RESULT, "no data", None, limit)
+
+
+def _row(target: Target, before: State, decision: Decision, given: TickOutcome, number: int, start: int) -> Row:
+    state = decision.state
+    verdict, _, detail = tick_verdict(target.spec.health, given)
+    weight = state.weights.get(target.revision, 0)
+    last = len(target.spec.rollout.steps) - 1
+    return Row(
+        tick=number,
+        verdict=verdict.value,
+        breaches=state.watch.breaches if state.watch else 0,
+        phase=state.phase.value,
+        step=state.running.step if state.running else last if weight else -1,
+        weight=weight,
+        serving="stable" if not weight else "candidate" if weight == 100 else "both",
+        reason=_reason(target, before, decision, given, f"{detail}", start),
+    )
+
+
+def _reason(target: Target, before: State, decision: Decision, given: TickOutcome, detail: str, start: int) -> str:
+    state, findings = decision.state, decision.findings
+    verdict, _, _ = tick_verdict(target.spec.health, given)
+    if before.candidate is None and target.spec.after_promotion.watch is Watching.NEVER:
+        return f"{detail}; not counted: spec.afterPromotion.watch is never"
+    moved = [finding.message for finding in findings if finding.reason not in _NOT_RETOLD]
+    if state.failed == target.revision:
+        return "; ".join(moved)
+    breached = [finding.message for finding in findings if finding.reason is Reason.BREACHED]
+    if verdict is Verdict.NO_DATA:
+        count = state.watch.breaches if state.watch else 0
+        return "; ".join((detail, f"nothing is promoted, the breach count stays at {count}", *moved))
+    return "; ".join((*(breached or [detail]), *(moved or _waits(target, state, given, verdict, start))))
+
+
+def _waits(target: Target, state: State, given: TickOutcome, verdict: Verdict, start: int) -> list[str]:
+    """What a healthy tick waits for, when nothing moved: the step's time, or what blocks its end."""
+    candidate = state.running
+    if candidate is None or verdict is not Verdict.HEALTHY:
+        return []
+    place = f"step {candidate.step + 1}/{len(target.spec.rollout.steps)}"
+    ends = step_ends(target, candidate)
+    if given.tick < ends:
+        return [f"{place} ends at tick {-(-(ends - start) // target.spec.health.interval)} at the earliest"]
+    return [f"{place} is over", *_messages(blockers(target, state, _seen(target, state), given.checks))]
+
+
+def _messages(findings: Iterable[Finding]) -> list[str]:
+    return [finding.message for finding in findings]
+
+
+def _ended_row(target: Target, state: State, given: TickOutcome, number: int, outcome: Outcome) -> Row:
+    verdict, _, detail = tick_verdict(target.spec.health, given)
+    name = label(replace(STABLE, revision=target.revision, model_version=target.spec.model.version))
+    reason = f"{detail}; changes nothing: {name} has had no traffic since tick {outcome.tick}"
+    breaches = state.watch.breaches if state.watch else 0
+    return Row(number, verdict.value, breaches, state.phase.value, -1, 0, "stable", reason)
+
+
+def _outcome(target: Target, decision: Decision, row: Row, before: Outcome) -> Outcome:
+    state = decision.state
+    if state.failed == target.revision:
+        return Outcome("rolled-back", row.tick, state.detail)
+    if before.outcome == "promoted":
+        return before
+    if state.stable is not None and state.stable.revision == target.revision:
+        return Outcome("promoted", row.tick, state.detail)
+    return Outcome("in-progress", row.tick, row.reason)
