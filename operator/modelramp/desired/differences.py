@@ -1,0 +1,102 @@
+"""Whether applying an object would change anything: so that only what changed is written, and edits are put back.
+
+The API server adds defaults and writes quantities its own way; other managers add what is not ours. None of that is a
+difference. What is: a value of ours that is gone or another, and anything added where we own the whole.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+MERGE_KEYS: Mapping[str, tuple[str, ...]] = {
+    "containers": ("name",),
+    "initContainers": ("name",),
+    "ephemeralContainers": ("name",),
+    "volumes": ("name",),
+    "env": ("name",),
+    "imagePullSecrets": ("name",),
+    "resourceClaims": ("name",),
+    "claims": ("name",),
+    "schedulingGates": ("name",),
+    "ports": ("port", "containerPort", "protocol"),
+    "volumeMounts": ("mountPath",),
+    "volumeDevices": ("devicePath",),
+    "hostAliases": ("ip",),
+    "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
+    "ownerReferences": ("uid",),
+}
+"""Lists that server-side apply merges by key (x-kubernetes-list-map-keys of Kubernetes 1.36); others are one value."""
+
+_DEFAULT_KEYS = {"protocol": "TCP"}
+_OWNED_WHOLE = frozenset({"selector", "nodeSelector", "labelSelector"})
+_QUANTITIES = frozenset({"limits", "requests", "overhead", "sizeLimit", "divisor", "storage"})
+_SUFFIXES = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
+
+
+def differs(current: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
+    """Whether a server-side apply of `wanted` would change `current` (None: it does not exist).
+
+    The whole spec of an HTTPRoute is ours: a filter or rule that somebody adds is a difference too.
+    """
+    if current is None:
+        return True
+    whole = wanted.get("kind") == "HTTPRoute"
+    return any(
+        _differ(current.get(key), value, key, whole=whole and key == "spec")
+        for key, value in wanted.items()
+        if key not in {"apiVersion", "kind"}
+    )
+
+
+def _differ(current: Any, wanted: Any, key: str, *, whole: bool) -> bool:
+    if wanted is None or (_empty(wanted) and _empty(current)):
+        return False
+    if isinstance(wanted, Mapping):
+        whole = whole or key in _OWNED_WHOLE
+        return not isinstance(current, Mapping) or _maps_differ(current, wanted, key, whole=whole)
+    if isinstance(wanted, Sequence) and not isinstance(wanted, str):
+        return not isinstance(current, Sequence) or _lists_differ(current, wanted, key, whole=whole)
+    return bool(current != wanted) and not (key in _QUANTITIES and _same_quantity(current, wanted))
+
+
+def _maps_differ(current: Mapping[str, Any], wanted: Mapping[str, Any], key: str, *, whole: bool) -> bool:
+    if whole and any(not _empty(value) for name, value in current.items() if name not in wanted):
+        return True
+    inner = key if key in _QUANTITIES else None
+    return any(_differ(current.get(name), value, inner or name, whole=whole) for name, value in wanted.items())
+
+
+def _lists_differ(current: Sequence[Any], wanted: Sequence[Any], key: str, *, whole: bool) -> bool:
+    keys = MERGE_KEYS.get(key)
+    if keys is None or whole or not all(isinstance(item, Mapping) for item in (*current, *wanted)):
+        return len(current) != len(wanted) or any(
+            _differ(old, new, key, whole=whole) for old, new in zip(current, wanted, strict=True)
+        )
+    found = {_identity(item, keys): item for item in current}
+    return any(_differ(found.get(_identity(item, keys)), item, key, whole=whole) for item in wanted)
+
+
+def _identity(item: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[Any, ...]:
+    return tuple(item.get(key, _DEFAULT_KEYS.get(key)) for key in keys)
+
+
+def _empty(value: Any) -> bool:
+    """What the API server leaves out, or what means the same as nothing."""
+    return value is None or value is False or (not isinstance(value, bool) and value in (0, "", [], {}, ()))
+
+
+def _same_quantity(current: Any, wanted: Any) -> bool:
+    try:
+        return _quantity(str(current)) == _quantity(str(wanted))
+    except InvalidOperation:
+        return False
+
+
+def _quantity(text: str) -> Decimal:
+    """The number in a Kubernetes quantity such as 500m, 1.5Gi or 1e3."""
+    if text[-2:] in _BINARY:
+        return Decimal(text[:-2]) * Decimal(2) ** _BINARY[text[-2:]]
+    if text[-1:] in _SUFFIXES:
+        return Decimal(text[:-1]).scaleb(_SUFFIXES[text[-1]])
+    return Decimal(text)

@@ -1,0 +1,126 @@
+"""The HTTPRoute (Gateway API v1) that splits the traffic.
+
+A route never names a revision without ready endpoints: with some gateways its share fails, with others everybody
+gets 404. And traffic moves only because of a decision: when what was decided cannot be served, the route stays.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from modelramp.api.names import Reason
+from modelramp.api.spec import GatewayRouting
+from modelramp.core.state import Finding, State
+from modelramp.desired.names import child_name, revision_in, route_name
+from modelramp.desired.ownership import Owner, metadata
+
+GATEWAY_GROUP = "gateway.networking.k8s.io"
+
+Shares = Mapping[str, tuple[int, int]]
+"""By revision: its weight, and the port of its Service."""
+
+
+def http_route(
+    owner: Owner,
+    gateway: GatewayRouting,
+    port: int,
+    state: State,
+    *,
+    ready: Collection[str],
+    current: Mapping[str, Any] | None,
+) -> tuple[dict[str, Any] | None, Finding]:
+    """The route that should exist, or None when there should be none yet, and why.
+
+    port: of the Services. ready: revisions with ready endpoints. current: the route as it is now, or None.
+    """
+    weights, finding = shown_weights(state, ready)
+    shares: Shares = {revision: (weight, port) for revision, weight in weights.items()}
+    if not shares:
+        shares = named(owner, current)
+        finding = _kept(shares, state) if shares else finding
+    return (_route(owner, gateway, shares) if shares else None), finding
+
+
+def shown_weights(state: State, ready: Collection[str]) -> tuple[dict[str, int], Finding]:
+    """The weight of each revision that may be named now, percent, and why; empty when traffic must stay as it is.
+
+    A candidate without ready endpoints is left out, and stable gets its share. The other way round the candidate does
+    not get the share of stable: that would be a step that nobody decided.
+    """
+    wanted = state.weights
+    stable = state.stable.revision if state.stable else None
+    candidate = state.candidate.version.revision if state.candidate else None
+    if wanted and all(revision in ready for revision in wanted):
+        return wanted, Finding(Reason.SERVING, "the route gives each version the weight that was decided")
+    if candidate in wanted and candidate not in ready and stable is not None and stable in ready:
+        text = f"{candidate} has no ready endpoint: it is left out of the route, and {stable} gets all traffic"
+        return {stable: 100}, Finding(Reason.PODS_UNAVAILABLE, text, warning=True)
+    return {}, Finding(Reason.ROUTE_PENDING, "there is no route yet: no version has a ready endpoint")
+
+
+def _kept(shares: Shares, state: State) -> Finding:
+    missing = ", ".join(sorted(state.weights.keys() - shares.keys()) or sorted(state.weights)) or "no version"
+    text = f"the route stays as it is ({', '.join(sorted(shares))}): {missing} has no ready endpoint to name instead"
+    return Finding(Reason.PODS_UNAVAILABLE, text, warning=True)
+
+
+def named(owner: Owner, route: Mapping[str, Any] | None) -> dict[str, tuple[int, int]]:
+    """The revisions that a route names with their weights as written (a missing weight is 1) and Service ports."""
+    shares: dict[str, tuple[int, int]] = {}
+    for backend in _backends(route):
+        revision = revision_in(str(backend.get("name", "")), owner.name)
+        weight, port = backend.get("weight", 1), backend.get("port")
+        if revision is not None and weight and port and _is_service(backend, owner.namespace):
+            shares[revision] = (weight + shares.get(revision, (0, 0))[0], port)
+    return shares
+
+
+def _backends(route: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
+    for rule in ((route or {}).get("spec") or {}).get("rules") or ():
+        yield from rule.get("backendRefs") or ()
+
+
+def _is_service(backend: Mapping[str, Any], namespace: str) -> bool:
+    group, kind, where = backend.get("group", ""), backend.get("kind", "Service"), backend.get("namespace", namespace)
+    return (group, kind, where) == ("", "Service", namespace)
+
+
+def _route(owner: Owner, gateway: GatewayRouting, shares: Shares) -> dict[str, Any]:
+    rule = {
+        "matches": [{"path": {"type": "PathPrefix", "value": gateway.path}}],
+        "backendRefs": [
+            {
+                "group": "",
+                "kind": "Service",
+                "name": child_name(owner.name, revision),
+                "port": port,
+                "weight": weight,
+            }
+            for revision, (weight, port) in sorted(shares.items())
+        ],
+    }
+    return {
+        "apiVersion": f"{GATEWAY_GROUP}/v1",
+        "kind": "HTTPRoute",
+        "metadata": metadata(owner, route_name(owner.name)),
+        "spec": {
+            "parentRefs": list(_parents(owner, gateway)),
+            "hostnames": list(gateway.hostnames),
+            "rules": [rule],
+        },
+    }
+
+
+def _parents(owner: Owner, gateway: GatewayRouting) -> Iterator[dict[str, Any]]:
+    """Parent references with everything written out that the API server would otherwise add."""
+    for parent in gateway.parent_refs:
+        reference: dict[str, Any] = {
+            "group": GATEWAY_GROUP,
+            "kind": "Gateway",
+            "namespace": parent.namespace or owner.namespace,
+            "name": parent.name,
+        }
+        if parent.section_name is not None:
+            reference["sectionName"] = parent.section_name
+        if parent.port is not None:
+            reference["port"] = parent.port
+        yield reference

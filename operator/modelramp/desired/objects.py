@@ -1,0 +1,158 @@
+"""All objects that should exist for one ModelDeployment, and which of the existing ones should go."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from modelramp.core.state import Finding, Seen, State, Target, Version
+from modelramp.desired.gateway_api import http_route, named
+from modelramp.desired.names import child_name, route_name
+from modelramp.desired.ownership import Owner, owned_by
+from modelramp.desired.revision import Snapshot, controller_revision, next_number, remembered, snapshot_from
+from modelramp.desired.service import service
+from modelramp.desired.workload import deployment
+
+PRUNED_KINDS = ("Deployment", "Service", "ControllerRevision", "HTTPRoute")
+"""Kinds of which unwanted objects are deleted, in that order: what is forgotten last is how to bring it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What should exist.
+
+    apply: ControllerRevision, Deployment and Service of each revision, in the order in which to write them.
+    route: written after them, or None while there should be none. finding: why the route is as it is.
+    kept: (kind, name) of every object that may stay, also those that need no write.
+    lost: revisions that should run but whose template nobody remembers; what still exists of them is left alone.
+    """
+
+    owner: Owner
+    apply: tuple[dict[str, Any], ...]
+    route: dict[str, Any] | None
+    finding: Finding
+    kept: frozenset[tuple[str, str]]
+    lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """One existing object that should be deleted, exactly as it was seen (preconditions of the delete)."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+
+
+def desired(
+    owner: Owner,
+    target: Target,
+    state: State,
+    seen: Seen,
+    *,
+    snapshots: Mapping[str, Snapshot],
+    current_route: Mapping[str, Any] | None,
+    now: int,
+) -> Desired:
+    """The objects that follow from a state: the same answer for the same state, whoever asks and how often.
+
+    snapshots: by revision, from the ControllerRevisions that exist. current_route: the route as it is now, or None.
+    now: seconds since the epoch; ends the pods of revisions that retired before.
+    """
+    shares = named(owner, current_route)
+    replicas = replicas_by_revision(target, state, shares, now)
+    known = _with_candidate(target, state, snapshots)
+    ready = {revision for revision, pods in seen.pods.items() if pods.endpoints > 0}
+    gateway, port = target.spec.routing.gateway, target.spec.service.port
+    route, finding = http_route(owner, gateway, port, state, ready=ready, current=current_route)
+    apply: list[dict[str, Any]] = []
+    for revision, count in replicas.items():
+        if revision in known:
+            routed = {shares[revision][1]} if revision in shares else set()
+            apply += _children(owner, target, revision, known[revision], replicas=count, routed_ports=routed)
+    memory = remembered(
+        known, {*replicas, *filter(None, (state.failed, target.revision))}, target.spec.rollout.revision_history_limit
+    )
+    return Desired(
+        owner=owner,
+        apply=tuple(apply),
+        route=route,
+        finding=finding,
+        kept=_kept(owner, replicas, memory),
+        lost=tuple(sorted(revision for revision in replicas.keys() - known.keys())),
+    )
+
+
+def replicas_by_revision(target: Target, state: State, served: Iterable[str], now: int) -> dict[str, int]:
+    """Pods that each living revision should have; a revision that is not in the answer should be gone.
+
+    served: revisions that the current route names. They keep all their pods whatever the state says: a route never
+    outlives its pods.
+    """
+    retiring = [item.revision for item in state.retiring if item.at is None or item.at > now]
+    full = [version.revision for version in (state.stable, _candidate(state)) if version is not None]
+    replicas = dict.fromkeys([*full, *retiring, *sorted(served)], target.spec.replicas)
+    if state.previous is not None:
+        replicas.setdefault(state.previous.revision, 0)
+    return replicas
+
+
+def prune(wanted: Desired, existing: Mapping[str, Iterable[Mapping[str, Any]]]) -> tuple[Doomed, ...]:
+    """The existing objects to delete: made for this very ModelDeployment, and no longer wanted.
+
+    existing: by kind, such as {"Deployment": [...]}; objects of other owners may be among them and are left alone.
+    """
+    return tuple(
+        _doomed(kind, obj)
+        for kind in PRUNED_KINDS
+        for obj in existing.get(kind, ())
+        if (kind, obj["metadata"]["name"]) not in wanted.kept
+        and owned_by(obj, wanted.owner)
+        and "deletionTimestamp" not in obj["metadata"]
+    )
+
+
+def _doomed(kind: str, obj: Mapping[str, Any]) -> Doomed:
+    found = obj["metadata"]
+    return Doomed(kind, found["namespace"], found["name"], found["uid"], found.get("resourceVersion", ""))
+
+
+def _candidate(state: State) -> Version | None:
+    return state.candidate.version if state.candidate is not None else None
+
+
+def _with_candidate(target: Target, state: State, snapshots: Mapping[str, Snapshot]) -> Mapping[str, Snapshot]:
+    """The snapshots with that of the wanted revision, which follows the spec where the revision does not fix it.
+
+    A revision that is tried again becomes the newest, as in a Deployment's history.
+    """
+    revision, candidate = target.revision, _candidate(state)
+    known = snapshots.get(revision)
+    living = {version.revision for version in (state.stable, candidate) if version is not None}
+    if known is None and revision not in living:
+        return snapshots
+    fresh = snapshot_from(target.spec, next_number(snapshots))
+    if known is None:
+        return {**snapshots, revision: fresh}
+    tried_again = candidate is not None and candidate.revision == revision and known.number < fresh.number - 1
+    number = fresh.number if tried_again else known.number
+    return {**snapshots, revision: replace(known, number=number, target_port=fresh.target_port)}
+
+
+def _children(
+    owner: Owner, target: Target, revision: str, snapshot: Snapshot, *, replicas: int, routed_ports: set[int]
+) -> tuple[dict[str, Any], ...]:
+    spec = target.spec
+    target_port = snapshot.target_port if snapshot.target_port is not None else spec.service.target_port
+    return (
+        controller_revision(owner, revision, snapshot),
+        deployment(owner, revision, snapshot.template, replicas, spec.rollout.progress_deadline),
+        service(owner, revision, spec.service.port, target_port, routed_ports),
+    )
+
+
+def _kept(owner: Owner, replicas: Mapping[str, int], memory: Iterable[str]) -> frozenset[tuple[str, str]]:
+    living = {(kind, child_name(owner.name, revision)) for kind in ("Deployment", "Service") for revision in replicas}
+    remembered_names = {("ControllerRevision", child_name(owner.name, revision)) for revision in memory}
+    return frozenset(living | remembered_names | {("HTTPRoute", route_name(owner.name))})

@@ -1,0 +1,67 @@
+"""Who an object belongs to: the labels and the owner reference of everything that is made for a ModelDeployment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelramp.api.names import API_VERSION, FIELD_MANAGER, KIND, LABEL_DEPLOYMENT, LABEL_REVISION
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A ModelDeployment as the objects made for it see it."""
+
+    namespace: str
+    name: str
+    uid: str
+
+
+def owner_of(obj: Mapping[str, Any]) -> Owner:
+    """The owner that a ModelDeployment object is to its children."""
+    metadata = obj["metadata"]
+    return Owner(metadata["namespace"], metadata["name"], metadata["uid"])
+
+
+def selector(owner: Owner, revision: str) -> dict[str, str]:
+    """The two labels that pick the pods of exactly one revision."""
+    return {LABEL_DEPLOYMENT: owner.name, LABEL_REVISION: revision}
+
+
+def metadata(owner: Owner, name: str, revision: str | None = None) -> dict[str, Any]:
+    """Metadata of a child.
+
+    No label or annotation of the ModelDeployment is copied: `app.kubernetes.io/instance` and tracking annotations
+    would make GitOps tools believe that the child stands in Git, and delete it.
+    """
+    labels = {LABEL_DEPLOYMENT: owner.name} if revision is None else selector(owner, revision)
+    return {
+        "name": name,
+        "namespace": owner.namespace,
+        "labels": {**labels, MANAGED_BY: FIELD_MANAGER},
+        "ownerReferences": [
+            {
+                "apiVersion": API_VERSION,
+                "kind": KIND,
+                "name": owner.name,
+                "uid": owner.uid,
+                "controller": True,
+                "blockOwnerDeletion": True,
+            }
+        ],
+    }
+
+
+def owned_by(obj: Mapping[str, Any], owner: Owner) -> bool:
+    """Whether an object was made for exactly this ModelDeployment: by our label, and a controller reference to its uid.
+
+    An object with the label alone is somebody else's, or belongs to an earlier ModelDeployment of the same name.
+    """
+    found = obj.get("metadata") or {}
+    if (found.get("labels") or {}).get(LABEL_DEPLOYMENT) != owner.name or found.get("namespace") != owner.namespace:
+        return False
+    return any(
+        reference.get("uid") == owner.uid and reference.get("controller") is True
+        for reference in found.get("ownerReferences") or ()
+    )

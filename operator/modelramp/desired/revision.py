@@ -1,0 +1,84 @@
+"""The memory of a revision: a ControllerRevision holds its template and model, so that it can be brought back whole."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelramp.api.names import GROUP, LABEL_REVISION
+from modelramp.api.spec import ModelDeploymentSpec
+from modelramp.desired.names import child_name
+from modelramp.desired.ownership import Owner, metadata, owned_by
+
+TARGET_PORT = f"{GROUP}/target-port"
+"""Annotation: the container's port under which this revision answers.
+
+It is no part of the revision (changing it starts no rollout), yet each revision keeps its own: a new version that
+listens elsewhere must not take the port away from the one that serves.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a revision is made of.
+
+    number: its place in the order in which revisions were tried; 0 while it has none.
+    target_port: number or name of the container's port; None if nobody wrote it down (then the spec's counts).
+    """
+
+    template: Mapping[str, Any]
+    model: Mapping[str, Any]
+    number: int = 0
+    target_port: int | str | None = None
+
+
+def snapshot_of(obj: Mapping[str, Any]) -> Snapshot:
+    """The snapshot in a ControllerRevision."""
+    data = obj.get("data") or {}
+    port = (obj["metadata"].get("annotations") or {}).get(TARGET_PORT)
+    return Snapshot(
+        template=data.get("template") or {},
+        model=data.get("model") or {},
+        number=int(obj.get("revision", 0)),
+        target_port=int(port) if port is not None and port.isdigit() else port,
+    )
+
+
+def snapshots_of(owner: Owner, objects: Iterable[Mapping[str, Any]]) -> dict[str, Snapshot]:
+    """The snapshots in the ControllerRevisions of one ModelDeployment, by revision."""
+    return {
+        revision: snapshot_of(obj)
+        for obj in objects
+        if owned_by(obj, owner) and (revision := obj["metadata"]["labels"].get(LABEL_REVISION))
+    }
+
+
+def snapshot_from(spec: ModelDeploymentSpec, number: int) -> Snapshot:
+    """The snapshot of what the spec wants now."""
+    model = spec.model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return Snapshot(spec.template, model, number, spec.service.target_port)
+
+
+def controller_revision(owner: Owner, revision: str, snapshot: Snapshot) -> dict[str, Any]:
+    """The ControllerRevision of one revision; the API server refuses changes of its data."""
+    meta = metadata(owner, child_name(owner.name, revision), revision)
+    if snapshot.target_port is not None:
+        meta["annotations"] = {TARGET_PORT: str(snapshot.target_port)}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": meta,
+        "revision": snapshot.number,
+        "data": {"template": dict(snapshot.template), "model": dict(snapshot.model)},
+    }
+
+
+def next_number(snapshots: Mapping[str, Snapshot]) -> int:
+    """The number of the revision that is tried next."""
+    return 1 + max((snapshot.number for snapshot in snapshots.values()), default=0)
+
+
+def remembered(snapshots: Mapping[str, Snapshot], needed: Collection[str], limit: int) -> frozenset[str]:
+    """The revisions whose ControllerRevision stays: all that are needed, and the newest others up to `limit` in all."""
+    rest = sorted(snapshots.keys() - set(needed), key=lambda revision: snapshots[revision].number, reverse=True)
+    room = max(0, limit - len(snapshots.keys() & set(needed)))
+    return frozenset(needed) | frozenset(rest[:room])

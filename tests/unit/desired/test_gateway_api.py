@@ -1,0 +1,94 @@
+import pytest
+
+from modelramp.api.names import Reason
+from modelramp.desired.gateway_api import named
+from tests.unit.desired.world import CANDIDATE, OLD, OWNER, STABLE, made, route_naming, seen, state, target, weights
+
+S, C, D = STABLE, CANDIDATE, OLD
+
+# name: (state, revisions with ready endpoints, weights on the current route, weights on the route that should exist)
+ROUTES = {
+    "nothing has ever been ready": (state(candidate=C), (), None, None),
+    "the first revision waits for its pods": (state(candidate=C), (C,), None, None),
+    "the first revision serves": (state(stable=C), (C,), None, {C: 100}),
+    "the first revision lost its pods before it had a route": (state(stable=C), (), None, None),
+    "a candidate without a step has no traffic": (state(S, C), (S, C), {S: 100}, {S: 100}),
+    "a step": (state(S, C, 10), (S, C), {S: 100}, {S: 90, C: 10}),
+    "the last step leaves stable out": (state(S, C, 100), (S, C), {S: 50, C: 50}, {C: 100}),
+    "a candidate without endpoints is left out": (state(S, C, 50), (S,), {S: 50, C: 50}, {S: 100}),
+    "a candidate without endpoints at the last step": (state(S, C, 100), (S,), {C: 100}, {S: 100}),
+    "it comes back with its declared weight": (state(S, C, 50), (S, C), {S: 100}, {S: 50, C: 50}),
+    "stable without endpoints gives the candidate nothing more": (
+        state(S, C, 50), (C,), {S: 90, C: 10}, {S: 90, C: 10},
+    ),
+    "stable without endpoints and no route yet": (state(S, C, 50), (C,), None, None),
+    "rollback removes the candidate": (state(S, retiring={C: None}, failed=C), (S, C), {S: 90, C: 10}, {S: 100}),
+    "nobody is ready": (state(S, C, 10), (), {S: 90, C: 10}, {S: 90, C: 10}),
+    "the restored version has no pods yet": (state(S, retiring={C: None}, failed=C), (C,), {C: 100}, {C: 100}),
+    "the restored version has pods": (state(S, retiring={C: None}, failed=C), (S, C), {C: 100}, {S: 100}),
+    "the state was lost": (state(), (S, C), {S: 90, C: 10}, {S: 90, C: 10}),
+    "a superseded candidate goes": (state(S, C, retiring={D: None}), (S, C, D), {S: 90, D: 10}, {S: 100}),
+    "somebody moved the weights": (state(S, C, 10), (S, C), {S: 10, C: 90}, {S: 90, C: 10}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "ready", "current", "wanted"), ROUTES.values(), ids=ROUTES)
+def test_the_route_names_who_is_ready_with_the_weight_that_was_decided(before, ready, current, wanted):
+    now = route_naming(**current) if current else None
+    assert weights(made(before, seen=seen(*ready), route=now).route) == wanted
+
+
+def test_no_state_and_no_readiness_names_a_new_revision_without_endpoints_or_raises_a_candidate():
+    for before, _, current, _ in ROUTES.values():
+        for ready in ((), (S,), (C,), (S, C), (D,), (S, D), (C, D), (S, C, D)):
+            found = weights(made(before, seen=seen(*ready), route=route_naming(**current) if current else None).route)
+            for revision, weight in (found or {}).items():
+                kept = (current or {}).get(revision) == weight
+                decided = before.weights.get(revision) == weight or (revision == S and weight == 100)
+                assert kept or (decided and revision in ready), (before, ready, found)
+            assert found is None or sum(found.values()) == 100
+
+
+def test_a_route_writes_out_what_the_api_server_would_add():
+    spec = made(state(stable=C), seen=seen(C)).route["spec"]
+    assert spec["parentRefs"] == [
+        {"group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": "ml", "name": "public"}
+    ]
+    assert spec["hostnames"] == ["digits.example.com"]
+    assert spec["rules"] == [
+        {
+            "matches": [{"path": {"type": "PathPrefix", "value": "/"}}],
+            "backendRefs": [{"group": "", "kind": "Service", "name": f"digits-{C}", "port": 80, "weight": 100}],
+        }
+    ]
+
+
+def test_a_parent_may_name_a_listener_and_a_port():
+    routing = {"gateway": {"parentRefs": [{"name": "a", "namespace": "b", "sectionName": "web", "port": 8080}]}}
+    (parent,) = made(state(stable=C), seen=seen(C), target=target(routing=routing)).route["spec"]["parentRefs"]
+    assert parent["sectionName"] == "web"
+    assert parent["port"] == 8080
+    assert parent["namespace"] == "b"
+
+
+@pytest.mark.parametrize(
+    ("before", "ready", "current", "reason"),
+    [
+        (state(S, C, 10), (S, C), {}, Reason.SERVING),
+        (state(S, C, 10), (S,), {}, Reason.PODS_UNAVAILABLE),
+        (state(S, C, 10), (), {S: 100}, Reason.PODS_UNAVAILABLE),
+        (state(candidate=C), (), {}, Reason.ROUTE_PENDING),
+    ],
+)
+def test_the_finding_says_why_the_route_is_as_it_is(before, ready, current, reason):
+    assert made(before, seen=seen(*ready), route=route_naming(**current)).finding.reason is reason
+
+
+def test_only_our_own_services_count_as_named_revisions():
+    route = route_naming(**{S: 90})
+    route["spec"]["rules"][0]["backendRefs"] += [
+        {"kind": "Service", "name": "elsewhere", "port": 80, "weight": 5},
+        {"kind": "Service", "name": f"digits-{C}", "namespace": "other", "port": 80, "weight": 5},
+        {"kind": "TraefikService", "group": "traefik.io", "name": f"digits-{D}", "port": 80},
+    ]
+    assert named(OWNER, route) == {S: (90, 80)}
