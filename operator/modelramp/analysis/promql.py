@@ -1,0 +1,137 @@
+"""Variables in PromQL: where they may stand, and how a name gets into a query without becoming part of its code."""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from modelramp.analysis.subject import VARIABLES, Subject, value_of
+from modelramp.api.quantity import format_duration
+
+_HOLE = r"\{\{\s*(?P<name>[^{}]*?)\s*\}\}"
+_CODE = re.compile(_HOLE + r"|(?P<open>[\"'`])|#[^\n]*")
+_STRING = {
+    '"': re.compile(_HOLE + r'|\\.|(?P<close>")', re.DOTALL),
+    "'": re.compile(_HOLE + r"|\\.|(?P<close>')", re.DOTALL),
+    "`": re.compile(_HOLE + r"|(?P<close>`)"),
+}
+_GO_META = re.compile(r"[\\.+*?()|\[\]{}^$]")
+_PROBE = Subject("namespace", "name", "revision", "service", "stable", "stable-service")
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A variable in a query.
+
+    quote: the quotation mark of the string literal around it; empty in code.
+    regex: the literal is the right-hand side of =~ or !~, so the name is matched as it is written, not as a pattern.
+    """
+
+    name: str
+    quote: str
+    regex: bool
+
+
+class NoStableVersion(Exception):
+    """The query speaks of the stable version, and there is none yet."""
+
+
+@lru_cache(maxsize=4096)
+def _parts(query: str) -> tuple[str | Hole, ...]:
+    """The query cut at its variables. Comments are left alone; string literals follow PromQL's (Go's) rules."""
+    parts: list[str | Hole] = []
+    quote, regex, done, at = "", False, 0, 0
+    while found := (_STRING[quote] if quote else _CODE).search(query, at):
+        at = found.end()
+        groups = found.groupdict()
+        if groups["name"] is not None:
+            parts += [query[done : found.start()], Hole(groups["name"], quote, regex)]
+            done = at
+        elif groups.get("open"):
+            quote = groups["open"]
+            regex = query[: found.start()].rstrip().endswith(("=~", "!~"))
+        elif groups.get("close"):
+            quote = ""
+    return (*parts, query[done:])
+
+
+def holes(query: str) -> tuple[Hole, ...]:
+    """The variables of a query, in their order."""
+    return tuple(part for part in _parts(query) if isinstance(part, Hole))
+
+
+def variables_in(query: str) -> frozenset[str]:
+    """Names of the variables that a query uses, known or not.
+
+    >>> sorted(variables_in('rate(x{revision="{{ revision }}"}[{{window}}])'))
+    ['revision', 'window']
+    """
+    return frozenset(hole.name for hole in holes(query))
+
+
+def unknown_variables(query: str) -> frozenset[str]:
+    """Names in double braces that stand for nothing."""
+    return variables_in(query) - frozenset(VARIABLES)
+
+
+def variable_problem(query: str) -> str | None:
+    """What is wrong with the variables of a query, as a sentence; None when nothing is."""
+    if unknown := unknown_variables(query):
+        listed = ", ".join(f"{{{{{name}}}}}" for name in sorted(unknown))
+        return f"unknown variable {listed}; known are {', '.join(VARIABLES)}"
+    for hole in holes(query):
+        if not hole.quote and hole.name != "window":
+            braced = f"{{{{{hole.name}}}}}"
+            return f'{braced} stands outside quotes; write it inside a string, as in label="{braced}"'
+    return None
+
+
+def _quoted(value: str, hole: Hole) -> str:
+    if hole.regex:
+        value = _GO_META.sub(r"\\\g<0>", value)
+    if hole.quote == "`":
+        if "`" in value:
+            raise ValueError("a name with a backtick cannot stand in a backtick string; use double quotes")
+        return value
+    return value.replace("\\", "\\\\").replace(hole.quote, "\\" + hole.quote).replace("\n", "\\n")
+
+
+def render(query: str, subject: Subject, window: int) -> str:
+    """The query with its variables replaced; names are escaped for the literal they stand in.
+
+    window: seconds. Raises NoStableVersion, and ValueError when `variable_problem` would find something.
+    """
+    return "".join(part if isinstance(part, str) else _filled(part, subject, window) for part in _parts(query))
+
+
+def _filled(hole: Hole, subject: Subject, window: int) -> str:
+    if hole.name == "window":
+        return format_duration(window)
+    if not hole.quote or hole.name not in VARIABLES:
+        raise ValueError(f"variable {hole.name} cannot stand here")
+    value = value_of(hole.name, subject)
+    if value is None:
+        raise NoStableVersion(f"{{{{{hole.name}}}}} has no value: no version has worked yet")
+    return _quoted(value, hole)
+
+
+def parse_problem(query: str) -> str | None:
+    """Why Prometheus would refuse a query, as a sentence; None when it looks right.
+
+    The parser knows PromQL as of its release: what it refuses may still be right on a newer Prometheus, so this is
+    advice for people who write checks and never stops a query from being asked.
+    """
+    import promql_parser
+
+    if problem := variable_problem(query):
+        return problem
+    try:
+        parsed = promql_parser.parse(render(query, _PROBE, 60))
+    except ValueError as error:
+        return f"not PromQL: {error}"
+    while isinstance(parsed, promql_parser.ParenExpr):
+        parsed = parsed.expr
+    if isinstance(parsed, promql_parser.StringLiteral):
+        return "the query gives a text; a check needs a number"
+    if isinstance(parsed, (promql_parser.MatrixSelector, promql_parser.SubqueryExpr)):
+        return "the query gives a range of values; put a function such as rate() or avg_over_time() around it"
+    return None

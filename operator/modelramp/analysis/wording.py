@@ -1,0 +1,64 @@
+"""Measured numbers and limits as people read them."""
+
+import math
+from dataclasses import dataclass
+
+from modelramp.api.quantity import format_number
+
+RATIO = "ratio"
+"""Unit of a number from 0 to 1 that people read as a percentage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a value must keep: not below min, not above max; None is no limit."""
+
+    min: float | None = None
+    max: float | None = None
+    unit: str = ""
+
+
+def shown(value: float, unit: str = "", digits: int = 4) -> str:
+    """A number with its unit; ratios as percentages.
+
+    >>> shown(6.2, "s"), shown(0.031, "ratio"), shown(12, "/s")
+    ('6.2 s', '3.1 %', '12/s')
+    """
+    scaled = value * 100 if unit == RATIO else value
+    if not math.isfinite(scaled):
+        return "NaN" if math.isnan(scaled) else "+Inf" if scaled > 0 else "-Inf"
+    text = format_number(scaled) if digits == 4 else f"{scaled:.{digits}g}"
+    suffix = "%" if unit == RATIO else unit
+    return f"{text}{'' if not suffix or suffix.startswith('/') else ' '}{suffix}"
+
+
+def limit_text(limits: Limits) -> str:
+    """The limits beside the raw value of the status: ratios stay ratios here.
+
+    >>> limit_text(Limits(max=5, unit="s")), limit_text(Limits(0.1, 0.9, "ratio")), limit_text(Limits())
+    ('<= 5 s', '>= 0.1, <= 0.9', 'none')
+    """
+    unit = "" if limits.unit == RATIO else limits.unit
+    parts = [f">= {shown(limits.min, unit)}"] if limits.min is not None else []
+    parts += [f"<= {shown(limits.max, unit)}"] if limits.max is not None else []
+    return ", ".join(parts) or "none"
+
+
+def compared(value: float, limits: Limits) -> str:
+    """What was found and what was wished.
+
+    >>> compared(6.2, Limits(max=5, unit="s"))
+    '6.2 s, limit 5 s'
+    >>> compared(0.31, Limits(min=0.85, unit="ratio"))
+    '31 %, minimum 85 %'
+    >>> compared(5.00001, Limits(max=5, unit="s"))
+    '5.00001 s, limit 5 s'
+    """
+    bounds = [bound for bound in (limits.min, limits.max) if bound is not None]
+    alike = any(bound != value and shown(bound, limits.unit) == shown(value, limits.unit) for bound in bounds)
+    found = shown(value, limits.unit, digits=10 if alike else 4)
+    if math.isinf(value):
+        found = f"{found} (beyond what the query can measure)"
+    if limits.min is not None and (limits.max is None or value < limits.min):
+        return f"{found}, minimum {shown(limits.min, limits.unit)}"
+    return f"{found}, limit {shown(limits.max, limits.unit)}" if limits.max is not None else f"{found}, no limit"

@@ -1,0 +1,100 @@
+"""`modelramp presets`: the queries that modelramp brings."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from modelramp.analysis.checks import preset_problem
+from modelramp.analysis.presets import PRESETS, Preset
+from modelramp.analysis.wording import Limits, limit_text
+
+
+@click.command("presets")
+@click.argument("name", required=False)
+@click.option(
+    "-o", "--output", type=click.Choice(["table", "json", "markdown"]), default="table", help="How to show them."
+)
+def command(name: str | None, output: str) -> None:
+    """List the presets for spec.health.checks[].preset, or show one with its query."""
+    if name is not None and (problem := preset_problem(name)):
+        raise click.BadParameter(problem, param_hint="NAME")
+    presets = tuple(PRESETS.values()) if name is None else (PRESETS[name],)
+    if output == "json":
+        shown: Any = [as_json(preset) for preset in presets] if name is None else as_json(presets[0])
+        click.echo(json.dumps(shown, indent=2))
+    elif output == "markdown":
+        click.echo(as_markdown(presets), nl=False)
+    elif name is None:
+        click.echo(as_table(presets))
+    else:
+        click.echo(as_text(presets[0]))
+
+
+def limit_of(preset: Preset) -> str:
+    """The preset's own limits, as in status."""
+    return limit_text(Limits(preset.min, preset.max, preset.unit))
+
+
+def as_json(preset: Preset) -> dict[str, Any]:
+    """One preset for programs; a limit that does not exist is null."""
+    return {
+        "name": preset.name,
+        "summary": preset.summary,
+        "dimension": preset.dimension.value,
+        "unit": preset.unit,
+        "min": preset.min,
+        "max": preset.max,
+        "query": preset.query,
+        "source": preset.source,
+    }
+
+
+def as_table(presets: Sequence[Preset]) -> str:
+    """One line for each preset."""
+    rows = [("NAME", "DIMENSION", "LIMIT", "WHAT")]
+    rows += [(preset.name, preset.dimension.value, limit_of(preset), preset.summary) for preset in presets]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return "\n".join(
+        "  ".join((*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[3])) for row in rows
+    )
+
+
+def as_text(preset: Preset) -> str:
+    """All about one preset, and the line that uses it."""
+    return "\n".join(
+        (
+            f"{preset.name}: {preset.summary}",
+            f"dimension  {preset.dimension.value}",
+            f"limit      {limit_of(preset)}",
+            f"source     {preset.source}",
+            f"use        checks: [{{name: {preset.name}, preset: {preset.name}}}]",
+            f"query      {preset.query}",
+        )
+    )
+
+
+def as_markdown(presets: Iterable[Preset]) -> str:
+    """The page docs/reference/presets.md."""
+    lines = [_HEAD, "| preset | dimension | unit | limit of its own | what it measures |", "|---|---|---|---|---|"]
+    presets = tuple(presets)
+    lines += [
+        f"| [`{p.name}`](#{p.name}) | {p.dimension.value} | {p.unit} | {limit_of(p)} | {p.summary} |" for p in presets
+    ]
+    for preset in presets:
+        lines += ["", f"## {preset.name}", "", f"Source: {preset.source}", "", "```promql", preset.query, "```"]
+    return "\n".join(lines) + "\n"
+
+
+_HEAD = """# Presets
+
+<!-- Made by `modelramp presets -o markdown`; a test keeps it current. -->
+
+A preset is a query that modelramp brings: `checks: [{name: errors, preset: error-rate}]` is a whole check. Its own
+limit holds unless the check sets `min` or `max`. No query names an object, so one answer serves all ModelDeployments
+that use the preset with the same window.
+
+Prometheus must put the pod's labels on the series as `namespace`, `modeldeployment` (from `modelramp.io/deployment`)
+and `revision` (from `modelramp.io/revision`); the Traefik presets need Traefik's own metrics with service labels.
+"""

@@ -1,0 +1,160 @@
+"""One query for many objects: what all due objects ask is merged, asked once, and handed out again."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from modelramp.analysis.checks import Ask, ask, judge, no_answer
+from modelramp.analysis.presets import Labels
+from modelramp.analysis.subject import Subject
+from modelramp.api.errors import NoAnswer, PrometheusSilent
+from modelramp.api.health import Check, Health
+from modelramp.api.names import Reason
+from modelramp.api.verdict import CheckOutcome
+from modelramp.engine.ports import Endpoint, Metrics, Sample, Telemetry
+
+Found = TypeVar("Found")
+Item = TypeVar("Item")
+
+AT_ONCE = 4
+"""Queries in flight to one Prometheus."""
+
+BREATH = 500
+"""Objects judged before other tasks of the loop get their turn (some 10 ms)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One object whose checks are due. key: names the object in the result."""
+
+    key: str
+    endpoint: Endpoint
+    health: Health
+    subject: Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is asked once, however many objects want it."""
+
+    endpoint: Endpoint
+    text: str
+
+
+class Answer:
+    """All series of one answer; finding one object's series costs the same however many there are."""
+
+    def __init__(self, samples: Sequence[Sample]) -> None:
+        self._samples = samples
+        self._found: dict[tuple[str, ...], dict[tuple[str | None, ...], list[Sample]]] = {}
+
+    def pick(self, labels: Labels) -> Sequence[Sample]:
+        """The series with these label values; all of them when no label is named."""
+        if not labels:
+            return self._samples
+        names = tuple(name for name, _ in labels)
+        if names not in self._found:
+            self._found[names] = self._index(names)
+        return self._found[names].get(tuple(value for _, value in labels), ())
+
+    def _index(self, names: tuple[str, ...]) -> dict[tuple[str | None, ...], list[Sample]]:
+        index: dict[tuple[str | None, ...], list[Sample]] = defaultdict(list)
+        for sample in self._samples:
+            index[tuple(sample.labels.get(name) for name in names)].append(sample)
+        return dict(index)
+
+
+Answers = Mapping[Query, Answer | NoAnswer]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One object's checks, each with its questions or, when it cannot be asked, with its outcome."""
+
+    due: Due
+    checks: tuple[tuple[Check, Ask | CheckOutcome], ...]
+
+    def queries(self) -> list[Query]:
+        """What has to be asked for this object."""
+        asks = [asked for _, asked in self.checks if isinstance(asked, Ask)]
+        return [Query(self.due.endpoint, question.text) for each in asks for question in each.questions]
+
+
+def asked(due: Due) -> Asked:
+    """The object's checks as questions."""
+    health = due.health
+    return Asked(due, tuple((check, ask(check, due.subject, health.window_of(check))) for check in health.checks))
+
+
+def merged(objects: Sequence[Asked]) -> tuple[Query, ...]:
+    """Every different query once; those that most objects wait for come first, so that no single object delays them."""
+    wanted = Counter(query for each in objects for query in each.queries())
+    return tuple(query for query, _ in wanted.most_common())
+
+
+async def answered(
+    queries: Sequence[Query], put: Callable[[Query], Awaitable[Found]], telemetry: Telemetry, at_once: int = AT_ONCE
+) -> dict[Query, Found | NoAnswer]:
+    """Each query's answer, or why there is none; at most `at_once` at a time to each Prometheus.
+
+    A query that fails, whatever the failure, says nothing about the others: an unexpected error becomes NoAnswer and
+    a warning in the log.
+    """
+    gates = {address: asyncio.Semaphore(at_once) for address in {query.endpoint.address for query in queries}}
+
+    async def one(query: Query) -> Found:
+        async with gates[query.endpoint.address]:
+            return await put(query)
+
+    results = await asyncio.gather(*map(one, queries), return_exceptions=True)
+    return {query: _settled(query, result, telemetry) for query, result in zip(queries, results, strict=True)}
+
+
+def _settled(query: Query, result: Found | BaseException, telemetry: Telemetry) -> Found | NoAnswer:
+    if isinstance(result, NoAnswer) or not isinstance(result, BaseException):
+        return result
+    if not isinstance(result, Exception):
+        raise result
+    telemetry.warn("query-broke", address=query.endpoint.address, query=query.text[:256], error=repr(result)[:256])
+    return PrometheusSilent(Reason.QUERY_FAILED, "the question could not be put; the operator's log says why")
+
+
+def judged(each: Asked, answers: Answers) -> tuple[CheckOutcome, ...]:
+    """The outcomes of one object's checks."""
+    return tuple(
+        _judged(each.due.endpoint, check, asked, answers) if isinstance(asked, Ask) else asked
+        for check, asked in each.checks
+    )
+
+
+def _judged(endpoint: Endpoint, check: Check, asked: Ask, answers: Answers) -> CheckOutcome:
+    found: dict[str, Sequence[Sample]] = {}
+    for question in asked.questions:
+        answer = answers[Query(endpoint, question.text)]
+        if isinstance(answer, NoAnswer):
+            return no_answer(check, answer)
+        found[question.name] = answer.pick(question.pick)
+    return judge(check, found)
+
+
+async def outcomes(
+    due: Sequence[Due], tick: int, metrics: Metrics, telemetry: Telemetry
+) -> dict[str, tuple[CheckOutcome, ...]]:
+    """What every due object's checks say at a tick (seconds since the epoch), by key. Raises nothing of Prometheus'."""
+
+    async def put(query: Query) -> Answer:
+        return Answer(await metrics.instant(query.endpoint, query.text, tick))
+
+    objects = [asked(each) async for each in spread(due)]
+    answers = await answered(merged(objects), put, telemetry)
+    return {each.due.key: judged(each, answers) async for each in spread(objects)}
+
+
+async def spread(items: Iterable[Item]) -> AsyncIterator[Item]:
+    """The items one by one; between some of them other tasks of the loop (probes, the lease) get their turn."""
+    for count, item in enumerate(items, start=1):
+        yield item
+        if count % BREATH == 0:
+            await asyncio.sleep(0)

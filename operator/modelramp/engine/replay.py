@@ -1,0 +1,76 @@
+"""Missed ticks, read back from Prometheus: it is the journal, so a restart loses no minute and invents none."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import gcd
+
+from modelramp.api.errors import NoAnswer
+from modelramp.api.verdict import CheckOutcome
+from modelramp.engine.plan import Answer, Asked, Due, Query, answered, asked, judged, merged, spread
+from modelramp.engine.ports import Metrics, Telemetry
+
+Journal = Mapping[int, Answer]
+"""One query's answers by tick."""
+
+# In a range query these mean its ends, not the instant that is evaluated: the answers would differ from the ticks'.
+_RANGE_BOUND = re.compile(r"@\s*(start|end)\s*\(")
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """An object and the ticks (seconds since the epoch, rising) at which it was not evaluated."""
+
+    due: Due
+    ticks: tuple[int, ...]
+
+
+async def replayed(
+    missed: Sequence[Missed], metrics: Metrics, telemetry: Telemetry
+) -> dict[str, dict[int, tuple[CheckOutcome, ...]]]:
+    """What the checks would have said at every missed tick, by key and tick: the same that `outcomes` gives.
+
+    Objects that missed the same ticks share their queries, so a restart costs as many range queries as a tick costs
+    instant ones. How many ticks are worth replaying is the caller's decision.
+    """
+    result: dict[str, dict[int, tuple[CheckOutcome, ...]]] = {}
+    by_ticks: dict[tuple[int, ...], list[Due]] = {}
+    for each in missed:
+        by_ticks.setdefault(each.ticks, []).append(each.due)
+    for ticks, due in by_ticks.items():
+        objects = [asked(each) async for each in spread(due)]
+        journals = await answered(merged(objects), _reader(metrics, ticks), telemetry)
+        async for each_asked in spread(objects):
+            result[each_asked.due.key] = {tick: _at(each_asked, tick, journals) for tick in ticks}
+    return result
+
+
+async def missed_outcomes(
+    due: Due, ticks: Sequence[int], metrics: Metrics, telemetry: Telemetry
+) -> dict[int, tuple[CheckOutcome, ...]]:
+    """`replayed` for one object."""
+    return (await replayed((Missed(due, tuple(ticks)),), metrics, telemetry))[due.key]
+
+
+def _reader(metrics: Metrics, ticks: tuple[int, ...]) -> Callable[[Query], Awaitable[Journal]]:
+    async def instants(query: Query) -> Journal:
+        return {tick: Answer(await metrics.instant(query.endpoint, query.text, tick)) for tick in ticks}
+
+    async def range_(query: Query) -> Journal:
+        step = gcd(*(later - earlier for earlier, later in pairwise(ticks)))
+        found = await metrics.range(query.endpoint, query.text, ticks[0], ticks[-1], step)
+        return {tick: Answer(found.get(tick, ())) for tick in ticks}
+
+    async def read(query: Query) -> Journal:
+        return await (instants if len(ticks) < 2 or _RANGE_BOUND.search(query.text) else range_)(query)
+
+    return read
+
+
+def _at(each: Asked, tick: int, journals: Mapping[Query, Journal | NoAnswer]) -> tuple[CheckOutcome, ...]:
+    answers: dict[Query, Answer | NoAnswer] = {}
+    for query in each.queries():
+        journal = journals[query]
+        answers[query] = journal if isinstance(journal, NoAnswer) else journal[tick]
+    return judged(each, answers)
