@@ -1,0 +1,135 @@
+"""Every metric of the operator, as a table: name, type, labels, help. Nothing else may be counted."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Type(StrEnum):
+    """The Prometheus types in use."""
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+    HISTOGRAM = "histogram"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric. buckets: upper bounds of a histogram, in the metric's unit."""
+
+    name: str
+    type: Type
+    help: str
+    labels: tuple[str, ...] = ()
+    buckets: tuple[float, ...] = ()
+
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_MINUTES = (30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
+
+_ALL = (
+    Metric("modelramp_ticks_total", Type.COUNTER, "Ticks evaluated, by verdict of the tick.", ("verdict",)),
+    Metric(
+        "modelramp_tick_lag_seconds",
+        Type.HISTOGRAM,
+        "Time from when a tick could be evaluated to when it was.",
+        buckets=_SECONDS,
+    ),
+    Metric(
+        "modelramp_last_tick_timestamp_seconds",
+        Type.GAUGE,
+        "When the ticker last went round, epoch seconds; it stands still when the engine is stuck.",
+    ),
+    Metric(
+        "modelramp_queries_total",
+        Type.COUNTER,
+        "Questions to Prometheus, by `ok` or the reason why there was no usable answer.",
+        ("result",),
+    ),
+    Metric(
+        "modelramp_query_seconds",
+        Type.HISTOGRAM,
+        "Duration of questions to Prometheus, failed ones too, without the wait for a free worker.",
+        buckets=_SECONDS,
+    ),
+    Metric(
+        "modelramp_api_requests_total",
+        Type.COUNTER,
+        "Requests to the API server, by verb, kind and `ok` or the kind of failure.",
+        ("verb", "kind", "result"),
+    ),
+    Metric(
+        "modelramp_writes_total",
+        Type.COUNTER,
+        "Writes of the engine that took effect, by kind of object (`status` for the status subresource).",
+        ("kind", "result"),
+    ),
+    Metric("modelramp_conflicts_total", Type.COUNTER, "Decisions taken again because somebody else wrote first."),
+    Metric("modelramp_objects", Type.GAUGE, "ModelDeployments, by phase.", ("phase",)),
+    Metric("modelramp_rollbacks_total", Type.COUNTER, "Rollbacks, by reason.", ("reason",)),
+    Metric("modelramp_promotions_total", Type.COUNTER, "Versions promoted."),
+    Metric(
+        "modelramp_rollout_seconds",
+        Type.HISTOGRAM,
+        "Time from the start of a rollout to its end, by how it ended.",
+        ("outcome",),
+        _MINUTES,
+    ),
+    Metric(
+        "modelramp_weight_percent",
+        Type.GAUGE,
+        "Share of the traffic of each revision; only while a rollout is in flight.",
+        ("namespace", "name", "revision"),
+    ),
+    Metric(
+        "modelramp_breaches",
+        Type.GAUGE,
+        "Consecutive breached ticks; only while a rollout is in flight.",
+        ("namespace", "name"),
+    ),
+    Metric("modelramp_watch_events_total", Type.COUNTER, "What the watches reported.", ("kind", "type")),
+    Metric(
+        "modelramp_events_dropped_total",
+        Type.COUNTER,
+        "Kubernetes Events that nobody will see, by reason: `full` queue, or the API server's failure.",
+        ("reason",),
+    ),
+    Metric("modelramp_build_info", Type.GAUGE, "Always 1; the version stands in the label.", ("version",)),
+)
+
+CATALOGUE = {metric.name: metric for metric in _ALL}
+
+
+def reference() -> str:
+    """The catalogue as Markdown: docs/reference/metrics.md.
+
+    Written by `python -m modelramp.adapters.catalogue > docs/reference/metrics.md`.
+    """
+    rows = (
+        f"| `{metric.name}` | {metric.type} | {', '.join(f'`{label}`' for label in metric.labels)} | {metric.help} |"
+        for metric in _ALL
+    )
+    return "\n".join((_HEAD, *rows, _TAIL))
+
+
+_HEAD = """# Metrics of the operator
+
+Served at `/metrics` on the operator's web port, beside the usual `process_*` and `python_*` metrics.
+Generated from `modelramp.adapters.catalogue`; a test keeps them equal.
+
+| Name | Type | Labels | Meaning |
+|---|---|---|---|"""
+
+_TAIL = """
+## What to alert on
+
+- **The operator is stuck**: `time() - modelramp_last_tick_timestamp_seconds > 300`. Rollouts stand still; what serves
+  goes on.
+- **Prometheus does not answer**: `sum(rate(modelramp_queries_total{result!="ok"}[5m])) > 0` for ten minutes. Every tick
+  without an answer is *no data*: nothing is promoted and nothing rolled back.
+- **Evaluation falls behind**:
+  `histogram_quantile(0.99, sum by (le) (rate(modelramp_tick_lag_seconds_bucket[5m]))) > 30`.
+- **A model was rolled back**: `increase(modelramp_rollbacks_total[10m]) > 0`; `kubectl describe modeldeployment` says
+  why."""
+
+if __name__ == "__main__":
+    print(reference())  # noqa: T201 - the document goes to stdout

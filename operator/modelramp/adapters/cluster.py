@@ -1,0 +1,283 @@
+"""The API server, through kubernetes.aio: raw JSON of any kind, one time-out per call, every failure one of ours."""
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import aiohttp
+import yaml
+from kubernetes.aio import client, config
+from kubernetes.aio.config.incluster_config import SERVICE_HOST_ENV_NAME, SERVICE_TOKEN_FILENAME
+
+from modelramp.adapters import errors
+from modelramp.api.errors import Broken, Conflict, Gone, ModelrampError, Refused
+from modelramp.api.names import FIELD_MANAGER
+from modelramp.engine import ports
+from modelramp.engine.ports import Kind, Object, Ref, Telemetry
+
+EVENT = Kind("events.k8s.io/v1", "Event", "events")
+LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
+CHUNK = 500
+"""Objects per answer of a list."""
+CONNECT_SECONDS = 5.0
+_PATIENCE_SECONDS = 5
+_JSON = "application/json"
+_APPLY = "application/apply-patch+yaml"
+_KINDS = {
+    (kind.api_version, kind.kind): kind for kind in (EVENT, LEASE, *vars(ports).values()) if isinstance(kind, Kind)
+}
+
+Query = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One request; `verb` and `about` are how logs, errors and metrics name it."""
+
+    method: str
+    path: str
+    verb: str
+    kind: str
+    about: str
+    query: Query = ()
+    body: Object | None = None
+    content_type: str = _JSON
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.about}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    code: int
+    retry_after: str
+    body: bytes
+
+
+class KubernetesCluster:
+    """Fulfils engine.ports.Cluster. Retries nothing but a 429 and a 401, once: the engine's next look is the retry."""
+
+    def __init__(
+        self,
+        api: client.ApiClient,
+        telemetry: Telemetry,
+        call_timeout: float = 15.0,
+        login: Callable[[client.Configuration], Awaitable[None]] | None = None,
+    ) -> None:
+        """call_timeout: seconds per call, all in all. login: fetches fresh credentials after a 401."""
+        self._api = api
+        self._telemetry = telemetry
+        self._timeout = call_timeout
+        self._login = login
+
+    @classmethod
+    async def connect(
+        cls,
+        telemetry: Telemetry,
+        *,
+        kubeconfig: str | None = None,
+        context: str | None = None,
+        call_timeout: float = 15.0,
+    ) -> Self:
+        """Log in: with the given kubeconfig, else as the pod's ServiceAccount, else with the user's kubeconfig.
+
+        Raises Refused when there are no credentials or they cannot be read.
+        """
+
+        async def login(configuration: client.Configuration) -> None:
+            if kubeconfig is None and context is None and _in_cluster():
+                config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            else:
+                await config.load_kube_config(  # type: ignore[no-untyped-call]
+                    config_file=kubeconfig, context=context, client_configuration=configuration, persist_config=False
+                )
+
+        configuration = client.Configuration()
+        try:
+            await login(configuration)
+        except (config.ConfigException, OSError, yaml.YAMLError) as error:
+            raise Refused(
+                f"no way to log in to a cluster: {errors.shortened(str(error))}; set KUBECONFIG or run in a pod"
+            ) from error
+        return cls(client.ApiClient(configuration), telemetry, call_timeout, login)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._api.close()  # type: ignore[no-untyped-call]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def get(self, ref: Ref) -> Object:
+        """The object as it is now."""
+        return await self._call(_Call("GET", _path(ref.kind, ref.namespace, ref.name), "get", ref.kind.kind, str(ref)))
+
+    async def list(self, kind: Kind, namespace: str | None = None, selector: str = "") -> tuple[Object, ...]:
+        """All objects of a kind in chunks; each with apiVersion and kind, which the API leaves out for its own."""
+        query = [("labelSelector", selector)] if selector else []
+        call = _Call(
+            "GET", _path(kind, namespace), "list", kind.kind, f"{kind.plural} in {namespace or 'all namespaces'}"
+        )
+        found: list[Object] = []
+        token = ""
+        while True:
+            more = [("limit", str(CHUNK)), *([("continue", token)] if token else [])]
+            code, page = await self._ask(_with_query(call, (*query, *more)))
+            if code == 410:
+                # The snapshot behind the token is gone: only one complete answer is still consistent.
+                found = []
+                page = await self._call(_with_query(call, query))
+            found += [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in page.get("items") or ()]
+            token = (page.get("metadata") or {}).get("continue") or ""
+            if not token:
+                return tuple(found)
+
+    async def create(self, obj: Object) -> Object:
+        """Make a new object; Conflict when the name exists."""
+        ref = _ref(obj)
+        path = _path(ref.kind, ref.namespace)
+        query = (("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict"))
+        return await self._call(_Call("POST", path, "create", ref.kind.kind, str(ref), query, obj))
+
+    async def apply(self, obj: Object) -> Object:
+        """Server-side apply with force; a resourceVersion in `obj` makes it a compare-and-swap."""
+        ref = _ref(obj)
+        path = _path(ref.kind, ref.namespace, ref.name)
+        query = (("fieldManager", FIELD_MANAGER), ("force", "true"), ("fieldValidation", "Strict"))
+        return await self._call(_Call("PATCH", path, "apply", ref.kind.kind, str(ref), query, obj, _APPLY))
+
+    async def replace_status(self, obj: Object) -> Object:
+        """PUT the status subresource. Raises Broken without a resourceVersion: it would not be a compare-and-swap."""
+        ref = _ref(obj)
+        if not obj["metadata"].get("resourceVersion"):
+            raise Broken(f"status of {ref} without metadata.resourceVersion")
+        path = _path(ref.kind, ref.namespace, ref.name) + "/status"
+        query = (("fieldManager", FIELD_MANAGER),)
+        return await self._call(_Call("PUT", path, "update the status of", ref.kind.kind, str(ref), query, obj))
+
+    async def delete(self, ref: Ref, uid: str, resource_version: str | None = None) -> None:
+        """Delete in the background if it is still that object, and raise Conflict if only its version moved."""
+        preconditions = {"uid": uid, **({"resourceVersion": resource_version} if resource_version else {})}
+        body = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "propagationPolicy": "Background",
+            "preconditions": preconditions,
+        }
+        path = _path(ref.kind, ref.namespace, ref.name)
+        try:
+            await self._call(_Call("DELETE", path, "delete", ref.kind.kind, str(ref), (), body))
+        except Gone:
+            return
+        except Conflict:
+            # Both preconditions answer with 409; only the object itself tells which of them failed.
+            if await self._is_still(ref, uid):
+                raise
+
+    async def _is_still(self, ref: Ref, uid: str) -> bool:
+        try:
+            found = await self.get(ref)
+        except Gone:
+            return False
+        return bool(found["metadata"]["uid"] == uid)
+
+    async def _call(self, call: _Call) -> Object:
+        code, answer = await self._ask(call)
+        if code == 410:
+            raise self._counted(call, errors.of_answer(code, b"", str(call)))
+        return answer
+
+    async def _ask(self, call: _Call) -> tuple[int, Object]:
+        """The code and the object; the code is 2xx, or 410 for an expired list, and else an error is raised."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer = await self._send(call)
+                if await self._may_send_again(answer):
+                    answer = await self._send(call)
+            if answer.code == 410:
+                return answer.code, {}
+            if not 200 <= answer.code < 300:
+                raise self._counted(call, errors.of_answer(answer.code, answer.body, str(call)))
+            decoded: Object = json.loads(answer.body)
+        except errors.FOREIGN as error:
+            raise self._counted(call, errors.of_failure(error, str(call), self._timeout)) from error
+        self._count(call, "ok")
+        return answer.code, decoded
+
+    async def _send(self, call: _Call) -> _Answer:
+        # call_api with a serialised request neither raises on a status nor decodes by one: the generated methods
+        # return None for 201, and their *_without_preload_content variants take a 404 for a success.
+        method, url, headers, _, _ = await self._api.param_serialize(
+            call.method,
+            call.path,
+            query_params=list(call.query),
+            header_params={"Accept": _JSON, "Content-Type": call.content_type},
+            auth_settings=["BearerToken"],
+        )
+        response = await self._api.call_api(
+            method,
+            url,
+            headers,
+            dict(call.body) if call.body is not None else None,
+            _request_timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=CONNECT_SECONDS),
+        )
+        body = await response.read()  # type: ignore[no-untyped-call]
+        return _Answer(response.status, response.headers.get("Retry-After", ""), body)
+
+    async def _may_send_again(self, answer: _Answer) -> bool:
+        """Whether the server took no notice of the request and a second one may fare better; waits if it says so."""
+        if answer.code == 401 and self._login is not None:
+            await self._login(self._api.configuration)
+            return True
+        if answer.code == 429 and answer.retry_after.isdecimal() and int(answer.retry_after) <= _PATIENCE_SECONDS:
+            await asyncio.sleep(int(answer.retry_after))
+            return True
+        return False
+
+    def _counted(self, call: _Call, error: ModelrampError) -> ModelrampError:
+        self._count(call, type(error).__name__)
+        return error
+
+    def _count(self, call: _Call, result: str) -> None:
+        self._telemetry.count("modelramp_api_requests_total", verb=call.verb.split()[0], kind=call.kind, result=result)
+
+
+def _in_cluster() -> bool:
+    return bool(os.environ.get(SERVICE_HOST_ENV_NAME)) and Path(SERVICE_TOKEN_FILENAME).is_file()
+
+
+def _with_query(call: _Call, query: Query) -> _Call:
+    return _Call(call.method, call.path, call.verb, call.kind, call.about, query)
+
+
+def _path(kind: Kind, namespace: str | None, name: str = "") -> str:
+    prefix = "/apis/" if "/" in kind.api_version else "/api/"
+    scope = f"/namespaces/{_segment(namespace)}" if namespace else ""
+    return f"{prefix}{kind.api_version}{scope}/{kind.plural}" + (f"/{_segment(name)}" if name else "")
+
+
+def _segment(name: str) -> str:
+    # Some names, such as a Secret's, are typed by people: one that climbs up a path must not reach another namespace.
+    if name in {".", ".."}:
+        raise Refused(f"{name!r} is no name of an object")
+    return quote(name, safe="")
+
+
+def _ref(obj: Object) -> Ref:
+    api_version, kind_name = obj.get("apiVersion", ""), obj.get("kind", "")
+    kind = _KINDS.get((api_version, kind_name))
+    if kind is None:
+        raise Broken(f"engine.ports names no Kind for {api_version} {kind_name}")
+    metadata: Mapping[str, Any] = obj["metadata"]
+    return Ref(kind, metadata.get("namespace", ""), metadata["name"])

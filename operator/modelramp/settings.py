@@ -1,0 +1,133 @@
+"""How the operator is set up: environment variables MODELRAMP_*, nothing else."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from modelramp.api.errors import InvalidSpec, Problem
+
+_PREFIX = "MODELRAMP_"
+_ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
+
+
+class Settings(BaseSettings):
+    """Read once, at the start."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_ignore_empty=True, frozen=True, hide_input_in_errors=True)
+
+    prometheus_address: Annotated[
+        str, Field(description="Base URL of the Prometheus that is asked for objects that name none of their own.")
+    ] = "http://prometheus.monitoring:9090"
+    prometheus_secret: Annotated[
+        str | None,
+        Field(
+            pattern=r"^[^/]+/[^/]+$",
+            description="`namespace/name` of a Secret with `token`, or `username` and `password`, for that Prometheus.",
+        ),
+    ] = None
+    prometheus_ca_file: Annotated[
+        str | None, Field(description="PEM file with the authorities that are trusted for https to any Prometheus.")
+    ] = None
+    namespaces: Annotated[
+        tuple[str, ...], NoDecode, Field(description="Namespaces to work in, comma-separated; empty means all.")
+    ] = ()
+    web_host: Annotated[str, Field(description="Address that /healthz, /readyz and /metrics are served on.")] = ""
+    web_port: Annotated[int, Field(ge=0, le=65535, description="Port of the same; 0 picks a free one.")] = 8080
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Field(description="Least severe log lines that are written.")
+    ] = "INFO"
+    scrape_delay: Annotated[
+        float,
+        Field(ge=0, le=60, description="Seconds from a tick to its evaluation: what a scrape needs to be stored."),
+    ] = 5.0
+    query_timeout: Annotated[
+        float, Field(gt=0, le=60, description="Seconds that one question to Prometheus may take.")
+    ] = 10.0
+    kube_timeout: Annotated[
+        float, Field(gt=0, le=60, description="Seconds that one request to the API server may take.")
+    ] = 15.0
+    writes_per_second: Annotated[
+        float, Field(gt=0, le=1000, description="Writes to the API server per second, in the long run.")
+    ] = 50.0
+    heartbeat_limit: Annotated[
+        float, Field(ge=10, description="Age in seconds of the engine's last beat at which /healthz fails.")
+    ] = 180.0
+
+    @field_validator("namespaces", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _raise_level(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("prometheus_address")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        if not _ADDRESS.fullmatch(value):
+            raise ValueError(
+                "must be a base URL such as http://prometheus.monitoring:9090, without credentials; "
+                f"those go into {_PREFIX}PROMETHEUS_SECRET"
+            )
+        return value
+
+    @property
+    def prometheus_secret_ref(self) -> tuple[str, str] | None:
+        """Namespace and name of the Secret."""
+        if self.prometheus_secret is None:
+            return None
+        namespace, _, name = self.prometheus_secret.partition("/")
+        return namespace, name
+
+
+def read_settings() -> Settings:
+    """The settings from the environment.
+
+    Raises InvalidSpec with one Problem for each variable that is wrong.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = tuple(_problem(str(item["loc"][0]), item["msg"], item["input"]) for item in error.errors())
+        raise InvalidSpec(problems) from None
+
+
+def _problem(name: str, message: str, found: object) -> Problem:
+    wished = message.removeprefix("Value error, ").removeprefix("Input ")
+    # An address may hold a password by mistake; logs must not.
+    shown = "" if name == "prometheus_address" else f"{found!r} "
+    return Problem(_PREFIX + name.upper(), shown + wished)
+
+
+def reference() -> str:
+    """All settings as Markdown: docs/reference/settings.md.
+
+    Written by `python -m modelramp.settings > docs/reference/settings.md`.
+    """
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = ",".join(field.default) if isinstance(field.default, tuple) else field.default
+        shown = f"`{default}`" if default not in (None, "") else ""
+        rows.append(f"| `{_PREFIX}{name.upper()}` | {shown} | {field.description} |")
+    return "\n".join((_HEAD, *rows, _TAIL))
+
+
+_HEAD = """# Settings of the operator
+
+Environment variables of the operator's container. Generated from `modelramp.settings`; a test keeps them equal.
+A variable that is set to nothing counts as not set; a wrong value stops the operator at its start, with the variable's
+name and what it should be.
+
+| Variable | Default | Meaning |
+|---|---|---|"""
+
+_TAIL = """
+Kubernetes puts variables for every Service of the namespace into each container, such as `MODELRAMP_WEB_PORT=tcp://...`
+for a Service `modelramp-web`. The shipped manifests therefore set `enableServiceLinks: false`; keep that in your own."""
+
+if __name__ == "__main__":
+    print(reference())  # noqa: T201 - the document goes to stdout
