@@ -26,7 +26,7 @@ class Missed:
     ticks: tuple[int, ...]
 
 
-async def replayed(
+async def missed_outcomes(
     missed: Sequence[Missed], metrics: Metrics, telemetry: Telemetry
 ) -> dict[str, dict[int, tuple[CheckOutcome, ...]]]:
     """What the checks would have said at every missed tick, by key and tick: the same that `outcomes` gives.
@@ -44,13 +44,6 @@ async def replayed(
         async for each_asked in spread(objects):
             result[each_asked.due.key] = {tick: _at(each_asked, tick, journals) for tick in ticks}
     return result
-
-
-async def missed_outcomes(
-    due: Due, ticks: Sequence[int], metrics: Metrics, telemetry: Telemetry
-) -> dict[int, tuple[CheckOutcome, ...]]:
-    """`replayed` for one object."""
-    return (await replayed((Missed(due, tuple(ticks)),), metrics, telemetry))[due.key]
 
 
 def _reader(metrics: Metrics, ticks: tuple[int, ...]) -> Callable[[Query], Awaitable[Journal]]:

@@ -6,7 +6,7 @@ from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.engine.plan import Due, outcomes
 from modelramp.engine.ports import Endpoint, Sample
-from modelramp.engine.replay import Missed, missed_outcomes, replayed
+from modelramp.engine.replay import Missed, missed_outcomes
 
 HERE = Endpoint("http://prometheus:9090")
 START = 1_800_000_000
@@ -47,9 +47,13 @@ def ticks(*minutes):
     return tuple(START + 60 * m for m in minutes)
 
 
+async def replayed(missing, at, prometheus):
+    return (await missed_outcomes([Missed(missing, at)], prometheus, Log()))[missing.key]
+
+
 async def test_missed_ticks_are_read_with_one_range_query_and_judged_as_if_they_had_not_been_missed():
     prometheus = Journal({START: 0.5, START + 60: 7.0, START + 180: float("nan")})
-    missed = await missed_outcomes(due(), ticks(0, 1, 2, 3), prometheus, Log())
+    missed = await replayed(due(), ticks(0, 1, 2, 3), prometheus)
     assert prometheus.ranges == [("q", START, START + 180, 60)]
     for tick in ticks(0, 1, 2, 3):
         now = await outcomes([due()], tick, prometheus, Log())
@@ -60,20 +64,20 @@ async def test_missed_ticks_are_read_with_one_range_query_and_judged_as_if_they_
 
 async def test_ticks_with_gaps_between_them_are_read_in_one_go():
     prometheus = Journal(dict.fromkeys(ticks(*range(10)), 0.0))
-    missed = await missed_outcomes(due(), ticks(0, 4, 6), prometheus, Log())
+    missed = await replayed(due(), ticks(0, 4, 6), prometheus)
     assert list(missed) == list(ticks(0, 4, 6))
     assert prometheus.ranges == [("q", START, START + 360, 120)]
 
 
 async def test_one_missed_tick_is_asked_as_an_instant():
     prometheus = Journal({START: 0.0})
-    await missed_outcomes(due(), ticks(0), prometheus, Log())
+    await replayed(due(), ticks(0), prometheus)
     assert (prometheus.ranges, prometheus.instants) == ([], [("q", START)])
 
 
 async def test_a_query_that_speaks_of_the_range_itself_is_asked_instant_by_instant():
     prometheus = Journal(dict.fromkeys(ticks(0, 1), 0.0))
-    await missed_outcomes(due(query="x @ end()"), ticks(0, 1), prometheus, Log())
+    await replayed(due(query="x @ end()"), ticks(0, 1), prometheus)
     assert prometheus.ranges == []
     assert [at for _, at in prometheus.instants] == list(ticks(0, 1))
 
@@ -81,18 +85,18 @@ async def test_a_query_that_speaks_of_the_range_itself_is_asked_instant_by_insta
 async def test_objects_that_missed_the_same_ticks_share_their_queries():
     prometheus = Journal({})
     missed = [Missed(due(f"m{n}"), ticks(0, 1)) for n in range(100)] + [Missed(due("late"), ticks(1, 2))]
-    result = await replayed(missed, prometheus, Log())
+    result = await missed_outcomes(missed, prometheus, Log())
     assert len(prometheus.ranges) == 2
     assert len(result) == 101
 
 
 async def test_a_silent_prometheus_gives_no_data_for_every_missed_tick():
     prometheus = Journal({}, error=PrometheusSilent("PrometheusUnreachable", "connection refused"))
-    missed = await missed_outcomes(due(), ticks(0, 1), prometheus, Log())
+    missed = await replayed(due(), ticks(0, 1), prometheus)
     assert [o.reason for (o,) in missed.values()] == [Reason.PROMETHEUS_UNREACHABLE] * 2
 
 
 async def test_no_missed_tick_asks_nothing():
     prometheus = Journal({})
-    assert await missed_outcomes(due(), (), prometheus, Log()) == {}
+    assert await replayed(due(), (), prometheus) == {}
     assert prometheus.instants == prometheus.ranges == []
