@@ -127,7 +127,7 @@ name and what it should be.
 
 _TAIL = """
 Kubernetes puts variables for every Service of the namespace into each container, such as `MODELRAMP_WEB_PORT=tcp://...`
-for a Service `modelramp-web`. The shipped manifests therefore set `enableServiceLinks: false`; keep that in your own."""
+for a Service `modelramp-web`. The shipped manifests therefore set `enableServiceLinks: false`; keep that in yours."""
 
 if __name__ == "__main__":
     print(reference())  # noqa: T201 - the document goes to stdout

@@ -1,0 +1,145 @@
+"""Kubernetes Events, for people who type `kubectl describe`: written in the background, never in the engine's way."""
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+from modelramp.adapters.cluster import EVENT
+from modelramp.adapters.errors import shortened
+from modelramp.api.errors import ClusterSilent, ModelrampError
+from modelramp.api.names import GROUP
+from modelramp.engine.ports import Clock, Cluster, Object, Telemetry
+
+CONTROLLER = f"{GROUP}/operator"
+QUEUED = 1000
+"""Events that wait for a slow API server; more are dropped, and counted."""
+SERIES_SECONDS = 600
+"""Repetitions within this long become one Event with a count."""
+_NOTE = 1024
+_REMEMBERED = 4096
+_RETRY_SECONDS = 2.0
+_FAREWELL_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """One Event as it was first written, and how often it has happened since."""
+
+    body: dict[str, Any]
+    last: float
+    count: int = 1
+
+
+class KubernetesEvents:
+    """Fulfils engine.ports.Events. An async context manager: its end waits a moment for what is still queued."""
+
+    def __init__(self, cluster: Cluster, clock: Clock, telemetry: Telemetry, instance: str) -> None:
+        """instance: which replica speaks, such as the pod's name; shows in the Event."""
+        self._cluster = cluster
+        self._clock = clock
+        self._telemetry = telemetry
+        self._instance = instance
+        self._waiting: asyncio.Queue[tuple[Object, str, str, bool]] = asyncio.Queue(QUEUED)
+        self._series: OrderedDict[tuple[str, str, str], _Series] = OrderedDict()
+        self._worker: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._worker = asyncio.create_task(self._write_all(), name="events")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL_SECONDS):
+                await self._waiting.join()
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+
+    async def publish(self, about: Object, reason: str, message: str, warning: bool) -> None:
+        """Queue an Event about an object; returns at once."""
+        try:
+            self._waiting.put_nowait((about, reason, message, warning))
+        except asyncio.QueueFull:
+            self._dropped("full", reason, about, "too many Events wait for the API server")
+
+    async def _write_all(self) -> None:
+        while True:
+            about, reason, message, warning = await self._waiting.get()
+            try:
+                await self._write(about, reason, message, warning)
+            except ModelrampError as error:
+                self._dropped(type(error).__name__, reason, about, str(error))
+            except Exception as error:  # noqa: BLE001 - an object of a strange form must not end all Events
+                self._dropped(type(error).__name__, reason, about, repr(error))
+            finally:
+                self._waiting.task_done()
+
+    async def _write(self, about: Object, reason: str, message: str, warning: bool) -> None:
+        now = self._clock.now()
+        key = (about["metadata"].get("uid", ""), reason, message)
+        known = self._series.get(key)
+        if known is not None and now - known.last < SERIES_SECONDS:
+            series = replace(known, last=now, count=known.count + 1)
+            # The API allows nothing but `series` to change.
+            body = {**known.body, "series": {"count": series.count, "lastObservedTime": _micro_time(now)}}
+        else:
+            series = _Series(_event(about, reason, message, warning, now, self._instance), now)
+            body = series.body
+        self._series[key] = series
+        self._series.move_to_end(key)
+        if len(self._series) > _REMEMBERED:
+            self._series.popitem(last=False)
+        # Applying makes a new Event and changes an old one alike, so a second try after a lost answer does no harm.
+        try:
+            await self._cluster.apply(body)
+        except ClusterSilent:
+            await self._clock.sleep(_RETRY_SECONDS)
+            await self._cluster.apply(body)
+
+    def _dropped(self, why: str, reason: str, about: Object, detail: str) -> None:
+        metadata = about.get("metadata") or {}
+        self._telemetry.count("modelramp_events_dropped_total", reason=why)
+        self._telemetry.warn(
+            "Event dropped",
+            reason=reason,
+            namespace=metadata.get("namespace"),
+            name=metadata.get("name"),
+            detail=detail,
+        )
+
+
+def _event(about: Object, reason: str, message: str, warning: bool, now: float, instance: str) -> dict[str, Any]:
+    metadata = about["metadata"]
+    uid, when = metadata.get("uid", ""), _micro_time(now)
+    digest = hashlib.sha256("\0".join((uid, reason, message, when)).encode()).hexdigest()[:16]
+    return {
+        "apiVersion": EVENT.api_version,
+        "kind": EVENT.kind,
+        "metadata": {"name": f"{metadata['name'][:230]}.{digest}", "namespace": metadata["namespace"]},
+        "eventTime": when,
+        "reportingController": CONTROLLER,
+        "reportingInstance": instance[:128] or CONTROLLER,
+        "action": "Reconcile",
+        "reason": reason,
+        "regarding": {
+            "apiVersion": about["apiVersion"],
+            "kind": about["kind"],
+            "namespace": metadata["namespace"],
+            "name": metadata["name"],
+            "uid": uid,
+            "resourceVersion": metadata.get("resourceVersion", ""),
+        },
+        "note": shortened(message, _NOTE),
+        "type": "Warning" if warning else "Normal",
+    }
+
+
+def _micro_time(now: float) -> str:
+    return datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
