@@ -14,6 +14,10 @@ from examples.server import process
 ASKED = {"instances": [digits.held_out().pixels[0].tolist()]}
 
 
+def open_client(port):
+    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False)
+
+
 async def until(ask, wished):
     for _ in range(200):
         try:
@@ -26,17 +30,19 @@ async def until(ask, wished):
 
 
 async def test_sigterm_answers_what_is_on_its_way_and_what_comes_while_draining(pod, unused_tcp_port):
-    server = pod(PORT=unused_tcp_port, DRAIN_SECONDS=0.3, MODEL_LATENCY_SECONDS=0.8)
+    server = pod(PORT=unused_tcp_port, DRAIN_SECONDS=0.8, MODEL_LATENCY_SECONDS=1.2)
     running = asyncio.create_task(process.run(server.service, server.app))
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{unused_tcp_port}", trust_env=False) as client:
+    async with open_client(unused_tcp_port) as client, open_client(unused_tcp_port) as newcomer:
         await until(lambda: client.get("/ready"), 200)
         on_its_way = asyncio.create_task(client.post("/predict", json=ASKED))
         await asyncio.sleep(0.1)
         signal.raise_signal(signal.SIGTERM)
         await until(lambda: client.get("/ready"), 503)
-        late = asyncio.create_task(client.post("/predict", json=ASKED))
+        await asyncio.sleep(0.4)
+        late = asyncio.create_task(newcomer.post("/predict", json=ASKED))
 
         assert (await on_its_way).status_code == 200
+        assert (await late).status_code == 200
         assert (await late).headers["connection"] == "close"
         assert await asyncio.wait_for(running, 5) == 0
 

@@ -1,6 +1,7 @@
 import asyncio
 import itertools
 import json
+import random
 
 import httpx
 import pytest
@@ -15,13 +16,14 @@ FAST = {"url": URL, "rps": 400, "duration": 0.25, "feedback_delay": 0.05}
 
 
 class Gateway(httpx.AsyncBaseTransport):
-    """Passes every second request to the candidate, whatever it is, as a Service would."""
+    """Passes each request to any of the pods, whatever it is, as a Service would."""
 
     def __init__(self, *pods) -> None:
-        self._turns = itertools.cycle([httpx.ASGITransport(pod.app) for pod in pods])
+        self._pods = [httpx.ASGITransport(pod.app) for pod in pods]
+        self._chance = random.Random(3)  # noqa: S311
 
     async def handle_async_request(self, request):
-        return await next(self._turns).handle_async_request(request)
+        return await self._chance.choice(self._pods).handle_async_request(request)
 
 
 async def test_the_accuracy_in_the_metrics_is_what_the_sender_knows_although_labels_land_anywhere(pod):
@@ -31,7 +33,7 @@ async def test_the_accuracy_in_the_metrics_is_what_the_sender_knows_although_lab
     assert (final.sent, final.answered, final.all_failed) == (100, 100, 0)
     assert final.feedback.fates == {"counted": 100}
     by_revision = {seen.revision: seen for seen in final.versions}
-    assert by_revision["aaa"].accuracy > 0.85
+    assert by_revision["aaa"].accuracy > 0.8
     assert by_revision["bbb"].accuracy < 0.5
     for revision, seen in by_revision.items():
         counted = [await p.metric("model_feedback_total", answered_by=revision) or 0 for p in pods]
