@@ -4,6 +4,7 @@ Kopf's handlers only put objects into the store. It adds no finalizer, no annota
 """
 
 import asyncio
+import platform
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,17 +13,15 @@ import kopf
 from modelramp import __version__
 from modelramp.adapters.clock import SystemClock
 from modelramp.adapters.cluster import KubernetesCluster
+from modelramp.adapters.credentials import secret_reader
 from modelramp.adapters.events import KubernetesEvents
 from modelramp.adapters.prometheus import PrometheusMetrics
-from modelramp.adapters.telemetry import OperatorTelemetry
-from modelramp.adapters.web import WebServer
+from modelramp.adapters.telemetry import OperatorTelemetry, log_libraries
+from modelramp.adapters.web import Web, heartbeat_verdict
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.engine.engine import WATCHED, Engine, Options
 from modelramp.engine.ports import MODEL_DEPLOYMENT, Kind
 from modelramp.settings import Settings
-
-HEARTBEAT_LIMIT_SECONDS = 120.0
-"""An engine that has not looked at its clock for so long is stuck; the liveness probe says so."""
 
 
 def kopf_settings() -> kopf.OperatorSettings:
@@ -53,27 +52,43 @@ def watches(engine: Engine) -> kopf.OperatorRegistry:
 
 async def main(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT. A failed engine ends the process: the kubelet starts a clean one."""
-    telemetry = OperatorTelemetry(level=settings.log_level, version=__version__)
+    log_libraries(settings.log_level)
+    telemetry = OperatorTelemetry(settings.log_level)
+    telemetry.gauge("modelramp_build_info", 1, version=__version__)
     clock = SystemClock()
-    async with KubernetesCluster.connect(settings) as cluster:
-        metrics = PrometheusMetrics(settings, cluster, telemetry)
-        events = KubernetesEvents(cluster, clock, telemetry)
-        options = Options(
-            prometheus_address=settings.prometheus_address,
-            namespaces=tuple(settings.namespaces),
-            scrape_delay=settings.scrape_delay,
-            writes_per_second=settings.writes_per_second,
+    async with await KubernetesCluster.connect(telemetry, call_timeout=settings.kube_timeout) as cluster:
+        secret = settings.prometheus_secret_ref
+        metrics = PrometheusMetrics(
+            telemetry,
+            clock,
+            secret_reader(cluster),
+            timeout=settings.query_timeout,
+            ca_file=settings.prometheus_ca_file,
+            default_secrets={settings.prometheus_address: secret} if secret else None,
         )
+        events = KubernetesEvents(cluster, clock, telemetry, instance=platform.node())
         engine = Engine(
-            cluster=cluster, metrics=metrics, events=events, telemetry=telemetry, clock=clock, options=options
+            cluster=cluster, metrics=metrics, events=events, telemetry=telemetry, clock=clock, options=options(settings)
         )
-
-        def alive() -> bool:
-            return not engine.synced or clock.now() - engine.heartbeat < HEARTBEAT_LIMIT_SECONDS
-
-        web = WebServer(settings, telemetry, healthy=alive, ready=lambda: engine.synced)
-        async with web, events, metrics:
+        web = Web(
+            settings.web_host,
+            settings.web_port,
+            healthy=lambda: heartbeat_verdict(engine.heartbeat, clock.now(), settings.heartbeat_limit),
+            ready=lambda: (engine.synced, "synced" if engine.synced else "waiting for the first complete list"),
+            metrics=telemetry.render,
+        )
+        async with metrics, events, web:
             await _run_both(engine, settings)
+
+
+def options(settings: Settings) -> Options:
+    """The engine's options as the settings have them."""
+    return Options(
+        prometheus_address=settings.prometheus_address,
+        namespaces=settings.namespaces,
+        scrape_delay=settings.scrape_delay,
+        writes_per_second=settings.writes_per_second,
+    )
 
 
 async def _run_both(engine: Engine, settings: Settings) -> None:

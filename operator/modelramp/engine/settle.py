@@ -14,6 +14,7 @@ from modelramp.core.record import read_status, status_of
 from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target
 from modelramp.engine.obstacles import inspect_gateway, inspect_pods
 from modelramp.engine.ports import MODEL_DEPLOYMENT, OWNED, Clock, Cluster, Object, Ref, Telemetry
+from modelramp.engine.report import report
 from modelramp.engine.store import Key, Record, Store
 from modelramp.engine.view import see
 from modelramp.engine.writes import Writer
@@ -81,7 +82,9 @@ class Settler:
         seen = see(self.store, key, record)
         decision = decide(target, record.state, seen, _with_pods(record, target, seen, ticks), now)
         rival = self._rival(key)
+        before = record.state
         await self._write_status(key, record, decision, seen, rival or record.obstacle, now)
+        report(self.telemetry, key, before, record.state)
         record.wake_at = _next_look(target, record.state, now)
         record.failures = 0
         return await self._make_children(key, record, seen, route, now, blocked=rival is not None)
