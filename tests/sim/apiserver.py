@@ -1,0 +1,236 @@
+"""An API server in memory: versions, conflicts, field owners, a status subresource, and a log of every change."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from modelramp.api.errors import Conflict, Gone, Refused
+from modelramp.api.times import to_text
+from modelramp.engine.ports import Kind, Ref
+from tests.sim.defaults import with_defaults
+from tests.sim.fieldowners import Path, applied, copied, edited
+
+KINDS_WITH_STATUS = {"ModelDeployment", "Deployment", "HTTPRoute", "Gateway"}
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the watch log. `before` is None for ADDED; `obj` is the last state for DELETED."""
+
+    version: int
+    type: str
+    kind: str
+    obj: Json
+    before: Json | None
+    actor: str
+
+
+@dataclass(slots=True)
+class _Stored:
+    obj: Json
+    owners: dict[str, set[Path]]
+
+
+class ApiServer:
+    """Objects by kind, namespace and name. All methods are instantaneous; latency and faults are the port's matter.
+
+    now: the wall clock. `listeners` are called after each change, in order, before anything else happens.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._version = 100
+        self._uids = 0
+        self._objects: dict[tuple[str, str, str], _Stored] = {}
+        self.log: list[Change] = []
+        self.listeners: list[Callable[[Change], None]] = []
+
+    @property
+    def version(self) -> int:
+        """resourceVersion of the newest change."""
+        return self._version
+
+    # reading
+
+    def find(self, kind: str, namespace: str, name: str) -> Json | None:
+        """A copy of the object, or None."""
+        stored = self._objects.get((kind, namespace, name))
+        return copied(stored.obj) if stored else None
+
+    def get(self, ref: Ref) -> Json:
+        """A copy of the object; Gone when there is none."""
+        found = self.find(ref.kind.kind, ref.namespace, ref.name)
+        if found is None:
+            raise Gone(f'{ref.kind.plural} "{ref.name}" not found')
+        return found
+
+    def all(self, kind: str | None = None, namespace: str | None = None, selector: str = "") -> Iterator[Json]:
+        """Copies of all objects of a kind (None: of every kind) that match, in the order of their names."""
+        for key in sorted(self._objects):
+            if (kind in (None, key[0])) and (namespace in (None, key[1])):
+                obj = self._objects[key].obj
+                if matches(selector, obj["metadata"].get("labels", {})):
+                    yield copied(obj)
+
+    # writing
+
+    def create(self, obj: Json, actor: str) -> Json:
+        """Make a new object; Conflict when the name exists."""
+        key = _key(obj)
+        if key in self._objects:
+            raise Conflict(f'{obj["kind"]} "{obj["metadata"]["name"]}" already exists')
+        if obj["metadata"].get("resourceVersion"):
+            raise Refused("resourceVersion should not be set on objects to be created")
+        fresh = {name: value for name, value in obj.items() if name != "status" or obj["kind"] not in KINDS_WITH_STATUS}
+        return self._insert(key, fresh, edited({}, {}, obj, actor), actor)
+
+    def apply(self, obj: Json, manager: str) -> Json:
+        """Server-side apply with force. A resourceVersion in `obj` must be current, and the object must exist then."""
+        key = _key(obj)
+        wanted = {
+            name: value for name, value in obj.items() if name != "status" or obj["kind"] not in KINDS_WITH_STATUS
+        }
+        stored = self._objects.get(key)
+        if stored is None:
+            if obj["metadata"].get("resourceVersion"):
+                raise Conflict(f'{obj["kind"]} "{key[2]}": the resourceVersion is of an object that is not there')
+            fresh, owners = applied({}, {}, wanted, manager)
+            return self._insert(key, fresh, owners, manager)
+        _check_current(stored.obj, obj)
+        after, owners = applied(stored.obj, stored.owners, _unversioned(wanted), manager)
+        stored.owners = owners
+        return self._update(stored, after, manager)
+
+    def update(self, obj: Json, actor: str) -> Json:
+        """PUT of the main resource: a compare-and-swap if `obj` has a resourceVersion; status is left alone."""
+        stored = self._stored(obj)
+        _check_current(stored.obj, obj)
+        after = copied(obj)
+        if obj["kind"] in KINDS_WITH_STATUS:
+            after.pop("status", None)
+            if "status" in stored.obj:
+                after["status"] = copied(stored.obj["status"])
+        stored.owners = edited(stored.obj, stored.owners, after, actor)
+        return self._update(stored, after, actor)
+
+    def update_status(self, obj: Json, actor: str) -> Json:
+        """PUT of the status subresource: only status changes; a compare-and-swap if `obj` has a resourceVersion."""
+        stored = self._stored(obj)
+        uid = obj["metadata"].get("uid")
+        if uid is not None and uid != stored.obj["metadata"]["uid"]:
+            raise Conflict("Precondition failed: UID")
+        _check_current(stored.obj, obj)
+        after = {**stored.obj, "status": copied(obj.get("status", {}))}
+        return self._update(stored, after, actor)
+
+    def delete(self, ref: Ref, actor: str, uid: str | None = None, version: str | None = None) -> None:
+        """Remove the object now; its dependants are the garbage collector's matter. Conflict on a precondition."""
+        key = (ref.kind.kind, ref.namespace, ref.name)
+        stored = self._objects.get(key)
+        if stored is None:
+            raise Gone(f'{ref.kind.plural} "{ref.name}" not found')
+        metadata = stored.obj["metadata"]
+        if (uid is not None and uid != metadata["uid"]) or (version not in (None, metadata["resourceVersion"])):
+            raise Conflict("Precondition failed: UID or resourceVersion in the request does not match the object")
+        del self._objects[key]
+        self._emit("DELETED", stored.obj, stored.obj, actor)
+
+    def uid_exists(self, uid: str) -> bool:
+        """Whether any object has that uid."""
+        return any(stored.obj["metadata"]["uid"] == uid for stored in self._objects.values())
+
+    # inside
+
+    def _stored(self, obj: Json) -> _Stored:
+        stored = self._objects.get(_key(obj))
+        if stored is None:
+            raise Gone(f'{obj["kind"]} "{obj["metadata"]["name"]}" not found')
+        return stored
+
+    def _insert(self, key: tuple[str, str, str], obj: Json, owners: dict[str, set[Path]], actor: str) -> Json:
+        fresh = with_defaults(copied(obj))
+        self._uids += 1
+        fresh["metadata"] |= {
+            "uid": f"uid-{self._uids:04}",
+            "generation": 1,
+            "creationTimestamp": to_text(int(self._now())),
+        }
+        stored = _Stored(fresh, owners)
+        self._objects[key] = stored
+        return self._emit("ADDED", fresh, None, actor)
+
+    def _update(self, stored: _Stored, after: Json, actor: str) -> Json:
+        before = stored.obj
+        after = with_defaults(copied(after))
+        for name in ("uid", "resourceVersion", "generation", "creationTimestamp"):
+            after["metadata"][name] = before["metadata"][name]
+        _check_immutable(before, after)
+        if after == before:
+            return copied(before)  # a write that changes nothing leaves the resourceVersion as it is
+        if _desired(after) != _desired(before):
+            after["metadata"]["generation"] += 1
+        stored.obj = after
+        return self._emit("MODIFIED", after, before, actor)
+
+    def _emit(self, what: str, obj: Json, before: Json | None, actor: str) -> Json:
+        self._version += 1
+        obj["metadata"]["resourceVersion"] = str(self._version)
+        change = Change(self._version, what, obj["kind"], copied(obj), before, actor)
+        self.log.append(change)
+        for listener in self.listeners:
+            listener(change)
+        return copied(obj)
+
+
+def matches(selector: str, labels: dict[str, str]) -> bool:
+    """A label selector as kubectl writes it: a=b, a==b, a!=b, a, !a, joined by commas."""
+    for term in filter(None, (part.strip() for part in selector.split(","))):
+        if "!=" in term:
+            name, value = term.split("!=")
+            fits = labels.get(name) != value
+        elif "=" in term:
+            name, value = term.replace("==", "=").split("=")
+            fits = labels.get(name) == value
+        elif term.startswith("!"):
+            fits = term[1:] not in labels
+        else:
+            fits = term in labels
+        if not fits:
+            return False
+    return True
+
+
+def ref_of(kind: Kind, obj: Json) -> Ref:
+    """The reference that names an object."""
+    return Ref(kind, obj["metadata"]["namespace"], obj["metadata"]["name"])
+
+
+def _key(obj: Json) -> tuple[str, str, str]:
+    try:
+        return obj["kind"], obj["metadata"]["namespace"], obj["metadata"]["name"]
+    except KeyError as missing:
+        raise Refused(f"the object has no {missing}") from None
+
+
+def _check_current(current: Json, obj: Json) -> None:
+    version = obj["metadata"].get("resourceVersion")
+    if version is not None and version != current["metadata"]["resourceVersion"]:
+        raise Conflict("the object has been modified; please apply your changes to the latest version and try again")
+
+
+def _check_immutable(before: Json, after: Json) -> None:
+    """What a real server answers with 422: these fields never change once they are written."""
+    if before["kind"] == "ControllerRevision" and before.get("data") != after.get("data"):
+        raise Refused("ControllerRevision: data: Invalid value: field is immutable")
+    if before["kind"] == "Deployment" and before["spec"].get("selector") != after["spec"].get("selector"):
+        raise Refused("Deployment: spec.selector: Invalid value: field is immutable")
+
+
+def _unversioned(obj: Json) -> Json:
+    return {**obj, "metadata": {name: value for name, value in obj["metadata"].items() if name != "resourceVersion"}}
+
+
+def _desired(obj: Json) -> Json:
+    return {name: value for name, value in obj.items() if name not in {"metadata", "status"}}

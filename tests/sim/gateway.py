@@ -1,0 +1,92 @@
+"""A gateway: follows the HTTPRoute a little late, splits the traffic, and records every share that it ever gave."""
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from modelramp.api.names import LABEL_REVISION
+from tests.sim.apiserver import Change, Json
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+ACTOR = "gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """From `at` on each Service had this weight; `empty`: Services named without a ready endpoint."""
+
+    at: float
+    weights: dict[str, int]
+    empty: tuple[str, ...]
+
+
+class Gateway:
+    """Carries the traffic of all routes of the world (there is one)."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._api = world.api
+        self._random = random.Random(world.random.random())  # noqa: S311 - a simulation, not a secret
+        self._generation = 0
+        self.services: dict[str, int] = {}
+        self.history: list[Served] = []
+        self.revisions: dict[str, str] = {}
+        world.api.listeners.append(self._changed)
+
+    @property
+    def weights(self) -> dict[str, int]:
+        """The share of each revision now, percent."""
+        return {self.revisions.get(name, name): weight for name, weight in self.services.items() if weight}
+
+    def ready(self, service: str) -> int:
+        """Ready endpoints of a Service, as the API server has them."""
+        found = self._api.find("EndpointSlice", "ml", f"{service}-eps")
+        return sum(point["conditions"]["ready"] for point in found["endpoints"]) if found else 0
+
+    def _changed(self, change: Change) -> None:
+        if change.kind == "Service":
+            self.revisions[change.obj["metadata"]["name"]] = change.obj["metadata"]["labels"].get(LABEL_REVISION, "")
+        if change.kind == "HTTPRoute" and change.actor != ACTOR:
+            self._generation += 1
+            generation = self._generation
+            self._world.later(self._random.uniform(0.1, 2.0), lambda: self._take(generation))
+        if change.kind in {"EndpointSlice", "Service"}:
+            self._world.later(0.01, self._record)
+
+    def _take(self, generation: int) -> None:
+        if generation != self._generation:
+            return  # a newer change is on its way
+        routes = list(self._api.all("HTTPRoute"))
+        self.services = backends(routes[0]) if routes else {}
+        self._record()
+        for route in routes:
+            condition = {"type": "Accepted", "status": "True", "reason": "Accepted", "message": ""}
+            parents = [
+                {"controllerName": "sim/gateway", "parentRef": parent, "conditions": [condition]}
+                for parent in route["spec"]["parentRefs"]
+            ]
+            self._api.update_status(
+                {"kind": "HTTPRoute", "metadata": _name(route), "status": {"parents": parents}}, ACTOR
+            )
+
+    def _record(self) -> None:
+        empty = tuple(name for name, weight in sorted(self.services.items()) if weight and not self.ready(name))
+        served = Served(self._world.now(), dict(self.services), empty)
+        if not self.history or (self.history[-1].weights, self.history[-1].empty) != (served.weights, served.empty):
+            self.history.append(served)
+            self._world.served(served)
+
+
+def backends(route: Json) -> dict[str, int]:
+    """The weight of each Service that a route names."""
+    weights: dict[str, int] = {}
+    for rule in route["spec"].get("rules", ()):
+        for backend in rule.get("backendRefs", ()):
+            weights[backend["name"]] = weights.get(backend["name"], 0) + backend["weight"]
+    return weights
+
+
+def _name(obj: Json) -> Json:
+    return {"namespace": obj["metadata"]["namespace"], "name": obj["metadata"]["name"]}

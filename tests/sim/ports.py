@@ -1,0 +1,254 @@
+"""The ports as one simulated process of the operator holds them: latency, faults, and an end when the process dies."""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from modelramp.api.errors import ClusterSilent, Conflict, Gone, PrometheusSilent
+from modelramp.engine.ports import DEPLOYMENT, Endpoint, Kind, Object, Ref, Sample
+from tests.sim.faults import FROZEN_SECONDS, LATE_SECONDS, OUTAGE_SECONDS, TIMEOUT_SECONDS, Call, Fault
+from tests.sim.fieldowners import copied
+
+if TYPE_CHECKING:
+    from tests.sim.process import Process
+
+Json = dict[str, Any]
+
+
+class Wire:
+    """How every call of one process travels: counted, delayed, and struck by the faults of the plan."""
+
+    def __init__(self, process: "Process") -> None:
+        self.process = process
+        self.world = process.world
+        self._random = random.Random(process.world.random.random())  # noqa: S311 - a simulation, not a secret
+
+    async def call(
+        self,
+        port: str,
+        method: str,
+        about: str,
+        effect: Callable[[], Any],
+        *,
+        somebody_else_first: Callable[[], None] | None = None,
+    ) -> Any:
+        """The effect's result after some milliseconds, or what the fault makes of it.
+
+        somebody_else_first: for writes only, what another writer does when the fault is a conflict.
+        """
+        if not self.process.alive:
+            raise asyncio.CancelledError  # a dead process calls nobody
+        call, fault = self.world.faults.next(port, method, about, writes=somebody_else_first is not None)
+        self.world.trace(f"{self.process.name} {call}" + (f"   <- {fault.name}: {fault}" if fault else ""))
+        self._start(fault)
+        await self._travel()
+        await self._before(call, fault, effect)
+        if fault is Fault.CONFLICT and somebody_else_first is not None:
+            somebody_else_first()
+        result = effect()
+        await self._after(call, fault)
+        await self._travel()
+        await self.process.thawed()
+        return result
+
+    async def _before(self, call: Call, fault: Fault | None, effect: Callable[[], Any]) -> None:
+        if fault is Fault.CRASH_BEFORE:
+            await self._die()
+        if fault is Fault.SILENT_BEFORE:
+            await self._time_out(call)
+        if fault is Fault.LATE_EFFECT:
+            self.world.later(LATE_SECONDS, lambda: self._too_late(call, effect))
+            await self._time_out(call)
+        if self._out(call.port):
+            if call.port == "cluster" and self._random.random() < 0.3:
+                effect()
+            await self._time_out(call)
+
+    async def _after(self, call: Call, fault: Fault | None) -> None:
+        if fault is Fault.CRASH_AFTER:
+            await self._die()
+        if fault is Fault.SILENT_AFTER:
+            await self._time_out(call)
+        if fault is Fault.FROZEN:
+            await self.process.freeze(FROZEN_SECONDS)
+
+    def _start(self, fault: Fault | None) -> None:
+        world = self.world
+        match fault:
+            case Fault.OUTAGE:
+                world.outages["cluster"] = world.now() + OUTAGE_SECONDS
+            case Fault.METRICS_OUTAGE:
+                world.outages["metrics"] = world.now() + OUTAGE_SECONDS
+            case Fault.WATCH_GAP | Fault.WATCH_STALE | Fault.WATCH_LAG:
+                self.process.watch.disturb(fault)
+            case Fault.CLOCK_AHEAD | Fault.CLOCK_BACK:
+                self.process.jump(fault)
+            case _:
+                pass
+
+    def _out(self, port: str) -> bool:
+        return self.world.now() < self.world.outages.get(port, 0.0)
+
+    def _too_late(self, call: Call, effect: Callable[[], Any]) -> None:
+        try:
+            effect()
+            self.world.trace(f"{call} arrives late and takes effect")
+        except (Conflict, Gone) as error:
+            self.world.trace(f"{call} arrives late: {error}")
+
+    async def _travel(self) -> None:
+        await asyncio.sleep(0.002 + 0.02 * self._random.random())
+
+    async def _die(self) -> None:
+        self.process.crash()
+        await asyncio.sleep(0)
+        raise asyncio.CancelledError
+
+    async def _time_out(self, call: Call) -> None:
+        await asyncio.sleep(TIMEOUT_SECONDS)
+        if call.port == "metrics":
+            raise PrometheusSilent("PrometheusTimeout", f"no answer within {TIMEOUT_SECONDS:.0f} s")
+        raise ClusterSilent(f"{call.method} {call.about}: no answer within {TIMEOUT_SECONDS:.0f} s")
+
+
+class SimCluster:
+    """The port `Cluster` on the in-memory API server."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._api = wire.world.api
+        self._actor = wire.process.actor
+
+    async def get(self, ref: Ref) -> Object:
+        return await self._wire.call("cluster", "get", str(ref), lambda: self._api.get(ref))
+
+    async def list(self, kind: Kind, namespace: str | None = None, selector: str = "") -> tuple[Object, ...]:
+        about = f"{kind.plural} {namespace or '*'} {selector}"
+        found = await self._wire.call(
+            "cluster", "list", about, lambda: tuple(self._api.all(kind.kind, namespace, selector))
+        )
+        for obj in found if kind == DEPLOYMENT else ():
+            self._wire.process.watch.note(obj)
+        return found
+
+    async def create(self, obj: Object) -> Object:
+        return await self._write("create", obj, self._api.create)
+
+    async def apply(self, obj: Object) -> Object:
+        return await self._write("apply", obj, self._api.apply)
+
+    async def replace_status(self, obj: Object) -> Object:
+        return await self._write("replace_status", obj, self._api.update_status)
+
+    async def delete(self, ref: Ref, uid: str, resource_version: str | None = None) -> None:
+        def effect() -> None:
+            try:
+                self._api.delete(ref, self._actor, uid, resource_version)
+            except Gone:
+                return
+
+        def conflict() -> None:
+            raise Conflict("Precondition failed: resourceVersion")
+
+        await self._wire.call("cluster", "delete", str(ref), effect, somebody_else_first=conflict)
+
+    async def _write(self, method: str, obj: Object, write: Callable[[Json, str], Json]) -> Object:
+        sent = copied(dict(obj))  # what the engine changes afterwards was not sent
+        metadata = sent["metadata"]
+        about = f"{sent['kind']} {metadata['namespace']}/{metadata['name']}"
+
+        answer = await self._wire.call(
+            "cluster",
+            method,
+            about,
+            lambda: write(sent, self._actor),
+            somebody_else_first=lambda: self._somebody_else_first(sent),
+        )
+        if sent["kind"] == DEPLOYMENT.kind:
+            self._wire.process.watch.note(answer)
+        return answer
+
+    def _somebody_else_first(self, sent: Json) -> None:
+        current = self._api.find(sent["kind"], sent["metadata"]["namespace"], sent["metadata"]["name"])
+        if current is not None:
+            annotations = current["metadata"].setdefault("annotations", {})
+            annotations["example.com/touched"] = str(self._api.version)
+            self._api.update(current, "somebody else")
+        if current is None or "resourceVersion" not in sent["metadata"]:
+            raise Conflict("Operation cannot be fulfilled: the object has been modified")
+
+
+class SimMetrics:
+    """The port `Metrics` on the scripted Prometheus."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._prometheus = wire.world.prometheus
+
+    async def instant(self, endpoint: Endpoint, query: str, at: int) -> tuple[Sample, ...]:
+        series = await self._ask("instant", endpoint, query, (at,))
+        return series.get(at, ())
+
+    async def range(
+        self, endpoint: Endpoint, query: str, start: int, end: int, step: int
+    ) -> Mapping[int, tuple[Sample, ...]]:
+        return await self._ask("range", endpoint, query, tuple(range(start, end + 1, step)))
+
+    async def _ask(
+        self, method: str, endpoint: Endpoint, query: str, instants: tuple[int, ...]
+    ) -> dict[int, tuple[Sample, ...]]:
+        ledger = self._wire.process.ledger
+        ledger.asked(query, instants, live=method == "instant")
+        about = f"{self._prometheus.subjects(query)} at {instants}"
+
+        def effect() -> dict[int, tuple[Sample, ...]]:
+            return self._prometheus.answer(endpoint.address, query, instants)
+
+        delay = self._prometheus.slowness()
+        if delay:
+            await asyncio.sleep(min(delay, TIMEOUT_SECONDS))
+        answer = await self._wire.call("metrics", method, about, effect)
+        ledger.answered(query, instants, live=method == "instant")
+        return answer
+
+
+class SimEvents:
+    """The port `Events`: remembers what people would read."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def publish(self, about: Object, reason: str, message: str, warning: bool) -> None:
+        entry = (self._wire.world.now(), reason, message, warning)
+        name = about["metadata"]["name"]
+        await self._wire.call("events", "publish", f"{name} {reason}", lambda: self._wire.world.events.append(entry))
+
+
+class SimTelemetry:
+    """The port `Telemetry`: log lines go into the trace, counters are kept."""
+
+    def __init__(self, process: "Process") -> None:
+        self._process = process
+        self.counters: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
+        self.gauges: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+
+    def log(self, event: str, **fields: Any) -> None:
+        self._process.world.trace(f"{self._process.name} log: {event} {fields}")
+
+    def warn(self, event: str, **fields: Any) -> None:
+        self._process.world.trace(f"{self._process.name} WARN: {event} {fields}")
+
+    def count(self, metric: str, **labels: str) -> None:
+        key = (metric, tuple(sorted(labels.items())))
+        self.counters[key] = self.counters.get(key, 0) + 1
+
+    def observe(self, metric: str, value: float, **labels: str) -> None:
+        self.count(f"{metric}_count", **labels)
+
+    def gauge(self, metric: str, value: float | None, **labels: str) -> None:
+        key = (metric, tuple(sorted(labels.items())))
+        if value is None:
+            self.gauges.pop(key, None)
+        else:
+            self.gauges[key] = value

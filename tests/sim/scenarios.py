@@ -1,0 +1,140 @@
+"""What people do in the simulated worlds, and when a world has come to rest as it should."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.sim.faults import Fault
+from tests.sim.kubelet import Pods
+from tests.sim.prometheus import Scripts
+from tests.sim.world import World
+
+ROLLOUT_AT = 95.0
+"""Seconds after the beginning at which the second version is applied."""
+
+
+def manifest(version: str, *, replicas: int = 2, **rollout: Any) -> dict[str, Any]:
+    """A ModelDeployment: three steps of two minutes, a check that rolls back and one that holds."""
+    return {
+        "apiVersion": "modelramp.io/v1alpha1",
+        "kind": "ModelDeployment",
+        "metadata": {"namespace": "ml", "name": "digits"},
+        "spec": {
+            "replicas": replicas,
+            "model": {"name": "digits", "version": version},
+            "template": {
+                "metadata": {"labels": {"app": "digits"}},
+                "spec": {
+                    "containers": [
+                        {
+                            "name": "model",
+                            "image": f"digits:{version}",
+                            "ports": [{"name": "http", "containerPort": 80}],
+                        }
+                    ]
+                },
+            },
+            "service": {"port": 80, "targetPort": "http"},
+            "routing": {"gateway": {"parentRefs": [{"name": "public"}], "hostnames": ["digits.example.com"]}},
+            "rollout": {
+                "steps": [{"weight": 10}, {"weight": 50}, {"weight": 100}],
+                "stepDuration": "2m",
+                "progressDeadline": "5m",
+                **rollout,
+            },
+            "health": {
+                "interval": "60s",
+                "failureThreshold": 3,
+                "checks": [
+                    {"name": "errors", "dimension": "operational", "preset": "error-rate", "max": "0.01"},
+                    {
+                        "name": "accuracy",
+                        "role": "hold",
+                        "query": 'avg(sim_accuracy{revision="{{revision}}"})',
+                        "min": "0.9",
+                    },
+                ],
+            },
+            "afterPromotion": {"watch": "forever", "onBreach": "Rollback"},
+        },
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A story: what is applied when, what Prometheus and the pods say, and which version serves in the end.
+
+    serves: the version with all traffic in the end. failed: the version that was rolled back, or None.
+    minutes: virtual time within which a world must have come to rest, faults included.
+    """
+
+    serves: str
+    failed: str | None = None
+    minutes: float = 60.0
+    versions: tuple[tuple[float, str], ...] = ((0.0, "1.0.0"), (ROLLOUT_AT, "2.0.0"))
+    scripts: Scripts = field(default_factory=dict)
+    pods: Mapping[str, Pods] = field(default_factory=dict)
+
+    def world(
+        self, seed: int, fault: Fault | None = None, at_call: int = 0, faults: Mapping[int, Fault] | None = None
+    ) -> World:
+        """A world in which this story happens."""
+        world = World(seed, fault=fault, at_call=at_call, faults=faults, scripts=self.scripts, pods=self.pods)
+        for at, version in self.versions:
+            world.at(at, _apply(version))
+        return world
+
+    def at_rest(self, world: World) -> bool:
+        """Whether the story has ended: nothing is in flight, and the right version has all traffic."""
+        return not self.unrest(world)
+
+    def unrest(self, world: World) -> str:
+        """What is not yet as it should be in the end; empty when all is."""
+        status, known = world.status, world.prometheus.revisions
+        failed = known[status["failedRevision"]].version if status.get("failedRevision") else None
+        pods = {
+            obj["spec"]["template"]["spec"]["containers"][0]["image"].rpartition(":")[2]: obj["spec"]["replicas"]
+            for obj in world.api.all("Deployment")
+        }
+        running = {version for version, replicas in pods.items() if replicas}
+        conditions = {item["type"]: item["status"] for item in status.get("conditions", ())}
+        facts = {
+            "gateway": (world.serving(), {self.serves: 100}),
+            "phase": (status.get("phase"), "RolledBack" if self.failed else "Healthy"),
+            "failed": (failed, self.failed),
+            "stable": ((status.get("stable") or {}).get("modelVersion"), self.serves),
+            "running pods": (running, {self.serves}),
+            "Available": (conditions.get("Available"), "True"),
+            "generation": (status.get("observedGeneration"), world.digits.get("metadata", {}).get("generation")),
+        }
+        return "; ".join(
+            f"{name}: {found}, wished {wished}" for name, (found, wished) in facts.items() if found != wished
+        )
+
+
+def _apply(version: str) -> Callable[[World], None]:
+    return lambda world: world.apply(manifest(version))
+
+
+ROLLOUT = Scenario(serves="2.0.0")
+ROLLBACK = Scenario(serves="1.0.0", failed="2.0.0", scripts={"2.0.0": {"errors": "hhhbhbb?b"}})
+AFTER_PROMOTION = Scenario(serves="1.0.0", failed="2.0.0", scripts={"2.0.0": {"errors": "h|hb"}})
+SUPERSEDED = Scenario(serves="3.0.0", versions=((0.0, "1.0.0"), (ROLLOUT_AT, "2.0.0"), (ROLLOUT_AT + 200.0, "3.0.0")))
+REVERTED = Scenario(serves="1.0.0", versions=((0.0, "1.0.0"), (ROLLOUT_AT, "2.0.0"), (ROLLOUT_AT + 200.0, "1.0.0")))
+
+SCENARIOS = {
+    "rollout": ROLLOUT,
+    "rollback": ROLLBACK,
+    "rollback after promotion": AFTER_PROMOTION,
+    "superseded": SUPERSEDED,
+    "reverted": REVERTED,
+}
+
+
+def tell(scenario: Scenario, seed: int, *, fault: Fault | None = None, at_call: int = 0, **options: Any) -> World:
+    """Run the story to its end and check everything: promises on the way (safety), rest in the end (liveness)."""
+    world = scenario.world(seed, fault, at_call, **options).run_until(scenario.at_rest, scenario.minutes)
+    world.check_promises()
+    unrest = scenario.unrest(world)
+    assert not unrest, f"no rest within {scenario.minutes} minutes: {unrest}\n{world.story()}"
+    return world

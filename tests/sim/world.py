@@ -1,0 +1,214 @@
+"""A simulated world around the real engine: one seed gives one history, whatever goes wrong in it."""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from modelramp.api.spec import parse_spec
+from modelramp.core.revisions import revision_of
+from modelramp.engine.ports import MODEL_DEPLOYMENT, Ref
+from tests.sim.apiserver import ApiServer, Change
+from tests.sim.clock import EPOCH, VirtualLoop, run_virtually
+from tests.sim.faults import Fault, FaultPlan
+from tests.sim.garbage import GarbageCollector
+from tests.sim.gateway import Gateway, Served
+from tests.sim.kubelet import Kubelet, Pods
+from tests.sim.process import OWNER, Process, owned_task
+from tests.sim.prometheus import ScriptedPrometheus, Scripts
+from tests.sim.promises import Promises
+
+USER = "kubectl"
+DIGITS = Ref(MODEL_DEPLOYMENT, "ml", "digits")
+TRACE_LINES = 80
+_STEP_SECONDS = 5.0
+
+
+class World:
+    """Everything that the operator can see, and the operator.
+
+    seed: of every delay. faults: call number -> fault. scripts: what Prometheus says of each model version.
+    pods: how each version's pods behave. replicas: operators that run side by side.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        fault: Fault | None = None,
+        at_call: int = 0,
+        faults: Mapping[int, Fault] | None = None,
+        scripts: Scripts | None = None,
+        pods: Mapping[str, Pods] | None = None,
+        operators: int = 1,
+        interval: int = 60,
+    ) -> None:
+        self.seed = seed
+        self.random = random.Random(seed)  # noqa: S311 - a simulation, not a secret
+        self.loop = VirtualLoop()
+        self.loop.set_task_factory(owned_task)
+        plan = dict(faults or {}) | ({at_call: fault} if fault is not None else {})
+        self.faults = FaultPlan(plan)
+        self.outages: dict[str, float] = {}
+        self.events: list[tuple[float, str, str, bool]] = []
+        self.broken: list[str] = []
+        self.processes: list[Process] = []
+        self._lines: list[str] = []
+        self._operators = operators
+        self._plans: list[tuple[float, Callable[[World], None]]] = []
+        self.api = ApiServer(self.now)
+        self.api.listeners.append(self._changed)
+        self.prometheus = ScriptedPrometheus(self.now, scripts or {}, interval, self.random.random())
+        self.kubelet = Kubelet(self, pods or {})
+        self.gateway = Gateway(self)
+        self.garbage = GarbageCollector(self)
+        self.promises = Promises(self)
+
+    # time
+
+    def now(self) -> float:
+        """The true wall time, seconds since the epoch."""
+        return EPOCH + self.loop.time()
+
+    def later(self, seconds: float, action: Callable[[], Any]) -> None:
+        """Do something after that time, outside of every process."""
+        self.loop.call_later(max(seconds, 0.0), action)
+
+    def at(self, seconds: float, action: Callable[["World"], None]) -> "World":
+        """Plan what a person does, that many seconds after the beginning."""
+        self._plans.append((seconds, action))
+        return self
+
+    # people
+
+    def apply(self, manifest: Mapping[str, Any]) -> None:
+        """kubectl apply of a ModelDeployment."""
+        spec = parse_spec(manifest["spec"])
+        self.prometheus.learn(revision_of(spec), spec.model.version)
+        self.trace(f"kubectl apply: {spec.model.version} ({revision_of(spec)})")
+        self.api.apply(dict(manifest), USER)
+
+    def delete(self, *, orphan: bool = False) -> None:
+        """kubectl delete of the ModelDeployment; orphan: as with --cascade=orphan."""
+        self.trace("kubectl delete" + (" --cascade=orphan" if orphan else ""))
+        owner = self.digits["metadata"]["uid"]
+        for obj in self.api.all() if orphan else ():
+            metadata = obj["metadata"]
+            if any(reference["uid"] == owner for reference in metadata.get("ownerReferences", ())):
+                kept = [reference for reference in metadata["ownerReferences"] if reference["uid"] != owner]
+                self.api.update({**obj, "metadata": {**metadata, "ownerReferences": kept}}, "garbage-collector")
+        self.api.delete(DIGITS, USER)
+
+    # what became of it
+
+    @property
+    def digits(self) -> dict[str, Any]:
+        """The ModelDeployment as it is now; {} when there is none."""
+        return self.api.find(DIGITS.kind.kind, DIGITS.namespace, DIGITS.name) or {}
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """Its status."""
+        return self.digits.get("status", {})
+
+    def serving(self) -> dict[str, int]:
+        """The weight of each model version at the gateway now."""
+        known = self.prometheus.revisions
+        return {known[revision].version: weight for revision, weight in self.gateway.weights.items()}
+
+    def writer(self) -> Process | None:
+        """The process of the operator whose code runs now."""
+        return OWNER.get()
+
+    def available(self, revision: str, since: float) -> set[int]:
+        """Every number of available pods of a revision that the writing process may have seen since then."""
+        writer = self.writer()
+        return writer.watch.available_since(revision, since) if writer else {0}
+
+    def blindness(self) -> float:
+        """Seconds for which the writing process may have heard nothing of the cluster."""
+        return max((process.watch.blind_for(self.now()) for process in self.processes if process.alive), default=0.0)
+
+    @property
+    def fault_fired(self) -> bool:
+        """Whether a planned fault happened."""
+        return bool(self.faults.fired)
+
+    def trace(self, line: str) -> None:
+        """Remember a line for the day on which this world breaks a promise."""
+        self._lines.append(f"{self.loop.time():9.3f} {line}")
+
+    @property
+    def history(self) -> tuple[str, ...]:
+        """Every line of the trace."""
+        return tuple(self._lines)
+
+    def broke(self, promise: str, how: str) -> None:
+        """Note a broken promise."""
+        self.trace(f"BROKEN: {promise}: {how}")
+        self.broken.append(f"at {self.loop.time():.1f} s: {promise}: {how}")
+
+    def check_promises(self) -> None:
+        """Raise AssertionError with the seed, the faults and the trace if any promise was broken."""
+        if self.broken:
+            raise AssertionError(f"{self.broken[0]}\n{self.story()}")
+
+    def story(self) -> str:
+        """How to see it again, and the end of the trace."""
+        fired = "; ".join(f"{call.number}: Fault.{fault.name} ({call})" for fault, call in self.faults.fired)
+        return f"seed={self.seed} faults={{{fired or 'none'}}}\n" + "\n".join(self._lines[-TRACE_LINES:])
+
+    # running
+
+    def run(self, minutes: float) -> "World":
+        """Let that much virtual time pass."""
+        return self.run_until(lambda _: False, minutes)
+
+    def run_until(self, done: Callable[["World"], bool], minutes: float) -> "World":
+        """Let time pass until `done` holds or a promise is broken, but at most so many minutes."""
+        run_virtually(self._live(done, minutes * 60), self.loop)
+        return self
+
+    def died(self, process: Process) -> None:
+        """A process crashed; another one takes its place some time later."""
+        self.trace(f"{process.name} died")
+        self.later(self.random.uniform(1.0, 100.0), lambda: self._replace(process))
+
+    def served(self, served: Served) -> None:
+        """The gateway changed what it does."""
+        weights = {self.gateway.revisions.get(name, name): weight for name, weight in served.weights.items()}
+        self.trace(f"gateway serves {weights}" + (f", without endpoints: {served.empty}" if served.empty else ""))
+        self.prometheus.served(weights)
+        self.promises.served(served)
+
+    async def _live(self, done: Callable[["World"], bool], seconds: float) -> None:
+        self.api.create({"kind": "Gateway", "metadata": {"namespace": "ml", "name": "public"}, "spec": {}}, USER)
+        for after, action in self._plans:
+            self.later(after, lambda action=action: action(self))
+        for _ in range(self._operators):
+            self._start()
+        last = max((after for after, _ in self._plans), default=0.0)
+        while self.loop.time() < seconds and not self.broken:
+            await asyncio.sleep(_STEP_SECONDS)
+            if self.loop.time() > last and done(self):
+                break
+
+    def _start(self) -> None:
+        process = Process(self, len(self.processes) + 1)
+        self.processes.append(process)
+        self.trace(f"{process.name} starts")
+        process.start()
+
+    def _replace(self, dead: Process) -> None:
+        left = [task.get_name() for task in dead.tasks if not task.done()]
+        if left:
+            self.broke("a stopped engine leaves no task behind", ", ".join(left))
+        self._start()
+
+    def _changed(self, change: Change) -> None:
+        metadata = change.obj["metadata"]
+        self.trace(f"  {change.type} {change.kind} {metadata['name']} v{change.version} by {change.actor}")
+        for process in self.processes:
+            process.watch.wake()
+        if hasattr(self, "promises"):
+            self.promises.changed(change)
