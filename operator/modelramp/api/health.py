@@ -74,9 +74,15 @@ class Check(ApiModel):
             "must consist of a-z, 0-9 and '-', and begin and end with a letter or digit, as in p95-latency",
         ),
     ]
-    dimension: Annotated[Dimension, Field(description="The view of the model that this check belongs to.")] = (
-        Dimension.TECHNICAL
-    )
+    dimension: Annotated[
+        Dimension,
+        Field(
+            description="The view of the model that this check belongs to; if not set, that of the preset, else "
+            "technical.",
+            # No default for the server to fill in: it would hide that nobody chose a dimension.
+            json_schema_extra={"default": None},
+        ),
+    ] = Dimension.TECHNICAL
     role: Annotated[
         Role,
         Field(

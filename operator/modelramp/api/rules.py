@@ -3,11 +3,14 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic.alias_generators import to_camel
-from pydantic_core import core_schema
+from pydantic_core import PydanticCustomError, core_schema
+
+BROKEN_RULE: Final = "broken_rule"
+"""Type of the errors that pydantic reports for a model's rule; `ctx` has the rule's field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,5 +68,6 @@ class ApiModel(BaseModel):
     @model_validator(mode="after")
     def _follow_rules(self) -> Self:
         for rule in self.RULES:
-            rule.check(self)
+            if not rule.holds(self):
+                raise PydanticCustomError(BROKEN_RULE, rule.message, {"field": rule.field})
         return self

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from modelramp.api.errors import InvalidSpec, Problem
 from modelramp.api.health import Health
@@ -239,11 +240,11 @@ def parse_spec(raw: object) -> ModelDeploymentSpec:
     try:
         return ModelDeploymentSpec.model_validate(raw)
     except ValidationError as error:
-        raise InvalidSpec(tuple(_problem(item["loc"], item["msg"]) for item in error.errors())) from None
+        raise InvalidSpec(tuple(_problem(item) for item in error.errors())) from None
 
 
-def _problem(path: tuple[int | str, ...], message: str) -> Problem:
+def _problem(error: ErrorDetails) -> Problem:
     field = "spec"
-    for part in path:
+    for part in error["loc"]:
         field += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return Problem(field, message.removeprefix("Value error, "))
+    return Problem(field + error.get("ctx", {}).get("field", ""), error["msg"].removeprefix("Value error, "))

@@ -1,0 +1,146 @@
+"""What the API server's schema says about a value, without an API server: for `modelramp lint`.
+
+Knows the keywords that structural schemas of this project use; the CEL rules stand with the models (api.rules).
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from modelramp.api.errors import Problem
+from modelramp.api.pod_schema import Schema
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+    "array": (list,),
+    "object": (dict,),
+}
+_WISHED = {"string": "a text", "boolean": "true or false", "integer": "a whole number", "number": "a number"} | {
+    "array": "a list (lines that begin with -)",
+    "object": "a mapping (lines of key: value)",
+}
+
+
+def without_nulls(value: Any) -> Any:
+    """The value as the API server takes it: a field that is null counts as not written."""
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    return [without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
+def problems(schema: Schema, value: Any, path: str) -> Iterator[Problem]:
+    """Everything in a value (without nulls) that the schema does not allow; `path` names the value in messages."""
+    if (wrong := _type_problem(schema, value)) is not None:
+        yield Problem(path, wrong)
+        return
+    yield from (Problem(path, message) for message in _bounds(schema, value))
+    if isinstance(value, dict):
+        yield from _of_mapping(schema, value, path)
+    elif isinstance(value, list):
+        yield from _of_list(schema, value, path)
+
+
+def _type_problem(schema: Schema, value: Any) -> str | None:
+    if schema.get("x-kubernetes-int-or-string"):
+        if isinstance(value, float):
+            return f'found the decimal number {value}; write decimals in quotes: "{value}"'
+        fits = isinstance(value, (int, str)) and not isinstance(value, bool)
+        return None if fits else f"{_found(value)}; a whole number or a text in quotes is wanted"
+    wanted = schema.get("type")
+    if wanted is None or (type(value) in _TYPES[wanted]):
+        return None
+    if wanted == "integer" and isinstance(value, float) and value.is_integer():
+        return None
+    if wanted == "string" and isinstance(value, (int, float)):
+        text = str(value).lower()
+        return f'found {text} without quotes, which is no text; write "{text}" in quotes, as it was meant'
+    return f"{_found(value)}; {_WISHED[wanted]} is wanted"
+
+
+def _found(value: Any) -> str:
+    match value:
+        case bool():
+            return f"found {str(value).lower()}"
+        case str():
+            return f"found the text {value!r}"
+        case int() | float():
+            return f"found the number {value}"
+        case list():
+            return "found a list"
+        case dict():
+            return "found a mapping"
+        case _:
+            return "found nothing"
+
+
+def _bounds(schema: Schema, value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield from _text_bounds(schema, value)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        if value < schema.get("minimum", value):
+            yield f"found {value}; at least {schema['minimum']} is wanted"
+        if value > schema.get("maximum", value):
+            yield f"found {value}; at most {schema['maximum']} is allowed"
+    elif isinstance(value, (list, dict)):
+        word, noun = ("Items", "entries") if isinstance(value, list) else ("Properties", "entries")
+        if len(value) < schema.get(f"min{word}", 0):
+            yield f"found {len(value)} {noun}; at least {schema[f'min{word}']} is wanted"
+        if len(value) > schema.get(f"max{word}", len(value)):
+            yield f"found {len(value)} {noun}; at most {schema[f'max{word}']} are allowed"
+    if "enum" in schema and value not in schema["enum"]:
+        yield f"found {value!r}; allowed are {', '.join(str(item) for item in schema['enum'])}"
+    if value in schema.get("not", {}).get("enum", ()) and isinstance(value, bool):
+        yield f"found {str(value).lower()}; a number or a quantity such as 500m or 1Gi is wanted"
+
+
+def _text_bounds(schema: Schema, value: str) -> Iterator[str]:
+    if len(value) < schema.get("minLength", 0):
+        yield "is empty; a text is wanted"
+    if len(value) > schema.get("maxLength", len(value)):
+        yield f"has {len(value)} characters; at most {schema['maxLength']} are allowed"
+    if "pattern" in schema and _compiled(schema["pattern"]).search(value) is None:
+        yield f"found {value!r}, which does not match {schema['pattern']}"
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern.replace("$", r"\Z") if pattern.endswith("$") else pattern, re.ASCII)
+
+
+def _of_mapping(schema: Schema, value: dict[str, Any], path: str) -> Iterator[Problem]:
+    known: Schema = schema.get("properties", {})
+    for key in schema.get("required", ()):
+        if key not in value:
+            yield Problem(f"{path}.{key}", "is missing")
+    for key, item in value.items():
+        if key in known:
+            yield from problems(known[key], item, f"{path}.{key}")
+        elif isinstance(schema.get("additionalProperties"), Mapping):
+            yield from problems(schema["additionalProperties"], item, f"{path}.{key}")
+        elif known and not schema.get("x-kubernetes-preserve-unknown-fields"):
+            yield Problem(f"{path}.{key}", f"is an unknown field{_meant(key, known)}")
+
+
+def _meant(key: str, known: Schema) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(key, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}"
+
+
+def _of_list(schema: Schema, value: list[Any], path: str) -> Iterator[Problem]:
+    items: Schema = schema.get("items", {})
+    seen: dict[tuple[Any, ...], int] = {}
+    keys = schema.get("x-kubernetes-list-map-keys", ())
+    for index, item in enumerate(value):
+        yield from problems(items, item, f"{path}[{index}]")
+        if keys and isinstance(item, dict):
+            identity = tuple(str(item.get(key, items["properties"][key].get("default"))) for key in keys)
+            if identity in seen:
+                named = ", ".join(f"{key} {text}" for key, text in zip(keys, identity, strict=True))
+                yield Problem(f"{path}[{index}]", f"{named} stands in [{seen[identity]}] already; it must be unique")
+            seen.setdefault(identity, index)

@@ -1,0 +1,102 @@
+"""What the API server takes, and what will still not do what was meant: rollout, pods, image."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from modelramp.api.health import Role
+from modelramp.api.quantity import format_duration
+from modelramp.api.spec import ModelDeploymentSpec
+from modelramp.cli.output import Advice, Level
+from modelramp.cli.query_advice import of_check
+
+Container = Mapping[str, Any]
+_PROBE_PERIOD = 10
+"""Seconds between probes when the template does not say; failureThreshold is 3 then (Kubernetes' defaults)."""
+
+
+def advice(spec: ModelDeploymentSpec, template: Mapping[str, Any]) -> Iterator[Advice]:
+    """Errors and warnings about a spec that follows all rules; `template` as written."""
+    yield from _of_steps(spec)
+    yield from _of_checks(spec)
+    containers = [*template["spec"].get("containers", ())]
+    yield from _of_port(spec, [*containers, *template["spec"].get("initContainers", ())])
+    for index, container in enumerate(containers):
+        path = f"spec.template.spec.containers[{index}]"
+        yield from _of_image(container, path)
+        yield from _of_probes(spec, container, path)
+
+
+def _of_steps(spec: ModelDeploymentSpec) -> Iterator[Advice]:
+    interval, rollout = spec.health.interval, spec.rollout
+    for index, step in enumerate(rollout.steps):
+        own = step.duration is not None
+        path = f"spec.rollout.steps[{index}].duration" if own else "spec.rollout.stepDuration"
+        lasts = rollout.duration_of(index)
+        if lasts < interval:
+            message = f"{format_duration(lasts)} is shorter than health.interval ({format_duration(interval)}): a step "
+            yield Advice(Level.WARNING, path, message + "would end at its first check")
+        elif lasts < interval * spec.health.failure_threshold and step.weight < 100:
+            ticks = lasts // interval
+            message = (
+                f"{format_duration(lasts)} has only {ticks} check{'s' if ticks != 1 else ''}, and a rollback takes "
+                f"{spec.health.failure_threshold} breaches: more traffic may come before the rollback"
+            )
+            yield Advice(Level.WARNING, path, message)
+        if not own:
+            break
+
+
+def _of_checks(spec: ModelDeploymentSpec) -> Iterator[Advice]:
+    health = spec.health
+    if not health.checks:
+        message = "there are none, so only pods that are not available would be noticed"
+        yield Advice(Level.WARNING, "spec.health.checks", message)
+    elif all(check.role is not Role.ROLLBACK for check in health.checks):
+        message = "none has role: rollback, so no measured value can bring the last version back"
+        yield Advice(Level.WARNING, "spec.health.checks", message)
+    for index, check in enumerate(health.checks):
+        yield from of_check(check, health, f"spec.health.checks[{index}]")
+
+
+def _of_port(spec: ModelDeploymentSpec, containers: list[Container]) -> Iterator[Advice]:
+    wanted = spec.service.target_port
+    ports = [port for container in containers for port in container.get("ports", ())]
+    if isinstance(wanted, str) and wanted not in (port.get("name") for port in ports):
+        named = ", ".join(sorted(str(port["name"]) for port in ports if port.get("name")))
+        message = f"no container's port is named {wanted!r}; " + (f"there are {named}" if named else "none has a name")
+        yield Advice(Level.ERROR, "spec.service.targetPort", message)
+    elif isinstance(wanted, int) and ports and wanted not in (port.get("containerPort") for port in ports):
+        listed = ", ".join(str(port.get("containerPort")) for port in ports)
+        yield Advice(Level.WARNING, "spec.service.targetPort", f"no container names port {wanted}; they name {listed}")
+
+
+def _of_image(container: Container, path: str) -> Iterator[Advice]:
+    image = str(container["image"])
+    tag = image.rpartition("/")[2].partition(":")[2]
+    if "@" not in image and tag in ("", "latest"):
+        message = f"{image} may be another image tomorrow, and then a rollback would not bring the old one back; "
+        yield Advice(Level.WARNING, f"{path}.image", message + "use a version or a digest")
+
+
+def _of_probes(spec: ModelDeploymentSpec, container: Container, path: str) -> Iterator[Advice]:
+    readiness, startup = container.get("readinessProbe"), container.get("startupProbe")
+    serves = spec.service.target_port in {
+        port.get(key) for port in container.get("ports", ()) for key in ("name", "containerPort")
+    }
+    if readiness is None and serves:
+        message = "is missing: traffic would come before the model is loaded"
+        yield Advice(Level.WARNING, f"{path}.readinessProbe", message)
+    deadline = spec.rollout.progress_deadline
+    earliest = sum(probe.get("initialDelaySeconds", 0) for probe in (readiness or {}, startup or {}))
+    if earliest >= deadline:
+        message = f"{format_duration(deadline)} ends before a pod can be ready ({format_duration(earliest)})"
+        yield Advice(Level.ERROR, "spec.rollout.progressDeadline", f"{message}; every rollout would fail")
+    elif startup is not None and (latest := earliest + _patience(startup)) > deadline:
+        message = f"{format_duration(deadline)} ends before startupProbe gives up ({format_duration(latest)})"
+        yield Advice(Level.WARNING, "spec.rollout.progressDeadline", f"{message}; a slow start would fail the rollout")
+
+
+def _patience(probe: Mapping[str, Any]) -> int:
+    period: int = probe.get("periodSeconds", _PROBE_PERIOD)
+    failures: int = probe.get("failureThreshold", 3)
+    return period * failures

@@ -1,0 +1,147 @@
+"""YAML documents with the line of every field, read as kubectl reads them (YAML 1.1 as in Go)."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+MOST_NODES = 100_000
+"""More nodes than any manifest has: aliases that unfold without end are refused instead of filling the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One YAML document: its value, the line of each path (counted from 1), and keys that are written twice."""
+
+    value: Any
+    lines: Mapping[str, int]
+    repeated: tuple[tuple[str, int], ...] = ()
+
+    def line_of(self, path: str) -> int:
+        """Line of a path such as spec.health.checks[0].max, or of the nearest parent that is written."""
+        while path and path not in self.lines:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.lines.get(path, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """Text that is no YAML: where, and why."""
+
+    line: int
+    column: int
+    message: str
+
+
+class _GoLoader(yaml.SafeLoader):
+    """Plain scalars as Go's YAML reads them: 12:30 and 2026-10-01 are texts, 1e-3 is a number."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own way to hold them
+
+
+_KINDS = (
+    ("null", r"|~|null|Null|NULL", ["", "~", "n", "N"]),
+    ("bool", r"y|Y|yes|Yes|YES|n|N|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF", list("yYnNtTfFoO")),
+    ("int", r"[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+     list("-+.0123456789")),
+    ("merge", r"<<", ["<"]),
+)  # fmt: skip
+for _kind, _pattern, _first in _KINDS:
+    _GoLoader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(rf"(?:{_pattern})\Z"), _first)
+
+
+def _number(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> float:
+    del loader
+    text = node.value.replace("_", "").lower()
+    return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+
+
+def _whole(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    text = node.value.replace("_", "")
+    return int(text, 8) if "0o" in text else int(loader.construct_yaml_int(node))
+
+
+def _truth(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> bool:
+    del loader
+    return node.value.lower() in ("y", "yes", "true", "on")
+
+
+_GoLoader.add_constructor("tag:yaml.org,2002:float", _number)
+_GoLoader.add_constructor("tag:yaml.org,2002:int", _whole)
+_GoLoader.add_constructor("tag:yaml.org,2002:bool", _truth)
+
+
+def read(text: str) -> Iterator[Document | Malformed]:
+    """The documents of a YAML stream that are not empty. Text that is no YAML ends it with a Malformed."""
+    loader = _GoLoader(text) if _readable(text) else None
+    if loader is None:
+        yield Malformed(1, 1, "not text: a control character stands in it")
+        return
+    try:
+        while loader.check_node():
+            node = loader.get_node()
+            if node is None or (isinstance(node, yaml.ScalarNode) and not node.value):
+                continue
+            yield _Unfolding(loader).document(node)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        reason = error.problem or error.context or "not YAML"
+        yield Malformed((mark.line if mark else 0) + 1, (mark.column if mark else 0) + 1, reason + _hint(text, mark))
+    finally:
+        loader.dispose()
+
+
+def _readable(text: str) -> bool:
+    return yaml.reader.Reader.NON_PRINTABLE.search(text) is None
+
+
+def _hint(text: str, mark: yaml.Mark | None) -> str:
+    line = text.splitlines()[mark.line] if mark and mark.line < len(text.splitlines()) else ""
+    if "{{" in line:
+        return "; a value with {{ needs quotes around it, and a chart must be rendered first (helm template)"
+    return "; indent with spaces, not tabs" if "\t" in line else ""
+
+
+@dataclass(slots=True)
+class _Unfolding:
+    """A node's value, and the lines of its parts on the way."""
+
+    loader: _GoLoader
+    lines: dict[str, int] = field(default_factory=dict)
+    repeated: list[tuple[str, int]] = field(default_factory=list)
+    nodes: int = 0
+
+    def document(self, root: yaml.Node) -> Document:
+        return Document(self._value(root, "", root.start_mark.line + 1), self.lines, tuple(self.repeated))
+
+    def _value(self, node: yaml.Node, path: str, line: int) -> Any:
+        self.nodes += 1
+        if self.nodes > MOST_NODES:
+            raise yaml.MarkedYAMLError(problem="aliases unfold without end", problem_mark=node.start_mark)
+        self.lines[path] = line
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [
+                self._value(item, f"{path}[{index}]", item.start_mark.line + 1) for index, item in enumerate(node.value)
+            ]
+        try:
+            return self.loader.construct_object(node)
+        except ValueError as error:
+            raise yaml.MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from None
+
+    def _mapping(self, node: yaml.MappingNode, path: str) -> dict[str, Any]:
+        written = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        self.loader.flatten_mapping(node)
+        result: dict[str, Any] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.MarkedYAMLError(problem="a mapping cannot be a key", problem_mark=key.start_mark)
+            inner, line = f"{path}.{key.value}" if path else key.value, key.start_mark.line + 1
+            if key.value in result and written.count(key.value) > 1:
+                self.repeated.append((inner, line))
+            result[key.value] = self._value(value, inner, line)
+        return result

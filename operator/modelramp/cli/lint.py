@@ -1,0 +1,111 @@
+"""`modelramp lint`: what the API server would say about manifests, and what it cannot know."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from modelramp.cli.output import Finding, Level, as_json, count, print_findings
+
+if TYPE_CHECKING:
+    from modelramp.cli.documents import Document
+
+_SUFFIXES = (".yaml", ".yml", ".json")
+
+
+@click.command("lint")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to show the findings.")
+def command(files: tuple[str, ...], output: str) -> None:
+    """Check ModelDeployments in YAML files, folders or standard input (-), without a cluster.
+
+    Says FILE:LINE: error|warning: field: message. Other kinds of objects are passed over.
+
+    Exit code: 0 nothing but warnings, 1 errors, 2 a file cannot be read.
+    """
+    findings: list[Finding] = []
+    seen = 0
+    for name, text in _texts(files):
+        inspected, found = lint_text(name, text)
+        seen += inspected
+        findings += found
+    if output == "json":
+        click.echo(json.dumps(as_json(findings) | {"inspected": seen}, indent=2))
+    else:
+        print_findings(findings)
+        errors, warnings = count(findings, Level.ERROR), count(findings, Level.WARNING)
+        summary = f"{_some(seen, 'ModelDeployment')}: {_some(errors, 'error')}, {_some(warnings, 'warning')}"
+        click.echo(summary, err=True)
+    sys.exit(1 if count(findings, Level.ERROR) else 0)
+
+
+def _some(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _texts(names: tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
+    for name in names:
+        if name == "-":
+            yield "<stdin>", sys.stdin.buffer.read()
+            continue
+        for path in _files(Path(name)):
+            try:
+                yield str(path), path.read_bytes()
+            except OSError as error:
+                raise click.BadParameter(f"cannot read {path}: {error.strerror}", param_hint="FILE") from None
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(inner for inner in path.rglob("*") if inner.suffix in _SUFFIXES and inner.is_file())
+    if not found:
+        raise click.BadParameter(f"no .yaml, .yml or .json file in the folder {path}", param_hint="FILE")
+    return found
+
+
+def lint_text(name: str, text: bytes) -> tuple[int, list[Finding]]:
+    """How many ModelDeployments a YAML stream holds, and all that is to be said about them."""
+    from modelramp.cli.documents import Malformed, read
+    from modelramp.cli.refusals import is_ours
+
+    try:
+        decoded = text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = text[: error.start].count(b"\n") + 1
+        return 0, [Finding(name, line, Level.ERROR, "", f"not UTF-8: byte 0x{text[error.start]:02x}")]
+    inspected, findings = 0, []
+    for document in read(decoded):
+        if isinstance(document, Malformed):
+            message = f"column {document.column}: {document.message}"
+            findings.append(Finding(name, document.line, Level.ERROR, "", message))
+        elif is_ours(document.value):
+            inspected += 1
+            findings += sorted(_of_document(name, document), key=lambda finding: (finding.line, finding.path))
+    return inspected, findings
+
+
+def _of_document(name: str, document: "Document") -> Iterator[Finding]:
+    from modelramp.api.errors import InvalidSpec
+    from modelramp.api.spec import parse_spec
+    from modelramp.api.structural import without_nulls
+    from modelramp.cli.advice import advice
+    from modelramp.cli.refusals import refusals
+
+    for path, line in document.repeated:
+        yield Finding(name, line, Level.WARNING, path, "is written twice; the last one counts")
+    refused = refusals(document.value)
+    for problem in refused:
+        yield Finding(name, document.line_of(problem.field), Level.ERROR, problem.field, problem.message)
+    if any(not problem.field.startswith("spec.") or problem.field.startswith("spec.template") for problem in refused):
+        return
+    spec = without_nulls(document.value["spec"])
+    try:
+        parsed = parse_spec(spec)
+    except InvalidSpec:
+        return  # what is refused has been said; more can be said when the spec can be read
+    for item in advice(parsed, spec["template"]):
+        yield Finding(name, document.line_of(item.path), item.level, item.path, item.message)

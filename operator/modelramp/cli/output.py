@@ -1,0 +1,71 @@
+"""How verbs print: findings with file and line, colour only where it is wished."""
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+import click
+
+
+class Level(StrEnum):
+    """How bad a finding is: an error is refused or can never work, a warning works but is likely not meant."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One thing to say about a field of an object; `path` as in the YAML."""
+
+    level: Level
+    path: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to say about a field of a file."""
+
+    file: str
+    line: int
+    level: Level
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.level}: {f'{self.path}: ' if self.path else ''}{self.message}"
+
+
+def coloured() -> bool:
+    """Whether standard output wants colour: a terminal, not dumb, and no NO_COLOR (https://no-color.org)."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def count(findings: Sequence[Finding], level: Level) -> int:
+    """How many findings are of a level."""
+    return Counter(finding.level for finding in findings)[level]
+
+
+def print_findings(findings: Sequence[Finding]) -> None:
+    """One line for each finding, as compilers and editors write and read them."""
+    paint = coloured()
+    for finding in findings:
+        line = str(finding)
+        if paint:
+            colour = "red" if finding.level is Level.ERROR else "yellow"
+            line = line.replace(f" {finding.level}: ", " " + click.style(f"{finding.level}:", fg=colour) + " ", 1)
+        click.echo(line, color=paint)
+
+
+def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
+    """The findings for programs."""
+    return {
+        "errors": count(findings, Level.ERROR),
+        "warnings": count(findings, Level.WARNING),
+        "findings": [asdict(finding) | {"level": finding.level.value} for finding in findings],
+    }
