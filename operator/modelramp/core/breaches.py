@@ -76,14 +76,17 @@ def count(watch: Watch, health: Health, outcome: TickOutcome) -> Watch:
     )
 
 
-def tripped(watch: Watch, health: Health) -> str | None:
-    """Which count has reached its threshold, in words; None while none has."""
-    own = dict(watch.checks)
+def tripped(before: Watch, watch: Watch, health: Health) -> str | None:
+    """Which count this tick has brought to its threshold (or further beyond), in words; None while none.
+
+    Only a tick that breaches can: a threshold that is lowered takes effect at the next breach, not in silence.
+    """
+    own, own_before = dict(watch.checks), dict(before.checks)
     for check in health.checks:
         threshold = check.failure_threshold
-        if threshold is not None and own.get(check.name, 0) >= threshold:
+        if threshold is not None and own.get(check.name, 0) >= max(threshold, own_before.get(check.name, 0) + 1):
             return f"{check.name} breached {threshold} times in a row" if threshold > 1 else f"{check.name} breached"
-    if watch.shared >= health.failure_threshold:
+    if watch.shared >= max(health.failure_threshold, before.shared + 1):
         return f"{_ordinal(watch.shared)} breach in a row"
     return None
 

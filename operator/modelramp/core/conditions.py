@@ -10,6 +10,10 @@ from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import Finding, Seen, State, Target
 
 _ORDER = tuple(ConditionType)
+OBSTACLES = frozenset(
+    {Reason.INVALID_SPEC, Reason.CHILD_REFUSED, Reason.NAME_TAKEN, Reason.HOSTNAME_TAKEN, Reason.CLUSTER_SILENT}
+)
+"""What can keep the operator from doing what the state wants."""
 TRANSIENT = frozenset({Reason.CLUSTER_SILENT})
 """Obstacles that may pass by themselves: Reconciling, not Stalled."""
 

@@ -1,6 +1,7 @@
 """The decision: an idempotent fold over ticks, after the spec and people were heard, before the world is looked at."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from modelramp.api.names import Phase, Reason
 from modelramp.api.spec import OnBreach, Watching
@@ -9,7 +10,7 @@ from modelramp.core import moves
 from modelramp.core.breaches import count, settle, tick_verdict, tripped
 from modelramp.core.requests import follow_request
 from modelramp.core.state import Decision, Finding, Seen, State, Target, Watch
-from modelramp.core.steps import blockers, step_ends
+from modelramp.core.steps import blockers, held_by_route, next_step, place, step_ends
 from modelramp.core.world import follow_world
 
 STRIP_LENGTH = 10
@@ -23,7 +24,7 @@ def decide(target: Target, state: State, seen: Seen, ticks: Sequence[TickOutcome
     Only the newest tick may move traffic up; older ones are replayed and can only count or roll back.
     """
     decision = follow_target(Decision(state), target, now)
-    decision = follow_request(decision, target, now)
+    decision = follow_request(decision, target, seen, now)
     ordered = sorted(ticks, key=lambda outcome: outcome.tick)
     for outcome in ordered:
         decision = fold(decision, target, seen, outcome, newest=outcome.tick == ordered[-1].tick)
@@ -40,11 +41,21 @@ def follow_target(decision: Decision, target: Target, now: int) -> Decision:
             return moves.revert(decision, now)
         if state.failed is not None:
             cleared = decision.then(failed=None)
-            return moves.enter(cleared, Phase.HEALTHY) if state.phase is Phase.ROLLED_BACK else cleared
+            if state.phase is Phase.ROLLED_BACK:
+                return moves.enter(cleared, Phase.HEALTHY, reason=Reason.REVERTED, detail="")
+            return cleared
         return decision
-    if target.revision in {candidate, state.failed}:
+    if target.revision == candidate:
+        return _follow_steps(decision, target)
+    return decision if target.revision == state.failed else moves.begin(decision, target, now)
+
+
+def _follow_steps(decision: Decision, target: Target) -> Decision:
+    """The candidate keeps its weight when the steps are edited; which step that is may be another one now."""
+    candidate = decision.state.running
+    if candidate is None or candidate.step == place(target, candidate):
         return decision
-    return moves.begin(decision, target, now)
+    return decision.then(candidate=replace(candidate, step=place(target, candidate)))
 
 
 def fold(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome, *, newest: bool) -> Decision:
@@ -56,7 +67,7 @@ def fold(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome, *
         return decision.then(last_tick=outcome.tick)
     watch = state.watch
     if watch is None or watch.revision != outcome.revision:
-        watch = Watch(outcome.revision, since=state.stable.since if state.stable else outcome.tick)
+        watch = Watch(outcome.revision, since=state.stable.traffic_since if state.stable else outcome.tick)
     entered = state.running.step_entered if state.running else watch.since
     health = target.spec.health
     settled = settle(health, outcome, watch.since, entered)
@@ -70,9 +81,11 @@ def fold(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome, *
         checks=settled.checks,
         reason=_running(state, verdict, reason),
     )
-    cause = tripped(counted, health)
+    cause = tripped(watch, counted, health)
     if cause is not None:
         return _give_up(after, target, f"{detail}, {cause}", outcome.tick)
+    if newest:
+        after = _await_route(after, seen, outcome.tick)
     if verdict is not Verdict.HEALTHY:
         return after
     if state.phase is Phase.DEGRADED:
@@ -81,7 +94,19 @@ def fold(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome, *
 
 
 def _unwatched(target: Target, state: State) -> bool:
-    return state.candidate is None and target.spec.after_promotion.watch is Watching.NEVER
+    """Whether the tick speaks of a stable version that nobody asked to watch, or that has no traffic at present."""
+    if state.running is not None or state.stable is None:
+        return False
+    return target.spec.after_promotion.watch is Watching.NEVER or not state.stable.traffic_since
+
+
+def _await_route(decision: Decision, seen: Seen, tick: int) -> Decision:
+    """A step lasts from when the route shows its weight: time without that traffic proves nothing."""
+    candidate = decision.state.running
+    if candidate is None or not held_by_route(candidate, seen):
+        return decision
+    reason = Reason.HELD_BY_ROUTE if decision.state.reason is Reason.STEP_RUNNING else decision.state.reason
+    return decision.then(candidate=replace(candidate, step_entered=tick), reason=reason)
 
 
 def _running(state: State, verdict: Verdict, reason: Reason) -> Reason:
@@ -105,11 +130,9 @@ def _give_up(decision: Decision, target: Target, cause: str, tick: int) -> Decis
     state = decision.state
     if state.running is not None:
         return moves.withdraw(decision, Reason.THRESHOLD_REACHED, cause, tick)
-    if state.phase is Phase.DEGRADED:
-        return decision
     if target.spec.after_promotion.on_breach is OnBreach.ROLLBACK and state.previous is not None:
         return moves.restore(decision, cause, tick)
-    if state.candidate is not None:
+    if state.candidate is not None or state.phase is Phase.DEGRADED:
         return decision
     why = "no earlier version is at hand" if state.previous is None else "afterPromotion.onBreach is Report"
     serving = moves.label(state.stable) if state.stable else "nothing"
@@ -118,11 +141,13 @@ def _give_up(decision: Decision, target: Target, cause: str, tick: int) -> Decis
 
 def _recover(decision: Decision, target: Target) -> Decision:
     state = decision.state
-    phase = Phase.ROLLED_BACK if state.failed == target.revision else Phase.HEALTHY
-    reason = Reason.ROLLED_BACK if phase is Phase.ROLLED_BACK else Reason.RECOVERED
-    serving = moves.label(state.stable) if state.stable else ""
-    text = f"{serving} is healthy again"
-    return moves.enter(decision, phase, Finding(Reason.RECOVERED, text), reason=reason, detail=text)
+    serving = moves.label(state.stable) if state.stable else "nothing"
+    finding = Finding(Reason.RECOVERED, f"{serving} is healthy again")
+    if state.failed != target.revision:
+        return moves.enter(decision, Phase.HEALTHY, finding, reason=Reason.RECOVERED, detail=finding.message)
+    ended = next((entry for entry in state.history if entry.revision == state.failed), None)
+    reason, detail = (ended.reason, ended.message) if ended else (Reason.ROLLED_BACK, finding.message)
+    return moves.enter(decision, Phase.ROLLED_BACK, finding, reason=reason, detail=detail)
 
 
 def _advance(decision: Decision, target: Target, seen: Seen, settled: TickOutcome) -> Decision:
@@ -133,6 +158,7 @@ def _advance(decision: Decision, target: Target, seen: Seen, settled: TickOutcom
     found = blockers(target, state, seen, settled.checks)
     if found:
         return decision.then(reason=found[0].reason)
-    if candidate.step + 1 < len(target.spec.rollout.steps):
-        return moves.enter_step(decision, target, candidate.step + 1, settled.tick)
-    return moves.promote(decision, settled.tick)
+    following = next_step(target, candidate)
+    if following is None:
+        return moves.promote(decision, settled.tick)
+    return moves.enter_step(decision, target, following, settled.tick)

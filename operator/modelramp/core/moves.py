@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from modelramp.api.names import Phase, Reason
+from modelramp.api.times import to_clock
 from modelramp.core.phases import check_move
 from modelramp.core.state import Candidate, Decision, Ended, Finding, Retiring, State, Target, Version, Watch
 
@@ -35,9 +36,20 @@ def begin(decision: Decision, target: Target, now: int) -> Decision:
         history = _ended(state, old, now, "Superseded", reason=Reason.SUPERSEDED, message=text)
         message = f"{text}; {message}"
     phase = Phase.PENDING if state.stable is None else Phase.PROGRESSING
-    changes = {"candidate": Candidate(version), "retiring": retiring, "history": history, "failed": None, "detail": ""}
-    finding = Finding(Reason.ROLLOUT_STARTED, message)
-    return enter(decision, phase, finding, **changes, paused=False, reason=Reason.ROLLOUT_STARTED)
+    return enter(
+        decision,
+        phase,
+        Finding(Reason.ROLLOUT_STARTED, message),
+        stable=_left_alone(state),
+        watch=_own_watch(state),
+        candidate=Candidate(version),
+        failed=None,
+        paused=False,
+        retiring=retiring,
+        history=history,
+        reason=Reason.ROLLOUT_STARTED,
+        detail="",
+    )
 
 
 def enter_step(decision: Decision, target: Target, step: int, at: int) -> Decision:
@@ -99,13 +111,17 @@ def withdraw(decision: Decision, reason: Reason, cause: str, now: int) -> Decisi
     """Take all traffic from the candidate; it gets none again until the spec changes or a person says retry."""
     state = decision.state
     candidate = _candidate(state)
-    back = f"{label(state.stable)} serves" if state.stable else "nothing else to serve"
-    text = f"{label(candidate.version)} was rolled back at {candidate.weight} %: {cause}; {back}"
+    kept = state.previous is not None and state.previous.revision != candidate.version.revision
+    share = f"at {candidate.weight} %" if candidate.step >= 0 else "before it had traffic"
+    back = f"; {label(state.stable)} serves" if state.stable else ""
+    text = f"{label(candidate.version)} was rolled back {share} at {to_clock(now)}: {cause}{back}"
     return enter(
         decision,
         Phase.ROLLING_BACK,
         Finding(reason, text, warning=True),
+        stable=_left_alone(state),
         candidate=None,
+        previous=state.previous if kept else None,  # what has just failed is nothing to bring back
         failed=candidate.version.revision,
         paused=False,
         retiring=(*state.retiring, Retiring(candidate.version.revision)),
@@ -124,6 +140,8 @@ def revert(decision: Decision, now: int) -> Decision:
         decision,
         Phase.ROLLING_BACK,
         Finding(Reason.REVERTED, text),
+        stable=_left_alone(state),
+        watch=_own_watch(state),
         candidate=None,
         failed=None,
         paused=False,
@@ -137,24 +155,30 @@ def revert(decision: Decision, now: int) -> Decision:
 def restore(decision: Decision, cause: str, now: int) -> Decision:
     """After promotion: bring the previous version back, once; what it replaces has failed.
 
-    A candidate that still waits for its pods goes on waiting, behind the version that is brought back.
+    A candidate that still waits for its pods goes on waiting, behind the version that is brought back; unless it is
+    that very version. A revision that failed before stays the failed one: it is what the spec still asks for.
     """
     state = decision.state
     bad, good = state.stable, state.previous
     if bad is None or good is None:
         return decision
-    text = f"{label(bad)} failed after its promotion: {cause}; {label(good)} is brought back"
+    waiting = state.candidate
+    if waiting is not None and waiting.version.revision == good.revision:
+        waiting = None
+    text = f"{label(bad)} failed after its promotion, at {to_clock(now)}: {cause}; {label(good)} is brought back"
     ended = Ended(
         bad.revision, bad.model_version, bad.since, now, "RolledBack", Reason.THRESHOLD_REACHED, text, weight=100
     )
     return enter(
         decision,
-        state.phase if state.candidate else Phase.ROLLING_BACK,
+        state.phase if waiting else Phase.ROLLING_BACK,
         Finding(Reason.THRESHOLD_REACHED, text, warning=True),
-        stable=replace(good, since=now),
+        stable=replace(good, since=now, traffic_since=0),
         previous=None,
-        failed=None if state.candidate else bad.revision,
+        candidate=waiting,
+        failed=None if waiting else state.failed or bad.revision,
         restored=True,
+        paused=state.paused and waiting is not None,
         retiring=(*(item for item in state.retiring if item.revision != good.revision), Retiring(bad.revision)),
         history=(ended, *state.history)[:HISTORY_LIMIT],
         reason=Reason.THRESHOLD_REACHED,
@@ -166,6 +190,22 @@ def degrade(decision: Decision, reason: Reason, cause: str) -> Decision:
     """Nothing better is at hand: leave the traffic as it is and say so."""
     finding = Finding(reason, cause, warning=True)
     return enter(decision, Phase.DEGRADED, finding, reason=reason, detail=cause)
+
+
+def _left_alone(state: State) -> Version | None:
+    """The stable version when the candidate loses its traffic.
+
+    One that was idle behind a candidate with everything has to be on the route again before it is judged.
+    """
+    if state.stable is None or state.candidate is None or state.candidate.weight < 100:
+        return state.stable
+    return replace(state.stable, traffic_since=0)
+
+
+def _own_watch(state: State) -> Watch | None:
+    """The count of the stable version, if that is what is counted; nobody is blamed for a candidate's breaches."""
+    stable, watch = state.stable, state.watch
+    return watch if stable is not None and watch is not None and watch.revision == stable.revision else None
 
 
 def _candidate(state: State) -> Candidate:

@@ -13,7 +13,7 @@ MOVES: dict[Phase, frozenset[Phase]] = {
     Phase.PROMOTING: frozenset({Phase.HEALTHY, Phase.PROGRESSING, Phase.ROLLING_BACK, Phase.DEGRADED}),
     Phase.HEALTHY: frozenset({Phase.PROGRESSING, Phase.ROLLING_BACK, Phase.DEGRADED}),
     Phase.ROLLING_BACK: frozenset({Phase.ROLLED_BACK, Phase.HEALTHY, Phase.PROGRESSING}),
-    Phase.ROLLED_BACK: frozenset({Phase.PROGRESSING, Phase.HEALTHY, Phase.DEGRADED}),
+    Phase.ROLLED_BACK: frozenset({Phase.PROGRESSING, Phase.HEALTHY, Phase.ROLLING_BACK, Phase.DEGRADED}),
     Phase.DEGRADED: frozenset(
         {Phase.PENDING, Phase.PROMOTING, Phase.PROGRESSING, Phase.HEALTHY, Phase.ROLLED_BACK, Phase.ROLLING_BACK}
     ),

@@ -1,6 +1,6 @@
 """The state as it stands in the status, and back: what is written there is all that a restarted operator knows."""
 
-from collections.abc import Mapping
+import math
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,7 +10,6 @@ from modelramp.api.quantity import format_number
 from modelramp.api.status import (
     CandidateStatus,
     CheckStatus,
-    Condition,
     HistoryEntry,
     RetiringStatus,
     Status,
@@ -19,7 +18,7 @@ from modelramp.api.status import (
 )
 from modelramp.api.times import to_clock, to_seconds, to_text
 from modelramp.api.verdict import CheckOutcome, Verdict
-from modelramp.core.conditions import carry, conditions
+from modelramp.core.conditions import OBSTACLES, carry, conditions
 from modelramp.core.state import Candidate, Ended, Finding, Pods, Retiring, Seen, State, Target, Version, Watch
 from modelramp.core.wording import sentence
 
@@ -38,7 +37,7 @@ def state_of(status: Status) -> State:
     """The state that a status carries; the initial state for an empty one."""
     return State(
         phase=status.phase or Phase.PENDING,
-        reason=Reason(status.reason) if status.reason in set(Reason) else Reason.WAITING_FOR_PODS,
+        reason=_reason(status),
         detail=status.detail,
         stable=_version(status.stable),
         previous=_version(status.previous),
@@ -116,6 +115,24 @@ def _always(status: Status) -> dict[str, Any]:
         kept = status.candidate.model_dump(mode="json", by_alias=True, exclude_none=True)
         shown["candidate"] = {key: value for key, value in kept.items() if value != ""}
     return shown
+
+
+def _reason(status: Status) -> Reason:
+    """The state's own reason: while something stood in the way, the status said that instead.
+
+    The cause of an end is then read from the history; everything else is said again at the next tick.
+    """
+    if status.reason in frozenset(Reason) - OBSTACLES:
+        return Reason(status.reason)
+    match status.phase:
+        case Phase.ROLLED_BACK | Phase.ROLLING_BACK if status.history:
+            return _entry(status.history[0]).reason
+        case Phase.DEGRADED:
+            return Reason.NOTHING_TO_RESTORE if status.stable else Reason.PROGRESS_DEADLINE_EXCEEDED
+        case Phase.HEALTHY | Phase.PROMOTING:
+            return Reason.PROMOTED
+        case _:
+            return Reason.WAITING_FOR_PODS
 
 
 def _seconds(text: str | None) -> int:
@@ -220,13 +237,20 @@ def _check_statuses(target: Target | None, state: State) -> tuple[CheckStatus, .
             role=known[found.name].role if found.name in known else "",
             verdict=found.verdict.value,
             reason=found.reason,
-            value=format_number(found.value) if found.value is not None else None,
+            value=_number(found.value),
             limit=found.limit,
             message=found.detail[:_MESSAGE_LIMIT],
             at=at,
         )
         for found in state.checks
     )
+
+
+def _number(value: float | None) -> str | None:
+    """A measured value as text; infinite ones as Prometheus writes them."""
+    if value is None or math.isfinite(value):
+        return None if value is None else format_number(value)
+    return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
 
 
 def _entry_status(entry: Ended) -> HistoryEntry:

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from modelramp.api.names import Phase, Reason
 from modelramp.core import moves
-from modelramp.core.state import Candidate, Decision, Finding, Request, Target
+from modelramp.core.state import Candidate, Decision, Finding, Request, Seen, Target
+from modelramp.core.steps import held_by_route, next_step
 
 VERBS = ("promote", "pause", "resume", "abort", "retry")
 _PARTS = 3
@@ -23,20 +24,25 @@ def parse_request(text: str) -> Request | None:
     return Request(parts[0], parts[1], text[:200])
 
 
-def follow_request(decision: Decision, target: Target, now: int) -> Decision:
-    """The decision after the person's command, if there is one that was not handled yet."""
+def follow_request(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
+    """The decision after the person's command, if there is one that was not handled yet.
+
+    promote waits until the route shows the present weight: no command can make the route skip a step.
+    """
     request = target.request
     if request is None or request.text == decision.state.request:
         return decision
-    seen = decision.then(request=request.text)
+    heard = decision.then(request=request.text)
     candidate = decision.state.candidate
     if request.verb == "":
-        return _ignored(seen, request, f"it is not <verb>/<revision>/<nonce> with a verb of {', '.join(VERBS)}")
+        return _ignored(heard, request, f"it is not <verb>/<revision>/<nonce> with a verb of {', '.join(VERBS)}")
     if request.verb == "retry":
-        return _retry(seen, target, request, now)
+        return _retry(heard, target, request, now)
     if candidate is None or candidate.version.revision != request.revision:
-        return _ignored(seen, request, f"{request.revision} is not the revision in flight")
-    return _steer(seen, target, request, candidate, now)
+        return _ignored(heard, request, f"{request.revision} is not the revision in flight")
+    if request.verb == "promote" and candidate.step >= 0 and held_by_route(candidate, seen):
+        return decision
+    return _steer(heard, target, request, candidate, now)
 
 
 def _steer(decision: Decision, target: Target, request: Request, candidate: Candidate, now: int) -> Decision:
@@ -54,9 +60,8 @@ def _steer(decision: Decision, target: Target, request: Request, candidate: Cand
         return moves.enter(decision, Phase.PROGRESSING, finding, paused=False, candidate=again)
     if request.verb == "promote" and candidate.step >= 0:
         asked = decision.then(Finding(Reason.PROMOTED_BY_REQUEST, f"{name}: a person asked for the next step"))
-        if candidate.step + 1 == len(target.spec.rollout.steps):
-            return moves.promote(asked, now)
-        return moves.enter_step(asked, target, candidate.step + 1, now)
+        following = next_step(target, candidate)
+        return moves.promote(asked, now) if following is None else moves.enter_step(asked, target, following, now)
     return _ignored(decision, request, f"{request.verb} does not fit the phase {state.phase}")
 
 

@@ -12,10 +12,25 @@ def step_ends(target: Target, candidate: Candidate) -> int:
     return candidate.step_entered + target.spec.rollout.duration_of(candidate.step)
 
 
+def next_step(target: Target, candidate: Candidate) -> int | None:
+    """The index of the first step above the candidate's weight; None when it has everything.
+
+    Found by weight, not by counting: the steps may be edited while a rollout is under way.
+    """
+    above = (index for index, step in enumerate(target.spec.rollout.steps) if step.weight > candidate.weight)
+    return next(above, None)
+
+
+def place(target: Target, candidate: Candidate) -> int:
+    """The index of the step that the candidate is in: the last one that is not above its weight."""
+    following = next_step(target, candidate)
+    return max(0, len(target.spec.rollout.steps) - 1 if following is None else following - 1)
+
+
 def next_weight(target: Target, candidate: Candidate) -> int:
     """The weight after the present step; 100 when the step is the last one."""
-    steps = target.spec.rollout.steps
-    return steps[min(candidate.step + 1, len(steps) - 1)].weight
+    following = next_step(target, candidate)
+    return 100 if following is None else target.spec.rollout.steps[following].weight
 
 
 def blockers(target: Target, state: State, seen: Seen, checks: tuple[CheckOutcome, ...]) -> tuple[Finding, ...]:
@@ -23,7 +38,7 @@ def blockers(target: Target, state: State, seen: Seen, checks: tuple[CheckOutcom
     candidate = state.candidate
     if candidate is None:
         return ()
-    found = [*_held_by_checks(target.spec.health, checks), *_held_by_route(candidate, seen)]
+    found = [*_held_by_checks(target.spec.health, checks), *held_by_route(candidate, seen)]
     pods = seen.pods.get(candidate.version.revision)
     wanted = needed(target.spec.replicas, next_weight(target, candidate))
     if pods is None or pods.available < wanted:
@@ -46,7 +61,8 @@ def _held_by_checks(health: Health, checks: tuple[CheckOutcome, ...]) -> list[Fi
     return found
 
 
-def _held_by_route(candidate: Candidate, seen: Seen) -> list[Finding]:
+def held_by_route(candidate: Candidate, seen: Seen) -> list[Finding]:
+    """Why the candidate does not have its weight on the route yet; empty when it has."""
     if seen.routed is not True:
         return [Finding(Reason.HELD_BY_ROUTE, seen.route_detail or "the gateway has not taken the route yet")]
     shown = seen.served.get(candidate.version.revision, 0)

@@ -24,7 +24,7 @@ def _await_pods(decision: Decision, target: Target, seen: Seen, now: int) -> Dec
     if all_available(target, seen, revision):
         if state.stable is None:
             return moves.serve_first(decision, now)
-        if seen.routed is True and seen.served.get(state.stable.revision):
+        if seen.routed is True and set(seen.served) == {state.stable.revision}:
             return moves.enter_step(decision, target, 0, now)
     pods = seen.pods.get(revision)
     late = now >= candidate.version.since + target.spec.rollout.progress_deadline
@@ -52,16 +52,14 @@ def _confirm(decision: Decision, target: Target, seen: Seen, now: int) -> Decisi
     state = decision.state
     if state.stable is None or set(seen.served) != {state.stable.revision}:
         return decision
+    if not state.stable.traffic_since:
+        decision = decision.then(stable=replace(state.stable, traffic_since=now))
     if state.phase is Phase.PROMOTING:
         return moves.enter(decision, Phase.HEALTHY)
     if state.phase is not Phase.ROLLING_BACK:
         return decision
-    serving = moves.label(state.stable)
-    finding = Finding(Reason.RESTORED, f"all traffic is back on {serving}")
-    back = replace(state.stable, traffic_since=state.stable.traffic_since or now)
-    phase = Phase.ROLLED_BACK if state.failed == target.revision else Phase.HEALTHY
-    since = replace(back, since=now) if state.restored and phase is Phase.ROLLED_BACK else back
-    return moves.enter(decision, phase, finding, stable=since)
+    finding = Finding(Reason.RESTORED, f"all traffic is back on {moves.label(state.stable)}")
+    return moves.enter(decision, Phase.ROLLED_BACK if state.failed == target.revision else Phase.HEALTHY, finding)
 
 
 def _retired(state: State, target: Target, seen: Seen, now: int) -> tuple[object, ...]:
