@@ -93,6 +93,7 @@ def object_schema() -> Schema:
         "properties": {
             "apiVersion": {"type": "string", "description": "modelramp.io/v1alpha1."},
             "kind": {"type": "string", "description": "ModelDeployment."},
+            # The name is mentioned so that a rule may blame it.
             "metadata": {"type": "object", "properties": {"name": {"type": "string"}}},
             "spec": spec,
             "status": _Inlined(Status.model_json_schema(), defaults=False).root(),

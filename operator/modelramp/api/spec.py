@@ -21,7 +21,7 @@ Namespace = Annotated[
 ]
 Hostname = Annotated[
     str,
-    Field(max_length=253),
+    Field(max_length=253, description="Host name, or *. and a domain."),
     matches(
         rf"(\*\.)?{_LABEL}(\.{_LABEL})*",
         "must be a host name in small letters without scheme or port, as in digits.example.com or *.example.com",

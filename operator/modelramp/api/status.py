@@ -38,8 +38,8 @@ class CandidateStatus(VersionStatus):
 class WatchStatus(StatusModel):
     """The counts behind `breaches`: of which revision they speak, and per check."""
 
-    revision: str
-    since: Time
+    revision: Annotated[str, Field(description="The revision that is counted.")]
+    since: Annotated[Time, Field(description="Ticks before this instant do not count.")]
     breaches: Annotated[int, Field(description="Ticks in a row with any breach.")] = 0
     shared: Annotated[
         int, Field(description="Ticks in a row in which a check without a threshold of its own breached.")
@@ -52,20 +52,20 @@ class WatchStatus(StatusModel):
 class RetiringStatus(StatusModel):
     """A revision without traffic whose pods are about to end."""
 
-    revision: str
+    revision: Annotated[str, Field(description="The revision.")]
     at: Annotated[Time | None, Field(description="When its pods end; not set until the route is without it.")] = None
 
 
 class CheckStatus(StatusModel):
     """What a check said at the last tick."""
 
-    name: str
-    dimension: str = ""
-    role: str = ""
-    verdict: Literal["healthy", "breach", "no-data"]
-    reason: str
+    name: Annotated[str, Field(description="Name of the check.")]
+    dimension: Annotated[str, Field(description="View of the model that it belongs to.")] = ""
+    role: Annotated[str, Field(description="rollback, hold or inform.")] = ""
+    verdict: Annotated[Literal["healthy", "breach", "no-data"], Field(description="healthy, breach or no-data.")]
+    reason: Annotated[str, Field(description="Short code for the verdict.")]
     value: Annotated[str | None, Field(description="What was measured, in the query's unit.")] = None
-    limit: str = ""
+    limit: Annotated[str, Field(description="What was wished, such as <= 0.01.")] = ""
     message: Annotated[str, Field(description="Found, wished, and what is missing.")] = ""
     at: Annotated[Time | None, Field(description="The tick.")] = None
 
@@ -73,25 +73,29 @@ class CheckStatus(StatusModel):
 class HistoryEntry(StatusModel):
     """One revision that was tried, and how it ended."""
 
-    revision: str
-    model_version: str = ""
-    started_at: Time | None = None
-    ended_at: Time | None = None
-    outcome: str
-    reason: str = ""
-    message: str = ""
+    revision: Annotated[str, Field(description="The revision.")]
+    model_version: Annotated[str, Field(description="Its model version.")] = ""
+    started_at: Annotated[Time | None, Field(description="When it was first tried.")] = None
+    ended_at: Annotated[Time | None, Field(description="When that ended.")] = None
+    outcome: Annotated[str, Field(description="How it ended.")]
+    reason: Annotated[str, Field(description="Short code for why.")] = ""
+    message: Annotated[str, Field(description="Why, in one sentence.")] = ""
     weight: Annotated[int, Field(description="Highest share of the traffic that it had, percent.")] = 0
 
 
 class Condition(StatusModel):
     """A condition as the Kubernetes API conventions describe it."""
 
-    type: Annotated[str, Field(max_length=316)]
-    status: Literal["True", "False", "Unknown"]
-    observed_generation: int | None = None
-    last_transition_time: Time
-    reason: Annotated[str, Field(min_length=1, max_length=1024)]
-    message: Annotated[str, Field(max_length=32768)] = ""
+    type: Annotated[str, Field(max_length=316, description="What the condition is about.")]
+    status: Annotated[Literal["True", "False", "Unknown"], Field(description="True, False or Unknown.")]
+    observed_generation: Annotated[int | None, Field(description="Generation of the spec that it speaks of.")] = None
+    last_transition_time: Annotated[Time, Field(description="When status last changed.")]
+    reason: Annotated[
+        str, Field(min_length=1, max_length=1024, description="Short code for people and programs to search for.")
+    ]
+    message: Annotated[str, Field(max_length=32768, description="What is found, wished and next, in one sentence.")] = (
+        ""
+    )
 
 
 class Status(StatusModel):
@@ -127,7 +131,9 @@ class Status(StatusModel):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = ()
-    retiring: tuple[RetiringStatus, ...] = ()
+    retiring: Annotated[
+        tuple[RetiringStatus, ...], Field(description="Revisions without traffic whose pods are about to end.")
+    ] = ()
     history: Annotated[tuple[HistoryEntry, ...], Field(description="What was tried, newest first.")] = ()
     request: Annotated[str, Field(description="The last value of the request annotation that was handled.")] = ""
     replicas: Annotated[
