@@ -118,11 +118,11 @@ class KubernetesEvents:
 def _event(about: Object, reason: str, message: str, warning: bool, now: float, instance: str) -> dict[str, Any]:
     metadata = about["metadata"]
     uid, when = metadata.get("uid", ""), _micro_time(now)
-    digest = hashlib.sha256("\0".join((uid, reason, message, when)).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{uid}\0{reason}\0{message}\0{when}".encode()).hexdigest()[:16]
     return {
         "apiVersion": EVENT.api_version,
         "kind": EVENT.kind,
-        "metadata": {"name": f"{metadata['name'][:230]}.{digest}", "namespace": metadata["namespace"]},
+        "metadata": {"name": f"{metadata['name']}.{digest}", "namespace": metadata["namespace"]},
         "eventTime": when,
         "reportingController": CONTROLLER,
         "reportingInstance": instance[:128] or CONTROLLER,

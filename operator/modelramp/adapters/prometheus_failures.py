@@ -13,13 +13,33 @@ FOREIGN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, Uni
 """What a question ends with when nobody answers; TimeoutError is an OSError."""
 
 
+_CAUSES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
+    ((socket.gaierror, urllib3.exceptions.NameResolutionError), "the host name does not resolve"),
+    ((ConnectionRefusedError,), "the connection is refused; does Prometheus run there?"),
+    ((TimeoutError,), "no connection; the host does not react"),
+    (
+        (ssl.SSLCertVerificationError,),
+        "its certificate is not trusted; set MODELRAMP_PROMETHEUS_CA_FILE to its authority",
+    ),
+    ((ssl.SSLError,), "no TLS connection; is the address https by mistake?"),
+    (
+        (urllib3.exceptions.ProtocolError, requests.exceptions.ChunkedEncodingError),
+        "the connection broke before the answer was complete",
+    ),
+    ((urllib3.exceptions.DecodeError,), "the answer cannot be unpacked"),
+    (
+        (requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError, UnicodeError),
+        "this is no usable address",
+    ),
+)
+"""What went wrong -> how people read it; the outermost error that is listed counts."""
+
+
 def failure(error: BaseException, address: str, timeout: float) -> PrometheusSilent:
     """The error for a question that nobody answered. timeout: seconds that it was given."""
     causes = tuple(_chain(error))
-    if any(isinstance(cause, requests.ConnectTimeout | urllib3.exceptions.ConnectTimeoutError) for cause in causes):
-        return PrometheusSilent(Reason.PROMETHEUS_UNREACHABLE, f"{address}: no connection; the host does not react")
-    if any(
-        isinstance(cause, TimeoutError | requests.Timeout | urllib3.exceptions.ReadTimeoutError) for cause in causes
+    if any(isinstance(cause, requests.ReadTimeout | urllib3.exceptions.ReadTimeoutError) for cause in causes) or (
+        isinstance(error, TimeoutError)
     ):
         return PrometheusSilent(Reason.PROMETHEUS_TIMEOUT, f"{address}: no answer within {timeout:g} s")
     return PrometheusSilent(Reason.PROMETHEUS_UNREACHABLE, f"{address}: {_plainly(causes)}")
@@ -27,23 +47,9 @@ def failure(error: BaseException, address: str, timeout: float) -> PrometheusSil
 
 def _plainly(causes: tuple[BaseException, ...]) -> str:
     for cause in causes:
-        match cause:
-            case socket.gaierror() | urllib3.exceptions.NameResolutionError():
-                return "the host name does not resolve"
-            case ConnectionRefusedError():
-                return "the connection is refused; does Prometheus run there?"
-            case ssl.SSLCertVerificationError():
-                return "its certificate is not trusted; set MODELRAMP_PROMETHEUS_CA_FILE to its authority"
-            case ssl.SSLError():
-                return "no TLS connection; is the address https by mistake?"
-            case urllib3.exceptions.ProtocolError() | requests.exceptions.ChunkedEncodingError():
-                return "the connection broke before the answer was complete"
-            case urllib3.exceptions.DecodeError():
-                return "the answer cannot be unpacked"
-            case requests.exceptions.InvalidURL() | urllib3.exceptions.LocationParseError() | UnicodeError():
-                return "this is no usable address"
-            case _:
-                continue
+        for types, text in _CAUSES:
+            if isinstance(cause, types):
+                return text
     return f"no connection ({type(causes[-1]).__name__})"
 
 

@@ -136,7 +136,7 @@ class _BoundedSession(requests.Session):
             if response.is_redirect:
                 raise PrometheusSilent(
                     Reason.PROMETHEUS_UNREACHABLE,
-                    f"the server redirects (HTTP {response.status_code}); that is not followed, so give the final address",
+                    f"the server redirects (HTTP {response.status_code}); not followed, so give the final address",
                 )
             body = b"".join(self._pieces(response))
         data = read_body(response.status_code, body)

@@ -1,0 +1,122 @@
+import json
+import math
+
+import pytest
+
+from modelramp.adapters.prometheus_answers import instant_samples, range_samples, read_body
+from modelramp.api.errors import PrometheusSilent
+from modelramp.api.names import Reason
+from modelramp.engine.ports import Sample
+
+
+def test_a_vector_gives_one_sample_for_each_series():
+    rows = [{"metric": {"revision": "a"}, "value": [1.5, "0.25"]}, {"metric": {}, "value": [1.5, "3"]}]
+    assert instant_samples("vector", rows) == (Sample({"revision": "a"}, 0.25), Sample({}, 3.0))
+
+
+def test_an_empty_vector_gives_no_sample():
+    assert instant_samples("vector", []) == ()
+
+
+def test_a_scalar_gives_one_sample_without_labels():
+    assert instant_samples("scalar", [1700000000, "1"]) == (Sample({}, 1.0),)
+
+
+@pytest.mark.parametrize(("text", "value"), [("+Inf", math.inf), ("-Inf", -math.inf), ("1e-7", 1e-7)])
+def test_values_come_as_text(text, value):
+    assert instant_samples("vector", [{"metric": {}, "value": [1, text]}])[0].value == value
+
+
+def test_not_a_number_is_passed_on_as_such():
+    assert math.isnan(instant_samples("vector", [{"metric": {}, "value": [1, "NaN"]}])[0].value)
+
+
+UNUSABLE = {
+    "a text": ("string", [1, "x"], Reason.QUERY_INVALID, "must give a number"),
+    "a time range": ("matrix", [], Reason.QUERY_INVALID, "avg_over_time"),
+    "a native histogram": (
+        "vector",
+        [{"metric": {}, "histogram": [1, {"count": "3"}]}],
+        Reason.QUERY_INVALID,
+        "histogram_quantile",
+    ),
+    "a value that is no number": ("vector", [{"metric": {}, "value": [1, "x"]}], Reason.QUERY_FAILED, "form"),
+    "a value that is null": ("vector", [{"metric": {}, "value": None}], Reason.QUERY_FAILED, "form"),
+    "a series without labels": ("vector", [{"value": [1, "1"]}], Reason.QUERY_FAILED, "form"),
+    "a series that is none": ("vector", ["x"], Reason.QUERY_FAILED, "form"),
+    "no list": ("vector", {"a": 1}, Reason.QUERY_FAILED, "form"),
+    "a short scalar": ("scalar", [1], Reason.QUERY_FAILED, "form"),
+    "an unknown type": ("stream", [], Reason.QUERY_FAILED, "form"),
+}
+
+
+@pytest.mark.parametrize(("kind", "result", "reason", "words"), UNUSABLE.values(), ids=UNUSABLE)
+def test_what_gives_no_number_is_no_answer(kind, result, reason, words):
+    with pytest.raises(PrometheusSilent, match=words) as caught:
+        instant_samples(kind, result)
+    assert caught.value.reason is reason
+
+
+def test_a_range_is_sorted_by_instant_and_leaves_out_instants_without_samples():
+    rows = [
+        {"metric": {"r": "a"}, "values": [[120, "1"], [180.0, "NaN"]]},
+        {"metric": {"r": "b"}, "values": [[60, "2"], [120, "3"]]},
+    ]
+    found = range_samples("matrix", rows)
+    assert list(found) == [60, 120, 180]
+    assert found[120] == (Sample({"r": "a"}, 1.0), Sample({"r": "b"}, 3.0))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"metric": {}, "histograms": [[1, {}]]}],
+        [{"metric": {}, "values": [[1, "1"]], "histograms": [[2, {}]]}],
+        [{"metric": {}, "values": [["x", "1"]]}],
+        [{"metric": {}, "values": [["NaN", "1"]]}],
+        [{"metric": {}, "values": "text"}],
+    ],
+)
+def test_a_range_with_anything_but_numbers_is_no_answer(rows):
+    with pytest.raises(PrometheusSilent):
+        range_samples("matrix", rows)
+
+
+ERRORS = {
+    "PromQL that does not parse": (400, "bad_data", Reason.QUERY_INVALID),
+    "a query that cannot be executed": (422, "execution", Reason.QUERY_FAILED),
+    "a query that takes too long": (503, "timeout", Reason.PROMETHEUS_TIMEOUT),
+    "a query that was cancelled": (503, "canceled", Reason.PROMETHEUS_TIMEOUT),
+    "a server that is not ready": (503, "unavailable", Reason.PROMETHEUS_UNREACHABLE),
+    "an error with a code of success": (200, "execution", Reason.QUERY_FAILED),
+}
+
+
+@pytest.mark.parametrize(("code", "kind", "reason"), ERRORS.values(), ids=ERRORS)
+def test_an_error_of_prometheus_keeps_its_words(code, kind, reason):
+    body = json.dumps({"status": "error", "errorType": kind, "error": "1:5: parse error:\n unexpected <x>"}).encode()
+    with pytest.raises(PrometheusSilent) as caught:
+        read_body(code, body)
+    assert caught.value.reason is reason
+    assert caught.value.detail == "Prometheus: 1:5: parse error: unexpected <x>"
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 405, 429, 500, 502, 503])
+def test_a_strangers_page_is_not_repeated(code):
+    with pytest.raises(PrometheusSilent) as caught:
+        read_body(code, b"<html>inside another service</html>")
+    assert caught.value.reason is Reason.PROMETHEUS_UNREACHABLE
+    assert "inside" not in caught.value.detail
+    assert f"HTTP {code}" in caught.value.detail
+
+
+@pytest.mark.parametrize("body", [b"", b"OK", b"[]", b"{}", b'{"status":"success"}', b"[" * 100_000])
+def test_a_success_that_is_no_prometheus_answer_is_no_answer(body):
+    with pytest.raises(PrometheusSilent):
+        read_body(200, body)
+
+
+def test_a_long_error_is_cut():
+    with pytest.raises(PrometheusSilent) as caught:
+        read_body(400, json.dumps({"status": "error", "errorType": "bad_data", "error": "x" * 9000}).encode())
+    assert len(caught.value.detail) == 256
