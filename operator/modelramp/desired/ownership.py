@@ -65,3 +65,14 @@ def owned_by(obj: Mapping[str, Any], owner: Owner) -> bool:
         reference.get("uid") == owner.uid and reference.get("controller") is True
         for reference in found.get("ownerReferences") or ()
     )
+
+
+def orphaned(obj: Mapping[str, Any], owner: Owner) -> bool:
+    """Whether an object was left behind by `kubectl delete --cascade=orphan`: our label, and nobody controls it.
+
+    A ModelDeployment of the same name may take it over.
+    """
+    found = obj.get("metadata") or {}
+    labelled = (found.get("labels") or {}).get(LABEL_DEPLOYMENT) == owner.name
+    controlled = any(reference.get("controller") for reference in found.get("ownerReferences") or ())
+    return labelled and found.get("namespace") == owner.namespace and not controlled

@@ -7,7 +7,7 @@ from typing import Any
 from modelramp.api.names import GROUP, LABEL_REVISION
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.desired.names import child_name
-from modelramp.desired.ownership import Owner, metadata, owned_by
+from modelramp.desired.ownership import Owner, metadata, orphaned, owned_by
 
 TARGET_PORT = f"{GROUP}/target-port"
 """Annotation: the container's port under which this revision answers.
@@ -44,11 +44,16 @@ def snapshot_of(obj: Mapping[str, Any]) -> Snapshot:
 
 
 def snapshots_of(owner: Owner, objects: Iterable[Mapping[str, Any]]) -> dict[str, Snapshot]:
-    """The snapshots in the ControllerRevisions of one ModelDeployment, by revision."""
+    """The snapshots in the ControllerRevisions of one ModelDeployment, by revision.
+
+    Those that nobody owns any more count too: after `--cascade=orphan` and a new ModelDeployment of that name they are
+    what is known of the version that serves.
+    """
     return {
         revision: snapshot_of(obj)
         for obj in objects
-        if owned_by(obj, owner) and (revision := obj["metadata"]["labels"].get(LABEL_REVISION))
+        if (owned_by(obj, owner) or orphaned(obj, owner))
+        and (revision := obj["metadata"]["labels"].get(LABEL_REVISION))
     }
 
 

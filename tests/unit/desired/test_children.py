@@ -66,3 +66,11 @@ def test_snapshots_of_other_owners_are_not_read():
     stolen = controller_revision(OWNER, CANDIDATE, Snapshot({}, {}, 2))
     stolen["metadata"]["ownerReferences"][0]["uid"] = "uid-0"
     assert snapshots_of(OWNER, [mine, stolen]).keys() == {STABLE}
+
+
+def test_snapshots_that_were_orphaned_are_still_known():
+    left = controller_revision(OWNER, STABLE, Snapshot({}, {}, 1))
+    del left["metadata"]["ownerReferences"]
+    assert snapshots_of(OWNER, [left]).keys() == {STABLE}
+    left["metadata"]["labels"]["modelramp.io/deployment"] = "other"
+    assert snapshots_of(OWNER, [left]) == {}
