@@ -26,7 +26,9 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands)
-@click.option("--name", default=state.DEFAULT_NAME, show_default=True, help="Which plane; several may run side by side.")
+@click.option(
+    "--name", default=state.DEFAULT_NAME, show_default=True, help="Which plane; several may run side by side."
+)
 @click.option("--state", "folder", type=click.Path(path_type=Path), help="Folder for its files instead of the default.")
 @click.pass_context
 def main(ctx: click.Context, name: str, folder: Path | None) -> None:

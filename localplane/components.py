@@ -127,6 +127,8 @@ def controller_manager(programs: Binaries, files: Files) -> Component:
         f"--service-account-private-key-file={files.secrets / 'service-account.key'}",
         f"--root-ca-file={files.authority}",
         f"--controllers={','.join(CONTROLLERS)}",
+        # Every controller gets a ServiceAccount with just its own rights, as in clusters made by kubeadm.
+        "--use-service-account-credentials=true",
         *("--kube-api-qps=200", "--kube-api-burst=400"),
     )
     return Component("controller-manager", command, f"https://127.0.0.1:{at.CONTROLLER_MANAGER_PORT}/healthz")

@@ -14,7 +14,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
-    """Call mount(2); raise OSError naming the target when the kernel refuses."""
+    """Mount something by the system call of that name; raise OSError naming the target when the kernel refuses."""
     done = _libc.mount(
         source.encode(), target.encode(), kind.encode() if kind else None, flags, data.encode() if data else None
     )

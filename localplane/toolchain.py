@@ -16,9 +16,9 @@ Report = Callable[[str], None]
 
 
 def required_version(go_mod: str) -> tuple[int, ...]:
-    """Return the version in the `go` line of a go.mod.
+    r"""Return the version in the `go` line of a go.mod.
 
-    >>> required_version("module x\\n\\ngo 1.26.0\\n")
+    >>> required_version("module x\n\ngo 1.26.0\n")
     (1, 26, 0)
     """
     found = re.search(r"^go (\d+(?:\.\d+)*)$", go_mod, re.MULTILINE)

@@ -18,7 +18,7 @@ POD = os.environ.get("HOSTNAME", "")
 DELAY_S = float(os.environ.get("DELAY_S", "0"))
 DRAIN_S = float(os.environ.get("DRAIN_S", "2"))
 ERROR_RATIO = float(os.environ.get("ERROR_RATIO", "0"))
-_chance = random.Random()
+_chance = random.Random()  # noqa: S311 - spreads errors over requests
 _lock = threading.Lock()
 _answers: dict[int, int] = {}
 _draining = threading.Event()
@@ -62,13 +62,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, code: int, body: bytes) -> None:
         self.send_response(code)
+        # The kind that Prometheus insists on; everything here is text.
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
         self.send_header("Content-Length", str(len(body)))
         if _draining.is_set():
             self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name it is called by
         """Stay silent: a line for each request would be most of the work."""
 
 

@@ -2,9 +2,7 @@
 
 import asyncio
 import ipaddress
-import itertools
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from localplane import addresses as at
@@ -29,11 +27,11 @@ CAPACITY = {"cpu": "64", "memory": "256Gi", "ephemeral-storage": "256Gi", "pods"
 
 def pod_addresses() -> Iterator[str]:
     """Yield pod addresses for ever, in turn, so that one given back is not used again soon."""
-    network = ipaddress.ip_network(at.POD_NETWORK)
-    first = next(itertools.islice(network.subnets(new_prefix=24), 1, 2)).network_address
-    last = network.broadcast_address
+    network = ipaddress.IPv4Network(at.POD_NETWORK)
+    # The first 256 belong to the plane's components.
+    first, last = int(network.network_address) + 256, int(network.broadcast_address)
     while True:
-        yield from (str(ipaddress.ip_address(number)) for number in range(int(first) + 1, int(last)))
+        yield from (str(ipaddress.IPv4Address(number)) for number in range(first + 1, last))
 
 
 class Agent:
@@ -91,11 +89,13 @@ class Agent:
 
     async def _renew(self) -> None:
         spec = {"holderIdentity": NODE_NAME, "leaseDurationSeconds": 4 * LEASE_INTERVAL_S}
+        lease = {"metadata": {"name": NODE_NAME}, "spec": spec}
         while True:
-            spec["renewTime"] = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-            answer = await retried("renew the lease", lambda: self._api.patch(f"{LEASES}/{NODE_NAME}", {"spec": spec}))
-            if answer is None:
-                lease = {"metadata": {"name": NODE_NAME}, "spec": spec}
+            spec["renewTime"] = now("%Y-%m-%dT%H:%M:%S.%fZ")
+            if (
+                await retried("renew the lease", lambda: self._api.patch(f"{LEASES}/{NODE_NAME}", {"spec": spec}))
+                is None
+            ):
                 await retried("make the lease", lambda: self._api.create(LEASES, lease))
             await asyncio.sleep(LEASE_INTERVAL_S)
 

@@ -80,10 +80,9 @@ class Api:
         query |= {"watch": "1", "resourceVersion": version, "allowWatchBookmarks": "true"}
         query["timeoutSeconds"] = str(WATCH_TIMEOUT_S)
         limit = aiohttp.ClientTimeout(total=WATCH_TIMEOUT_S + REQUEST_TIMEOUT_S, sock_connect=REQUEST_TIMEOUT_S)
-        assert self._session is not None, "use the Api as a context manager"
         try:
             # A pod with its status can be longer than the reader's line limit, hence no iteration by lines.
-            async with self._session.get(path, params=query, timeout=limit) as answer:
+            async with self._opened().get(path, params=query, timeout=limit) as answer:
                 await _raise_for(answer)
                 rest = b""
                 async for chunk in answer.content.iter_any():
@@ -92,6 +91,11 @@ class Api:
                         yield _event(line)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ApiSilentError(f"watch {path}: {error!r}") from error
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("use the Api as an asynchronous context manager")
+        return self._session
 
     async def _call(
         self,
@@ -102,12 +106,11 @@ class Api:
         body: Object | None = None,
         kind: str = "application/json",
     ) -> Object:
-        assert self._session is not None, "use the Api as a context manager"
         limit = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
         data = None if body is None else json.dumps(body)
         headers = {"Content-Type": kind} if data is not None else {}
         try:
-            async with self._session.request(
+            async with self._opened().request(
                 method, path, params=query, data=data, headers=headers, timeout=limit
             ) as answer:
                 await _raise_for(answer)

@@ -103,9 +103,7 @@ async def _from_block(block: Object, source: Source) -> dict[str, str]:
     return {}
 
 
-async def _value(
-    entry: Object, pod: Object, address: str, source: Source, known: Mapping[str, str]
-) -> str | None:
+async def _value(entry: Object, pod: Object, address: str, source: Source, known: Mapping[str, str]) -> str | None:
     origin = entry.get("valueFrom")
     if origin is None:
         return expand(entry.get("value", ""), known)

@@ -27,9 +27,7 @@ async def serve(find: Finder, certificate: Path, key: Path) -> web.AppRunner:
     async def logs(request: web.Request) -> web.StreamResponse:
         return await _logs(request, find)
 
-    app.add_routes(
-        [web.get("/healthz", health), web.get("/containerLogs/{namespace}/{pod}/{container}", logs)]
-    )
+    app.add_routes([web.get("/healthz", health), web.get("/containerLogs/{namespace}/{pod}/{container}", logs)])
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(certificate, key)
     runner = web.AppRunner(app, access_log=None)

@@ -5,6 +5,7 @@ pod's volumes, and the file for its last words. Mount points that the machine la
 folder that exists with an empty one holding the same entries: nothing is ever written to the machine itself.
 """
 
+import contextlib
 import json
 import os
 import sys
@@ -25,6 +26,8 @@ from localplane.mounts import (
 # os.statvfs flags and the mount flags that mean the same: a user namespace may add flags but not drop these.
 _LOCKED = {os.ST_NOSUID: 0x2, os.ST_NODEV: 0x4, os.ST_NOEXEC: 0x8, os.ST_NOATIME: 0x400}
 _LOCKED |= {os.ST_NODIRATIME: 0x800, 0x1000: 0x200000}  # 0x1000 is ST_RELATIME, which the os module lacks
+
+PRIVATE = "/tmp"  # noqa: S108 - the name of what is made private
 
 
 def plan(
@@ -50,88 +53,83 @@ def plan(
     }
 
 
-def build_root(root: str, mounts: list[tuple[str, str, bool]], keep: list[str]) -> None:
+def build_root(root: Path, mounts: list[tuple[str, str, bool]], keep: list[str]) -> None:
     """Build the container's files below `root`; needs a mount namespace of our own."""
-    mount("tmpfs", root, "tmpfs", 0, "mode=755")
+    mount("tmpfs", str(root), "tmpfs", 0, "mode=755")
     # Otherwise the mirror of the folder that holds `root` would hold a copy of what is being built.
-    mount("none", root, None, MS_UNBINDABLE)
-    _mirror("/", root)
-    private = root + "/tmp"
-    mount("tmpfs", private, "tmpfs", 0, "mode=1777")
+    mount("none", str(root), None, MS_UNBINDABLE)
+    _mirror(Path("/"), root)
+    mount("tmpfs", f"{root}{PRIVATE}", "tmpfs", 0, "mode=1777")
     for folder in keep:
-        if folder.startswith("/tmp/"):  # noqa: S108
-            os.makedirs(root + folder, exist_ok=True)
-            mount(folder, root + folder, None, MS_BIND | MS_REC)
+        if folder.startswith(f"{PRIVATE}/"):
+            Path(f"{root}{folder}").mkdir(parents=True, exist_ok=True)
+            mount(folder, f"{root}{folder}", None, MS_BIND | MS_REC)
     for source, target, readonly in mounts:
         _bind(source, target, root, readonly=readonly)
 
 
-def _mirror(source: str, target: str) -> None:
+def _mirror(source: Path, target: Path) -> None:
     """Let each entry of a folder appear in an empty one: folders and files by bind mounts, links as links."""
-    with os.scandir(source) as entries:
-        for entry in entries:
-            path = os.path.join(target, entry.name)
-            if entry.is_symlink():
-                os.symlink(os.readlink(entry.path), path)
-                continue
-            if entry.is_dir():
-                os.mkdir(path)
-            else:
-                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o644))
-            try:
-                mount(entry.path, path, None, MS_BIND | MS_REC)
-            except OSError:
-                # Somebody removed it between the two calls, or it cannot be shared: the empty entry stays.
-                continue
+    for entry in source.iterdir():
+        place = target / entry.name
+        if entry.is_symlink():
+            place.symlink_to(entry.readlink())
+            continue
+        if entry.is_dir():
+            place.mkdir()
+        else:
+            place.touch()
+        # One that somebody removes between the two calls, or that cannot be shared, stays empty.
+        with contextlib.suppress(OSError):
+            mount(str(entry), str(place), None, MS_BIND | MS_REC)
 
 
-def _bind(source: str, target: str, root: str, *, readonly: bool) -> None:
-    place = _resolve(target, root)
-    if not os.path.lexists(place):
-        _make_place(place, root, folder=os.path.isdir(source))
-    mount(source, place, None, MS_BIND | MS_REC)
+def _bind(source: str, target: str, root: Path, *, readonly: bool) -> None:
+    place = resolve(target, root)
+    if not place.exists():
+        _make_place(place, root, folder=Path(source).is_dir())
+    mount(source, str(place), None, MS_BIND | MS_REC)
     if readonly:
         found = os.statvfs(place).f_flag
         kept = sum(flag for state, flag in _LOCKED.items() if found & state)
-        mount("none", place, None, MS_REMOUNT | MS_BIND | MS_RDONLY | kept)
+        mount("none", str(place), None, MS_REMOUNT | MS_BIND | MS_RDONLY | kept)
 
 
-def _resolve(target: str, root: str) -> str:
+def resolve(target: str, root: Path) -> Path:
     """Follow links as they are inside the new root, where `/var/run` may be a link to `/run`."""
     place = root
     waiting = [part for part in target.split("/") if part]
     while waiting:
-        part = waiting.pop(0)
-        step = os.path.normpath(os.path.join(place, part))
-        if os.path.islink(step):
-            link = os.readlink(step)
-            waiting = [p for p in link.split("/") if p] + waiting
+        step = place / waiting.pop(0)
+        if step.name == "..":
+            place = place.parent if place != root else root
+        elif step.is_symlink():
+            link = str(step.readlink())
+            waiting = [part for part in link.split("/") if part] + waiting
             place = root if link.startswith("/") else place
         else:
-            place = step if step.startswith(root) else root
+            place = step
     return place
 
 
-def _make_place(place: str, root: str, *, folder: bool) -> None:
+def _make_place(place: Path, root: Path, *, folder: bool) -> None:
     """Make a mount point, covering the nearest existing folder first unless that is ours already."""
-    parent = os.path.dirname(place)
-    while not os.path.isdir(parent):
-        parent = os.path.dirname(parent)
-    if parent != root and not _writable_tmpfs(parent, root):
-        original = parent[len(root) :]
-        mount("tmpfs", parent, "tmpfs", 0, "mode=755")
+    parent = next(one for one in place.parents if one.is_dir())
+    if parent != root and not _ours(parent, root):
+        original = Path("/") / parent.relative_to(root)
+        mount("tmpfs", str(parent), "tmpfs", 0, "mode=755")
         _mirror(original, parent)
     if folder:
-        os.makedirs(place, exist_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
     else:
-        os.makedirs(os.path.dirname(place), exist_ok=True)
-        os.close(os.open(place, os.O_CREAT | os.O_WRONLY, 0o644))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
 
 
-def _writable_tmpfs(folder: str, root: str) -> bool:
-    """Whether a folder lies on a tmpfs that we mounted: a different device from the machine's folder of that name."""
-    original = folder[len(root) :] or "/"
-    return not os.path.exists(original) or os.stat(folder).st_dev != os.stat(original).st_dev
+def _ours(folder: Path, root: Path) -> bool:
+    """Whether a folder is one that we mounted: it lies on another device than the machine's folder of that name."""
+    original = Path("/") / folder.relative_to(root)
+    return not original.exists() or folder.stat().st_dev != original.stat().st_dev
 
 
 def main() -> None:
@@ -140,7 +138,7 @@ def main() -> None:
     try:
         die_with_parent()
         own_mounts()
-        build_root(wanted["root"], wanted["mounts"], wanted["keep"])
+        build_root(Path(wanted["root"]), wanted["mounts"], wanted["keep"])
         os.chroot(wanted["root"])
         os.chdir(wanted["workdir"])
         os.execvpe(wanted["command"][0], wanted["command"], wanted["environment"])  # noqa: S606

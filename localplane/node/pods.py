@@ -10,7 +10,7 @@ from localplane.node.containers import DEFAULT_GRACE_S, Container
 from localplane.node.context import PodContext, Services
 from localplane.node.environment import ConfigError
 from localplane.node.events import now
-from localplane.node.status import ContainerState, pod_status
+from localplane.node.status import pod_status
 from localplane.node.volumes import Volumes
 
 Object = dict[str, Any]
@@ -88,8 +88,7 @@ class Pod:
     async def _mount(self) -> None:
         while True:
             try:
-                await self._volumes.write(self._context.pod)
-                return
+                return await self._volumes.write(self._context.pod)
             except (ConfigError, ApiError) as error:
                 self._context.tell("FailedMount", f"MountVolume.SetUp failed: {error}", warning=True)
                 await asyncio.sleep(MOUNT_RETRY_S)
@@ -107,14 +106,16 @@ class Pod:
             self._grace_changed.clear()
             meta = self._context.pod["metadata"]
             grace_s = 0 if self._gone else meta.get("deletionGracePeriodSeconds", DEFAULT_GRACE_S)
-            running = [*self._init, *self._main]
-            stopping = asyncio.gather(*(container.stop(float(grace_s)) for container in running))
+            stopping = asyncio.create_task(self._stop_all(float(grace_s)))
             shorter = asyncio.create_task(self._grace_changed.wait())
             await asyncio.wait([stopping, shorter], return_when=asyncio.FIRST_COMPLETED)
             shorter.cancel()
             if stopping.done():
                 return
             stopping.cancel()
+
+    async def _stop_all(self, grace_s: float) -> None:
+        await asyncio.gather(*(container.stop(grace_s) for container in (*self._init, *self._main)))
 
     async def _keep_status(self) -> None:
         while True:
@@ -124,8 +125,8 @@ class Pod:
             await self._write_status()
 
     async def _write_status(self) -> None:
-        states: list[list[ContainerState]] = [[one.state for one in group] for group in (self._init, self._main)]
-        status = pod_status(self._context.pod, self._context.address, *states, now(), self._start)
+        init, main = ([one.state for one in group] for group in (self._init, self._main))
+        status = pod_status(self._context.pod, self._context.address, init, main, now(), self._start)
         if status == self._written or self._gone:
             return
         body = {"metadata": {"uid": self._context.pod["metadata"]["uid"]}, "status": status}

@@ -109,9 +109,7 @@ def port_number(port: int | str, container: Object) -> int:
     raise ValueError(f"the container declares no port named {port!r}")
 
 
-async def _http(
-    get: Object, container: Object, address: str, session: aiohttp.ClientSession
-) -> tuple[bool, str]:
+async def _http(get: Object, container: Object, address: str, session: aiohttp.ClientSession) -> tuple[bool, str]:
     scheme = get.get("scheme", "HTTP").lower()
     host, port = get.get("host") or address, port_number(get["port"], container)
     url = f"{scheme}://{host}:{port}/{get.get('path', '/').lstrip('/')}"

@@ -106,7 +106,10 @@ def _conditions(
     unready = [one.name for one in main if not one.ready]
     uninitialised = [one.name for one in init if one.exit_code != 0]
     initialised = _condition(
-        "Initialized", not uninitialised, "ContainersNotInitialized", f"containers with incomplete status: {_list(uninitialised)}"
+        "Initialized",
+        not uninitialised,
+        "ContainersNotInitialized",
+        f"containers with incomplete status: {_list(uninitialised)}",
     )
     if current in ("Succeeded", "Failed"):
         finished = "PodCompleted" if current == "Succeeded" else "PodFailed"

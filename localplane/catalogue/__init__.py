@@ -1,0 +1,1 @@
+"""Programs behind the test images of the image catalogue."""
