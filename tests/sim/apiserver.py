@@ -55,24 +55,24 @@ class ApiServer:
     # reading
 
     def find(self, kind: str, namespace: str, name: str) -> Json | None:
-        """A copy of the object, or None."""
+        """The object itself, or None: to be read, never to be changed (no object changes once it is stored)."""
         stored = self._objects.get((kind, namespace, name))
-        return copied(stored.obj) if stored else None
+        return stored.obj if stored else None
 
     def get(self, ref: Ref) -> Json:
         """A copy of the object; Gone when there is none."""
         found = self.find(ref.kind.kind, ref.namespace, ref.name)
         if found is None:
             raise Gone(f'{ref.kind.plural} "{ref.name}" not found')
-        return found
+        return copied(found)
 
     def all(self, kind: str | None = None, namespace: str | None = None, selector: str = "") -> Iterator[Json]:
-        """Copies of all objects of a kind (None: of every kind) that match, in the order of their names."""
+        """All objects of a kind (None: of every kind) that match, in the order of their names: to be read only."""
         for key in sorted(self._objects):
             if (kind in (None, key[0])) and (namespace in (None, key[1])):
                 obj = self._objects[key].obj
                 if matches(selector, obj["metadata"].get("labels", {})):
-                    yield copied(obj)
+                    yield obj
 
     # writing
 
@@ -177,7 +177,7 @@ class ApiServer:
     def _emit(self, what: str, obj: Json, before: Json | None, actor: str) -> Json:
         self._version += 1
         obj["metadata"]["resourceVersion"] = str(self._version)
-        change = Change(self._version, what, obj["kind"], copied(obj), before, actor)
+        change = Change(self._version, what, obj["kind"], obj, before, actor)
         self.log.append(change)
         for listener in self.listeners:
             listener(change)

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tests.sim.process import Process
+    from tests.sim.ledger import Ledger
     from tests.sim.world import World
 
 REPLAY_LIMIT = 15
@@ -33,6 +33,11 @@ def count_breaches(minutes: str) -> int:
     return minutes.rpartition("h")[2].count("b")
 
 
+def _since_healthy(history: str) -> str:
+    """The part of a history that still counts: from the last healthy minute on."""
+    return history[history.rfind("h") :] if "h" in history else history
+
+
 class Oracle:
     """Follows the status of one ModelDeployment and says what is wrong with each write."""
 
@@ -41,7 +46,7 @@ class Oracle:
         self._key: tuple[str, str] | None = None
         self._histories: set[str] = {""}
 
-    def judge(self, spec: Status, old: Status, new: Status, writer: "Process") -> Iterator[str]:
+    def judge(self, spec: Status, old: Status, new: Status, told: "Ledger") -> Iterator[str]:
         """What promise 2 or 3 says against a status write."""
         health = spec["health"]
         interval, threshold = health["interval"], health["failureThreshold"]
@@ -60,7 +65,7 @@ class Oracle:
         reached_before_the_last = False
         for tick in _grid(before, after, interval):
             reached_before_the_last |= self._all_reached(threshold) and _can_roll_back(old)
-            yield from self._evaluate(spec, old, new, subject, tick, writer)
+            yield from self._evaluate(spec, old, new, subject, tick, told)
         if reached_before_the_last and before != after:
             yield "evaluated further ticks after the third consecutive breach: the rollback came late"
         yield from self._compare(old, new, threshold, moved=before != after)
@@ -68,18 +73,18 @@ class Oracle:
         self._follow(new)
 
     def _evaluate(
-        self, spec: Status, old: Status, new: Status, subject: str, tick: int, writer: "Process"
+        self, spec: Status, old: Status, new: Status, subject: str, tick: int, told: "Ledger"
     ) -> Iterator[str]:
         start = seconds((old.get("candidate") or {}).get("stepEntered")) if _running(old) else 0
         if not start:
             start = seconds(_watch(old if _watch(old).get("revision") == subject else new).get("since"))
-        letters, asked = self._letters(spec, old, subject, tick, start, writer)
+        letters, asked = self._letters(spec, old, subject, tick, start, told)
         if not asked and tick > seconds(new["lastTick"]) - REPLAY_LIMIT * spec["health"]["interval"]:
-            yield f"tick {tick} of {subject} counts as evaluated, but Prometheus was never asked by {writer.name}"
+            yield f"tick {tick} of {subject} counts as evaluated, but Prometheus was never asked"
         self._histories = {history + letter for history in self._histories for letter in letters}
 
     def _letters(
-        self, spec: Status, old: Status, subject: str, tick: int, start: int, writer: "Process"
+        self, spec: Status, old: Status, subject: str, tick: int, start: int, told: "Ledger"
     ) -> tuple[set[str], bool]:
         """The possible verdicts of a tick, and whether somebody asked for it."""
         verdict, live, asked_at = "h", False, 0.0
@@ -87,7 +92,7 @@ class Oracle:
         for check in spec["health"]["checks"]:
             if check.get("role", "rollback") != "rollback":
                 continue
-            answered = writer.ledger.found.get((check["name"], subject, tick))
+            answered = told.found.get((check["name"], subject, tick))
             letter = answered.letter if answered else "?"
             if answered is not None:
                 asked, live, asked_at = True, live or answered.live, answered.asked_at
@@ -117,7 +122,7 @@ class Oracle:
             yield f"status says {_watch(new).get('breaches')} breaches; {told}"
         elif moved:
             exact = {h for h in self._histories if count_breaches(h) == _watch(new).get("breaches", 0)}
-            self._histories = {history[-40:] for history in exact or self._histories}
+            self._histories = {_since_healthy(history) for history in exact or self._histories}
 
     def _promotion(self, old: Status, new: Status) -> Iterator[str]:
         if not _running(old) or _rolled_back(old, new):

@@ -126,11 +126,11 @@ class SimCluster:
     async def list(self, kind: Kind, namespace: str | None = None, selector: str = "") -> tuple[Object, ...]:
         about = f"{kind.plural} {namespace or '*'} {selector}"
         found = await self._wire.call(
-            "cluster", "list", about, lambda: tuple(self._api.all(kind.kind, namespace, selector))
+            "cluster", "list", about, lambda: copied(list(self._api.all(kind.kind, namespace, selector)))
         )
         for obj in found if kind == DEPLOYMENT else ():
             self._wire.process.watch.note(obj)
-        return found
+        return tuple(found)
 
     async def create(self, obj: Object) -> Object:
         return await self._write("create", obj, self._api.create)
@@ -172,9 +172,8 @@ class SimCluster:
     def _somebody_else_first(self, sent: Json) -> None:
         current = self._api.find(sent["kind"], sent["metadata"]["namespace"], sent["metadata"]["name"])
         if current is not None:
-            annotations = current["metadata"].setdefault("annotations", {})
-            annotations["example.com/touched"] = str(self._api.version)
-            self._api.update(current, "somebody else")
+            touched = {**current["metadata"].get("annotations", {}), "example.com/touched": str(self._api.version)}
+            self._api.update({**current, "metadata": {**current["metadata"], "annotations": touched}}, "somebody else")
         if current is None or "resourceVersion" not in sent["metadata"]:
             raise Conflict("Operation cannot be fulfilled: the object has been modified")
 

@@ -77,8 +77,8 @@ class ScriptedPrometheus:
 
     def promoted(self, revision: str) -> None:
         """The operator has declared this revision stable."""
-        timeline = self.revisions[revision]
-        if timeline.promoted_at is None:
+        timeline = self.revisions.get(revision)
+        if timeline is not None and timeline.promoted_at is None:
             timeline.promoted_at = self._now()
 
     def subjects(self, query: str) -> list[tuple[str, str]]:

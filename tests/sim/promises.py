@@ -145,10 +145,8 @@ class Counting(Checker):
     def changed(self, change: Change) -> Iterator[str]:
         if change.kind != "ModelDeployment" or change.actor != FIELD_MANAGER or change.type != "MODIFIED":
             return
-        writer = self._world.writer()
         old = (change.before or {}).get("status", {})
-        if writer is not None:
-            yield from self._oracle.judge(_with_defaults(change.obj["spec"]), old, change.obj["status"], writer)
+        yield from self._oracle.judge(_with_defaults(change.obj["spec"]), old, change.obj["status"], self._world.told())
 
 
 class Failed(Checker):
@@ -197,7 +195,7 @@ class Capacity(Checker):
             return
         if revision == (self._world.status.get("stable") or {}).get("revision"):
             yield f"stable {revision} was scaled from {before} to {after}"
-        if self._world.gateway.weights.get(revision):
+        if self._world.gateway.weights.get(revision) and not self._world.clock_jumped:
             yield f"{revision} was scaled from {before} to {after} while the gateway gave it traffic"
         if revision in {self._world.gateway.revisions.get(name) for name in self._named()}:
             yield f"{revision} was scaled from {before} to {after} while the route named it"

@@ -65,12 +65,14 @@ class Scenario:
     """A story: what is applied when, what Prometheus and the pods say, and which version serves in the end.
 
     serves: the version with all traffic in the end. failed: the version that was rolled back, or None.
+    versions: when each is applied (seconds since the beginning, at the earliest); phases: of what came before it.
     minutes: virtual time within which a world must have come to rest, faults included.
     """
 
     serves: str
     failed: str | None = None
     minutes: float = 60.0
+    phases: tuple[str, ...] = ("", "Healthy", "Progressing")
     versions: tuple[tuple[float, str], ...] = ((0.0, "1.0.0"), (ROLLOUT_AT, "2.0.0"))
     scripts: Scripts = field(default_factory=dict)
     pods: Mapping[str, Pods] = field(default_factory=dict)
@@ -80,8 +82,8 @@ class Scenario:
     ) -> World:
         """A world in which this story happens."""
         world = World(seed, fault=fault, at_call=at_call, faults=faults, scripts=self.scripts, pods=self.pods)
-        for at, version in self.versions:
-            world.at(at, _apply(version))
+        for index, (at, version) in enumerate(self.versions):
+            world.at(at, _apply(version), when=_in_phase(self.phases[index]) if index else _always)
         return world
 
     def at_rest(self, world: World) -> bool:
@@ -114,6 +116,14 @@ class Scenario:
 
 def _apply(version: str) -> Callable[[World], None]:
     return lambda world: world.apply(manifest(version))
+
+
+def _in_phase(phase: str) -> Callable[[World], bool]:
+    return lambda world: world.status.get("phase") == phase
+
+
+def _always(_: World) -> bool:
+    return True
 
 
 ROLLOUT = Scenario(serves="2.0.0")

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from modelramp.api.spec import parse_spec
@@ -14,6 +15,7 @@ from tests.sim.faults import Fault, FaultPlan
 from tests.sim.garbage import GarbageCollector
 from tests.sim.gateway import Gateway, Served
 from tests.sim.kubelet import Kubelet, Pods
+from tests.sim.ledger import Ledger
 from tests.sim.process import OWNER, Process, owned_task
 from tests.sim.prometheus import ScriptedPrometheus, Scripts
 from tests.sim.promises import Promises
@@ -22,6 +24,15 @@ USER = "kubectl"
 DIGITS = Ref(MODEL_DEPLOYMENT, "ml", "digits")
 TRACE_LINES = 80
 _STEP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a person does, not before some time and not before something holds."""
+
+    seconds: float
+    action: Callable[["World"], None]
+    when: Callable[["World"], bool]
 
 
 class World:
@@ -55,7 +66,7 @@ class World:
         self.processes: list[Process] = []
         self._lines: list[str] = []
         self._operators = operators
-        self._plans: list[tuple[float, Callable[[World], None]]] = []
+        self._plans: list[Plan] = []
         self.api = ApiServer(self.now)
         self.api.listeners.append(self._changed)
         self.prometheus = ScriptedPrometheus(self.now, scripts or {}, interval, self.random.random())
@@ -74,9 +85,14 @@ class World:
         """Do something after that time, outside of every process."""
         self.loop.call_later(max(seconds, 0.0), action)
 
-    def at(self, seconds: float, action: Callable[["World"], None]) -> "World":
-        """Plan what a person does, that many seconds after the beginning."""
-        self._plans.append((seconds, action))
+    def at(
+        self, seconds: float, action: Callable[["World"], None], *, when: Callable[["World"], bool] = lambda _: True
+    ) -> "World":
+        """Plan what a person does: after what was planned before it, not earlier than `seconds`, and when `when` holds.
+
+        seconds: since the beginning.
+        """
+        self._plans.append(Plan(seconds, action, when))
         return self
 
     # people
@@ -120,6 +136,11 @@ class World:
         """The process of the operator whose code runs now."""
         return OWNER.get()
 
+    def told(self) -> Ledger:
+        """What Prometheus has told the writing process."""
+        writer = self.writer()
+        return writer.ledger if writer else Ledger(self)
+
     def available(self, revision: str, since: float) -> set[int]:
         """Every number of available pods of a revision that the writing process may have seen since then."""
         writer = self.writer()
@@ -133,6 +154,11 @@ class World:
     def fault_fired(self) -> bool:
         """Whether a planned fault happened."""
         return bool(self.faults.fired)
+
+    @property
+    def clock_jumped(self) -> bool:
+        """Whether a clock was ever wrong: what waits for a time of day may then be early (known, and harmless)."""
+        return any(fault in {Fault.CLOCK_AHEAD, Fault.CLOCK_BACK} for fault, _ in self.faults.fired)
 
     def trace(self, line: str) -> None:
         """Remember a line for the day on which this world breaks a promise."""
@@ -183,15 +209,17 @@ class World:
 
     async def _live(self, done: Callable[["World"], bool], seconds: float) -> None:
         self.api.create({"kind": "Gateway", "metadata": {"namespace": "ml", "name": "public"}, "spec": {}}, USER)
-        for after, action in self._plans:
-            self.later(after, lambda action=action: action(self))
         for _ in range(self._operators):
             self._start()
-        last = max((after for after, _ in self._plans), default=0.0)
+        looked_at = 0
         while self.loop.time() < seconds and not self.broken:
+            while self._plans and self.loop.time() >= self._plans[0].seconds and self._plans[0].when(self):
+                self._plans.pop(0).action(self)
             await asyncio.sleep(_STEP_SECONDS)
-            if self.loop.time() > last and done(self):
-                break
+            if not self._plans and len(self._lines) != looked_at:
+                looked_at = len(self._lines)
+                if done(self):
+                    break
 
     def _start(self) -> None:
         process = Process(self, len(self.processes) + 1)
