@@ -91,17 +91,21 @@ class KubernetesCluster:
         """
 
         async def login(configuration: client.Configuration) -> None:
-            if kubeconfig is None and context is None and _in_cluster():
-                config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-            else:
-                await config.load_kube_config(  # type: ignore[no-untyped-call]
-                    config_file=kubeconfig, context=context, client_configuration=configuration, persist_config=False
-                )
+            try:
+                if kubeconfig is None and context is None and _in_cluster():
+                    config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+                else:
+                    await config.load_kube_config(  # type: ignore[no-untyped-call]
+                        kubeconfig, context, configuration, persist_config=False
+                    )
+            except (yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
+                # The library assumes a well-formed file.
+                raise config.ConfigException(f"malformed kubeconfig ({type(error).__name__})") from error
 
         configuration = client.Configuration()
         try:
             await login(configuration)
-        except (config.ConfigException, OSError, yaml.YAMLError) as error:
+        except (config.ConfigException, OSError) as error:
             raise Refused(
                 f"no way to log in to a cluster: {errors.shortened(str(error))}; set KUBECONFIG or run in a pod"
             ) from error

@@ -1,0 +1,258 @@
+"""An API server that is slow, silent or broken, and what goes over the wire. A real one: tests/integration."""
+
+import asyncio
+import json
+import time
+from contextlib import asynccontextmanager
+
+import pytest
+from adapter_fakes import answering, http, serving
+from kubernetes.aio import client
+
+from modelramp.adapters.cluster import CHUNK, KubernetesCluster
+from modelramp.api.errors import Broken, ClusterSilent, Conflict, Gone, Refused
+from modelramp.engine.ports import DEPLOYMENT, MODEL_DEPLOYMENT, SECRET, SERVICE, Ref
+
+DIGITS = Ref(DEPLOYMENT, "ml", "digits")
+OBJECT = {
+    "apiVersion": "apps/v1",
+    "kind": "Deployment",
+    "metadata": {"name": "digits", "namespace": "ml", "uid": "u1", "resourceVersion": "7"},
+}
+
+
+def failed(code, message="no", *headers):
+    return http(code, {"kind": "Status", "apiVersion": "v1", "message": message, "code": code}, *headers)
+
+
+@asynccontextmanager
+async def connected(url, told, **more):
+    async with KubernetesCluster(client.ApiClient(client.Configuration(host=url)), told, **more) as cluster:
+        yield cluster
+
+
+CODES = {
+    "bad request": (400, Refused),
+    "forbidden": (403, Refused),
+    "not found": (404, Gone),
+    "conflict": (409, Conflict),
+    "too large": (413, Refused),
+    "invalid": (422, Refused),
+    "unauthorized": (401, ClusterSilent),
+    "too many requests": (429, ClusterSilent),
+    "internal error": (500, ClusterSilent),
+    "unavailable": (503, ClusterSilent),
+    "gateway time-out": (504, ClusterSilent),
+    "a redirect": (300, ClusterSilent),
+    "gone": (410, ClusterSilent),
+}
+
+
+@pytest.mark.parametrize(("code", "error"), CODES.values(), ids=CODES)
+async def test_each_refusal_becomes_the_error_that_says_what_to_do_next(code, error, told):
+    async with answering(failed(code)) as (url, received), connected(url, told) as cluster:
+        with pytest.raises(error):
+            await cluster.apply(OBJECT)
+    assert len(received) == 1, "tried again"
+    labels = {"verb": "apply", "kind": "Deployment", "result": error.__name__}
+    assert told.counted == [("modelramp_api_requests_total", labels)]
+
+
+async def test_a_refusal_keeps_the_servers_words_on_one_short_line(told):
+    words = 'Deployment.apps "digits" is invalid:\n spec.selector: Required value ' + "x" * 900
+    async with answering(failed(422, words)) as (url, _), connected(url, told) as cluster:
+        with pytest.raises(Refused) as caught:
+            await cluster.apply(OBJECT)
+    assert str(caught.value).startswith('Deployment.apps "digits" is invalid: spec.selector: Required value xx')
+    assert len(str(caught.value)) == 256
+
+
+async def test_an_object_that_does_not_fit_its_schema_is_refused_though_the_code_is_500(told):
+    words = "failed to create typed patch object (ml/digits; apps/v1, Kind=Deployment): .spec.foo: field not declared"
+    async with answering(failed(500, words)) as (url, _), connected(url, told) as cluster:
+        with pytest.raises(Refused, match="field not declared"):
+            await cluster.apply(OBJECT)
+
+
+BROKEN = {
+    "no JSON": http(200, b"<html>proxy</html>"),
+    "half an answer": b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{",
+    "no answer": b"",
+    "no HTTP": b"SSH-2.0-OpenSSH\r\n\r\n",
+    "a page of a proxy": http(502, b"<html>bad gateway</html>"),
+}
+
+
+@pytest.mark.parametrize("answer", BROKEN.values(), ids=BROKEN)
+async def test_a_broken_answer_is_silence_that_names_the_call(answer, told):
+    async with answering(answer) as (url, received), connected(url, told) as cluster:
+        with pytest.raises(ClusterSilent, match=r"^apply Deployment ml/digits: "):
+            await cluster.apply(OBJECT)
+    assert len(received) == 1
+
+
+async def test_a_server_that_never_answers_is_left_after_the_time_out(told):
+    async with serving(lambda _r, _w: asyncio.sleep(30)) as url, connected(url, told, call_timeout=0.2) as cluster:
+        began = time.monotonic()
+        with pytest.raises(ClusterSilent, match=r"did not answer within 0.2 s"):
+            await cluster.get(DIGITS)
+        assert time.monotonic() - began < 2
+
+
+async def test_nobody_listening_is_silence(told):
+    async with connected("http://127.0.0.1:9", told) as cluster:
+        with pytest.raises(ClusterSilent, match=r"cannot connect to 127\.0\.0\.1:9"):
+            await cluster.get(DIGITS)
+
+
+async def test_a_busy_server_is_asked_once_more_when_it_says_when(told):
+    busy = failed(429, "slow down", "Retry-After: 0")
+    async with answering(busy, http(200, OBJECT)) as (url, received), connected(url, told) as cluster:
+        assert await cluster.get(DIGITS) == OBJECT
+    assert len(received) == 2
+
+
+@pytest.mark.parametrize("when", ["60", "-1", "Fri, 20 Nov 2026 12:00:00 GMT", ""])
+async def test_a_busy_server_that_wants_long_patience_is_left_to_the_next_tick(when, told):
+    async with answering(failed(429, "no", f"Retry-After: {when}")) as (url, received), connected(url, told) as cluster:
+        with pytest.raises(ClusterSilent):
+            await cluster.get(DIGITS)
+    assert len(received) == 1
+
+
+async def test_refused_credentials_are_fetched_again_once(told):
+    async def login(configuration):
+        configuration.api_key["BearerToken"] = "Bearer new"
+
+    async with (
+        answering(failed(401), http(200, OBJECT)) as (url, received),
+        connected(url, told, login=login) as cluster,
+    ):
+        await cluster.get(DIGITS)
+    assert [request.headers.get("authorization") for request in received] == [None, "Bearer new"]
+
+
+async def test_apply_is_server_side_and_forced_by_our_field_manager(told):
+    async with answering(http(201, OBJECT)) as (url, received), connected(url, told) as cluster:
+        assert await cluster.apply(OBJECT) == OBJECT
+    path = "/apis/apps/v1/namespaces/ml/deployments/digits"
+    assert received[0].line == f"PATCH {path}?fieldManager=modelramp&force=true&fieldValidation=Strict HTTP/1.1"
+    assert received[0].headers["content-type"] == "application/apply-patch+yaml"
+    assert json.loads(received[0].body) == OBJECT
+
+
+async def test_create_posts_to_the_collection(told):
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a", "namespace": "ml"}}
+    async with answering(http(201, service)) as (url, received), connected(url, told) as cluster:
+        await cluster.create(service)
+    assert received[0].line.startswith("POST /api/v1/namespaces/ml/services?")
+
+
+async def test_the_status_is_replaced_only_against_a_version(told):
+    obj = {**OBJECT, "apiVersion": "modelramp.io/v1alpha1", "kind": "ModelDeployment", "status": {"phase": "Healthy"}}
+    async with answering(http(200, obj)) as (url, received), connected(url, told) as cluster:
+        await cluster.replace_status(obj)
+        with pytest.raises(Broken, match=r"without metadata\.resourceVersion"):
+            await cluster.replace_status({**obj, "metadata": {"name": "digits", "namespace": "ml"}})
+    assert received[0].line.startswith("PUT /apis/modelramp.io/v1alpha1/namespaces/ml/modeldeployments/digits/status?")
+    assert len(received) == 1
+
+
+async def test_delete_is_in_the_background_and_only_of_that_object(told):
+    async with answering(http(200, {"kind": "Status"})) as (url, received), connected(url, told) as cluster:
+        await cluster.delete(DIGITS, "u1", "7")
+    body = json.loads(received[0].body)
+    assert body["propagationPolicy"] == "Background"
+    assert body["preconditions"] == {"uid": "u1", "resourceVersion": "7"}
+
+
+async def test_delete_of_what_is_gone_is_done(told):
+    async with answering(failed(404)) as (url, _), connected(url, told) as cluster:
+        await cluster.delete(DIGITS, "u1")
+
+
+async def test_delete_of_an_object_that_was_replaced_by_another_is_done(told):
+    async with answering(failed(409), http(200, OBJECT)) as (url, _), connected(url, told) as cluster:
+        await cluster.delete(DIGITS, "u0", "7")
+
+
+async def test_delete_of_an_object_that_changed_is_a_conflict(told):
+    async with answering(failed(409), http(200, OBJECT)) as (url, _), connected(url, told) as cluster:
+        with pytest.raises(Conflict):
+            await cluster.delete(DIGITS, "u1", "6")
+
+
+def page(*names, token=""):
+    return http(200, {"metadata": {"continue": token}, "items": [{"metadata": {"name": name}} for name in names]})
+
+
+async def test_a_list_is_fetched_in_chunks_and_each_item_says_what_it_is(told):
+    async with answering(page("a", "b", token="t/1"), page("c")) as (url, received), connected(url, told) as cluster:
+        found = await cluster.list(SERVICE, "ml", "app=x,tier in (a,b)")
+    assert [item["metadata"]["name"] for item in found] == ["a", "b", "c"]
+    assert {(item["apiVersion"], item["kind"]) for item in found} == {("v1", "Service")}
+    assert f"limit={CHUNK}" in received[0].line
+    assert "labelSelector=app%3Dx,tier%20in%20(a,b)&" in received[0].line
+    assert "continue=t/1 " in received[1].line
+
+
+async def test_a_list_whose_snapshot_expired_is_fetched_whole(told):
+    answers = (page("old", token="t"), failed(410), page("a", "b"))
+    async with answering(*answers) as (url, received), connected(url, told) as cluster:
+        found = await cluster.list(SERVICE)
+    assert [item["metadata"]["name"] for item in found] == ["a", "b"]
+    assert received[2].line == "GET /api/v1/services HTTP/1.1"
+
+
+async def test_a_list_that_stays_expired_is_silence(told):
+    async with answering(failed(410)) as (url, _), connected(url, told) as cluster:
+        with pytest.raises(ClusterSilent):
+            await cluster.list(SERVICE)
+
+
+@pytest.mark.parametrize("name", ["../../kube-system/secrets/root", "a/b", "a?watch=1", "a#b", "a%2Fb", "ä b"])
+async def test_a_name_never_leaves_its_namespace(name, told):
+    async with answering(failed(404)) as (url, received), connected(url, told) as cluster:
+        with pytest.raises(Gone):
+            await cluster.get(Ref(SECRET, "ml", name))
+    path = received[0].line.split(" ")[1]
+    assert path.startswith("/api/v1/namespaces/ml/secrets/")
+    assert path.count("/") == 6
+    assert "?" not in path
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+async def test_a_name_of_dots_is_refused(name, told):
+    async with connected("http://127.0.0.1:9", told) as cluster:
+        with pytest.raises(Refused, match="is no name"):
+            await cluster.get(Ref(SECRET, "ml", name))
+
+
+async def test_a_kind_that_no_port_names_is_a_bug(told):
+    async with connected("http://127.0.0.1:9", told) as cluster:
+        with pytest.raises(Broken, match="no Kind for v1 Node"):
+            await cluster.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}})
+
+
+@pytest.mark.parametrize("content", ["", "{", "a: [", "apiVersion: v1\nkind: Config\n"])
+async def test_a_kubeconfig_that_cannot_be_read_says_what_to_do(content, told, tmp_path):
+    (tmp_path / "config").write_text(content)
+    with pytest.raises(Refused, match="set KUBECONFIG or run in a pod"):
+        await KubernetesCluster.connect(told, kubeconfig=str(tmp_path / "config"))
+
+
+async def test_a_kubeconfig_names_the_server_and_the_token(told, tmp_path):
+    async with answering(http(200, {"items": []})) as (url, received):
+        (tmp_path / "config").write_text(
+            json.dumps(
+                {
+                    "current-context": "c",
+                    "contexts": [{"name": "c", "context": {"cluster": "k", "user": "u"}}],
+                    "clusters": [{"name": "k", "cluster": {"server": url}}],
+                    "users": [{"name": "u", "user": {"token": "abc"}}],
+                }
+            )
+        )
+        async with await KubernetesCluster.connect(told, kubeconfig=str(tmp_path / "config")) as cluster:
+            assert await cluster.list(MODEL_DEPLOYMENT) == ()
+    assert received[0].headers["authorization"] == "Bearer abc"
