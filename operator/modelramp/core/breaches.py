@@ -91,6 +91,20 @@ def tripped(before: Watch, watch: Watch, health: Health) -> str | None:
     return None
 
 
+def tally(watch: Watch, health: Health) -> str:
+    """The breaches in a row against their thresholds, in words; "" when there are none.
+
+    A count stands above its threshold when nothing could be rolled back.
+    """
+    own = {check.name: check.failure_threshold for check in health.checks}
+    counted = [("", watch.shared, health.failure_threshold)] if watch.shared else []
+    counted += [(f"{name}: ", number, own.get(name) or 0) for name, number in watch.checks]
+    return ", ".join(
+        f"{name}breach {number} of {most}" if number <= most else f"{name}breach {number} in a row"
+        for name, number, most in counted
+    )
+
+
 def _next(counted: int, verdict: Verdict) -> int:
     match verdict:
         case Verdict.HEALTHY:

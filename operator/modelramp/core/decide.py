@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from modelramp.api.health import Health
 from modelramp.api.names import Phase, Reason
 from modelramp.api.spec import OnBreach, Watching
 from modelramp.api.verdict import TICK_MARK, TickOutcome, Verdict
 from modelramp.core import moves
-from modelramp.core.breaches import count, settle, tick_verdict, tripped
+from modelramp.core.breaches import count, settle, tally, tick_verdict, tripped
 from modelramp.core.requests import follow_request
 from modelramp.core.state import Decision, Finding, Seen, State, Target, Watch
 from modelramp.core.steps import blockers, held_by_route, next_step, place, step_ends
-from modelramp.core.world import follow_world
+from modelramp.core.world import adopt, follow_world
 
 STRIP_LENGTH = 10
 
@@ -23,7 +24,8 @@ def decide(target: Target, state: State, seen: Seen, ticks: Sequence[TickOutcome
     `state.last_tick`, or of a revision that is no longer the subject, change nothing. now: seconds since the epoch.
     Only the newest tick may move traffic up; older ones are replayed and can only count or roll back.
     """
-    decision = follow_target(Decision(state), target, now)
+    decision = adopt(Decision(state), target, seen, now)
+    decision = follow_target(decision, target, now)
     decision = follow_request(decision, target, seen, now)
     ordered = sorted(ticks, key=lambda outcome: outcome.tick)
     for outcome in ordered:
@@ -74,7 +76,7 @@ def fold(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome, *
     verdict, reason, detail = tick_verdict(health, settled)
     counted = count(watch, health, settled)
     after = decision.then(
-        *_told(watch, counted, verdict, detail, health.failure_threshold),
+        *_told(watch, counted, health, verdict, detail),
         watch=counted,
         last_tick=outcome.tick,
         strip=(state.strip + TICK_MARK[verdict])[-STRIP_LENGTH:],
@@ -118,11 +120,12 @@ def _running(state: State, verdict: Verdict, reason: Reason) -> Reason:
     return reason
 
 
-def _told(before: Watch, after: Watch, verdict: Verdict, detail: str, threshold: int) -> tuple[Finding, ...]:
+def _told(before: Watch, after: Watch, health: Health, verdict: Verdict, detail: str) -> tuple[Finding, ...]:
     if verdict is Verdict.BREACH:
-        return (Finding(Reason.BREACHED, f"breach {after.breaches} of {threshold}: {detail}", warning=True),)
+        return (Finding(Reason.BREACHED, f"{tally(after, health)}: {detail}", warning=True),)
     if verdict is Verdict.HEALTHY and before.breaches:
-        return (Finding(Reason.BREACHES_CLEARED, f"healthy again after {before.breaches} of {threshold} breaches"),)
+        plural = "breach" if before.breaches == 1 else "breaches in a row"
+        return (Finding(Reason.BREACHES_CLEARED, f"healthy again after {before.breaches} {plural}"),)
     return ()
 
 
@@ -134,7 +137,7 @@ def _give_up(decision: Decision, target: Target, cause: str, tick: int) -> Decis
         return moves.restore(decision, cause, tick)
     if state.candidate is not None or state.phase is Phase.DEGRADED:
         return decision
-    why = "no earlier version is at hand" if state.previous is None else "afterPromotion.onBreach is Report"
+    why = "no earlier version is at hand" if state.previous is None else "spec.afterPromotion.onBreach is Report"
     serving = moves.label(state.stable) if state.stable else "nothing"
     return moves.degrade(decision, Reason.NOTHING_TO_RESTORE, f"{serving} keeps serving although {cause}: {why}")
 

@@ -3,8 +3,12 @@
 All times are absolute, so that a sentence never has to be written again just because time passes.
 """
 
-from modelramp.api.names import Phase
+from modelramp.api.health import Role
+from modelramp.api.names import REQUEST_ANNOTATION, Phase, Reason
+from modelramp.api.spec import OnBreach
 from modelramp.api.times import to_clock
+from modelramp.api.verdict import TICK_MARK, Verdict
+from modelramp.core.breaches import tally
 from modelramp.core.moves import label
 from modelramp.core.state import Candidate, Pods, Seen, State, Target
 from modelramp.core.steps import blockers, step_ends
@@ -15,7 +19,7 @@ def sentence(target: Target, state: State, seen: Seen) -> str:
     candidate = state.candidate
     if candidate is not None:
         text = _waiting(target, state, seen, candidate) if candidate.step < 0 else _stepping(target, state, seen)
-        return f"paused: {text}" if state.paused else text
+        return f"paused until {_request('resume', candidate.version.revision)}: {text}" if state.paused else text
     serving = label(state.stable) if state.stable else "nothing"
     match state.phase:
         case Phase.PROMOTING:
@@ -23,25 +27,38 @@ def sentence(target: Target, state: State, seen: Seen) -> str:
         case Phase.ROLLING_BACK:
             return f"{state.detail}; {_returning(state, seen)}"
         case Phase.ROLLED_BACK:
-            retry = f"retry/{state.failed}/<nonce>"
-            return f"{state.detail}; it gets no traffic until the spec changes or a person asks ({retry})"
+            again = f"{state.failed} gets no traffic until the spec changes or {_request('retry', state.failed)}"
+            return "; ".join((state.detail, again, *_counted(target, state)))
         case Phase.DEGRADED:
             return state.detail
         case _:
-            return _serving(target, state, seen, serving)
+            return "; ".join((f"{serving} serves all traffic", *_off_route(seen), *_counted(target, state)))
+
+
+def _request(verb: str, revision: str | None) -> str:
+    return f"the annotation {REQUEST_ANNOTATION}={verb}/{revision}/<any new word>"
 
 
 def _waiting(target: Target, state: State, seen: Seen, candidate: Candidate) -> str:
     pods = seen.pods.get(candidate.version.revision, Pods())
-    have = f"{pods.available} of {target.spec.replicas} pods available"
-    trouble = f" ({pods.trouble})" if pods.trouble else ""
+    wanted = target.spec.replicas
+    head = f"waiting for {label(candidate.version)}: {pods.available} of {wanted} pods available"
+    head += f" ({pods.trouble})" if pods.trouble else ""
     deadline = to_clock(candidate.version.since + target.spec.rollout.progress_deadline)
-    head = f"waiting for {label(candidate.version)}: {have}{trouble}"
     if state.stable is None:
-        return f"{head}; it is the first revision and gets all traffic then, deadline {deadline}"
-    if pods.available >= target.spec.replicas and seen.routed is not True:
-        return f"{head}; {seen.route_detail or 'the gateway has not taken the route yet'}; {label(state.stable)} serves"
-    return f"{head}, rolled back at {deadline} unless all are; {label(state.stable)} serves"
+        if state.phase is Phase.DEGRADED:
+            return f"{state.detail}; it gets all traffic as soon as its pods are available"
+        return f"{head}; as the first version it gets all traffic then; expected by {deadline}"
+    stable = label(state.stable)
+    serves = f"{stable} serves" if state.stable.revision in seen.served else f"traffic goes back to {stable} first"
+    if pods.available < wanted:
+        late = "" if state.paused else f", rolled back at {deadline} unless all are"
+        return f"{head}{late}; {serves}"
+    if not pods.endpoints:
+        return f"{head}, but its Service has no ready endpoint yet; {serves}"
+    if set(seen.served) - {state.stable.revision}:
+        return f"{head}; the route still names a version that was withdrawn; {serves}"
+    return "; ".join((head, *_off_route(seen), serves))
 
 
 def _stepping(target: Target, state: State, seen: Seen) -> str:
@@ -52,16 +69,35 @@ def _stepping(target: Target, state: State, seen: Seen) -> str:
     ends = to_clock(step_ends(target, candidate))
     text = f"step {candidate.step + 1}/{steps}: {candidate.weight} % on {label(candidate.version)}"
     text += f" since {to_clock(candidate.step_entered)}, step ends {ends} at the earliest"
-    found = [finding.message for finding in blockers(target, state, seen, state.checks)]
-    return "; ".join((text, *_counted(target, state), *(found if state.last_tick > candidate.step_entered else ())))
+    found = [finding for finding in blockers(target, state, seen, state.checks) if finding.reason is not Reason.PAUSED]
+    told = state.last_tick > candidate.step_entered or state.reason is Reason.HELD_BY_ROUTE
+    return "; ".join((text, *_counted(target, state), *(finding.message for finding in found if told)))
 
 
 def _counted(target: Target, state: State) -> tuple[str, ...]:
-    if state.watch is None or not state.watch.breaches:
+    """The breaches in a row and what they lead to; what has no data, and that nothing follows from it."""
+    watch, health = state.watch, target.spec.health
+    if watch is None or watch.revision != state.subject:
         return ()
-    threshold = target.spec.health.failure_threshold
-    at = to_clock(state.last_tick)
-    return (f"breach {state.watch.breaches} in a row at {at}, {threshold} roll back",)
+    if state.strip.endswith(TICK_MARK[Verdict.NO_DATA]):
+        counting = {check.name for check in health.checks if check.role is Role.ROLLBACK}
+        silent = [check for check in state.checks if check.verdict is Verdict.NO_DATA and check.name in counting]
+        waits = "promotion waits, " if state.running else ""
+        missing = (f"{check.name} has no data ({check.detail})" for check in silent)
+        return (*missing, f"{waits}the breach count stays at {watch.breaches}")
+    if not watch.breaches:
+        return ()
+    return (f"{tally(watch, health)} at {to_clock(state.last_tick)}, then {_consequence(target, state)}",)
+
+
+def _consequence(target: Target, state: State) -> str:
+    if state.running is not None:
+        return "it is rolled back"
+    if target.spec.after_promotion.on_breach is OnBreach.REPORT:
+        return "it is reported (spec.afterPromotion.onBreach is Report)"
+    if state.previous is None:
+        return "it is reported (no earlier version is at hand)"
+    return f"{label(state.previous)} is brought back"
 
 
 def _returning(state: State, seen: Seen) -> str:
@@ -74,8 +110,5 @@ def _returning(state: State, seen: Seen) -> str:
     return f"waiting for the route to show {label(stable)} alone"
 
 
-def _serving(target: Target, state: State, seen: Seen, serving: str) -> str:
-    text = f"{serving} serves all traffic"
-    if seen.routed is not True and state.stable is not None:
-        text += f"; {seen.route_detail or 'the gateway has not taken the route yet'}"
-    return "; ".join((text, *_counted(target, state)))
+def _off_route(seen: Seen) -> tuple[str, ...]:
+    return () if seen.routed is True else (seen.route_detail or "the gateway has not taken the route yet",)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from modelramp.api.names import Phase, Reason
 from modelramp.core import moves
 from modelramp.core.capacity import all_available
-from modelramp.core.state import Decision, Finding, Seen, State, Target
+from modelramp.core.state import Decision, Finding, Retiring, Seen, State, Target, Version
 
 
 def follow_world(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
@@ -13,6 +13,26 @@ def follow_world(decision: Decision, target: Target, seen: Seen, now: int) -> De
     decision = _await_pods(decision, target, seen, now)
     decision = _confirm(decision, target, seen, now)
     return decision.then(retiring=_retired(decision.state, target, seen, now))
+
+
+def adopt(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
+    """Without a status, believe the route: the revision with most of the traffic is what serves.
+
+    A backup restores no status, and an object made anew finds the children of its orphaned namesake. Taking the wanted
+    revision for the first one ever would hand it all traffic at once.
+    """
+    state = decision.state
+    shares = {revision: share for revision, share in seen.served.items() if revision in seen.pods}
+    if not shares or state.stable or state.candidate or state.last_tick or state.history:
+        return decision
+    most = max(shares, key=lambda revision: (shares[revision], revision != target.revision))
+    version = target.spec.model.version if most == target.revision else "unknown version"
+    stable = Version(most, version, since=now, traffic_since=now)
+    text = f"there was no status; the route gives {moves.label(stable)} most of the traffic, so it is what serves"
+    others = tuple(Retiring(revision) for revision in shares if revision != most)
+    finding = Finding(Reason.RECOVERED, text, warning=True)
+    changes = {"stable": stable, "retiring": others, "reason": Reason.RECOVERED, "detail": text}
+    return moves.enter(decision, Phase.PROMOTING, finding, **changes)
 
 
 def _await_pods(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
@@ -62,7 +82,7 @@ def _confirm(decision: Decision, target: Target, seen: Seen, now: int) -> Decisi
     return moves.enter(decision, Phase.ROLLED_BACK if state.failed == target.revision else Phase.HEALTHY, finding)
 
 
-def _retired(state: State, target: Target, seen: Seen, now: int) -> tuple[object, ...]:
+def _retired(state: State, target: Target, seen: Seen, now: int) -> tuple[Retiring, ...]:
     delay = target.spec.rollout.scale_down_delay
     stamped = (
         item if item.at is not None or item.revision in seen.served else replace(item, at=now + delay)

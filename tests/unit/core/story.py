@@ -53,7 +53,7 @@ def through_status(target, state, seen, now, generation=1):
 
 @dataclass
 class Story:
-    """What is wanted, what is, and what is told; `twice` delivers every tick twice, `restarts` forgets all but status."""
+    """What is wanted, is and is told. twice: every tick comes twice. restarts: only the status is remembered."""
 
     target: Target
     state: State = field(default_factory=serving)
@@ -106,9 +106,7 @@ class Story:
     def _decide(self, seen, ticks):
         decision = decide(self.target, self.state, seen, ticks, self.now)
         self.findings += decision.findings
-        self.state = (
-            through_status(self.target, decision.state, seen, self.now) if self.restarts else decision.state
-        )
+        self.state = through_status(self.target, decision.state, seen, self.now) if self.restarts else decision.state
         return decision
 
     def outcome(self, letter, *, tick=None, revision=None, **others):

@@ -1,4 +1,4 @@
-"""Rollback happens exactly on the third consecutive breach: on histories told by letters and on all of seven minutes."""
+"""Rollback happens exactly on the third consecutive breach: in told histories and in all of seven minutes."""
 
 import itertools
 import re
