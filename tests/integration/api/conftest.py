@@ -1,0 +1,29 @@
+from pathlib import Path
+
+import pytest
+
+from localplane.errors import KubectlError
+
+CRD = Path(__file__).parents[3] / "crds" / "modelramp.io_modeldeployments.yaml"
+
+
+@pytest.fixture(scope="session")
+def resource(plane):
+    """A plane on which the resource exists, installed as people do it: plain `kubectl apply`."""
+    plane.kubectl("apply", "-f", str(CRD))
+    plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd/modeldeployments.modelramp.io")
+    return plane
+
+
+@pytest.fixture
+def refusal(resource):
+    """What `kubectl apply` says when it refuses a file (or the text of one), in one line; None when it accepts it."""
+
+    def apply(*args, **kwargs):
+        try:
+            resource.kubectl("apply", "--dry-run=server", "-f", *args, **kwargs)
+        except KubectlError as error:
+            return " ".join(error.stderr.split())
+        return None
+
+    return apply

@@ -1,0 +1,103 @@
+"""Every bound of the schema outside the pod template, each with an object that breaks this one bound only."""
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from modelramp.api.crd import object_schema
+from tests.refused.samples import EVERY_FIELD, load
+
+_WRONG_TYPE = {"string": 7, "integer": "seven", "object": "seven", "array": "seven", "boolean": "seven"}
+_SAYS = {
+    "minimum": "should be greater than or equal to {bound}",
+    "maximum": "should be less than or equal to {bound}",
+    "minLength": "should be at least {bound} chars long",
+    "maxLength": "may not be more than {bound} bytes",
+    "minItems": "should have at least {bound} items",
+    "maxItems": "must have at most {bound} items",
+    "maxProperties": "must have at most {bound} items",
+    "enum": "Unsupported value",
+    "required": "Required value",
+    "type": "must be of type",
+}
+
+
+@dataclass(frozen=True)
+class Broken:
+    """An object, the path of the bound it breaks, and words that the refusal must hold."""
+
+    name: str
+    path: str
+    bound: str
+    says: str
+    manifest: dict[str, Any]
+
+
+def broken_bounds() -> Iterator[Broken]:
+    base = load(EVERY_FIELD)
+    schema = object_schema()["properties"]["spec"]
+    for number, (path, bound, limit, value) in enumerate(_violations(schema, base["spec"], ("spec",))):
+        manifest = copy.deepcopy(base)
+        _put(manifest, path, value)
+        manifest["metadata"]["name"] = f"broken-{number:03}"
+        says = _SAYS[bound].format(bound=limit)
+        yield Broken(manifest["metadata"]["name"], _dotted(path), bound, says, manifest)
+
+
+class _Absent:
+    pass
+
+
+_BREAK: dict[str, Callable[[Any, Any], Any]] = {
+    "minimum": lambda limit, value: limit - 1,
+    "maximum": lambda limit, value: limit + 1,
+    "minLength": lambda limit, value: "",
+    "maxLength": lambda limit, value: "a" * (limit + 1),
+    "minItems": lambda limit, value: [],
+    "maxItems": lambda limit, value: [_renamed(value[0], index) for index in range(limit + 1)],
+    "maxProperties": lambda limit, value: {f"key-{index}": "1" for index in range(limit + 1)},
+    "enum": lambda limit, value: "bogus",
+    "type": lambda limit, value: _WRONG_TYPE[limit],
+}
+"""Keyword -> a value that breaks it, made from the limit and the value that keeps it."""
+_NO_BOUNDS = frozenset({"description", "default", "properties", "items", "additionalProperties", "required"})
+
+
+def _violations(schema: dict, value: Any, path: tuple) -> Iterator[tuple[tuple, str, Any, Any]]:
+    for bound, limit in schema.items():
+        if bound not in _NO_BOUNDS and not bound.startswith("x-kubernetes-"):
+            yield path, bound, limit, _BREAK[bound](limit, value)
+    for key in schema.get("required", ()):
+        yield (*path, key), "required", key, _Absent
+    for key, inner in schema.get("properties", {}).items():
+        if (*path, key) != ("spec", "template"):
+            yield from _violations(inner, _find(value, key), (*path, key))
+    if "items" in schema:
+        yield from _violations(schema["items"], value[0], (*path, 0))
+    if isinstance(schema.get("additionalProperties"), dict):
+        key = next(iter(value))
+        yield from _violations(schema["additionalProperties"], value[key], (*path, key))
+
+
+def _find(value: Any, key: str) -> Any:
+    # A preset excludes a query, so the first check cannot have both; preset's own bounds are tried where it is absent.
+    return value.get(key, "absent")
+
+
+def _renamed(item: Any, index: int) -> Any:
+    return item | {"name": f"name-{index}"} if isinstance(item, dict) and "name" in item else copy.deepcopy(item)
+
+
+def _put(root: dict, path: tuple, value: Any) -> None:
+    inner: Any = root
+    for key in path[:-1]:
+        inner = inner[key]
+    if value is _Absent:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = value
+
+
+def _dotted(path: tuple) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
