@@ -1,0 +1,180 @@
+"""The candidate against the stable version that serves at the same time: rates, means and quantiles."""
+
+import math
+from dataclasses import dataclass
+
+from modelramp.analysis.evidence import Mean, Proportion, Result, count_text, first_problem, no_data, p_text, too_few
+from modelramp.analysis.histograms import EDGES_DIFFER, Buckets, on_same_edges, quantile, quantile_interval
+from modelramp.analysis.intervals import Interval, newcombe, normal_tail
+from modelramp.analysis.wording import RATIO, shown
+from modelramp.api.names import Reason
+from modelramp.api.verdict import Verdict
+
+FISHER_BELOW = 5
+"""Least expected count for which the normal approximation is good (Cochran 1954)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """How much worse the candidate may be, and how sure one must be of more than that.
+
+    absolute: in the measure's own unit. relative: share of the stable version's value, 0.05 is 5 %. The larger counts.
+    alpha: a difference as large comes up by chance in this share of comparisons when there is none (two-sided).
+    min_samples: observations that each of the two versions needs.
+    """
+
+    absolute: float = 0.0
+    relative: float = 0.0
+    alpha: float = 0.05
+    min_samples: float = 1
+
+    def allowed(self, stable: float) -> float:
+        """How far above the stable version's value the candidate may lie."""
+        return max(self.absolute, self.relative * abs(stable))
+
+
+def rates(candidate: Proportion, stable: Proportion, tolerance: Tolerance | None = None) -> Result:
+    """Whether more goes wrong with the candidate: pooled two-proportion z test, Fisher's exact test for small counts.
+
+    A breach needs both: p < alpha, and a difference above the tolerance. The value is the difference of the rates,
+    the interval Newcombe's, the p-value two-sided.
+    """
+    tolerance = tolerance or Tolerance()
+    if problem := first_problem(candidate, stable):
+        return problem
+    if few := _too_few(candidate.total, stable.total, tolerance.min_samples):
+        return few
+    p_value = rates_p_value(candidate, stable)
+    difference, allowed = candidate.rate - stable.rate, tolerance.allowed(stable.rate)
+    words = (
+        f"{shown(candidate.rate, RATIO)} of {count_text(candidate.total)} against {shown(stable.rate, RATIO)} of "
+        f"{count_text(stable.total)} with the stable version"
+    )
+    interval = newcombe(candidate, stable, 1 - tolerance.alpha)
+    return _compared(difference, allowed, interval, p_value, tolerance.alpha, words, candidate.total)
+
+
+def rates_p_value(first: Proportion, second: Proportion) -> float:
+    """Two-sided p-value for equal rates; Fisher's where an expected count is below 5, else the pooled z test's."""
+    both = first.plus(second)
+    least = min(first.total, second.total) * min(both.bad, both.good) / both.total
+    return fisher(first, second) if least < FISHER_BELOW else normal_tail(pooled_z(first, second))
+
+
+def pooled_z(first: Proportion, second: Proportion) -> float:
+    """The two-proportion z statistic with pooled variance; 0 when all or nothing went wrong in both.
+
+    Source: J. L. Fleiss, B. Levin, M. C. Paik, Statistical Methods for Rates and Proportions, 3rd ed. (2003), 3.2.
+    """
+    pooled = first.plus(second).rate
+    variance = pooled * (1 - pooled) * (1 / first.total + 1 / second.total)
+    return (first.rate - second.rate) / math.sqrt(variance) if variance > 0 else 0.0
+
+
+def fisher(first: Proportion, second: Proportion) -> float:
+    """Fisher's exact test, two-sided: the sum over all tables no likelier than the one seen. Counts are rounded.
+
+    Written out because scipy's takes milliseconds and half a second to import; the tests compare the two.
+    Source: R. A. Fisher, J. R. Stat. Soc. 85 (1922), 87-94.
+    >>> round(fisher(Proportion(8, 10), Proportion(1, 6)), 4)
+    0.035
+    """
+    n1, n2 = round(first.total), round(second.total)
+    bad1, bad = min(round(first.bad), n1), min(round(first.bad), n1) + min(round(second.bad), n2)
+    fixed = _choose(n1 + n2, bad)
+
+    def likelihood(k: int) -> float:
+        return math.exp(_choose(n1, k) + _choose(n2, bad - k) - fixed)
+
+    # A hair above: equal tables come out of different sums. The same slack as scipy's and R's.
+    seen = likelihood(bad1) * (1 + 1e-7)
+    every = (likelihood(k) for k in range(max(0, bad - n2), min(n1, bad) + 1))
+    return min(1.0, math.fsum(p for p in every if p <= seen))
+
+
+def means(candidate: Mean, stable: Mean, tolerance: Tolerance | None = None, unit: str = "") -> Result:
+    """Whether the candidate's mean is higher by more than the tolerance.
+
+    A sum and a count hold no spread, so there is neither interval nor p-value: set a tolerance that noise stays
+    below, or use a sequential check, which learns the spread from tick to tick.
+    """
+    tolerance = tolerance or Tolerance()
+    if problem := first_problem(candidate, stable):
+        return problem
+    if few := _too_few(candidate.count, stable.count, tolerance.min_samples):
+        return few
+    words = f"mean {shown(candidate.mean, unit)} against {shown(stable.mean, unit)} with the stable version"
+    difference, allowed = candidate.mean - stable.mean, tolerance.allowed(stable.mean)
+    return _compared(difference, allowed, None, None, tolerance.alpha, words, candidate.count)
+
+
+def quantiles(
+    candidate: Buckets, stable: Buckets, q: float, tolerance: Tolerance | None = None, unit: str = ""
+) -> Result:
+    """Whether the candidate's q-quantile is higher by more than the tolerance.
+
+    The interval of the difference joins both quantiles' intervals (MOVER); a breach needs all of it above the
+    tolerance, and at least five observations expected beyond the quantile. The buckets' width adds an error that no test sees: choose edges near the limit.
+    Source: G. Y. Zou, A. Donner, Statistics in Medicine 27 (2008), 1693-1702.
+    """
+    tolerance = tolerance or Tolerance()
+    for name, arm in (("candidate", candidate), ("stable version", stable)):
+        if problem := arm.problem():
+            return no_data(problem, arm=name)
+    # Below five observations beyond the quantile the normal interval of its rank is too narrow.
+    least = max(tolerance.min_samples, 5 / min(q, 1 - q))
+    if few := _too_few(candidate.total, stable.total, least):
+        return few
+    if on_same_edges(candidate, stable) is None:
+        return no_data(EDGES_DIFFER, candidate.total)
+    one, other = quantile(candidate, q), quantile(stable, q)
+    if math.isinf(other):
+        beyond = f"p{q * 100:g} lies beyond the largest bucket; add buckets"
+        return no_data((Reason.NOT_A_NUMBER, beyond), candidate.total, arm="stable version")
+    interval = _mover(candidate, stable, q, one, other, 1 - tolerance.alpha)
+    allowed = tolerance.allowed(other)
+    words = f"p{q * 100:g} {shown(one, unit)} against {shown(other, unit)} with the stable version"
+    sure = interval[0] > allowed
+    verdict, reason = (Verdict.BREACH, Reason.ABOVE_MAXIMUM) if sure else (Verdict.HEALTHY, Reason.WITHIN_LIMIT)
+    detail = f"{words}; {_allowance(allowed, unit)}, n = {count_text(candidate.total)}"
+    return Result(verdict, reason, detail, one - other, allowed, interval, n=candidate.total)
+
+
+def _mover(first: Buckets, second: Buckets, q: float, one: float, other: float, confidence: float) -> Interval:
+    (low1, high1), (low2, high2) = quantile_interval(first, q, confidence), quantile_interval(second, q, confidence)
+    if math.isinf(one):
+        # All that is known of the candidate's quantile is where its interval begins.
+        return (low1 - high2 if math.isfinite(low1) else max(first.edges[:-1]) - high2, math.inf)
+    return one - other - math.hypot(one - low1, high2 - other), one - other + math.hypot(high1 - one, other - low2)
+
+
+def _compared(
+    difference: float,
+    allowed: float,
+    interval: Interval | None,
+    p_value: float | None,
+    alpha: float,
+    words: str,
+    n: float,
+) -> Result:
+    worse = difference > allowed and (p_value is None or p_value < alpha)
+    verdict, reason = (Verdict.BREACH, Reason.ABOVE_MAXIMUM) if worse else (Verdict.HEALTHY, Reason.WITHIN_LIMIT)
+    detail = words if p_value is None else f"{words}, {p_text(p_value)}"
+    if difference > allowed and not worse:
+        detail += ": may be chance"
+    return Result(verdict, reason, detail, difference, allowed, interval, p_value, n)
+
+
+def _too_few(candidate: float, stable: float, least: float) -> Result | None:
+    for name, n in (("candidate", candidate), ("stable version", stable)):
+        if n < least:
+            return no_data(too_few(n, least), candidate, arm=name)
+    return None
+
+
+def _allowance(allowed: float, unit: str) -> str:
+    return f"{shown(allowed, unit)} more is tolerated" if allowed else "no more is tolerated"
+
+
+def _choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)

@@ -1,0 +1,59 @@
+"""Cost per answer from counters and declared prices, and a budget for a whole rollout."""
+
+import math
+from collections.abc import Mapping
+
+from modelramp.analysis.evidence import Mean, Problem, Result, count_text, no_data, too_few
+from modelramp.analysis.wording import Limits, shown
+from modelramp.api.names import Reason
+from modelramp.api.verdict import Verdict
+
+
+def priced(usage: Mapping[str, float], prices: Mapping[str, float]) -> float | Problem:
+    """What was used (tokens, seconds, calls; by kind) at the declared price of one of each.
+
+    A kind that was used and has no price is a problem, not free.
+    """
+    spent = []
+    for kind, amount in usage.items():
+        if not math.isfinite(amount) or amount < 0:
+            return Reason.NOT_A_NUMBER, f"usage of {kind} is {amount:g}; a counter never falls: use increase()"
+        if amount > 0 and kind not in prices:
+            return Reason.NOT_EVALUATED, f"{kind} was used and has no price; add prices.{kind}"
+        spent.append(amount * prices.get(kind, 0.0))
+    return math.fsum(spent)
+
+
+def cost(spent: Mean, limits: Limits, min_samples: float = 1) -> Result:
+    """The cost of one request, conversation or token against its limits; no interval, as a sum holds no spread.
+
+    spent: money, and how many requests, conversations or tokens it bought.
+    """
+    if problem := spent.problem():
+        return no_data(problem, spent.count)
+    if spent.sum < 0:
+        return no_data((Reason.NOT_A_NUMBER, f"the cost is negative ({spent.sum:g}); check the prices"), spent.count)
+    if spent.count < min_samples:
+        return no_data(too_few(spent.count, min_samples), spent.count)
+    value, verdict, reason, limit = spent.mean, Verdict.HEALTHY, Reason.WITHIN_LIMIT, limits.max
+    if limits.max is not None and value > limits.max:
+        verdict, reason = Verdict.BREACH, Reason.ABOVE_MAXIMUM
+    elif limits.min is not None and (value < limits.min or limit is None):
+        limit = limits.min
+        if value < limits.min:
+            verdict, reason = Verdict.BREACH, Reason.BELOW_MINIMUM
+    against = "no limit" if limit is None else f"limit {shown(limit, limits.unit)}"
+    detail = f"{shown(value, limits.unit)} each, {against}, n = {count_text(spent.count)}"
+    return Result(verdict, reason, detail, value, limit, n=spent.count)
+
+
+def budget(spent: float | None, most: float, unit: str = "") -> Result:
+    """What a rollout has cost so far against its budget; above it is a breach. spent: None when it is not known."""
+    if spent is None or not math.isfinite(spent):
+        return no_data((Reason.NOT_A_NUMBER, "what the rollout has cost so far is not known"))
+    if spent < 0:
+        return no_data((Reason.NOT_A_NUMBER, f"the cost so far is negative ({spent:g}); check the prices"))
+    over = spent > most
+    verdict, reason = (Verdict.BREACH, Reason.ABOVE_MAXIMUM) if over else (Verdict.HEALTHY, Reason.WITHIN_LIMIT)
+    share = f"{100 * spent / most:.3g} % of " if most > 0 else "against "
+    return Result(verdict, reason, f"{shown(spent, unit)} spent, {share}the budget of {shown(most, unit)}", spent, most)

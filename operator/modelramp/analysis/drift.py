@@ -1,0 +1,261 @@
+"""Drift: whether two histograms, of inputs, outputs or scores, still look like the same thing.
+
+Every measure has two conditions for a breach. The distance must be above its limit (large enough to matter), and the
+p-value at or below alpha (too large for chance, at this number of samples). Alone, the first alarms on every small
+sample and the second on every large one.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from modelramp.analysis.chances import chi_square_quantile, chi_square_tail, kolmogorov_tail
+from modelramp.analysis.compare import rates_p_value
+from modelramp.analysis.evidence import Mean, Proportion, Result, count_text, first_problem, no_data, p_text, too_few
+from modelramp.analysis.histograms import EDGES_DIFFER, Buckets, mean_and_deviation, on_same_edges
+from modelramp.analysis.intervals import normal_tail
+from modelramp.analysis.wording import RATIO, shown
+from modelramp.api.names import Reason
+from modelramp.api.verdict import Verdict
+
+EMPTY_SHARE = 1e-4
+"""Stands for a share of 0 in PSI, whose logarithm has none (as Evidently does)."""
+MIN_EXPECTED = 5
+"""Least expected count of a bin in the chi-square test; sparser neighbours are joined (Cochran 1954)."""
+
+
+class Measure(StrEnum):
+    """How two distributions are held against each other."""
+
+    PSI = "psi"
+    KOLMOGOROV_SMIRNOV = "ks"
+    JENSEN_SHANNON = "js"
+    CHI_SQUARE = "chi-square"
+    MEAN_SHIFT = "mean-shift"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """When two distributions count as different. limit: None takes the measure's own (LIMITS)."""
+
+    measure: Measure = Measure.PSI
+    limit: float | None = None
+    alpha: float = 0.01
+    min_samples: float = 100
+
+
+LIMITS = {
+    Measure.PSI: 0.2,  # the credit-scoring rule of thumb: above 0.2 is a significant shift
+    Measure.KOLMOGOROV_SMIRNOV: 0.1,
+    Measure.JENSEN_SHANNON: 0.1,  # Evidently's threshold for the distance
+    Measure.CHI_SQUARE: 0.1,  # Cramer's V: Cohen's small effect
+    Measure.MEAN_SHIFT: 0.1,  # in standard deviations of the reference
+}
+
+
+def drift(candidate: Buckets, reference: Buckets, rule: Rule | None = None) -> Result:
+    """Whether the candidate's histogram has drifted from the reference's (the stable version's, or a stored one)."""
+    rule = rule or Rule()
+    for name, arm in (("candidate", candidate), ("reference", reference)):
+        if problem := arm.problem():
+            return no_data(problem, candidate.total, arm=name)
+        if arm.total < rule.min_samples:
+            return no_data(too_few(arm.total, rule.min_samples), candidate.total, arm=name)
+    same = on_same_edges(candidate, reference)
+    if same is None:
+        return no_data(EDGES_DIFFER, candidate.total)
+    limit = LIMITS[rule.measure] if rule.limit is None else rule.limit
+    found = _MEASURES[rule.measure](same[0], same[1], limit, rule.alpha)
+    if found is None:
+        return no_data(
+            (Reason.NOT_EVALUATED, "all observations lie in one bucket: no spread to compare"), candidate.total
+        )
+    value, limit, p_value = found
+    drifted = value > limit and p_value <= rule.alpha
+    verdict, reason = (Verdict.BREACH, Reason.ABOVE_MAXIMUM) if drifted else (Verdict.HEALTHY, Reason.WITHIN_LIMIT)
+    detail = (
+        f"{_NAMES[rule.measure]} {shown(value)}, limit {shown(limit)}, {p_text(p_value)}, "
+        f"n = {count_text(candidate.total)} against {count_text(reference.total)}"
+    )
+    return Result(verdict, reason, detail, value, limit, None, p_value, candidate.total)
+
+
+def performance(
+    candidate: Proportion | Mean, baseline: Proportion | Mean, limit: float = 0.05, alpha: float = 0.05
+) -> Result:
+    """Whether a measure of quality has moved off its baseline by more than `limit` (0.05 is 5 %, the field's default).
+
+    Of a proportion the share that is right must not fall, with a two-proportion test; of a mean (an error, a cost)
+    the mean must not rise, without one: a sum and a count hold no spread.
+    """
+    if problem := first_problem(candidate, baseline, "baseline"):
+        return problem
+    if isinstance(candidate, Proportion) and isinstance(baseline, Proportion):
+        p_value: float | None = rates_p_value(candidate, baseline)
+        now, before, sign, unit, n = 1 - candidate.rate, 1 - baseline.rate, -1, RATIO, candidate.total
+    elif isinstance(candidate, Mean) and isinstance(baseline, Mean):
+        p_value, now, before, sign, unit, n = None, candidate.mean, baseline.mean, 1, "", candidate.count
+    else:
+        return no_data((Reason.NOT_EVALUATED, "candidate and baseline are of different kinds"))
+    if before == 0:
+        return no_data((Reason.NOT_EVALUATED, "the baseline is 0: no share of it can be taken"), n)
+    change = (now - before) / abs(before)
+    worse = sign * change > limit and (p_value is None or p_value <= alpha)
+    verdict, reason = (Verdict.BREACH, Reason.ABOVE_MAXIMUM) if worse else (Verdict.HEALTHY, Reason.WITHIN_LIMIT)
+    detail = f"{shown(now, unit)}, {change * 100:+.3g} % from the baseline of {shown(before, unit)}, limit {limit:.3g}"
+    detail += "" if p_value is None else f", {p_text(p_value)}"
+    return Result(verdict, reason, detail, change, sign * limit, None, p_value, n)
+
+
+def psi(candidate: Sequence[float], reference: Sequence[float]) -> float:
+    """Population stability index of two lists of counts: sum of (p - q) ln(p / q), empty bins as EMPTY_SHARE.
+
+    Source: N. Siddiqi, Credit Risk Scorecards (2006).
+    >>> round(psi([20, 30, 50], [30, 30, 40]), 4)
+    0.0629
+    """
+    return math.fsum((p - q) * math.log(p / q) for p, q in zip(_floored(candidate), _floored(reference), strict=True))
+
+
+def jensen_shannon(candidate: Sequence[float], reference: Sequence[float]) -> float:
+    """Jensen-Shannon distance of two lists of counts: the root of the divergence in nats, 0 to 0.8326.
+
+    Source: J. Lin, IEEE Trans. Inf. Theory 37 (1991), 145-151; the same as scipy's jensenshannon().
+    >>> round(jensen_shannon([20, 30, 50], [30, 30, 40]), 4)
+    0.0884
+    """
+    divergence = 0.0
+    for p, q in zip(_shares(candidate), _shares(reference), strict=True):
+        middle = (p + q) / 2
+        divergence += (p * math.log(p / middle) if p else 0.0) + (q * math.log(q / middle) if q else 0.0)
+    return math.sqrt(max(0.0, divergence / 2))
+
+
+def chi_square(candidate: Sequence[float], reference: Sequence[float]) -> tuple[float, int]:
+    """Pearson's statistic for two lists of counts from one distribution, and its degrees of freedom.
+
+    Bins that are empty in both count for nothing. Source: K. Pearson, Biometrika 8 (1911), 250-254.
+    >>> statistic, freedom = chi_square([10, 20, 30], [20, 20, 20])
+    >>> round(statistic, 3), freedom
+    (5.333, 2)
+    """
+    n, m = math.fsum(candidate), math.fsum(reference)
+    statistic, bins = 0.0, 0
+    for c, r in zip(candidate, reference, strict=True):
+        if c + r > 0:
+            bins += 1
+            statistic += (c * m - r * n) ** 2 / ((c + r) * n * m)
+    return statistic, bins - 1
+
+
+def ks_distance(candidate: Sequence[float], reference: Sequence[float]) -> float:
+    """Largest distance of the two cumulative shares at the edges: a lower bound of the distance of the raw values.
+
+    >>> ks_distance([1, 2, 1], [2, 1, 1])
+    0.25
+    """
+    highest = one = other = 0.0
+    for p, q in zip(_shares(candidate), _shares(reference), strict=True):
+        one, other = one + p, other + q
+        highest = max(highest, abs(one - other))
+    return highest
+
+
+def joined(candidate: Sequence[float], reference: Sequence[float]) -> tuple[list[float], list[float]]:
+    """The same counts with sparse neighbours joined, until each bin expects at least MIN_EXPECTED in both."""
+    n, m = math.fsum(candidate), math.fsum(reference)
+    smaller = min(n, m) / (n + m)
+    bins: list[list[float]] = [[0.0, 0.0]]
+    for c, r in zip(candidate, reference, strict=True):
+        if (bins[-1][0] + bins[-1][1]) * smaller >= MIN_EXPECTED:
+            bins.append([0.0, 0.0])
+        bins[-1][0] += c
+        bins[-1][1] += r
+    if len(bins) > 1 and (bins[-1][0] + bins[-1][1]) * smaller < MIN_EXPECTED:
+        c, r = bins.pop()
+        bins[-1][0] += c
+        bins[-1][1] += r
+    return [c for c, _ in bins], [r for _, r in bins]
+
+
+Found = tuple[float, float, float] | None
+"""Value, limit and p-value of a measure; None when there is nothing to compare."""
+
+
+def _by_psi(candidate: Buckets, reference: Buckets, limit: float, alpha: float) -> Found:
+    """PSI is about (1/n + 1/m) chi-square when nothing has drifted: its limit rises on small samples.
+
+    Source: B. Yurdakul, J. Naranjo, Journal of Risk Model Validation 14 (2020), 89-100.
+    """
+    return _with_chance(psi(candidate.counts, reference.counts), candidate, reference, limit, alpha, lambda null: null)
+
+
+def _by_jensen_shannon(candidate: Buckets, reference: Buckets, limit: float, alpha: float) -> Found:
+    """The divergence is about an eighth of (1/n + 1/m) chi-square when nothing has drifted."""
+    value = jensen_shannon(candidate.counts, reference.counts)
+    return _with_chance(value, candidate, reference, limit, alpha, lambda null: math.sqrt(null / 8))
+
+
+def _with_chance(
+    value: float, candidate: Buckets, reference: Buckets, limit: float, alpha: float, scaled: Callable[[float], float]
+) -> Found:
+    statistic, freedom = chi_square(*joined(candidate.counts, reference.counts))
+    if freedom < 1:
+        return None
+    used = sum(1 for c, r in zip(candidate.counts, reference.counts, strict=True) if c + r > 0)
+    null = (1 / candidate.total + 1 / reference.total) * chi_square_quantile(alpha, max(1, used - 1))
+    return value, max(limit, scaled(null)), chi_square_tail(statistic, freedom)
+
+
+def _by_chi_square(candidate: Buckets, reference: Buckets, limit: float, alpha: float) -> Found:  # noqa: ARG001 - one shape for all
+    statistic, freedom = chi_square(*joined(candidate.counts, reference.counts))
+    if freedom < 1:
+        return None
+    cramer = math.sqrt(statistic / (candidate.total + reference.total))
+    return cramer, limit, chi_square_tail(statistic, freedom)
+
+
+def _by_ks(candidate: Buckets, reference: Buckets, limit: float, alpha: float) -> Found:  # noqa: ARG001 - one shape for all
+    """The p-value with Stephens' correction for small samples; on binned values it errs on the quiet side.
+
+    Source: M. A. Stephens, J. R. Stat. Soc. B 32 (1970), 115-122.
+    """
+    if sum(1 for c, r in zip(candidate.counts, reference.counts, strict=True) if c + r > 0) < 2:
+        return None
+    distance = ks_distance(candidate.counts, reference.counts)
+    root = math.sqrt(candidate.total * reference.total / (candidate.total + reference.total))
+    return distance, limit, kolmogorov_tail((root + 0.12 + 0.11 / root) * distance)
+
+
+def _by_mean_shift(candidate: Buckets, reference: Buckets, limit: float, alpha: float) -> Found:  # noqa: ARG001 - one shape for all
+    (now, spread), (before, scale) = mean_and_deviation(candidate), mean_and_deviation(reference)
+    if scale == 0:
+        return None
+    noise = math.sqrt(spread * spread / candidate.total + scale * scale / reference.total)
+    return abs(now - before) / scale, limit, normal_tail((now - before) / noise)
+
+
+_MEASURES: dict[Measure, Callable[[Buckets, Buckets, float, float], Found]] = {
+    Measure.PSI: _by_psi,
+    Measure.KOLMOGOROV_SMIRNOV: _by_ks,
+    Measure.JENSEN_SHANNON: _by_jensen_shannon,
+    Measure.CHI_SQUARE: _by_chi_square,
+    Measure.MEAN_SHIFT: _by_mean_shift,
+}
+_NAMES = {
+    Measure.PSI: "PSI",
+    Measure.KOLMOGOROV_SMIRNOV: "Kolmogorov-Smirnov distance",
+    Measure.JENSEN_SHANNON: "Jensen-Shannon distance",
+    Measure.CHI_SQUARE: "Cramer's V",
+    Measure.MEAN_SHIFT: "shift of the mean, in standard deviations,",
+}
+
+
+def _shares(counts: Sequence[float]) -> list[float]:
+    total = math.fsum(counts)
+    return [count / total for count in counts]
+
+
+def _floored(counts: Sequence[float]) -> list[float]:
+    return [share or EMPTY_SHARE for share in _shares(counts)]

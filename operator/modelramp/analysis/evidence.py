@@ -1,0 +1,146 @@
+"""What the statistics work on: counts of one version (an arm), and what a test of them says."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from modelramp.api.names import Reason
+from modelramp.api.verdict import Verdict
+
+Problem = tuple[Reason, str]
+"""Why numbers say nothing: a code and a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proportion:
+    """So many of so many went wrong. Increases of counters, so not always whole numbers."""
+
+    bad: float
+    total: float
+
+    @property
+    def rate(self) -> float:
+        """Share that went wrong, 0 to 1; total must not be 0."""
+        return self.bad / self.total
+
+    @property
+    def good(self) -> float:
+        """How many went right."""
+        return self.total - self.bad
+
+    def problem(self) -> Problem | None:
+        """Why these counts cannot be used; None when they can."""
+        if problem := _impossible({"bad": self.bad, "total": self.total}):
+            return problem
+        if self.bad > self.total:
+            return Reason.NOT_A_NUMBER, f"bad ({self.bad:g}) is more than total ({self.total:g}); check both queries"
+        return nothing_counted() if self.total == 0 else None
+
+    def plus(self, other: "Proportion") -> "Proportion":
+        """Both counts together."""
+        return Proportion(self.bad + other.bad, self.total + other.total)
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A sum over so many observations, as in `_sum` and `_count`. The sum may be negative."""
+
+    sum: float
+    count: float
+
+    @property
+    def mean(self) -> float:
+        """Sum by count; count must not be 0."""
+        return self.sum / self.count
+
+    def problem(self) -> Problem | None:
+        """Why these numbers cannot be used; None when they can."""
+        if not math.isfinite(self.sum):
+            return Reason.NOT_A_NUMBER, "sum is not a finite number"
+        if problem := _impossible({"count": self.count}):
+            return problem
+        return nothing_counted() if self.count == 0 else None
+
+    def plus(self, other: "Mean") -> "Mean":
+        """Both together."""
+        return Mean(self.sum + other.sum, self.count + other.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Proportions by group of people."""
+
+    by_name: Mapping[str, Proportion]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a check found, beside its verdict.
+
+    value: what was measured. limit: what it is held against. interval: where the true value lies, with the check's
+    confidence. p_value: how surprising the numbers are if nothing is wrong. n: observations of the candidate.
+    detail: one sentence for people. What does not apply is None.
+    """
+
+    verdict: Verdict
+    reason: Reason
+    detail: str
+    value: float | None = None
+    limit: float | None = None
+    interval: tuple[float, float] | None = None
+    p_value: float | None = None
+    n: float | None = None
+
+
+def no_data(problem: Problem, n: float | None = None, arm: str = "") -> Result:
+    """The result when the numbers say nothing. arm: whose numbers, for the sentence."""
+    reason, sentence = problem
+    return Result(Verdict.NO_DATA, reason, f"{arm}: {sentence}" if arm else sentence, n=n)
+
+
+def first_problem(
+    candidate: Proportion | Mean, other: Proportion | Mean | None, other_name: str = "stable version"
+) -> Result | None:
+    """NO_DATA for the first arm whose numbers cannot be used; None when all can."""
+    if problem := candidate.problem():
+        return no_data(problem, arm="candidate")
+    if other is not None and (problem := other.problem()):
+        return no_data(problem, arm=other_name)
+    return None
+
+
+def too_few(n: float, least: float, what: str = "observations") -> Problem:
+    """The problem of a thin sample."""
+    return Reason.TOO_FEW_SAMPLES, f"{count_text(n)} {what}, at least {count_text(least)} are needed"
+
+
+def nothing_counted() -> Problem:
+    """The problem of an arm without traffic."""
+    return Reason.EMPTY_RESULT, "nothing was counted in the window; is there traffic?"
+
+
+def count_text(n: float) -> str:
+    """A count for people.
+
+    >>> count_text(1204.0), count_text(12.34)
+    ('1,204', '12.3')
+    """
+    return f"{n:,.0f}" if n >= 100 or n == int(n) else f"{n:.3g}"
+
+
+def p_text(p_value: float) -> str:
+    """A p-value for people.
+
+    >>> p_text(0.0312), p_text(1e-9)
+    ('p = 0.031', 'p < 0.0001')
+    """
+    return "p < 0.0001" if p_value < 1e-4 else f"p = {p_value:.2g}"
+
+
+def _impossible(counts: Mapping[str, float]) -> Problem | None:
+    for name, value in counts.items():
+        if not math.isfinite(value):
+            return Reason.NOT_A_NUMBER, f"{name} is not a finite number"
+        if value < 0:
+            return Reason.NOT_A_NUMBER, f"{name} is negative ({value:g}); a counter never falls: use increase()"
+    return None

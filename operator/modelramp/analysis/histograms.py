@@ -1,0 +1,186 @@
+"""Histograms as Prometheus has them: buckets, their quantiles, and two of them on the same edges."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from modelramp.analysis.evidence import Problem, nothing_counted
+from modelramp.analysis.intervals import Interval, normal_quantile
+from modelramp.api.names import Reason
+
+# Prometheus mends falls of this relative size too: increase() extrapolates each bucket by itself.
+TOLERATED_FALL = 1e-6
+
+EDGES_DIFFER: Problem = (
+    Reason.NOT_EVALUATED,
+    "the two histograms have different buckets; give both versions the same edges",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """Counts between edges.
+
+    edges: upper bounds, rising; the last is +Inf, or finite when nothing can lie above. lowest: where the first bucket
+    begins. counts: observations in each bucket (not cumulative).
+    sparse: made from a native histogram, where a bucket that is not listed is empty.
+    """
+
+    edges: tuple[float, ...]
+    counts: tuple[float, ...]
+    lowest: float = -math.inf
+    sparse: bool = False
+
+    @property
+    def total(self) -> float:
+        """All observations."""
+        return math.fsum(self.counts)
+
+    @property
+    def cumulative(self) -> tuple[float, ...]:
+        """Observations at or below each edge."""
+        running, found = 0.0, []
+        for count in self.counts:
+            running += count
+            found.append(running)
+        return tuple(found)
+
+    def problem(self) -> Problem | None:
+        """Why this histogram says nothing; None when it can be used."""
+        return nothing_counted() if self.total <= 0 else None
+
+    def sides(self) -> list[tuple[float, float, float]]:
+        """Lower edge, upper edge and count of each bucket."""
+        lows = (self.lowest, *self.edges[:-1])
+        return list(zip(lows, self.edges, self.counts, strict=True))
+
+
+def from_classic(buckets: Mapping[str, float]) -> Buckets | Problem:
+    """Buckets from cumulative counts by `le`, as a classic histogram has them.
+
+    Falls within TOLERATED_FALL are rounding and are mended; larger ones mean that the counts do not belong together.
+    """
+    if not buckets:
+        return Reason.EMPTY_RESULT, "the histogram has no buckets; is it a histogram with the label le?"
+    try:
+        rows = sorted((_edge(le), count) for le, count in buckets.items())
+    except ValueError:
+        return Reason.NOT_A_NUMBER, "an le label is not a number"
+    if len(rows) < 2 or rows[-1][0] != math.inf:
+        return Reason.EMPTY_RESULT, "the histogram needs the bucket +Inf and at least one other"
+    if any(not math.isfinite(count) for _, count in rows):
+        return Reason.NOT_A_NUMBER, "a bucket's count is not a finite number"
+    if rows[0][1] < 0:
+        return Reason.NOT_A_NUMBER, "a bucket's count is negative; a counter never falls: use increase()"
+    running, counts = 0.0, []
+    for edge, count in rows:
+        if count < running * (1 - TOLERATED_FALL):
+            return Reason.NOT_A_NUMBER, f"the count at le={edge:g} is lower than at the bucket before it"
+        counts.append(max(0.0, count - running))
+        running = max(running, count)
+    edges = tuple(edge for edge, _ in rows)
+    return Buckets(edges, tuple(counts), lowest=0.0 if edges[0] > 0 else -math.inf)
+
+
+def from_native(rows: Sequence[tuple[float, float, float]]) -> Buckets | Problem:
+    """Buckets from a native histogram's (left, right, count), as `histogram.buckets` of Prometheus' API has them."""
+    if not rows:
+        return Reason.EMPTY_RESULT, "the histogram has no buckets"
+    if any(not math.isfinite(value) for row in rows for value in row) or any(count < 0 for _, _, count in rows):
+        return Reason.NOT_A_NUMBER, "a native histogram's bucket is negative or not a finite number"
+    edges, counts = [], []
+    at = lowest = min(left for left, _, _ in rows)
+    for left, right, count in sorted(rows):
+        if left > at:
+            edges.append(left)
+            counts.append(0.0)
+        if right <= at or left < at:
+            return Reason.NOT_A_NUMBER, "a native histogram's buckets overlap"
+        edges.append(right)
+        counts.append(count)
+        at = right
+    return Buckets(tuple(edges), tuple(counts), lowest, sparse=True)
+
+
+def on_same_edges(first: Buckets, second: Buckets) -> tuple[Buckets, Buckets] | None:
+    """Two histograms whose buckets can be compared one by one; None when there is no such pair (EDGES_DIFFER).
+
+    Classic ones must have the same edges. Native ones differ in resolution and list only what is not empty: they are
+    joined at the edges that both know exactly.
+    """
+    if first.edges == second.edges:
+        return first, second
+    if not (first.sparse and second.sparse):
+        return None
+    low = min(first.lowest, second.lowest)
+    known = {*first.edges, *second.edges, first.lowest, second.lowest} - {low}
+    edges = tuple(sorted(edge for edge in known if not _splits(first, edge) and not _splits(second, edge)))
+    if not edges:
+        return None
+    return _at_edges(first, low, edges), _at_edges(second, low, edges)
+
+
+def quantile(buckets: Buckets, q: float) -> float:
+    """The q-quantile by linear interpolation within its bucket, as histogram_quantile() gives it for classic buckets.
+
+    Beyond the last finite edge it is +Inf, where histogram_quantile() says that edge: a limit there could otherwise
+    never be breached. total must not be 0. Source: Prometheus, promql/quantile.go.
+    >>> quantile(Buckets((1.0, 2.0, math.inf), (50.0, 50.0, 0.0), lowest=0.0), 0.95)
+    1.9
+    """
+    rank, running = q * buckets.total, 0.0
+    for low, high, count in buckets.sides():
+        if running + count >= rank and count > 0:
+            if math.isinf(high):
+                return math.inf
+            if math.isinf(low):
+                return high
+            return low + (high - low) * max(0.0, rank - running) / count
+        running += count
+    return math.inf
+
+
+def quantile_interval(buckets: Buckets, q: float, confidence: float = 0.95) -> Interval:
+    """Where the true q-quantile lies: the sample quantiles at the ends of the binomial interval of its rank.
+
+    Free of any assumption about the distribution. +Inf where so few observations cannot bound it from above.
+    Source: W. J. Conover, Practical Nonparametric Statistics, 3rd ed. (1999), 3.2.
+    """
+    half = normal_quantile((1 + confidence) / 2) * math.sqrt(q * (1 - q) / buckets.total)
+    return quantile(buckets, max(0.0, q - half)), quantile(buckets, q + half) if q + half < 1 else math.inf
+
+
+def mean_and_deviation(buckets: Buckets) -> tuple[float, float]:
+    """Mean and standard deviation with every observation in the middle of its bucket; open buckets at their edge."""
+    middles = [_middle(low, high) for low, high, _ in buckets.sides()]
+    total = buckets.total
+    mean = math.fsum(m * c for m, c in zip(middles, buckets.counts, strict=True)) / total
+    spread = math.fsum(c * (m - mean) ** 2 for m, c in zip(middles, buckets.counts, strict=True)) / total
+    return mean, math.sqrt(spread)
+
+
+def _middle(low: float, high: float) -> float:
+    if math.isinf(high):
+        return low
+    return high if math.isinf(low) else (low + high) / 2
+
+
+def _edge(le: str) -> float:
+    value = float(le)
+    if math.isnan(value):
+        raise ValueError(le)
+    return value
+
+
+def _splits(buckets: Buckets, edge: float) -> bool:
+    return any(low < edge < high and count > 0 for low, high, count in buckets.sides())
+
+
+def _at_edges(buckets: Buckets, lowest: float, edges: tuple[float, ...]) -> Buckets:
+    sides = buckets.sides()
+    counts, low = [], lowest
+    for edge in edges:
+        inside = (count for left, right, count in sides if left >= low and right <= edge and count > 0)
+        counts.append(math.fsum(inside))
+        low = edge
+    return Buckets(edges, tuple(counts), lowest, sparse=True)

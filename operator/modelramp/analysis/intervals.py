@@ -1,0 +1,104 @@
+"""Intervals for rates, and the `ratio` check: a breach needs evidence, not just a number beyond the limit."""
+
+import math
+from functools import lru_cache
+from statistics import NormalDist
+
+from modelramp.analysis.evidence import Proportion, Result, count_text, no_data, too_few
+from modelramp.analysis.wording import RATIO, Limits, shown
+from modelramp.api.names import Reason
+from modelramp.api.verdict import Verdict
+
+Interval = tuple[float, float]
+
+
+@lru_cache(maxsize=256)
+def normal_quantile(probability: float) -> float:
+    """The standard normal quantile, such as 1.96 for 0.975; probability strictly between 0 and 1."""
+    return NormalDist().inv_cdf(probability)
+
+
+def normal_tail(z: float) -> float:
+    """The two-sided p-value of a standard normal statistic; exact far into the tail, where 1 - cdf is 0."""
+    return math.erfc(abs(z) / math.sqrt(2))
+
+
+def wilson(arm: Proportion, confidence: float = 0.95) -> Interval:
+    """The Wilson score interval of a rate: both ends are ratios, 0.01 is one percent.
+
+    confidence: of the two-sided interval; total must not be 0.
+    Source: E. B. Wilson, J. Amer. Stat. Assoc. 22 (1927), 209-212.
+    >>> [round(end, 4) for end in wilson(Proportion(1, 40))]
+    [0.0044, 0.1288]
+    """
+    z = normal_quantile((1 + confidence) / 2)
+    n, rate = arm.total, arm.rate
+    shrunk = 1 + z * z / n
+    centre = (rate + z * z / (2 * n)) / shrunk
+    half = z / shrunk * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    # At 0 and 1 the ends are exact; floating point would leave them a hair off, on the wrong side of a limit of 0.
+    return (0.0 if arm.bad == 0 else max(0.0, centre - half), 1.0 if arm.good == 0 else min(1.0, centre + half))
+
+
+def newcombe(first: Proportion, second: Proportion, confidence: float = 0.95) -> Interval:
+    """The interval of the difference of two rates, first - second (Newcombe's hybrid score interval, his method 10).
+
+    Source: R. G. Newcombe, Statistics in Medicine 17 (1998), 873-890.
+    >>> [round(end, 4) for end in newcombe(Proportion(56, 70), Proportion(48, 80))]
+    [0.0524, 0.3339]
+    """
+    (low1, high1), (low2, high2) = wilson(first, confidence), wilson(second, confidence)
+    difference = first.rate - second.rate
+    return (
+        difference - math.hypot(first.rate - low1, high2 - second.rate),
+        difference + math.hypot(high1 - first.rate, second.rate - low2),
+    )
+
+
+def ratio(arm: Proportion, limits: Limits, confidence: float = 0.95, min_samples: float = 1) -> Result:
+    """A rate against its limits: a breach only when the whole Wilson interval lies beyond one.
+
+    One failed request among 40 is a rate of 2.5 %, yet no evidence against a limit of 1 %. When the true rate lies at
+    the limit, a breach comes up by chance in about (1 - confidence) / 2 of the windows.
+    """
+    if problem := arm.problem():
+        return no_data(problem)
+    if arm.total < min_samples:
+        return no_data(too_few(arm.total, min_samples), arm.total)
+    interval = wilson(arm, confidence)
+    verdict, reason, limit = beyond(interval, limits)
+    detail = f"{rate_text(arm, confidence)} {_relation(arm.rate, limits, limit, verdict)}, n = {count_text(arm.total)}"
+    return Result(verdict, reason, detail, arm.rate, limit, interval, n=arm.total)
+
+
+def beyond(interval: Interval, limits: Limits) -> tuple[Verdict, Reason, float | None]:
+    """The verdict on an interval, and the limit that it was held against: a breach when all of it lies beyond."""
+    low, high = interval
+    if limits.max is not None and low > limits.max:
+        return Verdict.BREACH, Reason.ABOVE_MAXIMUM, limits.max
+    if limits.min is not None and high < limits.min:
+        return Verdict.BREACH, Reason.BELOW_MINIMUM, limits.min
+    return Verdict.HEALTHY, Reason.WITHIN_LIMIT, limits.max if limits.max is not None else limits.min
+
+
+def rate_text(arm: Proportion, confidence: float = 0.95) -> str:
+    """A rate with its interval, for people.
+
+    >>> rate_text(Proportion(37, 1204))
+    '3.07 % (95 % CI 2.24 to 4.21 %)'
+    """
+    low, high = wilson(arm, confidence)
+    return f"{arm.rate * 100:.3g} % ({confidence * 100:g} % CI {low * 100:.3g} to {high * 100:.3g} %)"
+
+
+def _relation(rate: float, limits: Limits, limit: float | None, verdict: Verdict) -> str:
+    if limit is None:
+        return "has no limit"
+    side = "above" if rate > limit else "below"
+    if verdict is Verdict.BREACH:
+        return f"is {side} {shown(limit, RATIO)}"
+    if (limits.max is not None and rate > limits.max) or (limits.min is not None and rate < limits.min):
+        crossed = limits.max if limits.max is not None and rate > limits.max else limits.min or 0.0
+        side = "above" if rate > crossed else "below"
+        return f"is {side} {shown(crossed, RATIO)}, but the interval reaches it: not evidence enough"
+    return f"keeps the limit of {shown(limit, RATIO)}"

@@ -1,0 +1,252 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from scipy.spatial.distance import jensenshannon
+
+from modelramp.analysis.chances import holm
+from modelramp.analysis.cost import budget, cost, priced
+from modelramp.analysis.drift import (
+    Measure,
+    Rule,
+    chi_square,
+    drift,
+    jensen_shannon,
+    joined,
+    ks_distance,
+    performance,
+    psi,
+)
+from modelramp.analysis.evidence import Groups, Mean, Proportion
+from modelramp.analysis.fairness import Fairness, fairness, homogeneity
+from modelramp.analysis.histograms import Buckets, from_classic
+from modelramp.analysis.wording import Limits
+from modelramp.api.names import Reason
+from modelramp.api.verdict import Verdict
+
+bins = st.lists(st.tuples(st.integers(0, 500), st.integers(0, 500)), min_size=2, max_size=12)
+
+
+def split(pairs):
+    first, second = [a for a, _ in pairs], [b for _, b in pairs]
+    assume(sum(first) > 0 and sum(second) > 0)
+    return first, second
+
+
+@given(bins)
+def test_the_jensen_shannon_distance_is_scipys(pairs):
+    first, second = split(pairs)
+    assert jensen_shannon(first, second) == pytest.approx(jensenshannon(first, second), abs=1e-7)
+
+
+@given(bins)
+def test_the_chi_square_statistic_is_scipys(pairs):
+    first, second = split(pairs)
+    kept = [(a, b) for a, b in pairs if a + b]
+    assume(len(kept) > 1)
+    wished = stats.chi2_contingency(np.array(kept).T, correction=False)
+    assert chi_square(first, second) == (pytest.approx(wished.statistic), wished.dof)
+
+
+@settings(max_examples=30)
+@given(bins)
+def test_the_kolmogorov_smirnov_distance_is_scipys_for_values_on_the_edges(pairs):
+    first, second = split(pairs)
+    raw = [np.repeat(np.arange(len(pairs)), counts) for counts in (first, second)]
+    assert ks_distance(first, second) == pytest.approx(stats.ks_2samp(*raw, method="asymp").statistic)
+
+
+def test_psi_is_the_textbook_sum_and_floors_empty_bins():
+    expected, actual = [0.1, 0.2, 0.3, 0.4], [0.2, 0.2, 0.3, 0.3]
+    wished = sum((a - e) * math.log(a / e) for a, e in zip(actual, expected, strict=True))
+    assert psi([20, 20, 30, 30], [10, 20, 30, 40]) == pytest.approx(wished)
+    assert psi([0, 100], [50, 50]) == pytest.approx((1e-4 - 0.5) * math.log(1e-4 / 0.5) + 0.5 * math.log(2))
+
+
+@given(bins)
+def test_sparse_bins_are_joined_until_each_expects_five_and_none_is_lost(pairs):
+    first, second = split(pairs)
+    one, other = joined(first, second)
+    assert (sum(one), sum(other)) == (sum(first), sum(second))
+    smaller = min(sum(first), sum(second)) / (sum(first) + sum(second))
+    assert len(one) == 1 or all((a + b) * smaller >= 5 for a, b in zip(one, other, strict=True))
+
+
+EDGES = np.linspace(-2.5, 2.5, 10)
+
+
+def histogram(rng, shift, n):
+    values = rng.normal(shift, 1.0, n)
+    return from_classic({str(e): float((values <= e).sum()) for e in EDGES} | {"+Inf": float(n)})
+
+
+@pytest.mark.parametrize("measure", Measure)
+@pytest.mark.parametrize("n", [100, 1000, 100_000])
+def test_no_drift_is_called_no_more_often_than_alpha(measure, n):
+    rng = np.random.default_rng(n)
+    tries = 40 if n == 100_000 else 200
+    alarms = 0
+    for _ in range(tries):
+        found = drift(histogram(rng, 0, n), histogram(rng, 0, 2 * n), Rule(measure))
+        assert found.verdict is not Verdict.NO_DATA
+        alarms += found.verdict is Verdict.BREACH
+    assert alarms <= 0.01 * tries + 3.1 * math.sqrt(0.01 * 0.99 * tries)
+
+
+@pytest.mark.parametrize("measure", Measure)
+def test_a_shift_by_one_deviation_is_drift_and_one_by_a_hundredth_is_not(measure):
+    rng = np.random.default_rng(9)
+    reference = histogram(rng, 0, 20_000)
+    assert drift(histogram(rng, 1.0, 2000), reference, Rule(measure)).verdict is Verdict.BREACH
+    assert drift(histogram(rng, 0.01, 200_000), reference, Rule(measure)).verdict is Verdict.HEALTHY
+
+
+@pytest.mark.parametrize("measure", [Measure.KOLMOGOROV_SMIRNOV])
+def test_the_p_value_of_kolmogorov_smirnov_is_close_to_scipys(measure):
+    rng = np.random.default_rng(10)
+    one, other = rng.normal(0.15, 1, 300), rng.normal(0, 1, 900)
+    edges = np.sort(np.concatenate([one, other]))
+    buckets = [
+        from_classic({repr(float(e)): float((v <= e).sum()) for e in edges} | {"+Inf": float(len(v))})
+        for v in (one, other)
+    ]
+    found = drift(*buckets, Rule(measure))
+    wished = stats.ks_2samp(one, other, method="exact")
+    assert found.value == pytest.approx(wished.statistic)
+    assert found.p_value == pytest.approx(wished.pvalue, rel=0.1)
+
+
+def even(counts):
+    return Buckets((*map(float, range(1, len(counts))), math.inf), tuple(map(float, counts)), 0.0)
+
+
+BAD_HISTOGRAMS = {
+    "no traffic": (even([0, 0, 0]), even([100, 100, 100]), Reason.EMPTY_RESULT, "candidate: nothing was counted"),
+    "empty reference": (even([100, 100, 100]), even([0, 0, 0]), Reason.EMPTY_RESULT, "reference: nothing was counted"),
+    "few": (even([10, 10, 10]), even([100, 100, 100]), Reason.TOO_FEW_SAMPLES, "candidate: 30 observations"),
+    "other edges": (even([100, 100]), even([100, 100, 100]), Reason.NOT_EVALUATED, "different buckets"),
+    "all in one bucket": (even([200, 0, 0]), even([300, 0, 0]), Reason.NOT_EVALUATED, "no spread"),
+}
+
+
+@pytest.mark.parametrize("measure", Measure)
+@pytest.mark.parametrize(("candidate", "reference", "reason", "words"), BAD_HISTOGRAMS.values(), ids=BAD_HISTOGRAMS)
+def test_histograms_that_say_nothing_are_no_data(measure, candidate, reference, reason, words):
+    found = drift(candidate, reference, Rule(measure))
+    assert (found.verdict, found.reason) == (Verdict.NO_DATA, reason)
+    assert words in found.detail
+
+
+PERFORMANCE = {
+    "accuracy fell": (Proportion(150, 1000), Proportion(50, 1000), Verdict.BREACH),
+    "accuracy fell by less than 5 %": (Proportion(90, 1000), Proportion(50, 1000), Verdict.HEALTHY),
+    "accuracy fell by chance": (Proportion(3, 20), Proportion(50, 1000), Verdict.HEALTHY),
+    "accuracy rose": (Proportion(10, 1000), Proportion(150, 1000), Verdict.HEALTHY),
+    "error rose": (Mean(106, 100), Mean(100, 100), Verdict.BREACH),
+    "error rose a little": (Mean(104, 100), Mean(100, 100), Verdict.HEALTHY),
+    "error fell": (Mean(50, 100), Mean(100, 100), Verdict.HEALTHY),
+    "nothing was right before": (Proportion(5, 10), Proportion(10, 10), Verdict.NO_DATA),
+    "baseline is 0": (Mean(5, 10), Mean(0, 10), Verdict.NO_DATA),
+    "two kinds": (Mean(5, 10), Proportion(0, 10), Verdict.NO_DATA),
+    "no traffic": (Proportion(0, 0), Proportion(0, 10), Verdict.NO_DATA),
+}
+
+
+@pytest.mark.parametrize(("candidate", "baseline", "verdict"), PERFORMANCE.values(), ids=PERFORMANCE)
+def test_quality_may_leave_its_baseline_by_five_percent(candidate, baseline, verdict):
+    assert performance(candidate, baseline).verdict is verdict
+
+
+def groups(**rates):
+    return Groups({name: Proportion(float(bad), float(total)) for name, (bad, total) in rates.items()})
+
+
+FAIR = {
+    "one group treated worse": (groups(a=(30, 1000), b=(90, 1000)), Fairness(), Verdict.BREACH),
+    "alike": (groups(a=(30, 1000), b=(33, 1000)), Fairness(), Verdict.HEALTHY),
+    "worse, but tolerated": (groups(a=(30, 1000), b=(60, 1000)), Fairness(difference=0.05), Verdict.HEALTHY),
+    "worse, yet four fifths": (groups(a=(30, 1000), b=(90, 1000)), Fairness(four_fifths=0.8), Verdict.HEALTHY),
+    "less than four fifths": (groups(a=(100, 1000), b=(400, 1000)), Fairness(four_fifths=0.8), Verdict.BREACH),
+    "one of five": (groups(a=(10, 400), b=(11, 400), c=(9, 400), d=(12, 400), e=(60, 400)), Fairness(), Verdict.BREACH),
+    "nothing went wrong": (groups(a=(0, 100), b=(0, 100)), Fairness(), Verdict.HEALTHY),
+    "everything went wrong": (groups(a=(100, 100), b=(100, 100)), Fairness(), Verdict.HEALTHY),
+    "one group is too small": (groups(a=(30, 1000), b=(9, 10)), Fairness(), Verdict.NO_DATA),
+    "one group": (groups(a=(30, 1000)), Fairness(), Verdict.NO_DATA),
+    "no group": (Groups({}), Fairness(), Verdict.NO_DATA),
+    "a group without traffic": (groups(a=(30, 1000), b=(33, 1000), c=(0, 0)), Fairness(), Verdict.HEALTHY),
+    "impossible counts": (groups(a=(30, 1000), b=(33, 30)), Fairness(), Verdict.NO_DATA),
+    "ten thousand groups": (groups(**{f"g{n}": (1, 100) for n in range(10_000)}), Fairness(), Verdict.NO_DATA),
+}
+
+
+@pytest.mark.parametrize(("found", "rule", "verdict"), FAIR.values(), ids=FAIR)
+def test_groups_are_held_against_each_other(found, rule, verdict):
+    assert fairness(found, rule).verdict is verdict
+
+
+def test_the_p_value_over_groups_is_scipys_chi_square():
+    arms = {"a": Proportion(30, 500), "b": Proportion(60, 700), "c": Proportion(20, 300)}
+    table = [[arm.bad, arm.good] for arm in arms.values()]
+    assert homogeneity(arms) == pytest.approx(stats.chi2_contingency(table, correction=False).pvalue)
+
+
+def test_two_groups_with_few_errors_are_tested_exactly():
+    arms = {"a": Proportion(0, 40), "b": Proportion(4, 40)}
+    assert homogeneity(arms) == pytest.approx(stats.fisher_exact([[0, 40], [4, 36]]).pvalue)
+
+
+def test_the_group_that_is_worse_is_named():
+    found = fairness(groups(a=(10, 400), b=(11, 400), c=(60, 400), d=(1, 5)))
+    assert "errors 15 % in group c, 2.5 % in a; success ratio 0.87" in found.detail
+    assert "worse than a: c" in found.detail
+    assert "1 left out with fewer than 30 answers" in found.detail
+
+
+def test_equal_groups_alarm_no_more_often_than_alpha():
+    rng = np.random.default_rng(4)
+    alarms = 0
+    for _ in range(600):
+        bad = rng.binomial(200, 0.1, 6)
+        alarms += fairness(groups(**{f"g{i}": (b, 200) for i, b in enumerate(bad)})).verdict is Verdict.BREACH
+    assert alarms / 600 <= 0.05 + 3.1 * math.sqrt(0.05 * 0.95 / 600)
+
+
+def test_holms_correction_keeps_the_order_of_its_input():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]) == []
+
+
+COST = {
+    "dear": (Mean(12.5, 300), Limits(max=0.01), Verdict.BREACH, "0.04167 each, limit 0.01, n = 300"),
+    "cheap": (Mean(1.5, 300), Limits(max=0.01), Verdict.HEALTHY, "0.005 each, limit 0.01, n = 300"),
+    "suspiciously cheap": (Mean(0.0, 300), Limits(min=0.001), Verdict.BREACH, "0 each, limit 0.001"),
+    "negative": (Mean(-1, 300), Limits(max=0.01), Verdict.NO_DATA, "check the prices"),
+    "no traffic": (Mean(0, 0), Limits(max=0.01), Verdict.NO_DATA, "nothing was counted"),
+    "no limit": (Mean(3, 300), Limits(), Verdict.HEALTHY, "no limit"),
+}
+
+
+@pytest.mark.parametrize(("spent", "limits", "verdict", "words"), COST.values(), ids=COST)
+def test_the_cost_of_one_answer_is_held_against_its_limits(spent, limits, verdict, words):
+    found = cost(spent, limits)
+    assert found.verdict is verdict
+    assert words in found.detail
+
+
+def test_usage_is_priced_by_kind_and_a_missing_price_is_not_free():
+    prices = {"prompt": 0.000_002, "completion": 0.000_008}
+    assert priced({"prompt": 1_000_000, "completion": 500_000}, prices) == pytest.approx(6.0)
+    assert priced({"prompt": 10, "image": 1}, prices)[1] == "image was used and has no price; add prices.image"
+    assert priced({"prompt": 10, "image": 0}, prices) == pytest.approx(0.000_02)
+    assert priced({"prompt": -10}, prices)[0] is Reason.NOT_A_NUMBER
+
+
+def test_a_budget_is_kept_until_it_is_overdrawn():
+    assert budget(100.0, 100.0).verdict is Verdict.HEALTHY
+    assert budget(100.01, 100.0).verdict is Verdict.BREACH
+    assert budget(None, 100.0).verdict is Verdict.NO_DATA
+    assert budget(math.nan, 100.0).verdict is Verdict.NO_DATA
+    assert budget(75.0, 100.0, "EUR").detail == "75 EUR spent, 75 % of the budget of 100 EUR"

@@ -1,0 +1,162 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from modelramp.analysis.compare import Tolerance, fisher, means, pooled_z, rates, rates_p_value
+from modelramp.analysis.evidence import Mean, Proportion
+from modelramp.analysis.intervals import newcombe, normal_tail, ratio, wilson
+from modelramp.analysis.wording import Limits
+from modelramp.api.names import Reason
+from modelramp.api.verdict import Verdict
+
+counts = st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+def arm(pair):
+    return Proportion(float(pair[0]), float(pair[1]))
+
+
+@given(counts, st.sampled_from([0.8, 0.9, 0.95, 0.99]))
+def test_wilsons_interval_is_scipys(pair, confidence):
+    wished = stats.binomtest(*pair).proportion_ci(confidence, method="wilson")
+    assert wilson(arm(pair), confidence) == pytest.approx((wished.low, wished.high), abs=1e-9)
+
+
+# Newcombe 1998, table II, method 10.
+NEWCOMBE = [
+    ((56, 70), (48, 80), (0.0524, 0.3339)),
+    ((9, 10), (3, 10), (0.1705, 0.8090)),
+    ((6, 7), (2, 7), (0.0582, 0.8062)),
+    ((5, 56), (0, 29), (-0.0381, 0.1926)),
+    ((0, 10), (0, 10), (-0.2775, 0.2775)),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "interval"), NEWCOMBE)
+def test_newcombes_interval_is_the_published_one(first, second, interval):
+    assert newcombe(arm(first), arm(second)) == pytest.approx(interval, abs=5e-5)
+
+
+RATIO = {
+    "surely above": ((12, 200), Limits(max=0.01), Verdict.BREACH, "6 % (95 % CI 3.47 to 10.2 %) is above 1 %, n = 200"),
+    "one of forty": ((1, 40), Limits(max=0.01), Verdict.HEALTHY, "is above 1 %, but the interval reaches it"),
+    "below": ((1, 1000), Limits(max=0.01), Verdict.HEALTHY, "keeps the limit of 1 %"),
+    "none of three": ((0, 3), Limits(max=0.01), Verdict.HEALTHY, "n = 3"),
+    "surely below a minimum": ((10, 100), Limits(min=0.5), Verdict.BREACH, "is below 50 %"),
+    "perhaps below a minimum": ((45, 100), Limits(min=0.5), Verdict.HEALTHY, "is below 50 %, but the interval"),
+    "above both": ((90, 100), Limits(0.2, 0.5), Verdict.BREACH, "is above 50 %"),
+    "below both": ((1, 100), Limits(0.2, 0.5), Verdict.BREACH, "is below 20 %"),
+    "none, and none allowed": ((0, 10), Limits(max=0), Verdict.HEALTHY, "keeps the limit of 0 %"),
+    "no limit": ((1, 10), Limits(), Verdict.HEALTHY, "has no limit"),
+}
+
+
+@pytest.mark.parametrize(("pair", "limits", "verdict", "words"), RATIO.values(), ids=RATIO)
+def test_a_ratio_breaches_only_with_its_whole_interval(pair, limits, verdict, words):
+    result = ratio(arm(pair), limits)
+    assert result.verdict is verdict
+    assert words in result.detail
+    assert result.value == pair[0] / pair[1]
+
+
+@given(counts, st.floats(0.001, 0.999))
+def test_a_ratio_above_its_limit_is_a_breach_exactly_when_the_lower_end_is(pair, limit):
+    low, _ = wilson(arm(pair))
+    assert (ratio(arm(pair), Limits(max=limit)).verdict is Verdict.BREACH) == (low > limit)
+
+
+def test_a_ratio_of_too_few_is_no_data():
+    result = ratio(Proportion(5, 29), Limits(max=0.01), min_samples=30)
+    assert (result.verdict, result.reason) == (Verdict.NO_DATA, Reason.TOO_FEW_SAMPLES)
+    assert result.detail == "29 observations, at least 30 are needed"
+
+
+IMPOSSIBLE = {
+    "no traffic": (Proportion(0, 0), Reason.EMPTY_RESULT),
+    "negative": (Proportion(-1, 10), Reason.NOT_A_NUMBER),
+    "negative total": (Proportion(0, -10), Reason.NOT_A_NUMBER),
+    "more bad than all": (Proportion(11, 10), Reason.NOT_A_NUMBER),
+    "NaN": (Proportion(math.nan, 10), Reason.NOT_A_NUMBER),
+    "infinite": (Proportion(1, math.inf), Reason.NOT_A_NUMBER),
+}
+
+
+@pytest.mark.parametrize(("broken", "reason"), IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+def test_impossible_counts_are_no_data_wherever_they_stand(broken, reason):
+    fine = Proportion(1, 100)
+    for result in (ratio(broken, Limits(max=0.01)), rates(broken, fine), rates(fine, broken)):
+        assert (result.verdict, result.reason) == (Verdict.NO_DATA, reason)
+
+
+def test_the_z_test_gives_the_published_p_value():
+    # statsmodels, proportions_ztest([5, 12], [83, 99]): 0.159
+    assert normal_tail(pooled_z(Proportion(5, 83), Proportion(12, 99))) == pytest.approx(0.159, abs=5e-4)
+
+
+small = st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+@given(small, small)
+def test_fishers_test_is_scipys(first, second):
+    table = [[first[0], first[1] - first[0]], [second[0], second[1] - second[0]]]
+    assert fisher(arm(first), arm(second)) == pytest.approx(stats.fisher_exact(table).pvalue, rel=1e-6)
+
+
+def test_fishers_test_is_right_for_rare_errors_in_much_traffic():
+    table = [[4, 296], [100, 299_900]]
+    assert fisher(Proportion(4, 300), Proportion(100, 300_000)) == pytest.approx(
+        stats.fisher_exact(table).pvalue, rel=1e-6
+    )
+
+
+def test_small_expected_counts_are_tested_exactly_and_large_ones_approximately():
+    few = (Proportion(3, 20), Proportion(1, 200))
+    many = (Proportion(30, 500), Proportion(60, 2000))
+    assert rates_p_value(*few) == fisher(*few)
+    assert rates_p_value(*many) == normal_tail(pooled_z(*many))
+
+
+COMPARE = {
+    "clearly worse": ((50, 1000), (10, 1000), Tolerance(), Verdict.BREACH),
+    "worse by chance": ((12, 1000), (10, 1000), Tolerance(), Verdict.HEALTHY),
+    "clearly better": ((10, 1000), (50, 1000), Tolerance(), Verdict.HEALTHY),
+    "worse, but tolerated": ((50, 1000), (10, 1000), Tolerance(absolute=0.05), Verdict.HEALTHY),
+    "twice as bad, and tolerated": ((40, 1000), (20, 1000), Tolerance(relative=1.0), Verdict.HEALTHY),
+    "no error at all": ((0, 1000), (0, 1000), Tolerance(), Verdict.HEALTHY),
+    "all wrong, both": ((10, 10), (10, 10), Tolerance(), Verdict.HEALTHY),
+    "too few": ((9, 9), (10, 1000), Tolerance(min_samples=10), Verdict.NO_DATA),
+}
+
+
+@pytest.mark.parametrize(("candidate", "stable", "tolerance", "verdict"), COMPARE.values(), ids=COMPARE)
+def test_a_candidate_is_compared_with_the_stable_version(candidate, stable, tolerance, verdict):
+    assert rates(arm(candidate), arm(stable), tolerance).verdict is verdict
+
+
+def test_a_comparison_is_told_in_one_sentence():
+    result = rates(Proportion(50, 1000), Proportion(100, 10_000))
+    assert result.detail == "5 % of 1,000 against 1 % of 10,000 with the stable version, p < 0.0001"
+    assert result.value == pytest.approx(0.04)
+
+
+MEANS = {
+    "higher": (Mean(300, 100), Mean(100, 100), Tolerance(relative=0.1), Verdict.BREACH),
+    "a little higher": (Mean(105, 100), Mean(100, 100), Tolerance(relative=0.1), Verdict.HEALTHY),
+    "lower": (Mean(50, 100), Mean(100, 100), Tolerance(), Verdict.HEALTHY),
+    "no traffic": (Mean(0, 0), Mean(100, 100), Tolerance(), Verdict.NO_DATA),
+    "not a number": (Mean(math.nan, 1), Mean(100, 100), Tolerance(), Verdict.NO_DATA),
+    "few": (Mean(300, 9), Mean(100, 100), Tolerance(min_samples=10), Verdict.NO_DATA),
+}
+
+
+@pytest.mark.parametrize(("candidate", "stable", "tolerance", "verdict"), MEANS.values(), ids=MEANS)
+def test_means_are_compared_by_their_tolerance(candidate, stable, tolerance, verdict):
+    assert means(candidate, stable, tolerance).verdict is verdict
+
+
+def test_increases_that_are_no_whole_numbers_are_taken_as_they_are():
+    result = rates(Proportion(4.98, 99.6), Proportion(1.02, 101.3))
+    assert 0 <= result.p_value <= 1

@@ -1,0 +1,49 @@
+import subprocess
+import sys
+import time
+
+import pytest
+
+from modelramp.analysis.compare import quantiles, rates
+from modelramp.analysis.cost import cost
+from modelramp.analysis.drift import Measure, Rule, drift
+from modelramp.analysis.evidence import Groups, Mean, Proportion
+from modelramp.analysis.fairness import fairness
+from modelramp.analysis.histograms import from_classic
+from modelramp.analysis.intervals import ratio
+from modelramp.analysis.sequential import Design, MeanLooks, RateLooks, look_at_limit, look_at_means, look_at_rates
+from modelramp.analysis.wording import Limits
+
+ONE, OTHER, RARE = Proportion(31, 1204), Proportion(90, 9000), Proportion(3, 60)
+FAST = from_classic(
+    {str(e): 40.0 * i for i, e in enumerate([0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10], 1)} | {"+Inf": 400.0}
+)
+FIVE = Groups({name: Proportion(20.0 + i, 400.0) for i, name in enumerate("abcde")})
+
+KINDS = {
+    "ratio": lambda: ratio(ONE, Limits(max=0.01)),
+    "compare rates": lambda: rates(ONE, OTHER),
+    "compare rare rates": lambda: rates(RARE, OTHER),
+    "compare quantiles": lambda: quantiles(FAST, FAST, 0.95),
+    "sequential rates": lambda: look_at_rates(RateLooks(ONE, OTHER), ONE, OTHER, Design()),
+    "sequential limit": lambda: look_at_limit(RateLooks(ONE), ONE, 0.01, Design()),
+    "sequential means": lambda: look_at_means(MeanLooks(), Mean(3, 10), Mean(4, 10), Design()),
+    "cost": lambda: cost(Mean(12.5, 300), Limits(max=0.01)),
+    "fairness": lambda: fairness(FIVE),
+    **{f"drift {m}": (lambda m=m: drift(FAST, FAST, Rule(m))) for m in Measure},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_ten_thousand_evaluations_of_any_kind_take_less_than_two_seconds(kind):
+    kind()
+    started = time.process_time()
+    for _ in range(1000):
+        kind()
+    assert (time.process_time() - started) * 10 < 2
+
+
+def test_the_checks_of_the_operator_import_nothing_heavy():
+    code = "import sys, modelramp.engine.replay, modelramp.analysis.fairness; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert not {"scipy", "numpy", "promql_parser"} & set(loaded.stdout.split())
