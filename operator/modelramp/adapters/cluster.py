@@ -137,7 +137,11 @@ class KubernetesCluster:
         token = ""
         while True:
             more = [("limit", str(CHUNK)), *([("continue", token)] if token else [])]
-            code, page = await self._ask(_with_query(call, (*query, *more)))
+            try:
+                code, page = await self._ask(_with_query(call, (*query, *more)))
+            except Gone as error:
+                # A missing namespace has an empty list, so this can only be the kind.
+                raise Gone(f"the API server serves no {kind.plural} of {kind.api_version}; install its CRD") from error
             if code == 410:
                 # The snapshot behind the token is gone: only one complete answer is still consistent.
                 found = []
@@ -157,9 +161,25 @@ class KubernetesCluster:
     async def apply(self, obj: Object) -> Object:
         """Server-side apply with force; a resourceVersion in `obj` makes it a compare-and-swap."""
         ref = _ref(obj)
+        if obj["metadata"].get("resourceVersion"):
+            obj = await self._pinned(ref, obj)
         path = _path(ref.kind, ref.namespace, ref.name)
         query = (("fieldManager", FIELD_MANAGER), ("force", "true"), ("fieldValidation", "Strict"))
         return await self._call(_Call("PATCH", path, "apply", ref.kind.kind, str(ref), query, obj, _APPLY))
+
+    async def _pinned(self, ref: Ref, obj: Object) -> Object:
+        # Seen on 1.36: an apply with the resourceVersion of an object that was deleted makes it anew. Only with its
+        # uid in the request does the API server answer 409.
+        metadata = obj["metadata"]
+        if metadata.get("uid"):
+            return obj
+        try:
+            current = (await self.get(ref))["metadata"]
+        except Gone as error:
+            raise Conflict(str(error)) from error
+        if current["resourceVersion"] != metadata["resourceVersion"]:
+            raise Conflict(f"apply {ref}: version {metadata['resourceVersion']} is no longer current")
+        return {**obj, "metadata": {**metadata, "uid": current["uid"]}}
 
     async def replace_status(self, obj: Object) -> Object:
         """PUT the status subresource. Raises Broken without a resourceVersion: it would not be a compare-and-swap."""

@@ -141,6 +141,32 @@ async def test_apply_is_server_side_and_forced_by_our_field_manager(told):
     assert json.loads(received[0].body) == OBJECT
 
 
+VERSIONED = {**OBJECT, "metadata": {"name": "digits", "namespace": "ml", "resourceVersion": "7"}}
+
+
+async def test_an_apply_against_a_version_is_pinned_to_the_object_that_has_it(told):
+    async with answering(http(200, OBJECT)) as (url, received), connected(url, told) as cluster:
+        await cluster.apply(VERSIONED)
+    assert [request.line.split()[0] for request in received] == ["GET", "PATCH"]
+    assert json.loads(received[1].body)["metadata"] == OBJECT["metadata"]
+
+
+@pytest.mark.parametrize(
+    "current", [failed(404), http(200, {**OBJECT, "metadata": {**OBJECT["metadata"], "resourceVersion": "8"}})]
+)
+async def test_an_apply_against_a_version_that_is_past_is_a_conflict_and_writes_nothing(current, told):
+    async with answering(current) as (url, received), connected(url, told) as cluster:
+        with pytest.raises(Conflict):
+            await cluster.apply(VERSIONED)
+    assert len(received) == 1
+
+
+async def test_a_list_of_a_kind_that_is_not_installed_says_so(told):
+    async with answering(failed(404)) as (url, _), connected(url, told) as cluster:
+        with pytest.raises(Gone, match=r"serves no services of v1; install its CRD"):
+            await cluster.list(SERVICE)
+
+
 async def test_create_posts_to_the_collection(told):
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a", "namespace": "ml"}}
     async with answering(http(201, service)) as (url, received), connected(url, told) as cluster:

@@ -1,0 +1,44 @@
+"""What a person sees of the Events that the operator publishes."""
+
+import asyncio
+import json
+
+from modelramp.adapters.clock import SystemClock
+from modelramp.adapters.events import KubernetesEvents
+from modelramp.engine.ports import SERVICE, Ref
+
+
+async def test_describe_shows_the_event_and_how_often_it_happened(cluster, namespace, plane, telemetry):
+    plane.kubectl("create", "service", "clusterip", "a", "--tcp=80", "-n", namespace)
+    about = await cluster.get(Ref(SERVICE, namespace, "a"))
+    async with KubernetesEvents(cluster, SystemClock(), telemetry, "modelramp-0") as events:
+        for _ in range(3):
+            await events.publish(about, "RolledBack", "back to 1.4.0: p95 6.2 s, limit 5 s", warning=True)
+        await events.publish(about, "StepEntered", "step 1/3: 10 %", warning=False)
+    shown = await asyncio.to_thread(plane.kubectl, "describe", "service", "a", "-n", namespace)
+    lines = [" ".join(line.split()) for line in shown.splitlines()]
+    assert any(line.startswith("Normal StepEntered") and line.endswith("step 1/3: 10 %") for line in lines), shown
+    (warning,) = [line for line in lines if line.startswith("Warning RolledBack")]
+    assert "(x3 over" in warning
+    assert warning.endswith("modelramp.io/operator back to 1.4.0: p95 6.2 s, limit 5 s")
+
+
+async def test_an_event_needs_the_rights_to_create_and_to_patch_events_only(connected_as, namespace, plane, telemetry):
+    rights = "--verb=create,patch", "--resource=events.events.k8s.io"
+    plane.kubectl("create", "role", "events", *rights, "-n", namespace)
+    plane.kubectl(
+        "create", "rolebinding", "events", "--role=events", f"--serviceaccount={namespace}:default", "-n", namespace
+    )
+    about = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "a", "namespace": namespace, "uid": "u1", "resourceVersion": "1"},
+    }
+    async with (
+        connected_as(namespace, "default") as cluster,
+        KubernetesEvents(cluster, SystemClock(), telemetry, "modelramp-0") as events,
+    ):
+        for _ in range(2):
+            await events.publish(about, "RolledBack", "back", warning=True)
+    (event,) = json.loads(plane.kubectl("get", "events", "-n", namespace, "-o", "json"))["items"]
+    assert event["series"]["count"] == 2

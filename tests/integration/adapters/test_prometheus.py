@@ -1,0 +1,128 @@
+"""The Prometheus adapter against a real Prometheus. What it cannot be made to do: tests/unit/adapters."""
+
+import math
+import signal
+import time
+
+import pytest
+
+from modelramp.adapters.clock import SystemClock
+from modelramp.adapters.prometheus import PrometheusMetrics
+from modelramp.api.errors import PrometheusSilent
+from modelramp.api.names import Reason
+from modelramp.engine.ports import Endpoint, Sample
+
+
+async def no_secret(_namespace, _name):
+    raise AssertionError
+
+
+@pytest.fixture
+async def metrics(telemetry):
+    async with PrometheusMetrics(telemetry, SystemClock(), no_secret, timeout=2) as made:
+        yield made
+
+
+@pytest.fixture
+def endpoint(plane):
+    return Endpoint(plane.prometheus_url)
+
+
+@pytest.fixture
+def now():
+    return int(SystemClock().now())
+
+
+VALUES = {
+    "a scalar": ("1 + 1", (2.0,)),
+    "a vector": ("vector(3)", (3.0,)),
+    "nothing": ("vector(1) > 2", ()),
+    "infinity": ("vector(1) / 0", (math.inf,)),
+    "no such metric": ("sum(no_such_metric_at_all)", ()),
+}
+
+
+@pytest.mark.parametrize(("query", "values"), VALUES.values(), ids=VALUES)
+async def test_a_query_gives_its_values(query, values, metrics, endpoint, now):
+    assert tuple(sample.value for sample in await metrics.instant(endpoint, query, now)) == values
+
+
+async def test_zero_by_zero_is_not_a_number(metrics, endpoint, now):
+    (sample,) = await metrics.instant(endpoint, "vector(0) / 0", now)
+    assert math.isnan(sample.value)
+
+
+async def test_series_keep_their_labels(metrics, endpoint, now):
+    query = 'label_replace(vector(1), "revision", "7c9f", "", "")'
+    assert await metrics.instant(endpoint, query, now) == (Sample({"revision": "7c9f"}, 1.0),)
+
+
+async def test_the_instant_is_the_one_that_was_asked_for(metrics, endpoint):
+    assert (await metrics.instant(endpoint, "time()", 1_700_000_040))[0].value == 1_700_000_040
+
+
+async def test_a_range_has_every_instant_of_the_grid(metrics, endpoint):
+    found = await metrics.range(endpoint, "time()", 600, 780, 60)
+    assert {at: samples[0].value for at, samples in found.items()} == {600: 600, 660: 660, 720: 720, 780: 780}
+
+
+async def test_a_range_leaves_out_instants_without_samples(metrics, endpoint):
+    found = await metrics.range(endpoint, "vector(time()) > 660", 600, 780, 60)
+    assert sorted(found) == [720, 780]
+
+
+async def test_a_query_as_long_as_the_resource_allows_is_asked(metrics, endpoint, now):
+    query = "+".join(["1"] * 2048)
+    assert (await metrics.instant(endpoint, query, now))[0].value == 2048
+
+
+UNUSABLE = {
+    "PromQL that does not parse": ("sum(", Reason.QUERY_INVALID, "parse error"),
+    "a text": ('"hello"', Reason.QUERY_INVALID, "must give a number"),
+    "a time range": ("up[1m]", Reason.QUERY_INVALID, "time range"),
+    "a query that cannot be executed": (
+        'vector(1) + on() (label_replace(vector(1), "a", "b", "", "") or vector(2))',
+        Reason.QUERY_FAILED,
+        "many-to-many|multiple matches|duplicate series",
+    ),
+}
+
+
+@pytest.mark.parametrize(("query", "reason", "words"), UNUSABLE.values(), ids=UNUSABLE)
+async def test_a_query_without_a_number_has_a_reason_and_others_go_on(query, reason, words, metrics, endpoint, now):
+    with pytest.raises(PrometheusSilent, match=words) as caught:
+        await metrics.instant(endpoint, query, now)
+    assert caught.value.reason is reason
+    assert (await metrics.instant(endpoint, "1", now))[0].value == 1
+
+
+async def test_a_path_that_is_no_prometheus_says_so(metrics, endpoint, now):
+    with pytest.raises(PrometheusSilent, match="path prefix") as caught:
+        await metrics.instant(Endpoint(f"{endpoint.address}/wrong"), "1", now)
+    assert caught.value.reason is Reason.PROMETHEUS_UNREACHABLE
+
+
+async def test_a_frozen_prometheus_is_a_time_out_and_its_thaw_is_noticed(metrics, endpoint, now, plane):
+    plane.signal_component("prometheus", signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        with pytest.raises(PrometheusSilent) as caught:
+            await metrics.instant(endpoint, "1", now)
+        assert time.monotonic() - began < 4
+    finally:
+        plane.signal_component("prometheus", signal.SIGCONT)
+    assert caught.value.reason is Reason.PROMETHEUS_TIMEOUT
+    assert (await metrics.instant(endpoint, "1", now + 60))[0].value == 1
+
+
+async def test_a_stopped_prometheus_is_unreachable_and_its_return_is_noticed(metrics, endpoint, now, plane):
+    plane.stop_component("prometheus")
+    try:
+        for _ in range(5):
+            with pytest.raises(PrometheusSilent) as caught:
+                await metrics.instant(endpoint, "1", now)
+            assert caught.value.reason is Reason.PROMETHEUS_UNREACHABLE
+        assert "asked again at the next tick" in caught.value.detail
+    finally:
+        plane.start_component("prometheus")
+    assert (await metrics.instant(endpoint, "1", now + 60))[0].value == 1
