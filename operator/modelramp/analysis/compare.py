@@ -113,8 +113,9 @@ def quantiles(
 ) -> Result:
     """Whether the candidate's q-quantile is higher by more than the tolerance.
 
-    The interval of the difference joins both quantiles' intervals (MOVER); a breach needs all of it above the
-    tolerance, and at least five observations expected beyond the quantile. The buckets' width adds an error that no test sees: choose edges near the limit.
+    The interval of the difference joins both quantiles' intervals (MOVER). A breach needs all of it above the
+    tolerance, and in both versions at least five observations expected beyond the quantile. The buckets' width adds an
+    error that no test sees: choose edges near the limit.
     Source: G. Y. Zou, A. Donner, Statistics in Medicine 27 (2008), 1693-1702.
     """
     tolerance = tolerance or Tolerance()
