@@ -111,4 +111,4 @@ def _routed(seen: Seen) -> tuple[str, Reason, str]:
         return "Unknown", seen.route_reason, seen.route_detail or "the gateway has not taken the route yet"
     if seen.routed:
         return "True", Reason.ROUTE_ACCEPTED, "the gateway has taken the route"
-    return "False", seen.route_reason, seen.route_detail
+    return "False", seen.route_reason, seen.route_detail or "the gateway refuses the route"

@@ -19,6 +19,7 @@ from modelramp.api.status import (
 from modelramp.api.times import to_clock, to_seconds, to_text
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.core.conditions import OBSTACLES, carry, conditions
+from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import Candidate, Ended, Finding, Pods, Retiring, Seen, State, Target, Version, Watch
 from modelramp.core.wording import sentence
 
@@ -210,8 +211,8 @@ def _progress(target: Target | None, state: State) -> str:
 
 
 def _next(target: Target | None, state: State) -> str:
-    if target is None or not state.last_tick:
-        return ""
+    if target is None or not state.last_tick or state.phase not in IN_FLIGHT:
+        return ""  # at rest the status is not written at every tick, and a time that has passed would mislead
     return to_clock(state.last_tick + target.spec.health.interval)
 
 

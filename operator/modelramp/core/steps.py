@@ -9,7 +9,7 @@ from modelramp.core.state import Candidate, Finding, Seen, State, Target
 
 def step_ends(target: Target, candidate: Candidate) -> int:
     """The earliest instant at which the candidate's step may end, seconds since the epoch."""
-    return candidate.step_entered + target.spec.rollout.duration_of(candidate.step)
+    return candidate.step_entered + target.spec.rollout.duration_of(place(target, candidate))
 
 
 def next_step(target: Target, candidate: Candidate) -> int | None:

@@ -1,0 +1,136 @@
+"""What is written into the status is all that a restarted operator knows: it must be everything."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modelramp.api.names import Phase, Reason
+from modelramp.api.verdict import CheckOutcome, Verdict
+from modelramp.core.conditions import OBSTACLES
+from modelramp.core.record import read_status, state_of, status_of
+from modelramp.core.state import (
+    Candidate,
+    Ended,
+    Finding,
+    Pods,
+    Retiring,
+    Seen,
+    State,
+    Target,
+    Version,
+    Watch,
+)
+from tests.unit.core.story import START, Story, spec
+
+TARGET = Target(spec(), "v2")
+SEEN = Seen(pods={"v1": Pods(1, 1, 1)}, served={"v1": 100}, routed=True)
+
+names = st.text("bcdfghjklmnpqrstvwxz0123456789", min_size=1, max_size=10)
+texts = st.text(max_size=40)
+seconds = st.integers(0, 4_000_000_000)
+counts = st.integers(0, 1000)
+reasons = st.sampled_from(sorted(frozenset(Reason) - OBSTACLES))
+versions = st.builds(Version, names, texts, seconds, seconds)
+candidates = st.builds(Candidate, versions, st.integers(0, 100), st.integers(-1, 19), seconds)
+checks = st.dictionaries(names, st.integers(1, 100), max_size=3).map(lambda found: tuple(sorted(found.items())))
+watches = st.builds(Watch, names, seconds, counts, counts, checks)
+outcomes = st.builds(
+    CheckOutcome,
+    names,
+    st.sampled_from(Verdict),
+    reasons,
+    texts,
+    st.none() | st.integers(-9999, 9999).map(float) | st.just(math.inf) | st.just(-math.inf),
+    texts,
+)
+endings = st.builds(Ended, names, texts, seconds, seconds, texts, reasons, texts, st.integers(0, 100))
+states = st.builds(
+    State,
+    phase=st.sampled_from(Phase),
+    reason=reasons,
+    detail=texts,
+    stable=st.none() | versions,
+    previous=st.none() | versions,
+    candidate=st.none() | candidates,
+    failed=st.none() | names,
+    restored=st.booleans(),
+    paused=st.booleans(),
+    watch=st.none() | watches,
+    last_tick=seconds,
+    strip=st.text("+-?", max_size=10),
+    checks=st.lists(outcomes, max_size=3, unique_by=lambda found: found.name).map(tuple),
+    retiring=st.lists(st.builds(Retiring, names, st.none() | seconds), max_size=3).map(tuple),
+    history=st.lists(endings, max_size=3).map(tuple),
+    request=texts,
+)
+
+
+def written(state, *, target=TARGET, seen=SEEN, obstacle=None):
+    before = read_status({})
+    status = status_of("digits", target, state, seen, generation=3, now=START, before=before, obstacle=obstacle)
+    return json.loads(json.dumps(status))
+
+
+@settings(max_examples=300, deadline=None)
+@given(states, st.booleans())
+def test_a_state_comes_back_from_the_status_as_it_was(state, readable):
+    assert state_of(read_status(written(state, target=TARGET if readable else None))) == state
+
+
+def test_an_empty_status_is_the_initial_state():
+    assert state_of(read_status({})) == state_of(read_status(None)) == State()
+
+
+def test_fields_of_a_newer_operator_are_no_obstacle():
+    status = written(State()) | {"newField": {"a": 1}}
+
+    assert state_of(read_status(status)) == State()
+
+
+@pytest.mark.parametrize("obstacle", sorted(OBSTACLES))
+def test_an_obstacle_is_shown_and_does_not_overwrite_the_cause_of_a_rollback(obstacle):
+    state = Story.of().begun().run("bbb").state
+
+    status = written(state, obstacle=Finding(obstacle, "spec.routing: no such thing", warning=True))
+    assert (status["reason"], status["message"]) == (obstacle, "spec.routing: no such thing")
+    assert state_of(read_status(status)) == state
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_a_value_that_is_no_finite_number_can_be_written(value):
+    outcome = CheckOutcome("latency", Verdict.BREACH, Reason.ABOVE_MAXIMUM, "beyond", value, "<= 5 s")
+
+    status = written(replace(State(), checks=(outcome,), last_tick=START))
+    assert status["checks"][0]["value"] in {"+Inf", "-Inf", "NaN"}
+
+
+def test_a_status_of_many_long_texts_stays_far_below_what_etcd_takes():
+    text = "x" * 5000
+    ended = Ended("v" * 10, text[:128], 1, 2, "RolledBack", Reason.THRESHOLD_REACHED, text, 10)
+    outcome = CheckOutcome("c", Verdict.BREACH, Reason.ABOVE_MAXIMUM, text)
+    state = State(detail=text, history=(ended,) * 20, checks=(outcome,) * 32, request=text[:200])
+
+    assert len(json.dumps(written(state))) < 100_000
+
+
+def test_columns_of_kubectl_get_are_filled_during_a_rollout():
+    story = Story.of().begun().run("hb?h")
+
+    status = written(story.state)
+    assert status["phase"] == "Progressing"
+    assert status["stable"]["modelVersion"] == "1.4.0"
+    assert (status["candidate"]["modelVersion"], status["candidate"]["weight"]) == ("2.0.0", 10)
+    assert (status["progress"], status["breaches"], status["ticks"]) == ("1/3", 0, "+-?+")
+    assert status["next"] == "08:05:00Z"
+    assert status["observedGeneration"] == 3
+
+
+def test_the_scale_subresource_finds_the_pods_of_what_serves():
+    status = written(Story.of().begun().state)
+
+    assert status["replicas"] == 1
+    assert status["selector"] == "modelramp.io/deployment=digits,modelramp.io/revision=v1"

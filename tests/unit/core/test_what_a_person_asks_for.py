@@ -1,0 +1,214 @@
+"""Requests: honoured once, only for the revision that they name, and never against a promise."""
+
+import pytest
+
+from modelramp.api.names import Phase, Reason
+from modelramp.core.requests import parse_request
+from modelramp.core.state import Pods, State
+from tests.unit.core.story import Story
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["pause", "pause/v2", "pause//1", "/v2/1", "pause/v2/", "pause/v2/1/2", "stop/v2/1", "PAUSE/v2/1", "💥", "a" * 5000],
+)
+def test_a_malformed_request_is_ignored_and_says_what_is_wished(text):
+    story = Story.of().begun()
+    before = story.state.phase
+
+    story.want(request=text)
+    assert (story.state.phase, story.reasons) == (before, [Reason.REQUEST_IGNORED])
+    assert "<verb>/<revision>/<nonce>" in story.findings[0].message
+    assert len(story.findings[0].message) < 400
+
+
+def test_no_annotation_is_no_request():
+    assert parse_request("") is None
+
+
+@pytest.mark.parametrize("verb", ["promote", "pause", "resume", "abort", "retry"])
+def test_a_request_for_another_revision_changes_nothing(verb):
+    story = Story.of().begun()
+    before = story.state
+
+    story.want(request=f"{verb}/v9/1")
+    assert story.reasons == [Reason.REQUEST_IGNORED]
+    assert story.state.weights == before.weights
+    assert story.state.phase is before.phase
+
+
+def test_the_same_request_is_handled_once_whatever_happens_in_between():
+    story = Story.of().begun()
+    story.want(request="promote/v2/1")
+    assert story.weight == 50
+
+    story.look()
+    story.run("hh")
+    assert story.weight == 50
+    story.want(request="promote/v2/2")
+    assert story.weight == 100
+
+
+def test_a_request_taken_away_and_put_back_is_still_handled_once():
+    story = Story.of().begun()
+    story.want(request="promote/v2/1")
+    story.want(request="")
+    story.want(request="promote/v2/1")
+
+    assert story.weight == 50
+
+
+def test_promote_at_the_last_step_promotes():
+    story = Story.of().begun()
+    for nonce in range(3):
+        story.want(request=f"promote/v2/{nonce}")
+
+    assert story.state.stable.revision == "v2"
+
+
+def test_promote_waits_for_the_route_and_is_then_honoured():
+    story = Story.of().begun()
+    story.served = {"v1": 100}
+    story.want(request="promote/v2/1")
+    assert (story.weight, story.state.request) == (10, "")
+
+    story.served = None
+    story.look()
+    assert (story.weight, story.state.request) == (50, "promote/v2/1")
+
+
+def test_promote_before_the_first_step_is_refused():
+    story = Story.of()
+    story.routed = None
+    story.look()
+
+    story.want(request="promote/v2/1")
+    assert (story.weight, story.reasons[-1]) == (0, Reason.REQUEST_IGNORED)
+
+
+def test_promote_does_not_hide_breaches():
+    story = Story.of().begun().run("bb")
+
+    story.want(request="promote/v2/1")
+    story.run("b")
+    assert story.state.failed == "v2"
+
+
+def test_pause_holds_the_weight_while_the_checks_go_on():
+    story = Story.of().begun()
+    story.want(request="pause/v2/1")
+    assert story.state.phase is Phase.PAUSED
+
+    story.run("h" * 20)
+    assert (story.weight, story.state.reason) == (10, Reason.PAUSED)
+    story.run("bbb")
+    assert (story.state.failed, story.state.phase) == ("v2", Phase.ROLLED_BACK)
+
+
+def test_resume_goes_on_at_the_next_healthy_tick():
+    story = Story.of().begun()
+    story.want(request="pause/v2/1")
+    story.run("h" * 7)
+    story.want(request="resume/v2/2")
+    assert (story.state.phase, story.weight) == (Phase.PROGRESSING, 10)
+
+    story.run("?b")
+    assert story.weight == 10
+    story.run("h")
+    assert story.weight == 50
+
+
+def test_promote_in_a_pause_takes_one_step_and_stays_paused():
+    story = Story.of().begun()
+    story.want(request="pause/v2/1")
+
+    story.want(request="promote/v2/2")
+    assert (story.state.phase, story.weight) == (Phase.PAUSED, 50)
+    story.run("h" * 9)
+    assert story.weight == 50
+
+
+def test_a_pause_ends_with_the_revision_that_it_was_for():
+    story = Story.of().begun()
+    story.want(request="pause/v2/1")
+
+    story.want("v3", version="3.0.0")
+    assert (story.state.paused, story.state.phase) == (False, Phase.PROGRESSING)
+
+
+@pytest.mark.parametrize("verb", ["pause", "resume"])
+def test_pausing_twice_or_resuming_what_runs_is_said_to_be_ignored(verb):
+    story = Story.of().begun()
+    if verb == "pause":
+        story.want(request="pause/v2/0")
+    story.want(request=f"{verb}/v2/1")
+
+    assert story.reasons[-1] is Reason.REQUEST_IGNORED
+
+
+@pytest.mark.parametrize("minutes", ["", "hhhhh", "hhhhhhhhhh"])
+def test_abort_takes_the_traffic_back_at_once(minutes):
+    story = Story.of().begun().run(minutes)
+
+    story.want(request="abort/v2/1")
+    assert (story.state.weights, story.state.failed) == ({"v1": 100}, "v2")
+    assert story.state.history[0].reason is Reason.ABORTED
+    story.run("h" * 30)
+    assert story.weight == 0
+
+
+def test_abort_of_the_first_revision_ever_is_ignored_for_there_is_nothing_else():
+    story = Story.of("v1", state=State())
+    story.pods["v1"] = Pods(1, 0, 0)
+    story.want(request="abort/v1/1")
+
+    assert story.reasons[-1] is Reason.REQUEST_IGNORED
+    assert story.state.candidate.version.revision == "v1"
+
+
+def test_retry_begins_again_from_the_first_step():
+    story = Story.of().begun().run("hhhhh").run("bbb")
+
+    story.want(request="retry/v2/1")
+    assert (story.state.failed, story.weight, story.state.candidate.step) == (None, 10, 0)
+    assert story.state.watch.breaches == 0
+
+
+def test_retry_of_what_fails_again_ends_the_same_way():
+    story = Story.of().begun().run("bbb")
+    story.want(request="retry/v2/1")
+
+    story.run("bb")
+    assert story.state.failed is None
+    story.run("b")
+    assert story.state.failed == "v2"
+    story.want(request="retry/v2/1")
+    assert story.weight == 0
+
+
+def test_retry_while_the_traffic_is_still_going_back_waits_for_the_route():
+    story = Story.of().begun()
+    story.served = {"v1": 90, "v2": 10}
+    story.run("bbb")
+    story.want(request="retry/v2/1")
+    assert (story.weight, story.state.candidate.step) == (0, -1)
+
+    story.served = None
+    story.look()
+    assert story.weight == 10
+
+
+@pytest.mark.parametrize("revision", ["v1", "v3"])
+def test_retry_of_what_has_not_failed_is_ignored(revision):
+    story = Story.of().begun().run("bbb")
+
+    story.want(request=f"retry/{revision}/1")
+    assert (story.weight, story.reasons[-1]) == (0, Reason.REQUEST_IGNORED)
+
+
+def test_a_stale_retry_does_not_touch_the_revision_that_came_after():
+    story = Story.of().begun().run("bbb")
+    story.want("v3", version="3.0.0", request="retry/v2/1")
+
+    assert story.state.candidate.version.revision == "v3"
+    assert Reason.REQUEST_IGNORED in story.reasons
