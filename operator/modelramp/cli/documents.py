@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 MOST_NODES = 100_000
-"""More nodes than any manifest has: aliases that unfold without end are refused instead of filling the memory."""
+MOST_DEPTH = 100
+"""More nodes and levels than any manifest has: aliases that unfold without end must not fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,23 +118,24 @@ class _Unfolding:
     def document(self, root: yaml.Node) -> Document:
         return Document(self._value(root, "", root.start_mark.line + 1), self.lines, tuple(self.repeated))
 
-    def _value(self, node: yaml.Node, path: str, line: int) -> Any:
+    def _value(self, node: yaml.Node, path: str, line: int, depth: int = 0) -> Any:
         self.nodes += 1
-        if self.nodes > MOST_NODES:
+        if self.nodes > MOST_NODES or depth > MOST_DEPTH:
             raise yaml.MarkedYAMLError(problem="aliases unfold without end", problem_mark=node.start_mark)
         self.lines[path] = line
         if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
+            return self._mapping(node, path, depth + 1)
         if isinstance(node, yaml.SequenceNode):
             return [
-                self._value(item, f"{path}[{index}]", item.start_mark.line + 1) for index, item in enumerate(node.value)
+                self._value(item, f"{path}[{index}]", item.start_mark.line + 1, depth + 1)
+                for index, item in enumerate(node.value)
             ]
         try:
             return self.loader.construct_object(node)
         except ValueError as error:
             raise yaml.MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from None
 
-    def _mapping(self, node: yaml.MappingNode, path: str) -> dict[str, Any]:
+    def _mapping(self, node: yaml.MappingNode, path: str, depth: int) -> dict[str, Any]:
         written = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
         self.loader.flatten_mapping(node)
         result: dict[str, Any] = {}
@@ -143,5 +145,5 @@ class _Unfolding:
             inner, line = f"{path}.{key.value}" if path else key.value, key.start_mark.line + 1
             if key.value in result and written.count(key.value) > 1:
                 self.repeated.append((inner, line))
-            result[key.value] = self._value(value, inner, line)
+            result[key.value] = self._value(value, inner, line, depth)
         return result

@@ -1,0 +1,125 @@
+"""Writes the generated pages of docs/reference: `python docs/generate.py`; with --check it only compares."""  # noqa: INP001 - a script
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from modelramp.api.crd import COLUMNS, object_schema
+from modelramp.cli.main import main as modelramp
+
+HERE = Path(__file__).parent / "reference"
+MADE = "<!-- Made by docs/generate.py from the code; a test keeps it current. -->"
+RESOURCE_HEAD = f"""# ModelDeployment
+
+{MADE}
+
+`modelramp.io/v1alpha1`, kind `ModelDeployment`, short name `mdep`. What is written here is what
+`kubectl explain modeldeployment` says;
+[crds/modelramp.io_modeldeployments.yaml](../../crds/modelramp.io_modeldeployments.yaml) is the same for machines.
+Fields in **bold** must be written.
+
+Decimals are written in quotes (`max: "0.01"`), whole numbers with or without; durations as hours, minutes and seconds
+in that order (`90s`, `5m`, `1h30m`). A field that is `null` counts as not written; an unknown field is refused.
+"""
+STATUS_HEAD = """## status
+
+Written by the operator only. `kubectl get mdep` shows:
+"""
+CLI_HEAD = f"""# The command `modelramp`
+
+{MADE}
+
+`kubectl modelramp` is the same command: kubectl finds `kubectl-modelramp` on the path. Colour is used on terminals
+only, and never when `NO_COLOR` is set.
+"""
+
+
+def resource_page() -> str:
+    """docs/reference/modeldeployment.md."""
+    schema = object_schema()["properties"]
+    lines = [RESOURCE_HEAD, *_sections(schema["spec"], "spec", "#"), STATUS_HEAD]
+    lines += ["| column | field | what it says |", "|---|---|---|"]
+    lines += [f"| {name.upper()} | `{path[1:]}` | {says} |" for name, _, path, says, _ in COLUMNS]
+    lines += ["", *_sections(schema["status"], "status", "##")]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _sections(schema: dict[str, Any], path: str, level: str) -> Iterator[str]:
+    yield from (f"{level}# {path}", "", schema["description"], "") if level == "#" else ()
+    yield from ("| field | type | default | what it says |", "|---|---|---|---|")
+    required = schema.get("required", ())
+    for name, field in schema["properties"].items():
+        shown = f"**`{name}`**" if name in required else f"`{name}`"
+        told = () if "properties" in field else (f"{rule[0].upper()}{rule[1:]}." for rule in _rules(field))
+        says = " ".join((field.get("description", ""), *told)).replace("|", "\\|")
+        yield f"| {shown} | {_type(field)} | {_default(field)} | {says} |"
+    yield from ("", *(f"- {message}." for message in _rules(schema)))
+    if _rules(schema):
+        yield ""
+    for name, field in schema["properties"].items():
+        inner = field.get("items", field)
+        if "properties" in inner and (path, name) != ("spec", "template"):
+            nested = f"{path}.{name}" + ("[]" if "items" in field else "")
+            yield from (f"### {nested}", "", *_sections(inner, nested, "##"))
+
+
+def _rules(field: dict[str, Any]) -> list[str]:
+    return [rule["message"] for rule in field.get("x-kubernetes-validations", ())]
+
+
+def _type(field: dict[str, Any]) -> str:
+    if field.get("x-kubernetes-int-or-string"):
+        return "number or text"
+    if "enum" in field:
+        return ", ".join(f"`{item}`" for item in field["enum"])
+    bounds = ""
+    if "minimum" in field:
+        bounds = f", {field['minimum']} to {field['maximum']}" if "maximum" in field else f", from {field['minimum']}"
+    elif "maxItems" in field or "maxLength" in field:
+        bounds = f", at most {field.get('maxItems', field.get('maxLength'))}"
+    words = {"string": "text", "integer": "whole number", "array": "list", "boolean": "true or false"}
+    return f"{words.get(field['type'], field['type'])}{bounds}"
+
+
+def _default(field: dict[str, Any]) -> str:
+    if "default" not in field or isinstance(field["default"], dict):
+        return ""
+    default = field["default"]
+    return ", ".join(str(item["weight"]) for item in default) if isinstance(default, list) else f"`{default}`"
+
+
+def cli_page() -> str:
+    """docs/reference/cli.md."""
+    lines = [CLI_HEAD]
+    with click.Context(modelramp, info_name="modelramp", terminal_width=100) as context:
+        for verb in modelramp.list_commands(context):
+            command = modelramp.get_command(context, verb)
+            assert command is not None  # noqa: S101 - it was listed
+            with click.Context(command, info_name=verb, parent=context, terminal_width=100) as inner:
+                lines += [f"## modelramp {verb}", "", "```text", command.get_help(inner).rstrip(), "```", ""]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def main() -> int:
+    """Write the pages, or with --check say which are out of date; the exit code."""
+    os.environ["NO_COLOR"] = "1"
+    pages = {"modeldeployment.md": resource_page(), "cli.md": cli_page()}
+    stale = [
+        name
+        for name, text in pages.items()
+        if not (HERE / name).exists() or (HERE / name).read_text(encoding="utf-8") != text
+    ]
+    if "--check" in sys.argv[1:]:
+        print("\n".join(f"docs/reference/{name} is out of date: run python docs/generate.py" for name in stale), end="")  # noqa: T201
+        return 1 if stale else 0
+    for name in stale:
+        (HERE / name).write_text(pages[name], encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

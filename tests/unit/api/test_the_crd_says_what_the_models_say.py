@@ -1,0 +1,140 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from modelramp.api.crd import crd, crd_yaml, models, object_schema
+from modelramp.api.errors import InvalidSpec
+from modelramp.api.pod_schema import derive, pod_template_schema
+from modelramp.api.spec import parse_spec
+from tests.refused.samples import ACCEPTED, EVERY_FIELD, REFUSED, expected, load
+
+ROOT = Path(__file__).parents[3]
+
+
+def nodes(schema, path=""):
+    """Every schema node outside the pod template, with its path."""
+    yield path, schema
+    for key, inner in schema.get("properties", {}).items():
+        if f"{path}.{key}" != ".spec.template":
+            yield from nodes(inner, f"{path}.{key}")
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            yield from nodes(schema[key], f"{path}[]")
+
+
+def test_the_committed_file_is_what_the_models_give():
+    committed = (ROOT / "crds" / "modelramp.io_modeldeployments.yaml").read_text(encoding="utf-8")
+    assert committed == crd_yaml(), "run: python -m modelramp.api.crd > crds/modelramp.io_modeldeployments.yaml"
+
+
+def test_plain_apply_can_carry_it():
+    """kubectl keeps the whole object in an annotation, of which an object may have 262,144 bytes."""
+    assert len(json.dumps(crd())) < 200_000
+
+
+def test_every_field_has_a_description():
+    without = [
+        path for path, schema in nodes(object_schema()) if not schema.get("description") and not path.endswith("[]")
+    ]
+    assert without == ["", ".metadata", ".metadata.name"][1:]
+
+
+def test_it_is_structural():
+    keys = {key for _, schema in nodes(object_schema()) for key in schema}
+    assert not keys & {"$ref", "$defs", "anyOf", "allOf", "oneOf", "title", "nullable", "pattern"}
+    assert all("type" in schema or "x-kubernetes-int-or-string" in schema for _, schema in nodes(object_schema()))
+
+
+def test_every_rule_told_to_the_server_is_proved_by_a_refused_manifest():
+    said = " ".join(expected(path) for path in REFUSED)
+    told = [
+        rule["message"] for _, schema in nodes(object_schema()) for rule in schema.get("x-kubernetes-validations", ())
+    ]
+    assert len(told) > 20
+    assert [message for message in told if message not in said] == []
+
+
+def test_every_rule_of_every_model_is_told_to_the_server_or_said_by_the_schema():
+    told = {
+        rule["message"] for _, schema in nodes(object_schema()) for rule in schema.get("x-kubernetes-validations", ())
+    }
+    silent = [rule.message for model in models() for rule in model.RULES if rule.message not in told]
+    assert silent == ["checks[].name must be unique"], "which the list-map key says"
+
+
+def test_defaults_of_objects_are_complete():
+    """The server holds a default against the rules before it fills in the defaults inside it."""
+    for path, schema in nodes(object_schema()):
+        if "default" in schema and "properties" in schema:
+            inner = {key: field["default"] for key, field in schema["properties"].items() if "default" in field}
+            assert schema["default"] == inner, path
+
+
+def test_what_the_server_fills_in_is_what_the_models_mean():
+    spec = load(next(path for path in ACCEPTED if path.stem == "defaults-only"))["spec"]
+    filled = dict(spec)
+    for key, field in object_schema()["properties"]["spec"]["properties"].items():
+        if "default" in field:
+            filled.setdefault(key, field["default"])
+    assert filled.keys() > spec.keys()
+    assert parse_spec(filled) == parse_spec(spec)
+
+
+def test_the_schema_of_pods_demands_what_a_deployment_demands():
+    spec = pod_template_schema()["properties"]["spec"]["properties"]
+    container = spec["containers"]["items"]
+    assert spec["containers"]["minItems"] == 1
+    assert spec["containers"]["x-kubernetes-list-map-keys"] == ["name"]
+    assert set(container["required"]) == {"name", "image"}
+    assert container["properties"]["ports"]["items"]["properties"]["protocol"]["default"] == "TCP"
+    assert "ephemeralContainers" not in spec
+
+
+def test_a_derived_schema_has_no_references_descriptions_or_defaults():
+    string = {"type": "string", "description": "words", "default": ""}
+    document = {
+        "components": {
+            "schemas": {
+                "io.k8s.api.core.v1.PodTemplateSpec": {
+                    "properties": {"spec": {"allOf": [{"$ref": "#/components/schemas/io.k8s.api.core.v1.PodSpec"}]}},
+                    "type": "object",
+                },
+                "io.k8s.api.core.v1.PodSpec": {
+                    "properties": {"hostname": string},
+                    "type": "object",
+                    "x-kubernetes-patch-strategy": "merge",
+                },
+            }
+        }
+    }
+    assert derive(document) == {
+        "type": "object",
+        "required": ["spec"],
+        "properties": {"spec": {"type": "object", "properties": {"hostname": {"type": "string"}}}},
+    }
+
+
+def test_a_document_without_pods_is_not_taken_for_one():
+    with pytest.raises(KeyError, match="PodTemplateSpec"):
+        derive({"components": {"schemas": {}}})
+
+
+@pytest.mark.parametrize(
+    ("broken", "field", "words"),
+    [
+        ({"replicas": 0}, "spec.replicas", "greater than or equal to 1"),
+        ({"rollout": {"steps": [{"weight": 10}]}}, "spec.rollout.steps", "add a last step {weight: 100}"),
+        ({"rollout": {"stepDuration": "5"}}, "spec.rollout.stepDuration", "write hours, minutes and seconds"),
+        ({"health": {"interval": "2h"}}, "spec.health.interval", "from 5s to 1h"),
+        ({"health": {"checks": [{"name": "a", "query": "up"}]}}, "spec.health.checks[0]", "set min, max or both"),
+        ({"rolout": {}}, "spec.rolout", "not permitted"),
+    ],
+)
+def test_the_models_name_the_field_and_the_fix(broken, field, words):
+    with pytest.raises(InvalidSpec) as refusal:
+        parse_spec(load(EVERY_FIELD)["spec"] | broken)
+    (problem,) = refusal.value.problems
+    assert problem.field == field
+    assert re.search(re.escape(words), problem.message)

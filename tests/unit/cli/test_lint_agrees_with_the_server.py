@@ -1,0 +1,39 @@
+"""The manifests that the real API server refuses or accepts (tests/integration/api) are judged alike without one."""
+
+import re
+
+import pytest
+
+from modelramp.cli.lint import lint_text
+from modelramp.cli.output import Level
+from modelramp.cli.refusals import refusals
+from tests.refused.bounds import broken_bounds
+from tests.refused.samples import ACCEPTED, REFUSED, expected
+
+
+@pytest.mark.parametrize("path", REFUSED, ids=lambda path: path.stem)
+def test_what_the_server_refuses_is_an_error_at_the_same_field(path):
+    _, findings = lint_text(path.name, path.read_bytes())
+    errors = [finding.path for finding in findings if finding.level is Level.ERROR]
+    # The server writes `path: Invalid value`, or `unknown field "path"`.
+    field = re.search(r'^(?:strict decoding error: unknown field )?"?([\w.\[\]]+)', expected(path)).group(1)
+    assert field in errors
+
+
+@pytest.mark.parametrize("path", ACCEPTED, ids=lambda path: path.stem)
+def test_what_the_server_accepts_is_no_error(path):
+    inspected, findings = lint_text(path.name, path.read_bytes())
+    assert inspected == 1
+    assert [str(finding) for finding in findings if finding.level is Level.ERROR] == []
+
+
+def test_every_broken_bound_is_an_error_at_its_field():
+    for one in broken_bounds():
+        assert one.path in [problem.field for problem in refusals(one.manifest)], f"{one.path} {one.bound}"
+
+
+def test_a_field_is_blamed_once():
+    for one in broken_bounds():
+        fields = [problem.field for problem in refusals(one.manifest)]
+        # One text may break both a length and a rule; nothing is said twice in the same words.
+        assert len(set(refusals(one.manifest))) == len(fields), f"{one.path} {one.bound}"
