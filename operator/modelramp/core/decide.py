@@ -139,7 +139,7 @@ def _give_up(decision: Decision, target: Target, cause: str, tick: int) -> Decis
         return decision
     why = "no earlier version is at hand" if state.previous is None else "spec.afterPromotion.onBreach is Report"
     serving = moves.label(state.stable) if state.stable else "nothing"
-    return moves.degrade(decision, Reason.NOTHING_TO_RESTORE, f"{serving} keeps serving although {cause}: {why}")
+    return moves.degrade(decision, Reason.NOTHING_TO_RESTORE, f"{serving} keeps serving: {cause}, but {why}")
 
 
 def _recover(decision: Decision, target: Target) -> Decision:

@@ -112,9 +112,9 @@ def withdraw(decision: Decision, reason: Reason, cause: str, now: int) -> Decisi
     state = decision.state
     candidate = _candidate(state)
     kept = state.previous is not None and state.previous.revision != candidate.version.revision
-    share = f"at {candidate.weight} %" if candidate.step >= 0 else "before it had traffic"
+    share = f"from {candidate.weight} %" if candidate.step >= 0 else "before it had traffic"
     back = f"; {label(state.stable)} serves" if state.stable else ""
-    text = f"{label(candidate.version)} was rolled back {share} at {to_clock(now)}: {cause}{back}"
+    text = f"{label(candidate.version)} was rolled back at {to_clock(now)} {share}: {cause}{back}"
     return enter(
         decision,
         Phase.ROLLING_BACK,
@@ -165,7 +165,7 @@ def restore(decision: Decision, cause: str, now: int) -> Decision:
     waiting = state.candidate
     if waiting is not None and waiting.version.revision == good.revision:
         waiting = None
-    text = f"{label(bad)} failed after its promotion, at {to_clock(now)}: {cause}; {label(good)} is brought back"
+    text = f"{label(bad)} was rolled back at {to_clock(now)} after its promotion: {cause}; back to {label(good)}"
     ended = Ended(
         bad.revision, bad.model_version, bad.since, now, "RolledBack", Reason.THRESHOLD_REACHED, text, weight=100
     )

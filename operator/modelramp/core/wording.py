@@ -36,7 +36,7 @@ def sentence(target: Target, state: State, seen: Seen) -> str:
 
 
 def _request(verb: str, revision: str | None) -> str:
-    return f"the annotation {REQUEST_ANNOTATION}={verb}/{revision}/<any new word>"
+    return f"a person sets the annotation {REQUEST_ANNOTATION}={verb}/{revision}/<any new word>"
 
 
 def _waiting(target: Target, state: State, seen: Seen, candidate: Candidate) -> str:
@@ -79,25 +79,28 @@ def _counted(target: Target, state: State) -> tuple[str, ...]:
     watch, health = state.watch, target.spec.health
     if watch is None or watch.revision != state.subject:
         return ()
+    counting = {check.name for check in health.checks if check.role is Role.ROLLBACK}
+    checks = [check for check in state.checks if check.name in counting]
     if state.strip.endswith(TICK_MARK[Verdict.NO_DATA]):
-        counting = {check.name for check in health.checks if check.role is Role.ROLLBACK}
-        silent = [check for check in state.checks if check.verdict is Verdict.NO_DATA and check.name in counting]
         waits = "promotion waits, " if state.running else ""
-        missing = (f"{check.name} has no data ({check.detail})" for check in silent)
+        missing = (f"{check.name} has no data ({check.detail})" for check in checks if check.verdict is Verdict.NO_DATA)
         return (*missing, f"{waits}the breach count stays at {watch.breaches}")
     if not watch.breaches:
         return ()
-    return (f"{tally(watch, health)} at {to_clock(state.last_tick)}, then {_consequence(target, state)}",)
+    breached = [f"{check.name}: {check.detail}" for check in checks if check.verdict is Verdict.BREACH]
+    found = "; ".join(breached) or "pods are missing"
+    counted = f"{tally(watch, health)} at {to_clock(state.last_tick)} ({found})"
+    return (f"{counted}, the last one {_consequence(target, state)}",)
 
 
 def _consequence(target: Target, state: State) -> str:
     if state.running is not None:
-        return "it is rolled back"
+        return "rolls it back"
     if target.spec.after_promotion.on_breach is OnBreach.REPORT:
-        return "it is reported (spec.afterPromotion.onBreach is Report)"
+        return "is only reported (spec.afterPromotion.onBreach is Report)"
     if state.previous is None:
-        return "it is reported (no earlier version is at hand)"
-    return f"{label(state.previous)} is brought back"
+        return "is only reported (no earlier version is at hand)"
+    return f"brings {label(state.previous)} back"
 
 
 def _returning(state: State, seen: Seen) -> str:

@@ -10,7 +10,18 @@ from tests.unit.core.story import Story
 
 @pytest.mark.parametrize(
     "text",
-    ["pause", "pause/v2", "pause//1", "/v2/1", "pause/v2/", "pause/v2/1/2", "stop/v2/1", "PAUSE/v2/1", "💥", "a" * 5000],
+    [
+        "pause",
+        "pause/v2",
+        "pause//1",
+        "/v2/1",
+        "pause/v2/",
+        "pause/v2/1/2",
+        "stop/v2/1",
+        "PAUSE/v2/1",
+        "💥",
+        "a" * 5000,
+    ],
 )
 def test_a_malformed_request_is_ignored_and_says_what_is_wished(text):
     story = Story.of().begun()
