@@ -8,8 +8,8 @@ from typing import Any
 
 from modelramp.api.spec import parse_spec
 from modelramp.core.revisions import revision_of
-from modelramp.engine.ports import MODEL_DEPLOYMENT, Ref
-from tests.sim.apiserver import ApiServer, Change
+from modelramp.engine.ports import MODEL_DEPLOYMENT, Kind, Ref
+from tests.sim.apiserver import ApiServer, Change, ref_of
 from tests.sim.clock import EPOCH, VirtualLoop, run_virtually
 from tests.sim.faults import Fault, FaultPlan
 from tests.sim.garbage import GarbageCollector
@@ -114,6 +114,11 @@ class World:
                 kept = [reference for reference in metadata["ownerReferences"] if reference["uid"] != owner]
                 self.api.update({**obj, "metadata": {**metadata, "ownerReferences": kept}}, "garbage-collector")
         self.api.delete(DIGITS, USER)
+
+    @staticmethod
+    def ref(obj: Mapping[str, Any]) -> Ref:
+        """The reference that names an object."""
+        return ref_of(Kind("", obj["kind"], obj["kind"].lower()), obj)
 
     # what became of it
 

@@ -1,0 +1,46 @@
+"""Every fault at the n-th call of the operator, n = 1, 2, ... until a run has no n-th call: nothing changes in the end.
+
+On every run each fault strikes every STRIDE-th call, the next fault the calls beside them, so that no call is left out.
+MODELRAMP_SIM_SWEEP=all makes it every fault at every call (some ten minutes; made for the night).
+"""
+
+import itertools
+import os
+
+import pytest
+
+from tests.sim.faults import Fault
+from tests.sim.scenarios import SCENARIOS, tell
+
+STRIDE = 1 if os.environ.get("MODELRAMP_SIM_SWEEP") == "all" else 12
+FAULTS = list(Fault)
+CALLS_AT_LEAST = {
+    "rollout": 60,
+    "rollback": 70,
+    "rollback after promotion": 80,
+    "superseded": 80,
+    "reverted": 50,
+}
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.lower())
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_fault_at_any_call_changes_nothing_in_the_end(name, fault):
+    first = 1 + (FAULTS.index(fault) + list(SCENARIOS).index(name) * 5) % STRIDE
+    fired = 0
+    for n in itertools.count(first, STRIDE):
+        world = tell(SCENARIOS[name], seed=7, fault=fault, at_call=n)
+        fired += world.fault_fired
+        if world.faults.exhausted:
+            break
+
+    assert n > CALLS_AT_LEAST[name], f"only {n - 1} calls: is the world still wired up?"
+    assert fired, "the fault never happened: is it still wired up?"
+
+
+def test_every_kind_of_call_is_among_those_that_can_fail():
+    world = tell(SCENARIOS["rollback"], seed=7)
+    methods = {line.split(": ")[1].split(" ")[0] for line in world.history if " call " in line}
+
+    assert methods >= {"get", "list", "create", "apply", "replace_status", "instant", "publish"}
