@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 DEFAULT_NAME = "default"
@@ -24,10 +24,9 @@ class State:
     pid: int
     born: int
     user_namespace: bool
-    ports: dict[str, int] = field(default_factory=dict)
-    binaries: str = ""
-    scrape_interval: float = 5.0
-    ready: bool = False
+    ports: dict[str, int]
+    binaries: str
+    scrape_interval: float
 
     def alive(self) -> bool:
         """Whether the supervisor that wrote this is still the process with that pid."""
@@ -56,8 +55,10 @@ def birth(pid: int) -> int | None:
 def read(where: Path) -> State | None:
     """Return the plane written in this folder, or None when there is none or its record is unreadable."""
     try:
-        return State(**json.loads((where / "state.json").read_text()))
-    except (OSError, ValueError, TypeError):
+        found = json.loads((where / "state.json").read_text())
+        # A plane that another version of this package started may have written more.
+        return State(**{one.name: found[one.name] for one in fields(State)})
+    except (OSError, ValueError, KeyError):
         return None
 
 
@@ -66,13 +67,6 @@ def write(where: Path, state: State) -> None:
     draft = where / "state.json.new"
     draft.write_text(json.dumps(asdict(state), indent=1))
     draft.replace(where / "state.json")
-
-
-def mark_ready(where: Path) -> None:
-    """Note that every component has answered."""
-    state = read(where)
-    if state is not None:
-        write(where, replace(state, ready=True))
 
 
 @contextmanager

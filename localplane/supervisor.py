@@ -88,7 +88,6 @@ class Supervisor:
         try:
             await self._start_everything()
             self._phase = "ready"
-            state.mark_ready(self._files.folder)
         except (PlaneError, OSError) as error:
             self._phase, self._failure = "failed", str(error)
 

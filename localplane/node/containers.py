@@ -15,7 +15,7 @@ from localplane.node.backoff import Backoff
 from localplane.node.context import PodContext
 from localplane.node.environment import ConfigError, expand, standard, variables
 from localplane.node.events import now
-from localplane.node.execution import Execution, end_group
+from localplane.node.execution import Execution, StartFailure, end_group
 from localplane.node.images import Image, find_image
 from localplane.node.status import ContainerState
 from localplane.node.volumes import Volumes
@@ -121,32 +121,38 @@ class Container:
         log.parent.mkdir(parents=True, exist_ok=True)
         self._execution.folder.mkdir(parents=True, exist_ok=True)
         self._execution.last_words.write_bytes(b"")
-        with log.open("wb") as output:
-            self._process = await self._execution.start(command, output, "main")
-        began = now()
         # The pid alone repeats from run to run; the API knows a run by its containerID.
         self.state.identity = f"process://{self._context.pod['metadata']['uid']}-{self.spec['name']}-{run}"
+        began = now()
+        try:
+            with log.open("wb") as output:
+                self._process = await self._execution.start(command, output, "main")
+        except StartFailure as failure:
+            self._context.tell("Failed", f"Error: {failure}", warning=True)
+            return self._ended(128, "StartError", str(failure), began)
+        code = await self._attend(self._process, began)
+        message = self._execution.message(run, failed=code != 0)
+        return self._ended(code, "Completed" if code == 0 else "Error", message, began)
+
+    async def _attend(self, process: asyncio.subprocess.Process, began: str) -> int:
+        """Probe a running process until it ends; returns its exit code as a shell gives it."""
         self.state.started = "startupProbe" not in self.spec
         self.state.passing = "readinessProbe" not in self.spec
         self._show({"running": {"startedAt": began}})
         self._context.tell("Started", f"Started container {self.spec['name']}")
         watching = asyncio.create_task(self._watch())
         try:
-            status = await self._process.wait()
+            status = await process.wait()
         finally:
             watching.cancel()
-            end_group(self._process.pid)
-        code = status if status >= 0 else 128 - status
-        ended: Object = {
-            "exitCode": code,
-            "reason": "Completed" if code == 0 else "Error",
-            "message": self._execution.message(run, failed=code != 0),
-            "startedAt": began,
-            "finishedAt": now(),
-            "containerID": self.state.identity,
-        }
+            end_group(process.pid)
+        return status if status >= 0 else 128 - status
+
+    def _ended(self, code: int, reason: str, message: str, began: str) -> int:
         self.state.started = self.state.passing = False
-        self._show({"terminated": ended})
+        times = {"startedAt": began, "finishedAt": now()}
+        ended = {"exitCode": code, "reason": reason, "message": message, "containerID": self.state.identity}
+        self._show({"terminated": ended | times})
         return code
 
     async def _back_off(self, ran_s: float) -> None:

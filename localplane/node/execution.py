@@ -21,6 +21,10 @@ LAST_WORDS_BYTES = 4096
 LOG_END_BYTES, LOG_END_LINES = 2048, 80
 
 
+class StartFailure(Exception):
+    """The container's command cannot be run: kubelet's StartError."""
+
+
 class Execution:
     """What every process of one container has in common: its mounts, environment and folder."""
 
@@ -47,7 +51,10 @@ class Execution:
         return self._context.folder / "logs" / str(self._container["name"]) / f"{run}.log"
 
     async def start(self, command: list[str], output: IO[bytes] | int, plan_name: str) -> asyncio.subprocess.Process:
-        """Start a command in the container's view of the files; output goes to a file or, as PIPE, to the caller."""
+        """Start a command in the container's view of the files and return once it runs.
+
+        output: a file, or PIPE for the caller to read. Raises StartFailure when there is no such command or folder.
+        """
         root = self.folder / f"{plan_name}-root"
         root.mkdir(parents=True, exist_ok=True)
         self.last_words.touch()
@@ -56,26 +63,40 @@ class Execution:
         )
         plan = self.folder / f"{plan_name}.json"
         plan.write_text(json.dumps(steps))
-        return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "localplane.node.launch", str(plan)),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=output,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-        )
+        told, telling = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "localplane.node.launch", str(plan), str(telling)),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=asyncio.subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=(telling,),
+            )
+        finally:
+            os.close(telling)
+        problem = await _read_all(told)
+        if problem:
+            await process.wait()
+            raise StartFailure(problem)
+        return process
 
     async def run(self, command: list[str]) -> tuple[int, str]:
         """Run a command in the container to its end, as an exec probe or a hook does."""
         name = f"exec-{os.urandom(4).hex()}"
-        process = await self.start(command, asyncio.subprocess.PIPE, name)
+        process = None
         try:
+            process = await self.start(command, asyncio.subprocess.PIPE, name)
             output, _ = await process.communicate()
             return process.returncode or 0, output.decode(errors="replace")
+        except StartFailure as failure:
+            return 126, str(failure)
         finally:
-            if process.returncode is None:
+            if process is not None and process.returncode is None:
                 end_group(process.pid)
             (self.folder / f"{name}.json").unlink(missing_ok=True)
-            (self.folder / f"{name}-root").rmdir()
+            with contextlib.suppress(FileNotFoundError):
+                (self.folder / f"{name}-root").rmdir()
 
     def message(self, run: int, *, failed: bool) -> str:
         """Return a container's last words, or, where its spec asks for that and it failed, the end of its log."""
@@ -97,6 +118,18 @@ class Execution:
             found.append((source, str(entry["mountPath"]), readonly))
         found.append((self.last_words, self._container.get("terminationMessagePath", DEFAULT_LAST_WORDS), False))
         return sorted(found, key=lambda one: one[1].count("/"))
+
+
+async def _read_all(descriptor: int) -> str:
+    reader = asyncio.StreamReader()
+    pipe = os.fdopen(descriptor, "rb")
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), pipe
+    )
+    try:
+        return (await reader.read()).decode(errors="replace")
+    finally:
+        transport.close()
 
 
 def end_group(pid: int) -> None:
