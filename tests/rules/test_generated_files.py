@@ -1,0 +1,23 @@
+"""What is made from the code is what the code makes today."""
+
+import subprocess
+import sys
+
+from modelramp.api.crd import crd_yaml
+from tests.rules.tree import ROOT
+
+
+def test_the_crd_is_current():
+    committed = (ROOT / "crds" / "modelramp.io_modeldeployments.yaml").read_text(encoding="utf-8")
+    assert committed == crd_yaml(), "run: make generate"
+
+
+def test_the_reference_pages_are_current():
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "docs" / "generate.py"), "--check"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

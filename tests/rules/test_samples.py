@@ -1,0 +1,48 @@
+"""What people copy from the documentation and the examples is accepted as it stands."""
+
+import re
+
+import pytest
+import yaml
+
+from modelramp.cli.refusals import is_ours, refusals
+from tests.rules.tree import ROOT, files, shown, text_of
+
+_FENCE = re.compile(r"^```ya?ml[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def samples():
+    """Every ModelDeployment in YAML files and in the YAML fences of pages, named by its place."""
+    found = []
+    for path in files():
+        text = text_of(path) or ""
+        refused = path.relative_to(ROOT).parts[:2] == ("tests", "refused") and path.parent.name != "accepted"
+        if refused or "kind: ModelDeployment" not in text or "kind: CustomResourceDefinition" in text:
+            continue
+        if path.suffix == ".md":
+            blocks = _FENCE.findall(text)
+        elif path.suffix in (".yaml", ".yml") and "templates" not in path.parts:
+            blocks = [text]
+        else:
+            continue
+        for number, block in enumerate(blocks):
+            mine = [document for document in _documents(block) if is_ours(document)]
+            found += [pytest.param(document, id=f"{shown(path)}-{number}") for document in mine]
+    return found
+
+
+def _documents(block):
+    try:
+        return list(yaml.safe_load_all(block))
+    except yaml.YAMLError:
+        assert "kind: ModelDeployment" not in block, f"this sample is no YAML:\n{block}"
+        return []
+
+
+@pytest.mark.parametrize("manifest", samples())
+def test_a_sample_would_be_accepted(manifest):
+    assert [str(problem) for problem in refusals(manifest)] == []
+
+
+def test_there_are_samples():
+    assert len(samples()) > 5
