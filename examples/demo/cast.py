@@ -1,0 +1,91 @@
+"""Who plays: the three versions as their manifests describe them, and the rules of the rollout that they ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from examples.demo.errors import DemoError
+from modelramp.api.errors import ModelrampError
+from modelramp.api.spec import ModelDeploymentSpec, parse_spec
+
+MANIFESTS = Path(__file__).parent.parent / "manifests"
+FILES = ("digits-v1.yaml", "digits-v2.yaml", "digits-v3.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the manifests ask for.
+
+    steps: weights in percent. step_seconds: least time at each. interval: seconds between ticks.
+    threshold: breaches in a row that roll back.
+    """
+
+    steps: tuple[int, ...]
+    step_seconds: tuple[int, ...]
+    interval: int
+    threshold: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """The ModelDeployment, its three versions in order of appearance, and the rules.
+
+    files: the manifest of each version. versions: spec.model.version of each. host: the name that clients ask for.
+    gateway: namespace and name of the Gateway that the route hangs on.
+    """
+
+    name: str
+    namespace: str
+    host: str
+    gateway: tuple[str, str]
+    files: tuple[Path, ...]
+    versions: tuple[str, ...]
+    rules: Rules
+
+
+def read_cast(folder: Path = MANIFESTS) -> Cast:
+    """Read digits-v1.yaml, digits-v2.yaml and digits-v3.yaml; raises DemoError when they do not make a demo."""
+    files = tuple(folder / name for name in FILES)
+    documents = [_read(path) for path in files]
+    try:
+        specs = [parse_spec(document["spec"]) for document in documents]
+    except (ModelrampError, KeyError) as error:
+        raise DemoError(f"{folder}: not three valid ModelDeployments: {error}") from error
+    places = {(document["metadata"]["name"], document["metadata"]["namespace"]) for document in documents}
+    versions = tuple(spec.model.version for spec in specs)
+    if len(places) != 1 or len(set(versions)) != len(FILES):
+        raise DemoError(
+            f"{folder}: found {sorted(places)} in versions {versions}; wished: one ModelDeployment in three versions"
+        )
+    ((name, namespace),) = places
+    gateway = specs[0].routing.gateway
+    parent = gateway.parent_refs[0]
+    return Cast(
+        name=name,
+        namespace=namespace,
+        host=gateway.hostnames[0],
+        gateway=(parent.namespace or namespace, parent.name),
+        files=files,
+        versions=versions,
+        rules=_rules(specs[1]),
+    )
+
+
+def _read(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise DemoError(f"{path}: cannot be read: {error}") from error
+
+
+def _rules(spec: ModelDeploymentSpec) -> Rules:
+    return Rules(
+        steps=tuple(step.weight for step in spec.rollout.steps),
+        step_seconds=tuple(spec.rollout.duration_of(index) for index in range(len(spec.rollout.steps))),
+        interval=spec.health.interval,
+        threshold=spec.health.failure_threshold,
+    )
