@@ -62,22 +62,22 @@ MESSAGES = {
     "first version, too late": (
         lambda: first(later=600),
         (
-            "2.0.0 (v1), the first revision, cannot serve: 0 of 1 pods became available within 600 s; it gets all traffic "
-            "as soon as its pods are available"
+            "2.0.0 (v1), the first revision, cannot serve: 0 of 1 pods became available within 600 s; it gets all "
+            "traffic as soon as its pods are available"
         ),
     ),
     "pods on their way": (
         waiting,
         (
-            "waiting for 2.0.0 (v2): 1 of 3 pods available (ImagePullBackOff: digits:3), rolled back at 08:10:00Z unless "
-            "all are; 1.4.0 (v1) serves"
+            "waiting for 2.0.0 (v2): 1 of 3 pods available (ImagePullBackOff: digits:3), rolled back at 08:10:00Z "
+            "unless all are; 1.4.0 (v1) serves"
         ),
     ),
     "paused while pods are on their way: no deadline": (
         lambda: waiting(request="pause/v2/1"),
         (
-            "paused until a person sets the annotation modelramp.io/request=resume/v2/<any new word>: waiting for 2.0.0 "
-            "(v2): 1 of 3 pods available (ImagePullBackOff: digits:3); 1.4.0 (v1) serves"
+            "paused until a person sets the annotation modelramp.io/request=resume/v2/<any new word>: waiting for "
+            "2.0.0 (v2): 1 of 3 pods available (ImagePullBackOff: digits:3); 1.4.0 (v1) serves"
         ),
     ),
     "pods without endpoint": (
@@ -126,8 +126,8 @@ MESSAGES = {
     "held by the route": (
         lambda: stepping("h", served={"v1": 100}),
         (
-            "step 1/3: 10 % on 2.0.0 (v2) since 08:01:00Z, step ends 08:06:00Z at the earliest; the route gives it 0 %, "
-            "10 % are wanted"
+            "step 1/3: 10 % on 2.0.0 (v2) since 08:01:00Z, step ends 08:06:00Z at the earliest; the route gives it 0 "
+            "%, 10 % are wanted"
         ),
     ),
     "paused": (
@@ -142,8 +142,8 @@ MESSAGES = {
     "rolled back, and what serves breaches too": (
         lambda: stepping("bbbhb"),
         (
-            f"{BACK}1.4.0 (v1) serves; {RETRY}{ANY}; breach 1 of 3 at 08:05:00Z (errors: 0.5, limit 0.01), the last one is "
-            "only reported (no earlier version is at hand)"
+            f"{BACK}1.4.0 (v1) serves; {RETRY}{ANY}; breach 1 of 3 at 08:05:00Z (errors: 0.5, limit 0.01), the last "
+            "one is only reported (no earlier version is at hand)"
         ),
     ),
     "promoted": (promoted, "2.0.0 (v2) serves all traffic"),
@@ -171,8 +171,8 @@ MESSAGES = {
     "brought back, pods not there yet": (
         lambda: promoted("bbb", served={"v2": 100}, pods={"v1": Pods(0, 0, 0)}),
         (
-            "2.0.0 (v2) was rolled back at 08:18:00Z after its promotion: errors: 0.5, limit 0.01, third breach in a row; "
-            "back to 1.4.0 (v1); waiting for the pods of 1.4.0 (v1)"
+            "2.0.0 (v2) was rolled back at 08:18:00Z after its promotion: errors: 0.5, limit 0.01, third breach in a "
+            "row; back to 1.4.0 (v1); waiting for the pods of 1.4.0 (v1)"
         ),
     ),
     "nothing to bring back": (
