@@ -48,11 +48,11 @@ def shown_weights(state: State, ready: Collection[str]) -> tuple[dict[str, int],
     """
     wanted = state.weights
     stable = state.stable.revision if state.stable else None
-    candidate = state.candidate.version.revision if state.candidate else None
     if wanted and all(revision in ready for revision in wanted):
         return wanted, Finding(Reason.SERVING, "the route gives each version the weight that was decided")
-    if candidate in wanted and candidate not in ready and stable is not None and stable in ready:
-        text = f"{candidate} has no ready endpoint: it is left out of the route, and {stable} gets all traffic"
+    if stable is not None and stable in ready:
+        left_out = ", ".join(wanted.keys() - {stable})
+        text = f"{left_out} has no ready endpoint: it is left out of the route, and {stable} gets all traffic"
         return {stable: 100}, Finding(Reason.PODS_UNAVAILABLE, text, warning=True)
     return {}, Finding(Reason.ROUTE_PENDING, "there is no route yet: no version has a ready endpoint")
 

@@ -13,6 +13,7 @@ TEMPLATE = {
         "nodeSelector": {"gpu": "yes"},
         "volumes": [],
         "securityContext": None,
+        "terminationGracePeriodSeconds": None,
         "containers": [
             {
                 "name": "model",
@@ -43,7 +44,12 @@ def the_workload():
     shown = as_the_server_shows_it(WORKLOAD)
     shown["spec"]["strategy"]["rollingUpdate"]["maxSurge"] = "25%"
     pod = shown["spec"]["template"]["spec"]
-    pod |= {"restartPolicy": "Always", "dnsPolicy": "ClusterFirst", "securityContext": {}}
+    pod |= {
+        "restartPolicy": "Always",
+        "dnsPolicy": "ClusterFirst",
+        "terminationGracePeriodSeconds": 30,
+        "securityContext": {},
+    }
     del pod["volumes"]
     (container,) = pod["containers"]
     container |= {"imagePullPolicy": "IfNotPresent", "terminationMessagePath": "/dev/termination-log"}

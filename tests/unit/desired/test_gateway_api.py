@@ -90,5 +90,11 @@ def test_only_our_own_services_count_as_named_revisions():
         {"kind": "Service", "name": "elsewhere", "port": 80, "weight": 5},
         {"kind": "Service", "name": f"digits-{C}", "namespace": "other", "port": 80, "weight": 5},
         {"kind": "TraefikService", "group": "traefik.io", "name": f"digits-{D}", "port": 80},
+        {"kind": "Service", "name": f"digits-{D}", "port": 80, "weight": 0},
     ]
     assert named(OWNER, route) == {S: (90, 80)}
+
+
+def test_people_read_who_was_left_out_and_who_serves():
+    message = made(state(S, C, 10), seen=seen(S)).finding.message
+    assert message == f"{C} has no ready endpoint: it is left out of the route, and {S} gets all traffic"

@@ -96,6 +96,12 @@ FOREIGN = {
     "another ModelDeployment's": child("Deployment", C, Owner("ml", "other", "uid-2")),
     "an earlier ModelDeployment of that name's": child("Deployment", C, Owner("ml", "digits", "uid-0")),
     "only labelled like ours": {"metadata": {**child("Deployment", C)["metadata"], "ownerReferences": []}},
+    "ours, but controlled by somebody else": {
+        "metadata": {
+            **child("Deployment", C)["metadata"],
+            "ownerReferences": [{"uid": "uid-1", "controller": False}, {"uid": "x", "controller": True}],
+        }
+    },
     "going already": {"metadata": {**child("Deployment", C)["metadata"], "deletionTimestamp": "2026-11-20T12:00:00Z"}},
     "in another namespace": {"metadata": {**child("Deployment", C)["metadata"], "namespace": "elsewhere"}},
 }
@@ -113,6 +119,14 @@ def test_the_newest_revisions_are_remembered_up_to_the_limit_and_those_in_use_al
     existing = {"ControllerRevision": [child("ControllerRevision", revision) for revision in known]}
     left = known.keys() - {item.name.rpartition("-")[2] for item in prune(wanted, existing)}
     assert left == {"bbbbbbbbbb", C, "dddddddddd", "kkkkkkkkkk"}
+
+
+def test_what_failed_and_what_is_wanted_is_remembered_beyond_the_limit():
+    known = {S: snapshot(4), D: snapshot(3), "ffffffffff": snapshot(1), C: snapshot(2), "gggggggggg": snapshot(5)}
+    limited = target(C, rollout={"revisionHistoryLimit": 2})
+    wanted = made(state(S, failed="ffffffffff"), target=limited, snapshots=known)
+    existing = {"ControllerRevision": [child("ControllerRevision", revision) for revision in known]}
+    assert {item.name.rpartition("-")[2] for item in prune(wanted, existing)} == {D, "gggggggggg"}
 
 
 # name: (numbers that are remembered, state, number of the wanted revision afterwards)
@@ -135,6 +149,14 @@ def test_a_new_version_that_listens_elsewhere_does_not_take_the_port_from_the_on
     wanted = made(state(S, C), target=target(service={"targetPort": 9000}), snapshots=known)
     ports = {name: obj["spec"]["ports"][0]["targetPort"] for name, obj in of_kind(wanted, "Service").items()}
     assert ports == {f"digits-{S}": 8080, f"digits-{C}": 9000}
+
+
+def test_the_wanted_version_follows_the_spec_to_another_port_without_a_rollout():
+    known = {C: snapshot(1, image="digits:2", target_port=8080)}
+    wanted = made(state(stable=C), target=target(service={"targetPort": 9000}), snapshots=known)
+    assert of_kind(wanted, "Service")[f"digits-{C}"]["spec"]["ports"][0]["targetPort"] == 9000
+    note = of_kind(wanted, "ControllerRevision")[f"digits-{C}"]["metadata"]["annotations"]
+    assert note == {"modelramp.io/target-port": "9000"}
 
 
 def test_a_changed_service_port_keeps_the_old_one_until_the_route_has_followed():
