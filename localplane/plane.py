@@ -82,7 +82,7 @@ class Plane:
         folder = state.folder(name, state_folder)
         record = state.read(folder)
         if record is None or not record.alive():
-            raise NotRunningError(f"no plane {name!r} is up; start it with: python -m localplane up --name {name}")
+            raise NotRunningError(f"no plane {name!r} is up; start it with: python -m localplane --name {name} up")
         return cls(folder, record)
 
     @classmethod
@@ -188,7 +188,9 @@ class Plane:
 
     def kubectl_command(self) -> list[str]:
         """Return the words that begin a kubectl command for this plane."""
-        return [f"{self.record.binaries}/controlplane", "kubectl", f"--kubeconfig={self.kubeconfig}"]
+        # kubectl remembers what kinds there are; by default it would do so in the user's home.
+        cache = f"--cache-dir={self.folder / 'kubectl-cache'}"
+        return [f"{self.record.binaries}/controlplane", "kubectl", f"--kubeconfig={self.kubeconfig}", cache]
 
     def pod_logs(self) -> dict[str, Path]:
         """Return the newest log file of each container, of deleted pods too, by `namespace/pod/container`."""

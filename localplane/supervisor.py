@@ -122,7 +122,8 @@ class Supervisor:
 
     async def _kubectl(self, *arguments: str) -> None:
         config = f"--kubeconfig={self._files.kubeconfig_of('admin')}"
-        await run_program(str(self._programs.controlplane), "kubectl", config, *arguments)
+        cache = f"--cache-dir={self._files.folder / 'kubectl-cache'}"
+        await run_program(str(self._programs.controlplane), "kubectl", config, cache, *arguments)
 
     async def _reap(self) -> None:
         seen: set[int] = set()
