@@ -73,7 +73,7 @@ def _of_port(spec: ModelDeploymentSpec, containers: list[Container]) -> Iterator
 def _of_image(container: Container, path: str) -> Iterator[Advice]:
     image = str(container["image"])
     tag = image.rpartition("/")[2].partition(":")[2]
-    if "@" not in image and tag in ("", "latest"):
+    if tag in ("", "latest"):
         message = f"{image} may be another image tomorrow, and then a rollback would not bring the old one back; "
         yield Advice(Level.WARNING, f"{path}.image", message + "use a version or a digest")
 
