@@ -129,7 +129,7 @@ def _row(target: Target, before: State, decision: Decision, given: TickOutcome, 
         step=state.running.step if state.running else last if weight else -1,
         weight=weight,
         serving="stable" if not weight else "candidate" if weight == 100 else "both",
-        reason=_reason(target, before, decision, given, f"{detail}", start),
+        reason=_reason(target, before, decision, given, detail, start),
     )
 
 
@@ -145,7 +145,8 @@ def _reason(target: Target, before: State, decision: Decision, given: TickOutcom
     if verdict is Verdict.NO_DATA:
         count = state.watch.breaches if state.watch else 0
         return "; ".join((detail, f"nothing is promoted, the breach count stays at {count}", *moved))
-    return "; ".join((*(breached or [detail]), *(moved or _waits(target, state, given, verdict, start))))
+    waits = _waits(target, state, given, verdict, start) if state.weights == before.weights else []
+    return "; ".join((*(breached or [detail]), *moved, *waits))
 
 
 def _waits(target: Target, state: State, given: TickOutcome, verdict: Verdict, start: int) -> list[str]:

@@ -1,15 +1,17 @@
 """`modelramp simulate`: try a policy on given outcomes before trusting it. No cluster is needed."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import click
 
 from modelramp.api.errors import InvalidSpec
 from modelramp.api.names import API_VERSION, KIND
 from modelramp.api.spec import ModelDeploymentSpec, parse_spec
+from modelramp.api.structural import without_nulls
+from modelramp.cli.documents import Document, Malformed, read
 from modelramp.cli.rehearsal import Outcome, Row, rehearse
 from modelramp.cli.ticklines import BadLine, read_lines
 
@@ -62,41 +64,43 @@ def _text(file: IO[bytes]) -> str:
 
 def _spec(text: str, source: str, name: str | None) -> ModelDeploymentSpec:
     found = _chosen(_documents(text, source), source, name)
-    if found.get("apiVersion") != API_VERSION:
-        wrong = found.get("apiVersion")
-        raise click.ClickException(f"{source}: apiVersion is {wrong!r}; write {API_VERSION}")
+    if found.value.get("apiVersion") != API_VERSION:
+        wrong = found.value.get("apiVersion")
+        raise click.ClickException(
+            f"{source}:{found.line_of('apiVersion')}: apiVersion is {wrong!r}; {API_VERSION} is known"
+        )
     try:
-        return parse_spec(found.get("spec"))
+        return parse_spec(without_nulls(found.value).get("spec"))
     except InvalidSpec as error:
-        raise click.ClickException("\n".join(f"{source}: {problem}" for problem in error.problems)) from None
+        told = (f"{source}:{found.line_of(problem.field)}: {problem}" for problem in error.problems)
+        raise click.ClickException("\n".join(told)) from None
 
 
-def _documents(text: str, source: str) -> list[dict[str, Any]]:
-    import yaml
-
-    try:
-        found = [item for item in yaml.safe_load_all(text) if isinstance(item, dict)]
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise click.ClickException(f"{source}: is not YAML: {error}") from None
-    return cast("list[dict[str, Any]]", found)
+def _documents(text: str, source: str) -> Iterator[Document]:
+    for document in read(text):
+        if isinstance(document, Malformed):
+            raise click.ClickException(f"{source}:{document.line}: column {document.column}: {document.message}")
+        if isinstance(document.value, dict) and document.value.get("kind") == KIND:
+            yield document
 
 
-def _chosen(documents: Sequence[dict[str, Any]], source: str, name: str | None) -> dict[str, Any]:
-    found = {_name(item): item for item in documents if item.get("kind") == KIND}
+def _chosen(documents: Iterator[Document], source: str, name: str | None) -> Document:
+    found = [(_name(document.value), document) for document in documents]
+    names = ", ".join(known for known, _ in found)
     if not found:
         raise click.ClickException(f"{source}: holds no {KIND}")
-    names = ", ".join(found)
-    if name is not None:
-        if name not in found:
-            raise click.ClickException(f"{source}: holds no {KIND} {name}, but {names}")
-        return found[name]
-    if len(found) > 1:
-        raise click.ClickException(f"{source}: holds several ({names}); choose one with --name")
-    return next(iter(found.values()))
+    matching = [document for known, document in found if name in (None, known)]
+    if not matching:
+        raise click.ClickException(f"{source}: holds no {KIND} {name}, but {names}")
+    if len(matching) > 1:
+        raise click.ClickException(
+            f"{source}: holds several ({names}); choose one with --name, or give a file with one"
+        )
+    return matching[0]
 
 
-def _name(document: dict[str, Any]) -> str:
-    metadata = document.get("metadata")
+def _name(value: Mapping[str, Any]) -> str:
+    metadata = value.get("metadata")
     return str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
 
 
