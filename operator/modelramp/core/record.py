@@ -112,6 +112,8 @@ def status_of(
 def _always(status: Status) -> dict[str, Any]:
     """Fields that people and columns expect even when they are zero."""
     shown: dict[str, Any] = {"breaches": status.breaches, "replicas": status.replicas}
+    if status.history:
+        shown["history"] = [entry.model_dump(mode="json", by_alias=True, exclude_none=True) for entry in status.history]
     if status.candidate is not None:
         kept = status.candidate.model_dump(mode="json", by_alias=True, exclude_none=True)
         shown["candidate"] = {key: value for key, value in kept.items() if value != ""}

@@ -1,0 +1,69 @@
+"""The shipped operator as a pod of the local plane, and stories that run side by side."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from localplane.testing import plane, pytest_runtest_makereport
+from tests.e2e.rollout import Rollout
+from tests.e2e.stories import STORIES
+
+__all__ = ["plane", "pytest_runtest_makereport"]
+
+HERE = Path(__file__).parent
+NAMESPACE = "e2e"
+AT_ONCE = 6
+
+
+@pytest.fixture(scope="session")
+def operator(plane):
+    """The operator with the shipped manifests and RBAC, ready."""
+    plane.kubectl("apply", "-k", str(HERE.parents[1] / "crds"))
+    plane.kubectl("wait", "--for=condition=Established", "crd/modeldeployments.modelramp.io", "--timeout=30s")
+    plane.kubectl("apply", "-k", str(HERE / "operator"))
+    plane.kubectl("rollout", "status", "deployment/modelramp", "-n", "modelramp-system", "--timeout=60s")
+    plane.kubectl("create", "namespace", NAMESPACE)
+    plane.kubectl("wait", "--for=create", "serviceaccount/default", f"--namespace={NAMESPACE}", "--timeout=30s")
+    return plane
+
+
+@pytest.fixture(scope="session")
+def stories(operator):
+    """All stories, six at a time; a test waits for its own. They share the plane and nothing else."""
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        yield {name: pool.submit(story, operator, NAMESPACE) for name, story in STORIES.items()}
+
+
+@pytest.fixture
+def rollout(operator, request):
+    """A ModelDeployment of the test's own, deleted at the end."""
+    made = []
+
+    def make(name, **options):
+        made.append(Rollout(operator, NAMESPACE, name, **options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.delete("--ignore-not-found", "--wait=false")
+
+
+def operator_pod(plane):
+    """Name of the operator's pod."""
+    selector = "app.kubernetes.io/component=operator"
+    return plane.kubectl("get", "pods", "-n", "modelramp-system", "-l", selector, "-o", "name").strip()
+
+
+def kill_operator(plane):
+    """SIGKILL: no grace, no goodbye. The Deployment makes a new pod."""
+    plane.kubectl("delete", operator_pod(plane), "-n", "modelramp-system", "--grace-period=0", "--force")
+
+
+def wait_until(look, timeout_s=30.0):
+    """Return when `look()` is true; fail otherwise."""
+    deadline = time.monotonic() + timeout_s
+    while not look():
+        assert time.monotonic() < deadline, "did not happen"
+        time.sleep(0.2)
