@@ -40,6 +40,15 @@ class Gateway:
         """The share of each revision now, percent."""
         return {self.revisions.get(name, name): weight for name, weight in self.services.items() if weight}
 
+    def empty_since(self, service: str) -> float | None:
+        """Since when the gateway has sent traffic to a Service without endpoints; None when it does not now."""
+        since = None
+        for served in reversed(self.history):
+            if service not in served.empty:
+                break
+            since = served.at
+        return since
+
     def ready(self, service: str) -> int:
         """Ready endpoints of a Service, as the API server has them."""
         found = self._api.find("EndpointSlice", "ml", f"{service}-eps")

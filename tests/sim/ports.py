@@ -75,6 +75,8 @@ class Wire:
 
     def _start(self, fault: Fault | None) -> None:
         world = self.world
+        if fault is not None:
+            world.disturbed_at = world.now()
         match fault:
             case Fault.OUTAGE:
                 world.outages["cluster"] = world.now() + OUTAGE_SECONDS

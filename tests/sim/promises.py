@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 Json = dict[str, Any]
+UNLIST_SECONDS = 10.0
+"""A route may name a candidate that has lost its last endpoint for so long."""
+DISTURBED_SECONDS = 400.0
+"""So long after a fault began nobody is blamed for being slow."""
 STALE_SECONDS = 15.0
 """How old the operator's view of an endpoint may be when it writes a route (without faults it is milliseconds)."""
 
@@ -221,7 +225,7 @@ class Endpoints(Checker):
                 self._ready_at[service] = self._world.now()
         name = change.obj["metadata"]["name"]
         gone = change.kind == "Service" and change.type == "DELETED" and change.actor == FIELD_MANAGER
-        if gone and self._world.gateway.services.get(name):
+        if gone and self._world.gateway.services.get(name) and not self._world.clock_jumped:
             yield f"Service {name} was deleted while the gateway used it"
         if change.kind == "HTTPRoute" and change.actor == FIELD_MANAGER and change.type != "DELETED":
             before = backends(change.before) if change.before else {}
@@ -229,6 +233,24 @@ class Endpoints(Checker):
                 stale = self._world.now() - self._ready_at.get(service, 0.0)
                 if not self._world.gateway.ready(service) and stale > self._world.blindness() + STALE_SECONDS:
                     yield f"the route names {service}, which has no ready endpoint"
+
+    def served(self, served: Served) -> Iterator[str]:
+        for service in served.empty:
+            self._world.later(
+                UNLIST_SECONDS, lambda service=service, since=served.at: self._still_empty(service, since)
+            )
+        return iter(())
+
+    def _still_empty(self, service: str, since: float) -> None:
+        """A candidate without endpoints is taken off the route; while stable is empty as well, the route stays."""
+        world = self._world
+        stable = (world.status.get("stable") or {}).get("revision")
+        revision = world.gateway.revisions.get(service)
+        stable_ready = any(world.gateway.ready(name) for name, of in world.gateway.revisions.items() if of == stable)
+        quiet = world.now() - world.disturbed_at > DISTURBED_SECONDS
+        all_the_time = world.gateway.empty_since(service) == since
+        if quiet and all_the_time and revision != stable and stable_ready:
+            world.broke(self.promise, f"{service} has been empty for {UNLIST_SECONDS:.0f} s and still gets traffic")
 
 
 class Traces(Checker):

@@ -127,7 +127,7 @@ def _always(_: World) -> bool:
 
 
 ROLLOUT = Scenario(serves="2.0.0")
-ROLLBACK = Scenario(serves="1.0.0", failed="2.0.0", scripts={"2.0.0": {"errors": "hhhbhbb?b"}})
+ROLLBACK = Scenario(serves="1.0.0", failed="2.0.0", scripts={"2.0.0": {"errors": "bhhbhbb?b"}})
 AFTER_PROMOTION = Scenario(serves="1.0.0", failed="2.0.0", scripts={"2.0.0": {"errors": "h|hb"}})
 SUPERSEDED = Scenario(serves="3.0.0", versions=((0.0, "1.0.0"), (ROLLOUT_AT, "2.0.0"), (ROLLOUT_AT + 200.0, "3.0.0")))
 REVERTED = Scenario(serves="1.0.0", versions=((0.0, "1.0.0"), (ROLLOUT_AT, "2.0.0"), (ROLLOUT_AT + 200.0, "1.0.0")))

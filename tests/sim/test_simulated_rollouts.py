@@ -42,7 +42,7 @@ def test_a_healthy_version_gets_10_then_50_then_100_percent_two_minutes_apart():
 
 def test_three_consecutive_breaches_bring_the_old_version_back_within_seconds():
     world = tell(ROLLBACK, seed=1)
-    third = 10 * 60  # h h h b h b b ? b, from the second minute on
+    third = 10 * 60  # b h h b h b b ? b, from the second minute on; the first is of before the step
     back = next(served.at for served in world.gateway.history if served.at > EPOCH + third)
 
     assert shares(world, "2.0.0")[-1][1] == 0

@@ -23,6 +23,8 @@ from tests.sim.promises import Promises
 USER = "kubectl"
 DIGITS = Ref(MODEL_DEPLOYMENT, "ml", "digits")
 TRACE_LINES = 80
+RESTART_SECONDS_MAX = 260.0
+"""The longest time from a crash to the next start: some ticks are missed then."""
 _STEP_SECONDS = 5.0
 
 
@@ -60,6 +62,7 @@ class World:
         self.loop.set_task_factory(owned_task)
         plan = dict(faults or {}) | ({at_call: fault} if fault is not None else {})
         self.faults = FaultPlan(plan)
+        self.disturbed_at = -1.0e9
         self.outages: dict[str, float] = {}
         self.events: list[tuple[float, str, str, bool]] = []
         self.broken: list[str] = []
@@ -203,7 +206,10 @@ class World:
     def died(self, process: Process) -> None:
         """A process crashed; another one takes its place some time later."""
         self.trace(f"{process.name} died")
-        self.later(self.random.uniform(1.0, 100.0), lambda: self._replace(process))
+        chance = random.Random(f"{self.seed} {self.faults.calls}")  # noqa: S311 - another pause after every call
+        self.later(
+            chance.choice((1.0, 10.0, 70.0, RESTART_SECONDS_MAX)) * chance.random(), lambda: self._replace(process)
+        )
 
     def served(self, served: Served) -> None:
         """The gateway changed what it does."""

@@ -1,0 +1,124 @@
+"""The real engine with one thing broken on purpose is noticed: otherwise the silence of the simulation says nothing."""
+
+import pytest
+
+from modelramp.api.verdict import Verdict
+from modelramp.core import breaches, decide, world
+from modelramp.core.state import Finding
+from modelramp.engine import ticker, writes
+from tests.sim.faults import Fault
+from tests.sim.kubelet import Pods
+from tests.sim.scenarios import ROLLBACK, SUPERSEDED, Scenario, tell
+
+CRASHING = Scenario(serves="1.0.0", failed="2.0.0", pods={"2.0.0": Pods(crash_after=90.0)})
+CRASHED = [(ROLLBACK, {"fault": Fault.CRASH_AFTER, "at_call": call}) for call in range(40, 80, 4)]
+LATE = [(SUPERSEDED, {"fault": Fault.LATE_EFFECT, "at_call": call}) for call in range(50, 75)]
+
+
+async def without_fence(writer, owner, obj, before):
+    if before is None or writes.differs(before, obj):
+        answer = await writer.cluster.apply(obj)
+        writer.store.observe(writes.HTTP_ROUTE, "MODIFIED", answer)
+        return True
+    return False
+
+
+async def without_status(writer, key, record, status, decision):
+    record.state = decision.state
+
+
+def only_stable_and_candidate(target, state, served, now):
+    living = [state.stable, state.candidate.version if state.candidate else None]
+    return {version.revision: target.spec.replicas for version in living if version}
+
+
+WRONG = {
+    "a tick without data clears the count": (
+        (breaches, "_next", lambda counted, verdict: counted + 1 if verdict is Verdict.BREACH else 0),
+        [(ROLLBACK, {})],
+        "no data is neither",
+    ),
+    "a tick without data counts": (
+        (breaches, "_next", lambda counted, verdict: 0 if verdict is Verdict.HEALTHY else counted + 1),
+        [(ROLLBACK, {})],
+        "no data is neither",
+    ),
+    "a healthy tick does not clear the count": (
+        (breaches, "_next", lambda counted, verdict: counted + 1 if verdict is Verdict.BREACH else counted),
+        [(ROLLBACK, {})],
+        "three consecutive breaches",
+    ),
+    "two breaches roll back": (
+        (decide, "tripped", lambda before, watch, health: "two" if watch.shared >= 2 else None),
+        [(ROLLBACK, {})],
+        "rolled back without 3",
+    ),
+    "it takes four breaches": (
+        (decide, "tripped", lambda before, watch, health: "four" if watch.shared >= 4 else None),
+        [(ROLLBACK, {})],
+        "did not roll back on the breaching tick",
+    ),
+    "traffic from before the step is blamed on it": (
+        (decide, "settle", lambda health, outcome, *_: breaches.settle(health, outcome, 0, 0)),
+        [(ROLLBACK, {})],
+        "breaches; histories",
+    ),
+    "steps end when they like": (
+        (decide, "step_ends", lambda *_: 0),
+        [(ROLLBACK, {})],
+        "one step at a time",
+    ),
+    "a restart forgets the minutes that it missed": (
+        (
+            ticker,
+            "to_evaluate",
+            lambda last, newest, step: range(newest, newest + step if newest > last else newest, step),
+        ),
+        CRASHED,
+        "Prometheus was never asked",
+    ),
+    "pods end with their traffic": (
+        (world, "_retired", lambda *_: ()),
+        [(ROLLBACK, {})],
+        "while the gateway gave it traffic",
+    ),
+    "the previous version is deleted at once": (
+        ("modelramp.desired.objects", "replicas_by_revision", only_stable_and_candidate),
+        [(ROLLBACK, {})],
+        "stable keeps its capacity",
+    ),
+    "the route names what has no endpoint": (
+        ("modelramp.desired.gateway_api", "shown_weights", lambda state, ready: (state.weights, Finding("x", ""))),
+        [(CRASHING, {})],
+        "and still gets traffic",
+    ),
+    "the route is written without a fence": (
+        (writes.Writer, "_apply_route", without_fence),
+        LATE,
+        "the persisted status says",
+    ),
+    "the status is not persisted first": (
+        (writes.Writer, "status", without_status),
+        [(ROLLBACK, {})],
+        "the persisted status says",
+    ),
+    "an exception ends the engine": (
+        (decide, "count", lambda *_: 1 / 0),
+        [(ROLLBACK, {})],
+        "ZeroDivisionError",
+    ),
+}
+
+
+def tell_all(stories):
+    for scenario, options in stories:
+        tell(scenario, seed=7, **options)
+
+
+@pytest.mark.parametrize(("place", "stories", "finding"), WRONG.values(), ids=WRONG)
+def test_what_is_broken_on_purpose_is_noticed(monkeypatch, place, stories, finding):
+    target, name, wrong = place
+    monkeypatch.setattr(*((f"{target}.{name}", wrong) if isinstance(target, str) else place))
+
+    with pytest.raises(AssertionError, match=finding):
+        tell_all(stories)
