@@ -6,7 +6,6 @@ The library's own behaviour is not safe for an operator (measured with 0.7.2): n
 
 import socket
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -78,7 +77,6 @@ class Clients:
         """
         _CURRENT.wire = wire
         client, session = self._client(address, headers)
-        session.deadline = time.monotonic() + self._timeout
         try:
             result = question(client)
         finally:
@@ -125,7 +123,6 @@ class _BoundedSession(requests.Session):
         self.trust_env = False
         if ca_file is not None:
             self.verify = ca_file
-        self.deadline = 0.0
         self.kind = ""
         self.warnings: tuple[str, ...] = ()
 
@@ -156,8 +153,6 @@ class _BoundedSession(requests.Session):
                     Reason.QUERY_FAILED,
                     f"the answer is larger than {LARGEST >> 20} MiB; aggregate in the query, as in sum(...)",
                 )
-            if time.monotonic() > self.deadline:
-                raise TimeoutError
             yield piece
 
 

@@ -114,8 +114,11 @@ async def test_a_busy_server_is_asked_once_more_when_it_says_when(told):
 
 @pytest.mark.parametrize("when", ["60", "-1", "Fri, 20 Nov 2026 12:00:00 GMT", ""])
 async def test_a_busy_server_that_wants_long_patience_is_left_to_the_next_tick(when, told):
-    async with answering(failed(429, "no", f"Retry-After: {when}")) as (url, received), connected(url, told) as cluster:
-        with pytest.raises(ClusterSilent):
+    async with (
+        answering(failed(429, "slow down", f"Retry-After: {when}")) as (url, received),
+        connected(url, told) as cluster,
+    ):
+        with pytest.raises(ClusterSilent, match="slow down"):
             await cluster.get(DIGITS)
     assert len(received) == 1
 

@@ -210,7 +210,9 @@ async def test_a_host_that_does_not_react_is_unreachable(metrics):
             client = waiting.enter_context(socket.socket())
             client.setblocking(False)
             client.connect_ex(server.getsockname())
+        began = time.monotonic()
         error = await refusal(metrics, f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert time.monotonic() - began < 2.5 * HASTE, "asked more than once"
     assert error.reason is Reason.PROMETHEUS_UNREACHABLE
     assert "does not react" in error.detail
 
@@ -257,6 +259,16 @@ async def test_a_dead_prometheus_costs_a_few_time_outs_a_tick_and_leaves_a_worke
         connections = 0
         await refusal(metrics, dead, at=120)
         assert connections == 1, "the next tick asks again"
+
+
+async def test_only_failures_in_a_row_end_the_questions_of_a_tick(metrics):
+    broken, fine = b"", http(200, ONE)
+    async with answering(broken, broken, fine, broken, broken, fine) as (url, _):
+        for answer in (broken, broken, fine, broken, broken, fine):
+            if answer is fine:
+                assert await metrics.instant(Endpoint(url), "up", 60) == (Sample({}, 1.0),)
+            else:
+                await refusal(metrics, url)
 
 
 async def test_many_questions_at_once_get_their_own_answers(metrics):
