@@ -52,7 +52,11 @@ benchmarks: $(VENV)/installed
 	@$(BIN)/python -m benchmarks
 
 generate: $(VENV)/installed
-	@$(BIN)/python -m modelramp.api.crd
+	@$(BIN)/python -m modelramp.api.crd > crds/modelramp.io_modeldeployments.yaml
+	@$(BIN)/python docs/generate.py
+	@$(BIN)/modelramp presets -o markdown > docs/reference/presets.md
+	@$(BIN)/python -m modelramp.adapters.catalogue > docs/reference/metrics.md
+	@$(BIN)/python -m modelramp.settings > docs/reference/settings.md
 
 format: $(VENV)/installed
 	@$(BIN)/ruff check --quiet --fix . && $(BIN)/ruff format --quiet .

@@ -46,7 +46,6 @@ class Reason(StrEnum):
     WITHIN_LIMIT = "WithinLimit"
     ABOVE_MAXIMUM = "AboveMaximum"
     BELOW_MINIMUM = "BelowMinimum"
-    PODS_AVAILABLE = "PodsAvailable"
     PODS_UNAVAILABLE = "PodsUnavailable"
     EMPTY_RESULT = "EmptyResult"
     NOT_A_NUMBER = "NotANumber"
@@ -99,4 +98,3 @@ class Reason(StrEnum):
     NOTHING_SERVES = "NothingServes"
     NOT_CHECKED_YET = "NotCheckedYet"
     CLUSTER_SILENT = "ClusterSilent"
-    DRIFT_CORRECTED = "DriftCorrected"
