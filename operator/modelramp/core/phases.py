@@ -23,6 +23,13 @@ IN_FLIGHT = frozenset({Phase.PENDING, Phase.PROGRESSING, Phase.PAUSED, Phase.PRO
 """Phases in which something is still moving (kstatus: Reconciling)."""
 
 
+def diagram() -> str:
+    """The table as a Mermaid state diagram, for docs/reference/phases.md."""
+    lines = ["stateDiagram-v2", f"    [*] --> {Phase.PENDING}"]
+    lines += [f"    {old} --> {new}" for old in Phase for new in Phase if new in MOVES[old]]
+    return "\n".join(lines) + "\n"
+
+
 def check_move(old: Phase, new: Phase) -> None:
     """Raise Broken when the table does not know the move; staying is always allowed."""
     if old is not new and new not in MOVES[old]:

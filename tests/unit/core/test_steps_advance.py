@@ -160,6 +160,16 @@ def test_steps_edited_in_flight_go_on_with_the_next_weight_above_the_present_one
     assert story.state.stable.revision == "v2"
 
 
+def test_after_an_edit_of_the_steps_the_status_counts_in_the_new_ones():
+    story = Story.of().begun().run("hhhhh")
+    assert (story.weight, story.state.candidate.step) == (50, 1)
+
+    story.want(rollout={"steps": [{"weight": weight} for weight in (10, 20, 30, 40, 50, 100)]})
+    assert (story.weight, story.state.candidate.step) == (50, 4)
+    story.want(rollout={"steps": [{"weight": 100}]})
+    assert (story.weight, story.state.candidate.step) == (50, 0)
+
+
 def test_fewer_steps_in_flight_do_not_promote_what_has_not_had_all_traffic():
     story = Story.of(rollout={"steps": [{"weight": w} for w in (1, 2, 3, 4, 100)], "stepDuration": "1m"}).begun()
     story.run("hhh")

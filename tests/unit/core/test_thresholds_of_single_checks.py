@@ -59,6 +59,16 @@ def test_a_lowered_threshold_takes_effect_at_the_next_breach_and_not_in_silence(
     assert story.state.failed == "v2"
 
 
+def test_a_lowered_threshold_of_a_single_check_waits_for_its_next_breach_too():
+    story = Story.of(checks=(ERRORS, PATIENT)).begun().run("hhh", cost="bbb")
+
+    story.want(checks=(ERRORS, {**PATIENT, "failureThreshold": 2}))
+    story.run("h?b", cost="???")
+    assert story.state.failed is None
+    story.run("h", cost="b")
+    assert story.state.failed == "v2"
+
+
 def test_a_raised_threshold_keeps_the_count_and_waits_for_more():
     story = Story.of().begun().run("bb")
 
