@@ -44,6 +44,7 @@ class Agent:
         self._pods: dict[str, tuple[Pod, asyncio.Task[None]]] = {}
         self._names: dict[tuple[str, str], str] = {}
         self._in_use: set[str] = set()
+        self._reserved: set[str] = set()
         self._addresses = pod_addresses()
 
     async def run(self) -> None:
@@ -115,6 +116,8 @@ class Agent:
 
     def _reconcile(self, listed: list[Object]) -> None:
         present = {pod["metadata"]["uid"] for pod in listed}
+        # After a restart: what running pods already have is given to nobody else.
+        self._reserved = {address for pod in listed if (address := pod.get("status", {}).get("podIP"))}
         for pod in listed:
             self._take(pod)
         for uid in set(self._pods) - present:
@@ -135,13 +138,16 @@ class Agent:
             return
         if finished(pod) and not pod["metadata"].get("deletionTimestamp"):
             return
-        address = next(one for one in self._addresses if one not in self._in_use)
+        address = pod.get("status", {}).get("podIP") or self._free_address()
         self._in_use.add(address)
         taken = Pod(pod, address, self._services)
         task = asyncio.create_task(taken.run())
         self._pods[uid] = (taken, task)
         self._names[(pod["metadata"]["namespace"], pod["metadata"]["name"])] = uid
         task.add_done_callback(lambda done: self._forget(uid, address, done))
+
+    def _free_address(self) -> str:
+        return next(one for one in self._addresses if one not in self._in_use | self._reserved)
 
     def _forget(self, uid: str, address: str, done: asyncio.Task[None]) -> None:
         del self._pods[uid]

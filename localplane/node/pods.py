@@ -5,7 +5,7 @@ import contextlib
 import shutil
 from typing import Any
 
-from localplane.node.api import Api, ApiError, retried
+from localplane.node.api import ApiError, retried
 from localplane.node.containers import DEFAULT_GRACE_S, Container
 from localplane.node.context import PodContext, Services
 from localplane.node.environment import ConfigError
@@ -63,11 +63,14 @@ class Pod:
         self._context.folder.mkdir(parents=True, exist_ok=True)
         self._dirty.set()
         tasks = [asyncio.create_task(one()) for one in (self._live, self._keep_status, self._refresh_volumes)]
+        for task in tasks:
+            task.add_done_callback(self._complain)
         try:
             await self._ending.wait()
             await self._stop_containers()
             if not self._gone:
                 await self._write_status()
+            if not self._gone:
                 await self._delete()
         finally:
             for task in tasks:
@@ -77,6 +80,10 @@ class Pod:
                 # Logs stay until the plane goes down: the pods one wants to read about are the ones that ended.
                 shutil.rmtree(self._context.folder / part, ignore_errors=True)
             self._context.services.events.forget(self._context.pod)
+
+    def _complain(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            print(f"{self._context.path}: {error!r}", flush=True)
 
     async def _live(self) -> None:
         await self._mount()
@@ -131,7 +138,12 @@ class Pod:
             return
         body = {"metadata": {"uid": self._context.pod["metadata"]["uid"]}, "status": status}
         path = f"{self._context.path}/status"
-        answer = await _unless_refused(f"status of {path}", self._context.services.api, path, body)
+        try:
+            answer = await retried(f"status of {path}", lambda: self._context.services.api.patch(path, body))
+        except ApiError as error:
+            # 409: the uid differs, so this pod is gone and another bears its name. Anything else is our mistake.
+            answer = None if error.code == 409 else {"status": self._context.pod.get("status", {})}
+            print(f"{path}: {error}", flush=True)
         if answer is None:
             self.vanish()
             return
@@ -149,13 +161,3 @@ class Pod:
 def finished(pod: Object) -> bool:
     """Whether a pod has ended for good, so that a restarted node must not run it again."""
     return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
-
-
-async def _unless_refused(what: str, api: Api, path: str, body: Object) -> Object | None:
-    try:
-        return await retried(what, lambda: api.patch(path, body))
-    except ApiError as error:
-        # 409: the uid differs, so this pod is gone and another bears its name.
-        if error.code == 409:
-            return None
-        raise
