@@ -2,20 +2,18 @@
 
 import asyncio
 import json
-import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
 import aiohttp
-import yaml
-from kubernetes.aio import client, config
-from kubernetes.aio.config.incluster_config import SERVICE_HOST_ENV_NAME, SERVICE_TOKEN_FILENAME
+from kubernetes.aio import client
+from kubernetes.aio.config import ConfigException
 
 from modelramp.adapters import errors
+from modelramp.adapters.login import Login, login_with
 from modelramp.api.errors import Broken, Conflict, Gone, ModelrampError, Refused
 from modelramp.api.names import FIELD_MANAGER
 from modelramp.engine import ports
@@ -68,7 +66,7 @@ class KubernetesCluster:
         api: client.ApiClient,
         telemetry: Telemetry,
         call_timeout: float = 15.0,
-        login: Callable[[client.Configuration], Awaitable[None]] | None = None,
+        login: Login | None = None,
     ) -> None:
         """call_timeout: seconds per call, all in all. login: fetches fresh credentials after a 401."""
         self._api = api
@@ -89,23 +87,11 @@ class KubernetesCluster:
 
         Raises Refused when there are no credentials or they cannot be read.
         """
-
-        async def login(configuration: client.Configuration) -> None:
-            try:
-                if kubeconfig is None and context is None and _in_cluster():
-                    config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-                else:
-                    await config.load_kube_config(  # type: ignore[no-untyped-call]
-                        kubeconfig, context, configuration, persist_config=False
-                    )
-            except (yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
-                # The library assumes a well-formed file.
-                raise config.ConfigException(f"malformed kubeconfig ({type(error).__name__})") from error
-
         configuration = client.Configuration()
+        login = login_with(kubeconfig, context)
         try:
             await login(configuration)
-        except (config.ConfigException, OSError) as error:
+        except (ConfigException, OSError) as error:
             raise Refused(
                 f"no way to log in to a cluster: {errors.shortened(str(error))}; set KUBECONFIG or run in a pod"
             ) from error
@@ -275,10 +261,6 @@ class KubernetesCluster:
 
     def _count(self, call: _Call, result: str) -> None:
         self._telemetry.count("modelramp_api_requests_total", verb=call.verb.split()[0], kind=call.kind, result=result)
-
-
-def _in_cluster() -> bool:
-    return bool(os.environ.get(SERVICE_HOST_ENV_NAME)) and Path(SERVICE_TOKEN_FILENAME).is_file()
 
 
 def _with_query(call: _Call, query: Query) -> _Call:
