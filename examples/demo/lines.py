@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from examples.demo.journal import MARKS, Journal, Tick
+from modelramp.api.names import Phase
 from modelramp.api.status import CheckStatus, Status
 from modelramp.api.times import to_clock
 
@@ -36,28 +37,33 @@ def about_tick(tick: Tick, journal: Journal, threshold: int, shares: Mapping[str
     text = f"tick     {to_clock(tick.tick)} {journal.version(tick.revision)} {MARKS[tick.mark]}"
     if tick.mark == "-":
         text += f" ({tick.breaches} of {threshold})" if tick.breaches else f" ({threshold} of {threshold})"
-    text += "".join(f", {about_check(check)}" for check in tick.checks if told(check, tick.mark))
+    text += "".join(f", {clause}" for clause in about_checks(tick.checks))
     real = ", ".join(f"{version} {share:.0%}" for version, share in shares.items() if share)
     return Line(tick.at, f"{text}; traffic {real}" if real else text, STYLES[tick.mark])
 
 
-def told(check: CheckStatus, mark: str) -> bool:
-    """Whether a check is worth a word: accuracy always, another one when it is the reason for the mark."""
-    return check.name == "accuracy" or (mark != "+" and check.verdict != "healthy")
-
-
-def about_check(check: CheckStatus) -> str:
-    """A check's value and limit, or why it has none."""
-    if check.value is None:
-        return f"{check.name} {check.message or check.reason}"
-    return f"{check.name} {short(check.value)} ({check.limit})"
+def about_checks(checks: Sequence[CheckStatus]) -> list[str]:
+    """Accuracy and whatever breached with value and limit; those without data together, by the reason for it."""
+    judged = [check for check in checks if check.verdict != "no-data"]
+    told = [check for check in judged if check.name == "accuracy" or check.verdict == "breach"]
+    missing: dict[str, list[str]] = {}
+    for check in checks:
+        if check.verdict == "no-data":
+            missing.setdefault(check.reason, []).append(check.name)
+    return [f"{check.name} {short(check.value or '')} ({check.limit})" for check in told] + [
+        f"{reason}: {' '.join(names)}" for reason, names in missing.items()
+    ]
 
 
 def about_status(at: float, before: Status, after: Status) -> Line | None:
-    """The phase has changed, or a candidate came or went; None otherwise."""
-    if before.phase == after.phase and (before.candidate is None) == (after.candidate is None):
+    """The phase has changed, or a candidate came or went; None otherwise, and for the first status that is seen."""
+    same = before.phase == after.phase and (before.candidate is None) == (after.candidate is None)
+    if same or before.phase is None:
         return None
-    return Line(at, f"phase    {after.phase}: {after.message}", PHASES.get(after.phase or "", "bold"))
+    text = after.message.partition("; ")[0]
+    if after.phase is Phase.ROLLED_BACK and after.stable is not None:
+        text = f"all traffic is back on {after.stable.model_version}"
+    return Line(at, f"phase    {after.phase}: {text}", PHASES.get(after.phase or "", "bold"))
 
 
 def short(value: str) -> str:

@@ -68,8 +68,9 @@ def scene(act: int, title: str, cast: Cast, journal: Journal, load: Snapshot | N
     status = journal.status
     running = status.candidate if status.candidate and status.candidate.step >= 0 else None
     seconds = cast.rules.step_seconds[running.step] if running else 0
-    ends = to_seconds(running.step_entered) + seconds if running and running.step_entered else now
-    left = max(0.0, ends + SCRAPE_DELAY_SECONDS - now) if running else 0.0
+    begun = to_seconds(running.step_entered) if running and running.step_entered else None
+    ends = step_end(begun, seconds, cast.rules.interval) if begun is not None else now
+    left = max(0.0, ends - now)
     return Scene(
         act=act,
         title=title,
@@ -77,7 +78,7 @@ def scene(act: int, title: str, cast: Cast, journal: Journal, load: Snapshot | N
         steps=cast.rules.steps,
         step=running.step if running else None,
         step_left=left,
-        step_done=max(0.0, 1 - left / seconds) if seconds else 0.0,
+        step_done=min(1.0, max(0.0, (now - begun) / (ends - begun))) if begun is not None else 0.0,
         checks=status.checks,
         checked_at=status.last_tick or "",
         next_check=next_check(now, cast.rules.interval),
@@ -100,6 +101,15 @@ def next_check(now: float, interval: int) -> float:
     (2.0, 10.0)
     """
     return interval - (now - SCRAPE_DELAY_SECONDS) % interval
+
+
+def step_end(begun: int, seconds: int, interval: int) -> int:
+    """When a step that began at ``begun`` may end: by the first tick after its time, once that has been evaluated.
+
+    >>> step_end(1000, 30, 10), step_end(1001, 30, 10)
+    (1035, 1045)
+    """
+    return -(-(begun + seconds) // interval) * interval + SCRAPE_DELAY_SECONDS
 
 
 def _rows(cast: Cast, journal: Journal, load: Snapshot | None) -> list[Row]:

@@ -145,10 +145,11 @@ def main() -> None:
     """Become the command of the plan (first argument).
 
     The second argument is a pipe: it closes when the command has taken over, or brings the reason why it could not.
+    Without it, as when somebody runs a plan by hand, the reason goes to standard error.
     """
     wanted = json.loads(Path(sys.argv[1]).read_text())
-    report = int(sys.argv[2]) if len(sys.argv) > 2 else 2
-    os.set_inheritable(report, report == 2)
+    report = int(sys.argv[2]) if len(sys.argv) > 2 else sys.stderr.fileno()
+    os.set_inheritable(report, report == sys.stderr.fileno())
     try:
         die_with_parent()
         own_mounts()

@@ -1,8 +1,13 @@
 """`python -m modelramp` runs the operator; its settings are environment variables (docs/reference/settings.md)."""
 
 import asyncio
+import sys
 
+from modelramp.api.errors import Refused
 from modelramp.operator import main
-from modelramp.settings import Settings
+from modelramp.settings import read_settings
 
-asyncio.run(main(Settings()))
+try:
+    asyncio.run(main(read_settings()))
+except Refused as error:
+    sys.exit(f"modelramp: {error}")

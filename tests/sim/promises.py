@@ -16,6 +16,8 @@ UNLIST_SECONDS = 10.0
 """A route may name a candidate that has lost its last endpoint for so long."""
 DISTURBED_SECONDS = 400.0
 """So long after a fault began nobody is blamed for being slow."""
+ROUTE_SECONDS = 10.0
+"""From a tick to traffic at the weight that it decided: the delay of the evaluation, two writes, the gateway."""
 STALE_SECONDS = 15.0
 """How old the operator's view of an endpoint may be when it writes a route (without faults it is milliseconds)."""
 
@@ -63,6 +65,7 @@ class Steps(Checker):
         self._world = world
         self._worked: set[str] = set()
         self._highest: dict[str, int] = {}
+        self._since: dict[tuple[str, int], float] = {}
         self._route: dict[str, int] = {}
 
     def changed(self, change: Change) -> Iterator[str]:
@@ -83,6 +86,7 @@ class Steps(Checker):
             if index > self._highest.get(revision, -1) + 1:
                 yield f"the gateway skipped a step: {revision} got {weight} %"
             self._highest[revision] = max(index, self._highest.get(revision, -1))
+            self._since.setdefault((revision, weight), served.at)
 
     def _status(self, spec: Json, old: Json, new: Json) -> Iterator[str]:
         before, after = old.get("candidate") or {}, new.get("candidate") or {}
@@ -92,12 +96,14 @@ class Steps(Checker):
             was, now = before.get("step", -1) if same else -1, after["step"]
             if not same:
                 self._highest.pop(after["revision"], None)
+                self._since = {key: at for key, at in self._since.items() if key[0] != after["revision"]}
             if now not in (was, was + 1):
                 yield f"step went from {was} to {now} in one write"
             if after["weight"] != (steps[now] if now >= 0 else 0):
                 yield f"weight {after['weight']} does not belong to step {now} of {steps}"
             if now == was + 1 and was >= 0:
                 yield from _too_early(spec, before, seconds(after["stepEntered"]))
+                yield from self._unproven(spec, before, seconds(after["stepEntered"]))
         stable, was_stable = new.get("stable") or {}, old.get("stable") or {}
         if stable.get("revision") not in (None, was_stable.get("revision")):
             yield from self._new_stable(spec, old, stable["revision"], seconds(stable["since"]))
@@ -110,10 +116,19 @@ class Steps(Checker):
             if candidate["step"] != len(spec["rollout"]["steps"]) - 1:
                 yield f"{revision} was promoted from step {candidate['step']}"
             yield from _too_early(spec, candidate, since)
+            yield from self._unproven(spec, candidate, since)
         elif old.get("stable"):
             yield f"{revision} became stable without a rollout"
         self._worked.add(revision)
         self._world.prometheus.promoted(revision)
+
+    def _unproven(self, spec: Json, candidate: Json, at: int) -> Iterator[str]:
+        """A step may end only after a whole window of traffic at its weight: else nothing was measured of it."""
+        since = self._since.get((candidate["revision"], candidate["weight"]))
+        interval = _seconds_of(spec["health"]["interval"])
+        if since is None or at - since < interval - ROUTE_SECONDS:
+            spent = "no time" if since is None else f"{at - since:.0f} s"
+            yield f"{candidate['revision']} moved up after {spent} of traffic at {candidate['weight']} %"
 
     def _written(self, weights: dict[str, int]) -> Iterator[str]:
         status = self._world.status

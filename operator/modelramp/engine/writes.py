@@ -104,8 +104,8 @@ class Writer:
         if not differs(before, obj):
             return False
         await self.limiter.acquire()
-        version = before["metadata"]["resourceVersion"]
-        fenced = {**obj, "metadata": {**obj["metadata"], "resourceVersion": version}}
+        fence = {name: before["metadata"][name] for name in ("uid", "resourceVersion")}
+        fenced = {**obj, "metadata": {**obj["metadata"], **fence}}
         self._took(HTTP_ROUTE, await self.cluster.apply(fenced))
         return True
 

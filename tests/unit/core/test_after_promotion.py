@@ -36,6 +36,7 @@ def test_there_is_no_ping_pong():
     assert story.state.reason is Reason.NOTHING_TO_RESTORE
     story.run("b" * 10)
     assert story.state.stable.revision == "v1"
+    assert story.reasons.count(Reason.NOTHING_TO_RESTORE) == 1, "said once, not every minute"
 
 
 def test_a_degraded_version_recovers_on_a_healthy_tick_and_the_story_of_the_failure_is_kept():

@@ -75,7 +75,7 @@ def written(state, *, target=TARGET, seen=SEEN, obstacle=None):
     return json.loads(json.dumps(status))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(states, st.booleans())
 def test_a_state_comes_back_from_the_status_as_it_was(state, readable):
     assert state_of(read_status(written(state, target=TARGET if readable else None))) == state
