@@ -1,7 +1,7 @@
 """Promises 1 to 4 in a world that lags, forgets, repeats itself and is edited: whatever order Hypothesis finds.
 
 Steps last a minute, so that a short history sees whole rollouts. The state goes through the status after every
-decision, as if the operator were restarted each time. MODELRAMP_EXAMPLES=2000 looks further than a test run has time for.
+decision, as if the operator were restarted each time. MODELRAMP_EXAMPLES=2000 looks further than tests have time for.
 """
 
 import json
