@@ -4,6 +4,7 @@ Kopf's handlers only put objects into the store. It adds no finalizer, no annota
 """
 
 import asyncio
+import logging
 import platform
 from collections.abc import Mapping
 from typing import Any
@@ -53,6 +54,7 @@ def watches(engine: Engine) -> kopf.OperatorRegistry:
 async def main(settings: Settings) -> None:
     """Run until SIGTERM or SIGINT. A failed engine ends the process: the kubelet starts a clean one."""
     log_libraries(settings.log_level)
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # or every watch event is a line
     telemetry = OperatorTelemetry(settings.log_level)
     telemetry.gauge("modelramp_build_info", 1, version=__version__)
     clock = SystemClock()
