@@ -68,7 +68,7 @@ def phase(restart_policy: str, init: list[ContainerState], main: list[ContainerS
     # A container that waits for its restart has run: its pod goes on being Running.
     if any("waiting" in one.state and not one.previous for one in main):
         return "Pending"
-    if any(one.running for one in main) or restart_policy == "Always":
+    if restart_policy == "Always":
         return "Running"
     ended = [one for one in main if one.exit_code is not None]
     if len(ended) < len(main):
