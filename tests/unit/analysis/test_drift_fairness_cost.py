@@ -36,12 +36,14 @@ def split(pairs):
     return first, second
 
 
+@settings(deadline=None)
 @given(bins)
 def test_the_jensen_shannon_distance_is_scipys(pairs):
     first, second = split(pairs)
     assert jensen_shannon(first, second) == pytest.approx(jensenshannon(first, second), abs=1e-7)
 
 
+@settings(deadline=None)
 @given(bins)
 def test_the_chi_square_statistic_is_scipys(pairs):
     first, second = split(pairs)
@@ -51,7 +53,7 @@ def test_the_chi_square_statistic_is_scipys(pairs):
     assert chi_square(first, second) == (pytest.approx(wished.statistic), wished.dof)
 
 
-@settings(max_examples=30)
+@settings(deadline=None, max_examples=30)
 @given(bins)
 def test_the_kolmogorov_smirnov_distance_is_scipys_for_values_on_the_edges(pairs):
     first, second = split(pairs)
@@ -66,6 +68,7 @@ def test_psi_is_the_textbook_sum_and_floors_empty_bins():
     assert psi([0, 100], [50, 50]) == pytest.approx((1e-4 - 0.5) * math.log(1e-4 / 0.5) + 0.5 * math.log(2))
 
 
+@settings(deadline=None)
 @given(bins)
 def test_sparse_bins_are_joined_until_each_expects_five_and_none_is_lost(pairs):
     first, second = split(pairs)
@@ -99,11 +102,13 @@ def test_no_drift_is_called_no_more_often_than_alpha(measure, n):
 
 
 @pytest.mark.parametrize("measure", Measure)
-def test_a_shift_by_one_deviation_is_drift_and_one_by_a_hundredth_is_not(measure):
+def test_a_shift_by_one_deviation_is_drift_and_a_sure_but_tiny_one_is_not(measure):
     rng = np.random.default_rng(9)
     reference = histogram(rng, 0, 20_000)
     assert drift(histogram(rng, 1.0, 2000), reference, Rule(measure)).verdict is Verdict.BREACH
-    assert drift(histogram(rng, 0.01, 200_000), reference, Rule(measure)).verdict is Verdict.HEALTHY
+    tiny = drift(histogram(rng, 0.04, 200_000), reference, Rule(measure))
+    assert tiny.verdict is Verdict.HEALTHY
+    assert tiny.p_value < 0.01
 
 
 @pytest.mark.parametrize("measure", [Measure.KOLMOGOROV_SMIRNOV])

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelramp.analysis.compare import Tolerance, quantiles
@@ -105,6 +105,7 @@ def test_native_histograms_of_two_resolutions_are_joined_at_their_common_edges()
     assert (one.counts, other.counts) == ((10, 1, 2, 0), (7, 0, 0, 3))
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 30), st.floats(0.5, 50)), min_size=1, max_size=8, unique_by=lambda r: r[0]))
 def test_joining_native_histograms_loses_no_observation(rows):
     one = from_native([(2.0**k, 2.0 ** (k + 1), count) for k, count in rows])

@@ -1,6 +1,6 @@
 import promql_parser
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelramp.analysis.presets import PRESETS
@@ -24,6 +24,7 @@ def test_the_window_may_stand_in_code_and_in_text():
 any_name = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
 
 
+@settings(deadline=None)
 @given(any_name)
 @pytest.mark.parametrize("quote", ['"', "'"])
 def test_no_name_can_leave_the_string_it_stands_in(quote, name):

@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -19,6 +19,7 @@ def arm(pair):
     return Proportion(float(pair[0]), float(pair[1]))
 
 
+@settings(deadline=None)
 @given(counts, st.sampled_from([0.8, 0.9, 0.95, 0.99]))
 def test_wilsons_interval_is_scipys(pair, confidence):
     wished = stats.binomtest(*pair).proportion_ci(confidence, method="wilson")
@@ -62,6 +63,7 @@ def test_a_ratio_breaches_only_with_its_whole_interval(pair, limits, verdict, wo
     assert result.value == pair[0] / pair[1]
 
 
+@settings(deadline=None)
 @given(counts, st.floats(0.001, 0.999))
 def test_a_ratio_above_its_limit_is_a_breach_exactly_when_the_lower_end_is(pair, limit):
     low, _ = wilson(arm(pair))
@@ -99,6 +101,7 @@ def test_the_z_test_gives_the_published_p_value():
 small = st.integers(1, 60).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
 
+@settings(deadline=None)
 @given(small, small)
 def test_fishers_test_is_scipys(first, second):
     table = [[first[0], first[1] - first[0]], [second[0], second[1] - second[0]]]

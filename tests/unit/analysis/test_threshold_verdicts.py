@@ -2,7 +2,7 @@ import math
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelramp.analysis.checks import Ask, ask, dimension_of, judge, limits_of, no_answer
@@ -65,6 +65,7 @@ def test_a_measurement_is_weighed_against_its_limits(limits, values, expected, r
     assert words in found[2]
 
 
+@settings(deadline=None)
 @given(value=st.floats(), low=st.floats(-1e6, 1e6), high=st.floats(-1e6, 1e6))
 def test_a_breach_is_exactly_a_number_beyond_a_limit(value, low, high):
     low, high = sorted((low, high))
