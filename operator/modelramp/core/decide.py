@@ -69,7 +69,8 @@ def fold(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome, *
         return decision.then(last_tick=outcome.tick)
     watch = state.watch
     if watch is None or watch.revision != outcome.revision:
-        watch = Watch(outcome.revision, since=state.stable.traffic_since if state.stable else outcome.tick)
+        subject = state.running.version if state.running else state.stable
+        watch = Watch(outcome.revision, since=subject.traffic_since if subject else outcome.tick)
     entered = state.running.step_entered if state.running else watch.since
     health = target.spec.health
     settled = settle(health, outcome, watch.since, entered)

@@ -67,7 +67,7 @@ def _steer(decision: Decision, target: Target, request: Request, candidate: Cand
 
 def _retry(decision: Decision, target: Target, request: Request, now: int) -> Decision:
     state = decision.state
-    if state.failed != request.revision or target.revision != request.revision or state.stable is None:
+    if state.failed != request.revision:
         return _ignored(decision, request, f"{request.revision} is not the revision that failed and is still wanted")
     return moves.begin(decision.then(Finding(Reason.RETRIED, f"{request.revision} is tried again")), target, now)
 

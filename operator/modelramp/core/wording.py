@@ -19,6 +19,7 @@ def sentence(target: Target, state: State, seen: Seen) -> str:
     candidate = state.candidate
     if candidate is not None:
         text = _waiting(target, state, seen, candidate) if candidate.step < 0 else _stepping(target, state, seen)
+        text = "; ".join((text, *_counted(target, state)))
         return f"paused until {_request('resume', candidate.version.revision)}: {text}" if state.paused else text
     serving = label(state.stable) if state.stable else "nothing"
     match state.phase:
@@ -71,7 +72,7 @@ def _stepping(target: Target, state: State, seen: Seen) -> str:
     text += f" since {to_clock(candidate.step_entered)}, step ends {ends} at the earliest"
     found = [finding for finding in blockers(target, state, seen, state.checks) if finding.reason is not Reason.PAUSED]
     told = state.last_tick > candidate.step_entered or state.reason is Reason.HELD_BY_ROUTE
-    return "; ".join((text, *_counted(target, state), *(finding.message for finding in found if told)))
+    return "; ".join((text, *(finding.message for finding in found if told)))
 
 
 def _counted(target: Target, state: State) -> tuple[str, ...]:

@@ -139,6 +139,25 @@ def test_going_back_to_the_previous_version_while_the_present_one_breaches_bring
     assert story.state.phase is Phase.HEALTHY
 
 
+def test_a_paused_way_back_to_the_previous_version_ends_with_its_pause():
+    story = Story.of().promoted()
+    story.pods["v1"] = Pods(1, 0, 0)
+    story.want("v1", version="1.4.0")
+    story.want(request="pause/v1/1")
+
+    story.run("bbb")
+    assert (story.state.stable.revision, story.state.paused, story.state.phase) == ("v1", False, Phase.HEALTHY)
+
+
+def test_the_version_brought_back_keeps_its_pods_although_they_were_about_to_end():
+    story = Story.of(interval="5s").promoted()
+    assert [item.revision for item in story.state.retiring] == ["v1"]
+
+    story.run("bbb")
+    assert story.state.stable.revision == "v1"
+    assert [item.revision for item in story.state.retiring] == ["v2"]
+
+
 def test_a_stable_version_that_breaches_behind_a_failed_one_is_rolled_back_and_the_failed_one_stays_failed():
     story = Story.of().promoted()
     story.want("v3", version="3.0.0")

@@ -39,6 +39,14 @@ def test_breaches_of_a_superseded_revision_are_not_the_next_ones():
     assert (story.state.failed, story.state.watch.breaches) == (None, 2)
 
 
+def test_breaches_of_a_superseded_revision_are_not_shown_as_those_of_what_serves():
+    story = Story.of().begun().run("bb")
+    story.pods["v3"] = Pods(1, 0, 0)
+
+    story.want("v3", version="3.0.0")
+    assert story.state.watch is None
+
+
 def test_ten_edits_within_a_second_leave_the_last_one_and_full_stable_traffic():
     story = Story.of().begun()
     for number in range(3, 13):

@@ -80,6 +80,14 @@ MESSAGES = {
             "2.0.0 (v2): 1 of 3 pods available (ImagePullBackOff: digits:3); 1.4.0 (v1) serves"
         ),
     ),
+    "pods on their way behind a version that breaches": (
+        lambda: waiting().run("b"),
+        (
+            "waiting for 2.0.0 (v2): 1 of 3 pods available (ImagePullBackOff: digits:3), rolled back at 08:10:00Z "
+            "unless all are; 1.4.0 (v1) serves; breach 1 of 3 at 08:01:00Z (errors: 0.5, limit 0.01), the last one is "
+            "only reported (no earlier version is at hand)"
+        ),
+    ),
     "pods without endpoint": (
         lambda: waiting(Pods(3, 3, 0)),
         "waiting for 2.0.0 (v2): 3 of 3 pods available, but its Service has no ready endpoint yet; 1.4.0 (v1) serves",

@@ -53,6 +53,19 @@ def test_a_hold_check_holds_while_it_breaches_or_has_no_data_and_never_rolls_bac
     assert weights(story, "h" * len(accuracy), accuracy=accuracy) == [10] * (minute - 1) + [50]
 
 
+def test_a_hold_check_looks_at_the_candidates_own_traffic_only_although_the_stable_version_was_watched_before():
+    slow = {**ACCURACY, "window": "5m"}
+    story = Story.of("v1", checks=(ERRORS, slow)).run("hhh", accuracy="hhh")
+    story.want("v2")
+
+    story.run("h" * 5, accuracy="h" * 5)
+    assert [check.reason for check in story.state.checks] == [Reason.WITHIN_LIMIT, Reason.WITHIN_LIMIT]
+    story = Story.of("v1", checks=(ERRORS, slow)).run("hhh", accuracy="hhh")
+    story.want("v2")
+    story.run("h" * 4, accuracy="h" * 4)
+    assert [check.reason for check in story.state.checks] == [Reason.WITHIN_LIMIT, Reason.WARMING_UP]
+
+
 def test_a_hold_check_that_breaches_for_an_hour_only_holds():
     story = Story.of(checks=(ERRORS, ACCURACY)).begun().run("h" * 60, accuracy="b" * 60)
 
