@@ -1,23 +1,21 @@
 """One checker for each promise of the design, asked after every write and every change of what the gateway serves."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from modelramp.api.names import FIELD_MANAGER, LABEL_REVISION
+from tests.rules import kstatus
 from tests.sim.apiserver import Change
+from tests.sim.checker import DISTURBED_SECONDS, Checker, readable
 from tests.sim.gateway import Served, backends
-from tests.sim.oracle import Oracle, seconds
+from tests.sim.oracle import Oracle
+from tests.sim.steps import Steps
 
 if TYPE_CHECKING:
     from tests.sim.world import World
 
-Json = dict[str, Any]
 UNLIST_SECONDS = 10.0
 """A route may name a candidate that has lost its last endpoint for so long."""
-DISTURBED_SECONDS = 400.0
-"""So long after a fault began nobody is blamed for being slow."""
-ROUTE_SECONDS = 10.0
-"""From a tick to traffic at the weight that it decided: the delay of the evaluation, two writes, the gateway."""
 STALE_SECONDS = 15.0
 """How old the operator's view of an endpoint may be when it writes a route (without faults it is milliseconds)."""
 
@@ -27,7 +25,15 @@ class Promises:
 
     def __init__(self, world: "World") -> None:
         self._world = world
-        self._checkers = (Steps(world), Counting(world), Failed(world), Capacity(world), Endpoints(world), Traces())
+        self._checkers = (
+            Steps(world),
+            Counting(world),
+            Failed(world),
+            Capacity(world),
+            Endpoints(world),
+            Traces(),
+            Told(),
+        )
 
     def changed(self, change: Change) -> None:
         """Something was written."""
@@ -40,116 +46,6 @@ class Promises:
         for checker in self._checkers:
             for finding in checker.served(served):
                 self._world.broke(checker.promise, finding)
-
-
-class Checker:
-    """A promise: what it says against a change or a share is yielded as a sentence."""
-
-    promise = ""
-
-    def changed(self, change: Change) -> Iterator[str]:
-        """What a write breaks."""
-        return iter(())
-
-    def served(self, served: Served) -> Iterator[str]:
-        """What a change at the gateway breaks."""
-        return iter(())
-
-
-class Steps(Checker):
-    """Weights go up one declared step at a time, or back to a version that worked."""
-
-    promise = "1 (one step at a time)"
-
-    def __init__(self, world: "World") -> None:
-        self._world = world
-        self._worked: set[str] = set()
-        self._highest: dict[str, int] = {}
-        self._since: dict[tuple[str, int], float] = {}
-        self._route: dict[str, int] = {}
-
-    def changed(self, change: Change) -> Iterator[str]:
-        if change.kind == "ModelDeployment" and change.type == "MODIFIED" and change.actor == FIELD_MANAGER:
-            yield from self._status(change.obj["spec"], (change.before or {}).get("status", {}), change.obj["status"])
-        if change.kind == "HTTPRoute" and change.actor == FIELD_MANAGER:
-            yield from self._written(self._by_revision(backends(change.obj)))
-        if change.kind == "HTTPRoute":
-            self._route = self._by_revision(backends(change.obj)) if change.type != "DELETED" else {}
-
-    def served(self, served: Served) -> Iterator[str]:
-        weights = self._by_revision(served.weights)
-        steps = _steps(self._world.digits)
-        for revision, weight in weights.items():
-            if revision in self._worked or not steps or weight not in steps:
-                continue
-            index = steps.index(weight)
-            if index > self._highest.get(revision, -1) + 1:
-                yield f"the gateway skipped a step: {revision} got {weight} %"
-            self._highest[revision] = max(index, self._highest.get(revision, -1))
-            self._since.setdefault((revision, weight), served.at)
-
-    def _status(self, spec: Json, old: Json, new: Json) -> Iterator[str]:
-        before, after = old.get("candidate") or {}, new.get("candidate") or {}
-        steps = [step["weight"] for step in spec["rollout"]["steps"]]
-        if after:
-            same = before.get("revision") == after["revision"]
-            was, now = before.get("step", -1) if same else -1, after["step"]
-            if not same:
-                self._highest.pop(after["revision"], None)
-                self._since = {key: at for key, at in self._since.items() if key[0] != after["revision"]}
-            if now not in (was, was + 1):
-                yield f"step went from {was} to {now} in one write"
-            if after["weight"] != (steps[now] if now >= 0 else 0):
-                yield f"weight {after['weight']} does not belong to step {now} of {steps}"
-            if now == was + 1 and was >= 0:
-                yield from _too_early(spec, before, seconds(after["stepEntered"]))
-                yield from self._unproven(spec, before, seconds(after["stepEntered"]))
-        stable, was_stable = new.get("stable") or {}, old.get("stable") or {}
-        if stable.get("revision") not in (None, was_stable.get("revision")):
-            yield from self._new_stable(spec, old, stable["revision"], seconds(stable["since"]))
-
-    def _new_stable(self, spec: Json, old: Json, revision: str, since: int) -> Iterator[str]:
-        candidate = old.get("candidate") or {}
-        if revision in self._worked and (old.get("previous") or {}).get("revision") == revision:
-            return
-        if old.get("stable") and candidate.get("revision") == revision:
-            if candidate["step"] != len(spec["rollout"]["steps"]) - 1:
-                yield f"{revision} was promoted from step {candidate['step']}"
-            yield from _too_early(spec, candidate, since)
-            yield from self._unproven(spec, candidate, since)
-        elif old.get("stable"):
-            yield f"{revision} became stable without a rollout"
-        self._worked.add(revision)
-        self._world.prometheus.promoted(revision)
-
-    def _unproven(self, spec: Json, candidate: Json, at: int) -> Iterator[str]:
-        """A step may end only after a whole window of traffic at its weight: else nothing was measured of it."""
-        since = self._since.get((candidate["revision"], candidate["weight"]))
-        interval = _seconds_of(spec["health"]["interval"])
-        if since is None or at - since < interval - ROUTE_SECONDS:
-            spent = "no time" if since is None else f"{at - since:.0f} s"
-            yield f"{candidate['revision']} moved up after {spent} of traffic at {candidate['weight']} %"
-
-    def _written(self, weights: dict[str, int]) -> Iterator[str]:
-        status = self._world.status
-        candidate, stable = status.get("candidate") or {}, (status.get("stable") or {}).get("revision")
-        if weights and sum(weights.values()) != 100:
-            yield f"the weights do not add up to 100: {weights}"
-        untried = set(weights) - self._worked
-        if len(untried) > 1:
-            yield f"the route names two versions that never worked: {sorted(untried)}"
-        for revision, weight in weights.items():
-            if weight <= self._route.get(revision, 0):
-                continue
-            if revision in self._worked:
-                if stable != revision:
-                    yield f"the route gives more to {revision}, which is not stable ({stable})"
-            elif (candidate.get("revision"), candidate.get("weight")) != (revision, weight):
-                yield f"the route gives {weight} % to {revision}, the persisted status says {candidate}"
-
-    def _by_revision(self, services: dict[str, int]) -> dict[str, int]:
-        known = self._world.gateway.revisions
-        return {known.get(name, name): weight for name, weight in services.items() if weight}
 
 
 class Counting(Checker):
@@ -165,7 +61,7 @@ class Counting(Checker):
         if change.kind != "ModelDeployment" or change.actor != FIELD_MANAGER or change.type != "MODIFIED":
             return
         old = (change.before or {}).get("status", {})
-        yield from self._oracle.judge(_with_defaults(change.obj["spec"]), old, change.obj["status"], self._world.told())
+        yield from self._oracle.judge(readable(change.obj["spec"]), old, change.obj["status"], self._world.told())
 
 
 class Failed(Checker):
@@ -278,34 +174,12 @@ class Traces(Checker):
             yield f"{change.kind} has finalizers {change.obj['metadata']['finalizers']}"
 
 
-def _steps(digits: Json) -> list[int]:
-    return [step["weight"] for step in digits["spec"]["rollout"]["steps"]] if digits else []
+class Told(Checker):
+    """Every status that is ever written can be trusted by programs (the rules of kstatus)."""
 
+    promise = "10 (status by the rules of kstatus)"
 
-def _too_early(spec: Json, candidate: Json, at: int) -> Iterator[str]:
-    duration = _with_defaults(spec)["rollout"]["durations"][candidate["step"]]
-    spent = at - seconds(candidate.get("stepEntered"))
-    if spent < duration:
-        yield f"step {candidate['step']} ended after {spent} s, declared are {duration} s"
-
-
-def _with_defaults(spec: Json) -> Json:
-    """The spec with durations in seconds, as the checkers need it."""
-    health, rollout = spec["health"], spec["rollout"]
-    least = _seconds_of(rollout["stepDuration"])
-    checks = [
-        {**check, **({"window": _seconds_of(check["window"])} if "window" in check else {})}
-        for check in health["checks"]
-    ]
-    return {
-        "replicas": spec["replicas"],
-        "health": {**health, "interval": _seconds_of(health["interval"]), "checks": checks},
-        "rollout": {
-            "durations": [_seconds_of(s["duration"]) if "duration" in s else least for s in rollout["steps"]],
-        },
-    }
-
-
-def _seconds_of(text: str) -> int:
-    units = {"s": 1, "m": 60, "h": 3600}
-    return int(text[:-1]) * units[text[-1]]
+    def changed(self, change: Change) -> Iterator[str]:
+        written = change.kind == "ModelDeployment" and change.type == "MODIFIED" and change.actor == FIELD_MANAGER
+        if written and change.obj.get("status", {}).get("conditions"):
+            yield from kstatus.check(change.obj["status"])

@@ -63,6 +63,7 @@ class World:
         plan = dict(faults or {}) | ({at_call: fault} if fault is not None else {})
         self.faults = FaultPlan(plan)
         self.disturbed_at = -1.0e9
+        self.blame_late_routes = False
         self.outages: dict[str, float] = {}
         self.events: list[tuple[float, str, str, bool]] = []
         self.broken: list[str] = []

@@ -1,0 +1,47 @@
+"""What a checker of a promise is, and how it reads a spec."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tests.sim.apiserver import Change
+from tests.sim.gateway import Served
+
+Json = dict[str, Any]
+DISTURBED_SECONDS = 400.0
+"""So long after a fault began nobody is blamed for being slow."""
+
+
+class Checker:
+    """A promise: what it says against a change or a share is yielded as a sentence."""
+
+    promise = ""
+
+    def changed(self, change: Change) -> Iterator[str]:
+        """What a write breaks."""
+        return iter(())
+
+    def served(self, served: Served) -> Iterator[str]:
+        """What a change at the gateway breaks."""
+        return iter(())
+
+
+def readable(spec: Json) -> Json:
+    """The spec with durations in seconds, as the checkers need it."""
+    health, rollout = spec["health"], spec["rollout"]
+    least = seconds_of(rollout["stepDuration"])
+    checks = [
+        {**check, **({"window": seconds_of(check["window"])} if "window" in check else {})}
+        for check in health["checks"]
+    ]
+    return {
+        "replicas": spec["replicas"],
+        "health": {**health, "interval": seconds_of(health["interval"]), "checks": checks},
+        "rollout": {
+            "durations": [seconds_of(s["duration"]) if "duration" in s else least for s in rollout["steps"]],
+        },
+    }
+
+
+def seconds_of(text: str) -> int:
+    units = {"s": 1, "m": 60, "h": 3600}
+    return int(text[:-1]) * units[text[-1]]
