@@ -63,7 +63,7 @@ class Screen:
     def show(self, scene: Scene) -> None:
         """Draw a scene; without a terminal there is nothing to draw on."""
         if self._view is not None:
-            self._view.update(draw(scene, self._log, self.console.height), refresh=True)
+            self._view.update(draw(scene, self._log, *self.console.size), refresh=True)
 
     def say(self, line: Line) -> None:
         """Tell one change."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
@@ -20,13 +21,14 @@ TRACK = 12
 PARTS = " ▏▎▍▌▋▊▉"
 VERDICTS = {"healthy": ("✔", "green"), "breach": ("✖", "bold red"), "no-data": ("?", "yellow")}
 MARKS = {"+": ("✔", "green"), "-": ("✖", "bold red"), "?": ("?", "yellow")}
-FIXED_HEIGHT = 24
+FRAME_WIDTH = 4
+FIXED_HEIGHT = 25
 """Lines of a scene without its log."""
 FEWEST_LINES, MOST_LINES = 2, 10
 
 
-def draw(scene: Scene, log: Sequence[Line], height: int) -> RenderableType:
-    """The whole view, in at most ``height`` lines where that is possible."""
+def draw(scene: Scene, log: Sequence[Line], width: int, height: int) -> RenderableType:
+    """The whole view for a terminal of this size, no higher than it where that is possible."""
     room = min(MOST_LINES, max(FEWEST_LINES, height - FIXED_HEIGHT))
     parts: list[RenderableType] = [
         _head(scene),
@@ -38,11 +40,17 @@ def draw(scene: Scene, log: Sequence[Line], height: int) -> RenderableType:
         _checks(scene),
         _ticks(scene),
         Text(),
-        Text(scene.message, style="italic", overflow="ellipsis", no_wrap=True),
+        _message(scene.message, width - FRAME_WIDTH),
         Text(),
     ]
     parts += [Text(str(line), style=line.style or "dim", overflow="ellipsis", no_wrap=True) for line in log[-room:]]
     return Panel(Group(*parts), title="[bold]modelramp[/]", border_style="cyan", padding=(0, 1))
+
+
+def _message(message: str, width: int) -> RenderableType:
+    """The status's sentence in exactly two lines, so that nothing below it jumps."""
+    lines = textwrap.wrap(message, max(width, 20), max_lines=2, placeholder=" …")
+    return Text("\n".join([*lines, "", ""][:2]), style="italic")
 
 
 def bar(share: float, width: int = BAR) -> str:
@@ -70,7 +78,8 @@ def _head(scene: Scene) -> RenderableType:
 def _versions(rows: Sequence[Row]) -> RenderableType:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("VERSION", "ROLE", "PODS", "WANTED", "ROUTE"):
-        table.add_column(title, justify="right" if title in ("WANTED", "ROUTE") else "left", no_wrap=True)
+        number, wide = title in ("WANTED", "ROUTE"), len("candidate") if title == "ROLE" else None
+        table.add_column(title, justify="right" if number else "left", no_wrap=True, min_width=wide)
     table.add_column("TRAFFIC OF THE LAST 5 s", no_wrap=True, min_width=BAR + 7)
     table.add_column("RIGHT", justify="right", no_wrap=True)
     for row in rows:

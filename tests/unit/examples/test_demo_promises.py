@@ -1,0 +1,69 @@
+import pytest
+from demo_story import CAST, Story
+
+from examples.demo.promises import findings
+
+
+def broken(story: Story) -> list[str]:
+    return [found.promise for found in findings(CAST, *story.played()) if not found.kept]
+
+
+def test_a_demo_that_goes_as_promised_breaks_no_promise():
+    assert broken(Story()) == []
+
+
+# What goes wrong, and a word of the only promises that may be reported as broken.
+FAULTS = {
+    "a step is skipped": (Story(weights=(10, 100)), {"the route", "every step", "really get"}),
+    "a step that nobody asked for": (Story(weights=(10, 30, 50, 100)), {"the route"}),
+    "the weight falls on the way": (Story(weights=(50, 10, 100)), {"the route"}),
+    "steps are too short": (Story(step=20), {"every step"}),
+    "the route is right and the traffic is not": (Story(share_error=0.07), {"really get"}),
+    "rolled back after two breaches": (Story(marks="?--"), {"third breach"}),
+    "rolled back after four breaches": (Story(marks="?----"), {"third breach"}),
+    "two breaches, a healthy tick, one more": (Story(marks="--+-"), {"third breach", "within"}),
+    "the third breach was followed by a healthy tick": (Story(marks="---+"), {"third breach", "within"}),
+    "another check did it": (Story(guilty=("error-rate",)), {"accuracy alone"}),
+    "two checks did it": (Story(guilty=("accuracy", "error-rate")), {"accuracy alone"}),
+    "traffic comes back late": (Story(back=12.0), {"within"}),
+    "the failed version still answers": (Story(straggler=4.0), {"answers nobody"}),
+    "one request fails": (Story(failed=1), {"no request fails"}),
+    "one label is lost": (Story(labels_failed=1), {"no request fails"}),
+    "it takes too long": (Story(length=301), {"minutes"}),
+}
+
+
+@pytest.mark.parametrize(("story", "words"), FAULTS.values(), ids=FAULTS)
+def test_whatever_differs_from_the_promises_is_found_and_nothing_else_is_blamed(story, words):
+    found = broken(story)
+
+    assert all(any(word in promise for promise in found) for word in words), found
+    assert all(any(word in promise for word in words) for promise in found), found
+
+
+def test_ticks_without_data_neither_count_nor_clear():
+    assert broken(Story(marks="?-?--")) == ["traffic is back within 30 s of the first breached tick"]
+
+
+def test_a_third_version_that_is_promoted_breaks_the_promises_about_its_rollback():
+    found = broken(Story(marks="++++", guilty=("accuracy",), outcome="Promoted"))
+
+    assert any("third breach" in promise for promise in found)
+    assert any("accuracy alone" in promise for promise in found)
+    assert any("within" in promise for promise in found)
+
+
+def test_a_demo_in_which_nothing_happened_keeps_no_promise_about_the_rollouts():
+    story = Story()
+    _, load = story.played()
+
+    kept = [found.promise for found in findings(CAST, type(story.journal)(10), load) if found.kept]
+    assert kept == ["no request fails", "all this takes less than 5 minutes"]
+
+
+def test_requests_that_a_busy_machine_could_not_send_are_told_and_blame_nobody():
+    story = Story(skipped=7)
+    (found,) = [one for one in findings(CAST, *story.played()) if one.promise == "no request fails"]
+
+    assert found.kept
+    assert "7 were not sent" in found.seen
