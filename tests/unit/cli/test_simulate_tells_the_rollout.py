@@ -6,6 +6,8 @@ import re
 
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from modelramp.api.spec import parse_spec
 from modelramp.cli.main import main
@@ -266,3 +268,42 @@ spec:
   routing: {gateway: {parentRefs: [{name: public}]}}
   health: {checks: [{name: error-rate, query: x, max: "0.01"}]}
 """
+
+
+def second_opinion(letters, weights, minutes, threshold):
+    """The words of docs/concepts in twenty lines that share nothing with the core: weights by tick, and how it ended."""
+    step = entered = breaches = 0
+    ended, shown = None, []
+    for tick, letter in enumerate(letters, start=1):
+        if ended and ended[0] == "rolled-back":
+            shown.append(0)
+            continue
+        breaches = 0 if letter == "h" else breaches + (letter in "bp")
+        if letter in "bp" and breaches >= threshold:
+            ended = ("rolled-back", tick)
+            shown.append(0)
+            continue
+        if ended is None and letter == "h" and tick - entered >= minutes[step]:
+            if step + 1 < len(weights):
+                step, entered = step + 1, tick
+            else:
+                ended = ("promoted", tick)
+        shown.append(weights[step])
+    return shown, ended or ("in-progress", len(letters))
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.text("hhhhhbb?p", max_size=25),
+    st.lists(st.integers(1, 99), unique=True, max_size=4).map(sorted),
+    st.lists(st.integers(0, 4), min_size=5, max_size=5),
+    st.integers(1, 4),
+)
+def test_any_policy_and_any_minutes_agree_with_a_second_opinion(letters, weights, minutes, threshold):
+    weights = [*weights, 100]
+    steps = [{"weight": weight, "duration": f"{least}m"} for weight, least in zip(weights, minutes, strict=False)]
+    rows, outcome = told(letters, rollout={"steps": steps}, failureThreshold=threshold)
+
+    assert ([row.weight for row in rows], (outcome.outcome, outcome.tick)) == second_opinion(
+        letters, weights, minutes, threshold
+    )
