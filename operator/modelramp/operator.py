@@ -25,12 +25,15 @@ from modelramp.engine.ports import MODEL_DEPLOYMENT, Kind
 from modelramp.settings import Settings
 
 
-def kopf_settings() -> kopf.OperatorSettings:
-    """Kopf for watching only: children are filtered by the API server, nothing is written, stalls are noticed."""
+def kopf_settings(namespaces: tuple[str, ...]) -> kopf.OperatorSettings:
+    """Kopf for watching only: children are filtered by the API server, nothing is written, stalls are noticed.
+
+    With given namespaces nothing cluster-wide is watched: a Role would not allow it, and Kopf would ask again and again.
+    """
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.peering.standalone = True
-    settings.scanning.disabled = False
+    settings.scanning.disabled = bool(namespaces)
     settings.watching.chunk_size = 500
     settings.watching.connect_timeout = 5.0
     settings.networking.request_timeout = 15.0
@@ -99,7 +102,7 @@ async def _run_both(engine: Engine, settings: Settings) -> None:
     watching = asyncio.create_task(
         kopf.operator(
             registry=watches(engine),
-            settings=kopf_settings(),
+            settings=kopf_settings(settings.namespaces),
             standalone=True,
             clusterwide=not settings.namespaces,
             namespaces=settings.namespaces,

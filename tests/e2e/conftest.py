@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from localplane.testing import plane, pytest_runtest_makereport
-from tests.e2e.rollout import Rollout
+from localplane.testing import eventually, plane, pytest_runtest_makereport
+from tests.e2e.rollout import Rollout, end_watches
 from tests.e2e.stories import STORIES
 
 __all__ = ["plane", "pytest_runtest_makereport"]
@@ -21,12 +21,13 @@ AT_ONCE = 6
 def operator(plane):
     """The operator with the shipped manifests and RBAC, ready."""
     plane.kubectl("apply", "-k", str(HERE.parents[1] / "crds"))
-    plane.kubectl("wait", "--for=condition=Established", "crd/modeldeployments.modelramp.io", "--timeout=30s")
+    eventually(lambda: plane.kubectl("get", "modeldeployments", "--all-namespaces", "-o", "name") == "")
     plane.kubectl("apply", "-k", str(HERE / "operator"))
     plane.kubectl("rollout", "status", "deployment/modelramp", "-n", "modelramp-system", "--timeout=60s")
     plane.kubectl("create", "namespace", NAMESPACE)
     plane.kubectl("wait", "--for=create", "serviceaccount/default", f"--namespace={NAMESPACE}", "--timeout=30s")
-    return plane
+    yield plane
+    end_watches(plane.kubeconfig)
 
 
 @pytest.fixture(scope="session")

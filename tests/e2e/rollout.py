@@ -15,6 +15,8 @@ from localplane import Plane
 
 INTERVAL_S = 5
 UNREACHABLE = (httpx.HTTPError,)
+ENDED = threading.Event()
+WATCHERS = []
 
 
 @cache
@@ -25,7 +27,17 @@ def http_client(kubeconfig):
     user = cluster["users"][0]["user"]
     trust = ssl.create_default_context(cadata=base64.b64decode(server["certificate-authority-data"]).decode())
     headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
-    return httpx.Client(base_url=server["server"], verify=trust, headers=headers, timeout=10.0)
+    return httpx.Client(
+        base_url=server["server"], verify=trust, headers=headers, timeout=10.0, limits=httpx.Limits(max_connections=64)
+    )
+
+
+def end_watches(kubeconfig):
+    """Let all watches run out and close the client."""
+    ENDED.set()
+    for thread in WATCHERS:
+        thread.join(timeout=20)
+    http_client(kubeconfig).close()
 
 
 @dataclass
@@ -45,16 +57,18 @@ class Rollout:
     def __post_init__(self):
         self.hostname = self.hostname or f"{self.name[:40]}.example.com"
         self.http = http_client(self.plane.kubeconfig)
-        threading.Thread(target=self._watch_route, daemon=True).start()
+        WATCHERS.append(threading.Thread(target=self._watch_route))
+        WATCHERS[-1].start()
 
     def _watch_route(self):
         """Keep every different set of weights that the route ever showed."""
         path = f"/apis/gateway.networking.k8s.io/v1/namespaces/{self.namespace}/httproutes"
-        query = {"watch": "true", "fieldSelector": f"metadata.name={self.name}", "timeoutSeconds": "60"}
+        query = {"watch": "true", "fieldSelector": f"metadata.name={self.name}", "timeoutSeconds": "5"}
         deadline = time.monotonic() + 600
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not ENDED.is_set():
             try:
-                with self.http.stream("GET", path, params=query, timeout=70.0) as answer:
+                with self.http.stream("GET", path, params=query) as answer:
+                    answer.raise_for_status()
                     for line in answer.iter_lines():
                         event = json.loads(line)
                         if event["type"] in {"ADDED", "MODIFIED"}:

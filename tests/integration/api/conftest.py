@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from localplane.errors import KubectlError
+from localplane.testing import eventually
 
 CRD = Path(__file__).parents[3] / "crds" / "modelramp.io_modeldeployments.yaml"
 
@@ -11,7 +12,7 @@ CRD = Path(__file__).parents[3] / "crds" / "modelramp.io_modeldeployments.yaml"
 def resource(plane):
     """A plane on which the resource exists, installed as people do it: plain `kubectl apply`."""
     plane.kubectl("apply", "-f", str(CRD))
-    plane.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd/modeldeployments.modelramp.io")
+    eventually(lambda: plane.kubectl("get", "modeldeployments", "--all-namespaces", "-o", "name") is not None)
     return plane
 
 
