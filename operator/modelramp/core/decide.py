@@ -12,6 +12,7 @@ from modelramp.core.breaches import count, settle, tally, tick_verdict, tripped
 from modelramp.core.requests import follow_request
 from modelramp.core.state import Decision, Finding, Seen, State, Target, Watch
 from modelramp.core.steps import blockers, held_by_route, next_step, place, step_ends
+from modelramp.core.ticks import without_future
 from modelramp.core.world import adopt, follow_world
 
 STRIP_LENGTH = 10
@@ -24,7 +25,8 @@ def decide(target: Target, state: State, seen: Seen, ticks: Sequence[TickOutcome
     `state.last_tick`, or of a revision that is no longer the subject, change nothing. now: seconds since the epoch.
     Only the newest tick may move traffic up; older ones are replayed and can only count or roll back.
     """
-    decision = adopt(Decision(state), target, seen, now)
+    decision = Decision(without_future(state, now, target.spec.health.interval))
+    decision = adopt(decision, target, seen, now)
     decision = follow_target(decision, target, now)
     decision = follow_request(decision, target, seen, now)
     ordered = sorted(ticks, key=lambda outcome: outcome.tick)

@@ -176,7 +176,7 @@ def restore(decision: Decision, cause: str, now: int) -> Decision:
         stable=replace(good, since=now, traffic_since=0),
         previous=None,
         candidate=waiting,
-        failed=None if waiting else state.failed or bad.revision,
+        failed=None if state.candidate else state.failed or bad.revision,
         restored=True,
         paused=state.paused and waiting is not None,
         retiring=(*(item for item in state.retiring if item.revision != good.revision), Retiring(bad.revision)),

@@ -283,7 +283,7 @@ class Rollouts(RuleBasedStateMachine):
             self.served = self.state.weights
         self.look()
 
-    @rule(seconds=st.sampled_from([-600, -60, 7, 30, 299, 600]))
+    @rule(seconds=st.sampled_from([-86_400, -600, -60, 7, 30, 299, 600, 86_400]))
     def the_clock_jumps(self, seconds):
         self.now += seconds
         self.look()

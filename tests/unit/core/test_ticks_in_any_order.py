@@ -118,6 +118,38 @@ def test_a_clock_that_jumps_ahead_skips_no_step():
     assert story.weight == 50
 
 
+def test_a_clock_that_was_a_day_ahead_does_not_stop_the_watch_for_a_day():
+    story = Story.of().begun()
+    story.now += 86_400
+    story.minute("b")
+    story.now -= 86_400
+
+    story.run("bb")
+    assert story.state.failed == "v2"
+
+
+def test_after_a_clock_that_was_a_day_ahead_steps_and_deadlines_are_those_of_the_right_one():
+    story = Story.of().begun()
+    story.now += 86_400
+    story.minute("h")
+    assert story.weight == 50
+    story.now -= 86_400
+
+    story.run("h" * 6)
+    assert story.weight == 100
+    assert story.state.candidate.step_entered <= story.now
+
+
+def test_a_clock_a_few_minutes_ahead_is_waited_out():
+    story = Story.of().begun()
+    story.now += 600
+    story.run("bb")
+    story.now -= 600
+
+    story.run("b" * 8)
+    assert (story.state.watch.breaches, story.state.failed) == (2, None)
+
+
 def test_another_interval_goes_on_counting_on_its_own_grid():
     story = Story.of().begun().run("bb")
 
@@ -163,6 +195,8 @@ def test_a_tick_is_due_when_its_last_scrape_has_arrived(now, interval, tick):
         (480, 600, 60, [540, 600]),
         (590, 600, 60, [600]),
         (600, 720, 90, [630, 720]),
+        (600 + 15 * 60, 600, 60, []),
+        (600 + 16 * 60, 600, 60, [600]),
     ],
 )
 def test_the_ticks_to_evaluate_lie_on_the_grid_after_the_last_one(last, newest, interval, wanted):
