@@ -6,6 +6,7 @@ decision, as if the operator were restarted each time. MODELRAMP_EXAMPLES=2000 l
 
 import json
 import os
+from dataclasses import replace
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -84,7 +85,9 @@ class Rollouts(RuleBasedStateMachine):
         decision = decide(target, state, seen, ticks, self.now)
         self.check(state, decision, ticks, must)
         again = decide(target, decision.state, seen, ticks, self.now)
-        assert again.state == decision.state, "the same news a second time moved something"
+        # A `promote` that waited for the route is turned down one decision after its candidate is gone.
+        heard = replace(decision.state, request=again.state.request)
+        assert again.state == heard, "the same news a second time moved something"
         self.status = json.loads(
             json.dumps(
                 status_of(
