@@ -107,7 +107,7 @@ def real_shares(cast: Cast, journal: Journal) -> Finding:
         margin = SHARE_MARGIN if weight < 100 else 0.0
         kept = kept and abs(share - weight / 100) <= margin
     wished = len(cast.rules.steps) + 1
-    promise = f"clients really get these shares (± {SHARE_MARGIN:.0%}, and all at 100 %)"
+    promise = f"clients really get these shares (± {SHARE_MARGIN * 100:.0f} points, and all at 100 %)"
     return Finding(promise, ", ".join(texts) or "no share", kept and len(texts) >= wished)
 
 
@@ -141,29 +141,39 @@ def caught_by_accuracy(cast: Cast, journal: Journal) -> Finding:
     return Finding(f"accuracy alone catches it, at {cast.rules.steps[0]} %", seen, kept)
 
 
-def reaction(cast: Cast, journal: Journal) -> tuple[float, float] | None:
-    """Seconds until traffic was back: from the instant of the first breached tick, and from when its result was known.
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """Seconds until the route was without the failing version again.
 
-    None when there was no rollback of the third version.
+    first, last: from the instants of the first and of the last breached tick. known: from when the first one's result
+    could be read in the status.
     """
+
+    first: float
+    last: float
+    known: float
+
+
+def reaction(cast: Cast, journal: Journal) -> Reaction | None:
+    """How fast traffic came back; None when the third version was not rolled back."""
     third = cast.versions[2]
     revision = journal.revision(third)
     row = [tick for tick in _trial(journal, third) if tick.mark == "-"][-cast.rules.threshold :]
     back = [route.at for route in journal.routes if revision not in route.weights and row and route.at > row[0].at]
     if not row or not back:
         return None
-    return back[0] - row[0].tick, back[0] - row[0].at
+    return Reaction(back[0] - row[0].tick, back[0] - row[-1].tick, back[0] - row[0].at)
 
 
 def time_to_safety(cast: Cast, journal: Journal) -> Finding:
-    """From the first breached tick until the route was without the failing version."""
-    rules = cast.rules
-    most = (rules.threshold - 1) * rules.interval + SCRAPE_DELAY_SECONDS + REACTION_SECONDS
+    """From the last breached tick until the route was without the failing version."""
+    most = SCRAPE_DELAY_SECONDS + REACTION_SECONDS
     found = reaction(cast, journal)
-    promise = f"traffic is back within {most} s of the first breached tick"
+    promise = f"traffic is back within {most} s of the {_ordinal(cast.rules.threshold)} breached tick"
     if found is None:
         return Finding(promise, "it never came back", kept=False)
-    return Finding(promise, f"{found[0]:.1f} s ({found[1]:.1f} s after its result was known)", found[0] <= most)
+    seen = f"{found.last:.1f} s, which is {found.first:.1f} s after the first one"
+    return Finding(promise, seen, 0 < found.last <= most)
 
 
 def none_after_rollback(cast: Cast, journal: Journal, load: Load) -> Finding:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable
 from typing import Any
 
 from examples.demo import install, lines, watching
 from examples.demo.cast import Cast
+from examples.demo.crowd import Crowd
 from examples.demo.errors import DemoError
 from examples.demo.journal import Journal, route_weights
 from examples.demo.promises import FEWEST_ANSWERS, Load
@@ -21,6 +23,8 @@ from modelramp.core.record import read_status
 REQUESTS_PER_SECOND = 40.0
 """At 10 % and ticks of 10 s the new version then gets 40 requests a tick; its accuracy is judged from 10 on."""
 LABEL_DELAY_SECONDS = 2.0
+REQUEST_ORDER = 3
+"""Seed of the order in which requests reach the gateway."""
 LONGEST_LOAD_SECONDS = 1800.0
 QUIET_SECONDS = 5.0
 """Of plain traffic before each act, so that it can be seen who serves."""
@@ -51,7 +55,8 @@ class Show:
                 duration=LONGEST_LOAD_SECONDS,
                 feedback_delay=LABEL_DELAY_SECONDS,
                 remote=site.remote,
-            )
+            ),
+            transport=Crowd(random.Random(REQUEST_ORDER)),  # noqa: S311 - nothing secret
         )
 
     async def run(self) -> Load:
@@ -61,15 +66,15 @@ class Show:
         here: the acts end early, and the promises tell.
         """
         async with watching.connected(self._site.kubeconfig, self._site.context) as api:
-            watched = (
-                (watching.DEPLOYMENTS, self._saw_deployment),
-                (watching.ROUTES, self._saw_route),
-            )
             place = (self._cast.namespace, self._cast.name)
+            await watching.look(api, watching.DEPLOYMENTS, *place, self._saw_deployment)
             began = self._clock()
             loading = asyncio.create_task(self._generator.run())
-            others = [asyncio.create_task(watching.follow(api, kind, *place, seen)) for kind, seen in watched]
-            others.append(asyncio.create_task(self._observe()))
+            others = [
+                asyncio.create_task(watching.follow(api, watching.DEPLOYMENTS, *place, self._saw_deployment)),
+                asyncio.create_task(watching.follow(api, watching.ROUTES, *place, self._saw_route)),
+                asyncio.create_task(self._observe()),
+            ]
             acting = asyncio.create_task(self._acts())
             try:
                 done, _ = await asyncio.wait({acting, *others, loading}, return_when=asyncio.FIRST_COMPLETED)
@@ -156,8 +161,8 @@ class Show:
     def _saw_deployment(self, found: dict[str, Any]) -> None:
         now, before, after = self._clock(), self.journal.status, read_status(found.get("status"))
         ticks = self.journal.saw_status(now, after)
-        load = self._generator.snapshot()
-        shares = {count.version: count.recent_share for count in load.versions}
+        counts = () if self._screen.live else self._generator.snapshot().versions  # a live view shows them anyway
+        shares = {count.version: count.recent_share for count in counts}
         for tick in ticks:
             self._screen.say(lines.about_tick(tick, self.journal, self._cast.rules.threshold, shares))
         line = lines.about_status(now, before, after)

@@ -39,8 +39,8 @@ def numbers(cast: Cast, journal: Journal, load: Load) -> list[str]:
     """The numbers that people ask for first."""
     third = cast.versions[2]
     back = reaction(cast, journal)
-    safety = f"{back[1]:.1f} s" if back else "never"
-    instant = f" ({back[0]:.1f} s after the instant that it speaks of)" if back else ""
+    safety = f"{back.known:.1f} s" if back else "never"
+    instant = f" ({back.first:.1f} s after the instant of that tick)" if back else ""
     requests = load.answered.get(journal.revision(third) or "", 0)
     share = f" ({requests / load.sent:.1%} of {load.sent:,})" if load.sent else ""
     return [

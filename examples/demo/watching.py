@@ -17,6 +17,7 @@ Seen = Callable[[dict[str, Any]], None]
 
 ROUND_SECONDS = 600
 """After which the API server ends a watch and it is opened again."""
+LOOK_SECONDS = 15
 RETRY_SECONDS = 0.5
 PATIENCE = 20
 """Attempts in a row that may fail before the demo gives up."""
@@ -36,6 +37,18 @@ async def connected(kubeconfig: Path | None, context: str | None) -> AsyncIterat
         raise DemoError(f"cannot log in to the cluster: {error}") from error
     async with client.ApiClient(configuration) as api:
         yield client.CustomObjectsApi(api)
+
+
+async def look(api: client.CustomObjectsApi, kind: tuple[str, str, str], namespace: str, name: str, seen: Seen) -> None:
+    """Call ``seen`` once with an object as it is now; raises DemoError when it cannot be read."""
+    try:
+        group, version, plural = kind
+        found: Any = await api.get_namespaced_custom_object(
+            group, version, namespace, plural, name, _request_timeout=LOOK_SECONDS
+        )
+    except (client.ApiException, aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise DemoError(f"{kind[2]} {namespace}/{name} cannot be read: {error}") from error
+    seen(found)
 
 
 async def follow(
