@@ -28,7 +28,7 @@ from modelramp.settings import Settings
 def kopf_settings(namespaces: tuple[str, ...]) -> kopf.OperatorSettings:
     """Kopf for watching only: children are filtered by the API server, nothing is written, stalls are noticed.
 
-    With given namespaces nothing cluster-wide is watched: a Role would not allow it, and Kopf would ask again and again.
+    With given namespaces nothing cluster-wide is watched: a Role would not allow it, and Kopf would ask for ever.
     """
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
