@@ -155,7 +155,18 @@ class Rollouts(RuleBasedStateMachine):
             ledger.banned |= set(state.weights) - set(after.weights)
         if after.subject != ledger.of:
             ledger.of, ledger.row = after.subject, 0
-        assert not {Reason.STEP_ENTERED, Reason.PROMOTED} <= set(reasons) or state.stable is None
+        self.check_route(state, after, reasons)
+
+    def check_route(self, state, after, reasons):
+        """Promise 1 on the route: the step before must be seen there, also when a person asks for the next one."""
+        if state.stable is None or Reason.STEP_ENTERED not in reasons:
+            return
+        candidate = after.candidate.version.revision
+        if after.candidate.weight and not state.weights.get(candidate):
+            assert set(self.served) == {after.stable.revision}
+        else:
+            assert self.served.get(candidate) == state.weights[candidate]
+        assert self.routed is True
 
     def check_rollback(self, state, after, reasons, must):
         """Promise 2: at the breaching tick, not earlier, not later."""
