@@ -1,0 +1,198 @@
+"""What backtest and suggest have in common: their options, and reading the history that they name."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import IO, Any, TypeVar
+
+import click
+
+from modelramp.adapters.clock import SystemClock
+from modelramp.analysis.subject import Subject
+from modelramp.api.errors import PrometheusSilent
+from modelramp.api.health import Health
+from modelramp.api.quantity import parse_duration
+from modelramp.api.spec import ModelDeploymentSpec
+from modelramp.cli.backtest_history import NoHistory, known_revisions, read_history, silent_checks, unaskable
+from modelramp.cli.backtest_manifest import Policy, read_policy
+from modelramp.cli.backtest_replay import History
+from modelramp.cli.backtest_source import Notices, Progress, opened
+from modelramp.cli.backtest_times import instant_of, ticks_between
+from modelramp.core.revisions import revision_of
+from modelramp.desired.names import child_name
+from modelramp.engine.plan import Due
+from modelramp.engine.ports import Endpoint, Metrics
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+NO_STABLE = "stable"
+"""Stands for the stable version in a replay that compares with none."""
+
+_OPTIONS = (
+    click.option(
+        "-f", "--filename", "manifest", type=click.File("rb"), required=True, help="ModelDeployment, YAML or -."
+    ),
+    click.option("--name", default=None, help="Which ModelDeployment, when the file has several."),
+    click.option("-n", "--namespace", default=None, help="Its namespace, if the file names none."),
+    click.option("--prometheus", "address", default=None, help="Base URL; that of the policy if not given."),
+    click.option("--token-file", type=click.File("r"), default=None, help="Bearer token for Prometheus."),
+    click.option(
+        "--ca-file", envvar="MODELRAMP_PROMETHEUS_CA_FILE", default=None, help="Authority of its certificate."
+    ),
+    click.option("--timeout", type=click.FloatRange(1, 300), default=30.0, show_default=True, help="Seconds a query."),
+    click.option("--from", "begin", required=True, help="2026-11-20T12:00:00Z, 2026-11-20, epoch seconds or -36h."),
+    click.option("--to", "end", default="now", show_default=True, help="As --from; now is the newest whole interval."),
+    click.option("--step", default=None, help="Time from tick to tick; spec.health.interval if not given."),
+    click.option("--revision", default=None, help="Which revision's series; that of the file if not given."),
+    click.option("--stable", default=None, help="The revision that it is compared with, for queries that compare."),
+)
+
+
+def asking(command: Command) -> Command:
+    """Decorator: the options that name a policy and a stretch of history; the command gets them as one Asking."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A policy, whose series it is tried on, and the ticks. token: bearer token for Prometheus."""
+
+    policy: Policy
+    endpoint: Endpoint
+    subject: Subject
+    begin: int
+    end: int
+    now: float
+    token: str | None
+    ca_file: str | None
+    timeout: float
+
+    @property
+    def spec(self) -> ModelDeploymentSpec:
+        """The spec of the policy."""
+        return self.policy.spec
+
+    @property
+    def stable(self) -> str:
+        """What serves besides in a replay."""
+        return self.subject.stable or NO_STABLE
+
+    def has_ticks(self, health: Health) -> bool:
+        """Whether the time holds at least one whole interval of a policy."""
+        return self.begin + 2 * health.interval <= min(self.end, self.now)
+
+    def ticks(self, health: Health) -> range:
+        """The ticks of a policy's interval; raises click.ClickException when there are none."""
+        try:
+            return ticks_between(self.begin, self.end, health.interval, self.now)
+        except ValueError as error:
+            raise click.ClickException(str(error)) from None
+
+
+def asking_of(
+    manifest: IO[bytes],
+    name: str | None,
+    namespace: str | None,
+    address: str | None,
+    token_file: IO[str] | None,
+    ca_file: str | None,
+    timeout: float,
+    begin: str,
+    end: str,
+    step: str | None,
+    revision: str | None,
+    stable: str | None,
+) -> Asking:
+    """The options as values; raises click.ClickException that names the option or the line that is wrong."""
+    policy = _stepped(read_policy(manifest, name, namespace), step)
+    found = address or policy.spec.health.prometheus.address
+    if not found:
+        raise click.ClickException("the policy names no Prometheus: give --prometheus http://host:9090")
+    if not found.startswith(("http://", "https://")):
+        raise click.ClickException(f"--prometheus {found}: must begin with http:// or https://")
+    now = SystemClock().now()
+    revision = revision or revision_of(policy.spec)
+    if revision == stable:
+        raise click.ClickException(f"--revision and --stable are both {revision}: a version is compared with another")
+    subject = Subject(
+        namespace=policy.namespace,
+        name=policy.name,
+        revision=revision,
+        service=child_name(policy.name, revision),
+        stable=stable,
+        stable_service=child_name(policy.name, stable) if stable else None,
+    )
+    token = token_file.read().strip() if token_file else None
+    times = _instant("--from", begin, now), _instant("--to", end, now)
+    return Asking(policy, Endpoint(found.rstrip("/")), subject, *times, now, token, ca_file, timeout)
+
+
+def _instant(option: str, text: str, now: float) -> int:
+    try:
+        return instant_of(text, now)
+    except ValueError as error:
+        raise click.ClickException(f"{option}: {error}") from None
+
+
+def _stepped(policy: Policy, step: str | None) -> Policy:
+    if step is None:
+        return policy
+    try:
+        seconds = parse_duration(step)
+    except ValueError as error:
+        raise click.ClickException(f"--step: {error}") from None
+    if not 5 <= seconds <= 3600:
+        raise click.ClickException(f"--step: {step} is not an interval that a policy may have, from 5s to 1h")
+    health = policy.spec.health.model_copy(update={"interval": seconds})
+    return replace(policy, spec=policy.spec.model_copy(update={"health": health}))
+
+
+def read_histories(asked: Asking, variants: Mapping[int, ModelDeploymentSpec]) -> dict[int, History]:
+    """The history of each policy by its key; the first is the one that must have data.
+
+    Raises click.ClickException when nobody answers, a query cannot be asked, or no check has any data.
+    """
+    try:
+        return asyncio.run(_read(asked, variants))
+    except (NoHistory, PrometheusSilent) as error:
+        raise click.ClickException(str(error)) from None
+
+
+async def _read(asked: Asking, variants: Mapping[int, ModelDeploymentSpec]) -> dict[int, History]:
+    wanted = {key: asked.ticks(spec.health) for key, spec in variants.items()}
+    progress = Progress(sum(len(ticks) for ticks in wanted.values()), "ticks read")
+    found: dict[int, History] = {}
+    async with opened(asked.token, asked.ca_file, asked.timeout, asked.endpoint.address) as metrics:
+        for key, ticks in wanted.items():
+            due = Due(asked.policy.name, asked.endpoint, variants[key].health, asked.subject)
+            if not found and (problems := unaskable(due)):
+                hint = "" if asked.subject.stable else "\nFor queries that compare, give --stable REVISION."
+                raise NoHistory("\n".join(problems) + hint)
+            found[key] = await read_history(due, ticks, metrics, Notices(), progress)
+            progress.before += len(ticks)
+            if len(found) == 1:
+                await _must_say_something(asked, due, ticks, found[key], metrics)
+    return found
+
+
+async def _must_say_something(
+    asked: Asking, due: Due, ticks: Sequence[int], history: History, metrics: Metrics
+) -> None:
+    silent = silent_checks(history)
+    if len(silent) < len(due.health.checks):
+        for name, check in silent.items():
+            click.echo(f"warning: {name} had no data at any tick: {check.detail}", err=True)
+        return
+    told = "\n".join(f"  {name}: {check.detail}" for name, check in silent.items())
+    subject = asked.subject
+    head = f"no check had data at any of {len(ticks):,} ticks for revision {subject.revision} of "
+    known = await known_revisions(due, ticks, metrics)
+    if known and subject.revision not in known:
+        hint = f"Prometheus knows other revisions of it: {', '.join(known)}; choose one with --revision."
+    elif known:
+        hint = "Prometheus has series of this revision, but not those that the checks ask for."
+    else:
+        hint = f'No series has namespace="{subject.namespace}" and modeldeployment="{subject.name}" in that time.'
+    raise NoHistory(f"{head}{subject.namespace}/{subject.name}:\n{told}\n{hint}")

@@ -1,0 +1,169 @@
+"""The real decision core over recorded outcomes, in a world that obeys at once. No I/O."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from modelramp.api.names import Phase, Reason
+from modelramp.api.spec import ModelDeploymentSpec, Watching
+from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
+from modelramp.core.breaches import settle, tick_verdict
+from modelramp.core.decide import decide
+from modelramp.core.moves import label
+from modelramp.core.state import Decision, Pods, Seen, State, Target, Version
+from modelramp.core.steps import blockers, step_ends
+
+History = Sequence[tuple[int, tuple[CheckOutcome, ...]]]
+"""Ticks (seconds since the epoch), rising, each with the outcomes of all checks."""
+
+PROMOTED, ROLLED_BACK, HELD, STEP = "promoted", "rolled-back", "held", "step"
+_SAID_ELSEWHERE = frozenset({Reason.RESTORED, Reason.ROLLOUT_STARTED, Reason.BREACHES_CLEARED})
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The state after one tick.
+
+    number: counted from 1. at: seconds since the epoch. weight: percent of the traffic that the version would have.
+    step: index in spec.rollout.steps, -1 without traffic. event: what happened, or "". trial: which rollout, from 1.
+    """
+
+    number: int
+    at: int
+    verdict: Verdict
+    breaches: int
+    phase: Phase
+    step: int
+    weight: int
+    event: str
+    trial: int
+    reason: str
+    checks: tuple[CheckOutcome, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """All moments; `ended`, `outcome` and `reason` tell the first rollback, else the first promotion, else the end."""
+
+    moments: tuple[Moment, ...]
+
+    def having(self, event: str) -> tuple[Moment, ...]:
+        """The moments at which something happened."""
+        return tuple(moment for moment in self.moments if moment.event == event)
+
+    def of(self, verdict: Verdict) -> tuple[Moment, ...]:
+        """The moments with a verdict, while the version had traffic."""
+        return tuple(moment for moment in self.moments if moment.verdict is verdict and moment.trial)
+
+    @property
+    def decisive(self) -> Moment:
+        """The first rollback, else the first promotion, else the last tick."""
+        return next(iter((*self.having(ROLLED_BACK), *self.having(PROMOTED), self.moments[-1])))
+
+
+def replay(spec: ModelDeploymentSpec, revision: str, stable: str, history: History, *, again: bool) -> Replayed:
+    """What the operator would have done with the version, had its rollout begun one interval before the first tick.
+
+    Pods count as available and the route as obedient: Prometheus has not recorded them for a rollout that never was.
+    again: after a rollback a new rollout begins at the next healthy tick, so that one incident counts once.
+    """
+    return Replayed(tuple(_moments(_World(Target(spec, revision), stable), history, again=again)))
+
+
+@dataclass(frozen=True, slots=True)
+class _World:
+    """Two versions whose pods run, and a route that shows what is wanted."""
+
+    target: Target
+    stable: str
+
+    def begin(self, at: int) -> State:
+        before = State(phase=Phase.HEALTHY, stable=Version(self.stable, "the stable version", since=1, traffic_since=1))
+        return self.obeyed(Decision(before), at).state
+
+    def seen(self, state: State) -> Seen:
+        replicas = self.target.spec.replicas
+        pods = dict.fromkeys((self.stable, self.target.revision), Pods(replicas, replicas, replicas))
+        return Seen(pods=pods, served=state.weights, routed=True)
+
+    def after(self, state: State, given: TickOutcome) -> Decision:
+        decision = decide(self.target, state, self.seen(state), (given,), given.tick)
+        same = decision.state.weights == state.weights and decision.state.phase is state.phase
+        return decision if same else self.obeyed(decision, given.tick)
+
+    def obeyed(self, decision: Decision, at: int) -> Decision:
+        while True:
+            after = decide(self.target, decision.state, self.seen(decision.state), (), at)
+            if after.state == decision.state:
+                return decision
+            decision = Decision(after.state, (*decision.findings, *after.findings))
+
+
+def _moments(world: _World, history: History, *, again: bool) -> Iterator[Moment]:
+    target = world.target
+    health, replicas = target.spec.health, target.spec.replicas
+    state = world.begin(history[0][0] - health.interval)
+    trial, ended_at = 1, 0
+    for number, (tick, checks) in enumerate(history, start=1):
+        given = TickOutcome(tick, target.revision, checks, available=True, pods=f"{replicas}/{replicas}")
+        if not ended_at:
+            decision = world.after(state, given)
+            yield _moment(world, number, state, decision, given, trial)
+            state = decision.state
+            ended_at = tick if state.failed == target.revision else 0
+            continue
+        given = settle(health, given, traffic_since=0, step_entered=0)
+        verdict, _, detail = tick_verdict(health, given)
+        begins = again and verdict is Verdict.HEALTHY
+        reason = f"{detail}; " + ("the rollout begins anew" if begins else "the version has no traffic any more")
+        breaches = 0 if begins else state.watch.breaches if state.watch else 0
+        if begins:
+            state, trial, ended_at = world.begin(tick), trial + 1, 0
+        step, weight = (0, state.weights.get(target.revision, 0)) if begins else (-1, 0)
+        yield Moment(number, tick, verdict, breaches, state.phase, step, weight, "", 0, reason, given.checks)
+
+
+def _moment(world: _World, number: int, before: State, decision: Decision, given: TickOutcome, trial: int) -> Moment:
+    target, state = world.target, decision.state
+    counted = before.running is not None or target.spec.after_promotion.watch is not Watching.NEVER
+    settled = replace(given, checks=state.checks) if counted else settle(target.spec.health, given, 0, 0)
+    verdict, _, detail = tick_verdict(target.spec.health, settled)
+    weight = state.weights.get(target.revision, 0)
+    event, told = _event(world, before, decision, settled, verdict)
+    if not counted:
+        told = f"{detail}; not counted: spec.afterPromotion.watch is never"
+    last = len(target.spec.rollout.steps) - 1
+    return Moment(
+        number=number,
+        at=given.tick,
+        verdict=verdict,
+        breaches=state.watch.breaches if state.watch else 0,
+        phase=state.phase,
+        step=state.running.step if state.running else last if weight else -1,
+        weight=weight,
+        event=event,
+        trial=trial,
+        reason=told or detail,
+        checks=settled.checks,
+    )
+
+
+def _event(world: _World, before: State, decision: Decision, settled: TickOutcome, verdict: Verdict) -> tuple[str, str]:
+    """What happened at a tick, in a word and in a sentence; the sentence is empty when the tick's own says all."""
+    target, state = world.target, decision.state
+    findings = [finding for finding in decision.findings if finding.reason not in _SAID_ELSEWHERE]
+    told = "; ".join(finding.message for finding in findings)
+    if state.failed == target.revision:
+        return ROLLED_BACK, "; ".join(each.message for each in findings if each.reason is not Reason.BREACHED)
+    if before.candidate is not None and state.candidate is None:
+        return PROMOTED, told
+    if before.weights != state.weights:
+        return STEP, told
+    candidate = before.running
+    if candidate is None or settled.tick < step_ends(target, candidate) or verdict is Verdict.BREACH:
+        return "", told
+    found = [finding.message for finding in blockers(target, before, world.seen(before), settled.checks)]
+    if verdict is Verdict.NO_DATA:
+        _, _, detail = tick_verdict(target.spec.health, settled)
+        found.append(f"{detail}, so nothing is promoted")
+    place = f"step {candidate.step + 1}/{len(target.spec.rollout.steps)} of {label(candidate.version)} is over"
+    return (HELD, "; ".join((place, *found))) if found else ("", told)

@@ -1,0 +1,53 @@
+"""Which time is meant: instants as people write them, and the ticks between two of them. No clock is read here."""
+
+import math
+import re
+from datetime import UTC, datetime
+
+from modelramp.api.quantity import parse_duration
+from modelramp.api.times import to_text
+from modelramp.core.ticks import newest_due
+
+MOST_TICKS = 200_000
+"""Some four and a half months of minutes; more would need more memory and patience than a question deserves."""
+_FORMS = "write it as 2026-11-20T12:00:00Z, 2026-11-20, seconds since the epoch, -36h or now"
+
+
+def instant_of(text: str, now: float) -> int:
+    """Seconds since the epoch of an instant as people write it; without an offset it is UTC.
+
+    Raises ValueError with the accepted forms when the text is none of them.
+    >>> instant_of("2026-11-20T13:00:00+01:00", 0), instant_of("-1h30m", 10_000), instant_of("now", 7.5)
+    (1795176000, 4600, 7)
+    """
+    if text == "now":
+        return int(now)
+    if text.startswith("-"):
+        return int(now) - parse_duration(text[1:])
+    if re.fullmatch(r"[0-9]{9,11}", text):
+        return int(text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no instant; {_FORMS}") from None
+    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
+
+
+def ticks_between(begin: int, end: int, interval: int, now: float) -> range:
+    """The ticks whose interval lies wholly between two instants and in the past.
+
+    Raises ValueError, with what to change, when there are none or more than MOST_TICKS.
+    >>> list(ticks_between(30, 200, 60, 1000))
+    [120, 180]
+    """
+    if begin >= end:
+        raise ValueError(f"--from ({to_text(begin)}) must lie before --to ({to_text(end)})")
+    if begin >= now:
+        raise ValueError(f"--from ({to_text(begin)}) lies in the future: nothing is recorded there yet")
+    first = math.ceil(begin / interval) * interval + interval
+    ticks = range(first, min(end, newest_due(now, interval)) + 1, interval)
+    if not ticks:
+        raise ValueError(f"no whole interval of {interval} s lies between {to_text(begin)} and {to_text(end)}")
+    if len(ticks) > MOST_TICKS:
+        raise ValueError(f"{len(ticks):,} ticks are more than {MOST_TICKS:,}: ask a shorter time or a longer --step")
+    return ticks

@@ -1,0 +1,121 @@
+"""`modelramp backtest` and `suggest` over history in a real Prometheus."""
+
+import json
+import random
+from xml.etree import ElementTree as ET
+
+import pytest
+from click.testing import CliRunner
+
+from modelramp.api.times import to_text
+from modelramp.cli.main import main
+from tests.integration.analysis.recorded import SCRAPE_SECONDS, Recording
+
+MINUTES = 90
+BAD = range(40, 50)
+MANIFEST = """
+apiVersion: modelramp.io/v1alpha1
+kind: ModelDeployment
+metadata: {{name: past, namespace: history}}
+spec:
+  model: {{name: digits, version: 2.0.0}}
+  template: {{spec: {{containers: [{{name: model, image: digits}}]}}}}
+  routing: {{gateway: {{parentRefs: [{{name: public}}]}}}}
+  health:
+    failureThreshold: {threshold}
+    checks:
+      - {{name: errors, query: '{query}', max: "0.05"}}
+      - {{name: rate, role: hold, window: 5m, min: 0,
+          query: 'sum(rate(requests{{namespace="{{{{namespace}}}}", revision="{{{{revision}}}}"}}[{{{{window}}}}]))'}}
+"""
+QUERY = (
+    'sum(rate(failures{namespace="{{namespace}}", revision="{{revision}}"}[{{window}}])) / '
+    'sum(rate(requests{namespace="{{namespace}}", revision="{{revision}}"}[{{window}}]))'
+)
+
+
+@pytest.fixture(scope="module")
+def begin(prometheus, last_minute):
+    """An hour and a half of a version that fails a third of all requests from minute 40 to 50; its first instant."""
+    recording = Recording(prometheus)
+    begin = last_minute - 60 * MINUTES
+    requests, failures = 0, 0.0
+    chance = random.Random(7)  # noqa: S311 - noise of a test
+    for second in range(0, 60 * MINUTES + 1, SCRAPE_SECONDS):
+        requests += 150
+        failures += 50 if (second - 1) // 60 in BAD else chance.uniform(0, 3)
+        text = f"requests {requests}\nfailures {failures}\n"
+        recording.scraped(text, begin + second, namespace="history", modeldeployment="past", revision="r1")
+    recording.play()
+    return begin
+
+
+@pytest.fixture
+def run(prometheus, begin, tmp_path):
+    """Calls a verb on that history; a file's text in place of the usual one, further arguments replace."""
+
+    def call(verb, *arguments, query=QUERY, threshold=3, revision="r1", after=0, until=60 * MINUTES):
+        manifest = tmp_path / "policy.yaml"
+        manifest.write_text(MANIFEST.format(query=query.replace("'", "''"), threshold=threshold))
+        times = ["--from", to_text(begin + after), "--to", str(begin + until)]
+        chosen = ["--prometheus", prometheus, "--revision", revision]
+        return CliRunner().invoke(main, [verb, "-f", str(manifest), *chosen, *times, *arguments])
+
+    return call
+
+
+def told(result):
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_a_bad_stretch_brings_the_version_back_at_its_third_tick(run, begin):
+    *rows, end = told(run("backtest", "--no-sensitivity"))
+    assert len(rows) == MINUTES
+    assert end["promotions"]["count"] == 1
+    assert (end["outcome"], end["tick"]) == ("rolled-back", 43)
+    assert end["rollbacks"]["first"] == to_text(begin + 60 * 43)
+    assert end["breaches"]["first"] == to_text(begin + 60 * 41)
+    assert [row["breaches"] for row in rows[40:43]] == [1, 2, 3]
+    assert "third breach in a row" in end["reason"]
+
+
+def test_thresholds_and_windows_are_tried_on_the_same_history(run):
+    end = told(run("backtest"))[-1]
+    rows = {(row["window"], row["failureThreshold"]): row for row in end["sensitivity"]}
+    assert {window for window, _ in rows} == {30, 60, 120, 300}
+    assert {threshold for _, threshold in rows} == {1, 2, 3, 4, 5}
+    assert rows[60, 3]["rollbacks"] == 1
+    first = [rows[60, threshold]["firstRollback"] for threshold in range(1, 6)]
+    assert first == sorted(first)
+    assert len(set(first)) == 5
+    assert rows[300, 5]["rollbacks"] == 0
+
+
+def test_a_picture_and_a_view_for_the_terminal_show_it(run, tmp_path):
+    picture = tmp_path / "out.svg"
+    result = run("backtest", "--picture", str(picture), "-o", "table")
+    assert result.exit_code == 0, result.output
+    words = " ".join(ET.parse(picture).getroot().itertext())  # noqa: S314 - made by the code under test
+    assert all(word in words for word in ("errors (rollback)", "rolled back", "promoted", "r1"))
+    assert all(word in result.stdout for word in ("█", "rolled-back at", "FIRST ROLLBACK", "WHAT HAPPENED"))
+
+
+def test_history_of_an_unknown_revision_names_those_that_are_known(run):
+    result = run("backtest", revision="r9")
+    assert result.exit_code == 1
+    assert "no check had data at any of 90 ticks for revision r9 of history/past" in result.output
+    assert "Prometheus knows other revisions of it: r1" in result.output
+
+
+def test_a_time_without_history_says_so(run):
+    result = run("backtest", after=-90_000, until=-86_400)
+    assert result.exit_code == 1
+    assert 'No series has namespace="history" and modeldeployment="past"' in result.output
+
+
+def test_a_query_that_is_no_promql_is_named(run):
+    result = run("backtest", query="sum(")
+    assert result.exit_code == 1
+    assert "errors" in result.output
+    assert "Traceback" not in result.output
