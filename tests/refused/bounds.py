@@ -71,11 +71,17 @@ def _violations(schema: dict, value: Any, path: tuple) -> Iterator[tuple[tuple, 
     for key in schema.get("required", ()):
         yield (*path, key), "required", key, _Absent
     for key, inner in schema.get("properties", {}).items():
-        if (*path, key) != ("spec", "template"):
+        # The kinds of a check exclude one another: each is tried in the check that has it.
+        if (*path, key) != ("spec", "template") and ("properties" not in inner or key in value):
             yield from _violations(inner, _find(value, key), (*path, key))
     if "items" in schema:
         yield from _violations(schema["items"], value[0], (*path, 0))
+        nested = {key: inner for key, inner in schema["items"].get("properties", {}).items() if "properties" in inner}
+        for index, item in enumerate(value[1:], start=1):
+            yield from _violations({"properties": nested}, item, (*path, index))
     if isinstance(schema.get("additionalProperties"), dict):
+        if not isinstance(value, dict):
+            return
         key = next(iter(value))
         yield from _violations(schema["additionalProperties"], value[key], (*path, key))
 

@@ -1,12 +1,25 @@
 """A check as questions to Prometheus, and their answers as a verdict."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
 
+from modelramp.analysis.arms import (
+    CANDIDATE,
+    REFERENCE,
+    STABLE,
+    Answers,
+    Arm,
+    arm_from,
+    other_arm,
+    parts_of,
+    single,
+    stored,
+)
+from modelramp.analysis.evidence import Problem, Result, too_few
+from modelramp.analysis.kinds import limits_of_kind, weigh
+from modelramp.analysis.memory import Episode
 from modelramp.analysis.presets import PRESETS, Labels
-from modelramp.analysis.promql import NoStableVersion, render, variable_problem
+from modelramp.analysis.promql import NoStableVersion, render, variable_problem, variables_in
 from modelramp.analysis.subject import Subject
 from modelramp.analysis.wording import Limits, compared, limit_text, shown
 from modelramp.api.errors import NoAnswer, PrometheusSilent
@@ -15,20 +28,6 @@ from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome, Verdict
 
 DETAIL_MOST = 256
-
-
-class Series(Protocol):
-    """One series of an answer at one instant."""
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        """Its labels."""
-        ...
-
-    @property
-    def value(self) -> float:
-        """Its value; may be NaN or infinite."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,11 @@ class Ask:
 
 
 VALUE = "value"
-"""Name of the only question of a threshold check."""
+"""Name of the question whose answer is the number that a query or preset check judges."""
+SAMPLES = "samples"
+"""Name of the question how many samples stand behind that number."""
+ONCE = Episode()
+"""A tick that stands for itself: nothing was remembered."""
 
 
 def ask(check: Check, subject: Subject, window: int) -> Ask | CheckOutcome:
@@ -60,29 +63,81 @@ def ask(check: Check, subject: Subject, window: int) -> Ask | CheckOutcome:
 
     window: seconds that {{window}} stands for.
     """
-    if check.preset is not None:
-        preset = PRESETS.get(check.preset)
-        if preset is None:
-            return _no_data(check, Reason.QUERY_INVALID, preset_problem(check.preset) or "")
-        return Ask((Question(VALUE, render(preset.query, subject, window), preset.pick(subject)),))
-    query = check.query or ""
-    if problem := variable_problem(query):
-        return _no_data(check, Reason.QUERY_INVALID, problem)
     try:
-        return Ask((Question(VALUE, render(query, subject, window)),))
+        return Ask(tuple(_questions(check, subject, window)))
     except NoStableVersion as missing:
         return _no_data(check, Reason.NOT_EVALUATED, str(missing))
     except ValueError as error:
         return _no_data(check, Reason.QUERY_INVALID, str(error))
 
 
-def judge(check: Check, answers: Mapping[str, Sequence[Series]]) -> CheckOutcome:
+def _questions(check: Check, subject: Subject, window: int) -> list[Question]:
+    if check.preset is not None:
+        preset = PRESETS.get(check.preset)
+        if preset is None:
+            raise ValueError(preset_problem(check.preset))
+        found = [Question(VALUE, render(preset.query, subject, window), preset.pick(subject))]
+    elif check.query is not None:
+        found = [Question(VALUE, _rendered(check.query, subject, window))]
+    else:
+        return _questions_of_arms(check, subject, window)
+    if check.samples is not None:
+        pick = _own_series(check.samples, subject) if check.preset is not None else ()
+        found.append(Question(SAMPLES, _rendered(check.samples, subject, window), pick))
+    return found
+
+
+def _questions_of_arms(check: Check, subject: Subject, window: int) -> list[Question]:
+    parts, other = parts_of(check), other_arm(check)
+    found = [_question(f"{CANDIDATE}.{part}", text, subject, window) for part, text in parts.items()]
+    if other == STABLE:
+        if subject.stable is None:
+            raise NoStableVersion("there is no stable version to compare with: no version has worked yet")
+        beside = replace(subject, revision=subject.stable, service=subject.stable_service or "")
+        found += [_question(f"{STABLE}.{part}", text, beside, window) for part, text in parts.items()]
+    reference = check.drift.reference if check.drift is not None else None
+    if reference is not None and reference.query is not None:
+        found.append(Question(f"{REFERENCE}.buckets", _rendered(reference.query, subject, window)))
+    return found
+
+
+def _question(name: str, query: str, subject: Subject, window: int) -> Question:
+    return Question(name, _rendered(query, subject, window), _own_series(query, subject))
+
+
+def _rendered(query: str, subject: Subject, window: int) -> str:
+    if problem := variable_problem(query):
+        raise ValueError(problem)
+    return render(query, subject, window)
+
+
+def _own_series(query: str, subject: Subject) -> Labels:
+    """Which series of the answer belong to the subject; () when the query itself names it.
+
+    A query that names no version answers for all of them at once and must keep the label revision; one that names no
+    ModelDeployment either serves all of them with one answer, and must keep their labels too.
+    """
+    named = variables_in(query)
+    if named & {"revision", "service"}:
+        return ()
+    revision = ("revision", subject.revision)
+    if named & {"namespace", "name"}:
+        return (revision,)
+    return (("namespace", subject.namespace), ("modeldeployment", subject.name), revision)
+
+
+def judge(check: Check, answers: Answers, episode: Episode = ONCE) -> CheckOutcome:
     """The verdict on what was measured.
 
     `max` is breached by a value above it, `min` by one below it; a value equal to a limit is healthy. No series,
     several series and NaN are NO_DATA. An infinite value breaches the limit that it lies beyond; towards the healthy
-    side it is a division by zero and NO_DATA.
+    side it is a division by zero and NO_DATA. The other kinds say for themselves (analysis.kinds).
+    episode: over what a check that remembers adds up.
     """
+    if parts_of(check) and VALUE not in answers:
+        return judge_arms(check, arm_from(check, answers, CANDIDATE), _other(check, answers), episode)
+    if SAMPLES in answers and (problem := _sample_problem(check, answers)):
+        return _no_data(check, *problem)
     series = answers.get(VALUE, ())
     if not series:
         return _no_data(check, Reason.EMPTY_RESULT, _nothing_found(check))
@@ -96,6 +151,39 @@ def judge(check: Check, answers: Mapping[str, Sequence[Series]]) -> CheckOutcome
     return _weigh(check, value)
 
 
+def judge_arms(check: Check, candidate: Arm | Problem, other: Arm | Problem | None, episode: Episode) -> CheckOutcome:
+    """The verdict of a check that is neither a query nor a preset, on the counts of its arms."""
+    result, memory = weigh(check, candidate, other, episode)
+    return outcome_of(check, result, memory)
+
+
+def outcome_of(check: Check, result: Result, memory: str = "") -> CheckOutcome:
+    """A result as the check's outcome at a tick."""
+    limits = limits_of(check)
+    if check.compare is not None and result.limit is not None:
+        limits = replace(limits, max=result.limit)
+    detail, text = result.detail[:DETAIL_MOST], limit_text(limits)
+    return CheckOutcome(check.name, result.verdict, result.reason, detail, result.value, text, result.n, memory)
+
+
+def _other(check: Check, answers: Answers) -> Arm | Problem | None:
+    reference = check.drift.reference if check.drift is not None else None
+    if reference is not None and reference.query is None:
+        return stored(reference)
+    name = other_arm(check)
+    return arm_from(check, answers, name) if name is not None else None
+
+
+def _sample_problem(check: Check, answers: Answers) -> Problem | None:
+    found = single(answers[SAMPLES], SAMPLES)
+    if not isinstance(found, float):
+        return found
+    least = check.min_samples or 1
+    if math.isnan(found):
+        return Reason.NOT_A_NUMBER, "samples gave NaN (not a number)"
+    return too_few(found, least, "samples") if found < least else None
+
+
 def no_answer(check: Check, error: NoAnswer) -> CheckOutcome:
     """The outcome when Prometheus could not be asked: NO_DATA with the error's reason and words."""
     code = error.reason if isinstance(error, PrometheusSilent) else ""
@@ -104,7 +192,9 @@ def no_answer(check: Check, error: NoAnswer) -> CheckOutcome:
 
 
 def limits_of(check: Check) -> Limits:
-    """The limits that count: the check's own if it gives any, else those of its preset."""
+    """The limits that count: the check's own if it gives any, else those of its preset or its kind."""
+    if check.preset is None and check.query is None:
+        return limits_of_kind(check)
     preset = PRESETS.get(check.preset or "")
     unit = check.unit or (preset.unit if preset else "")
     if preset is None or check.min is not None or check.max is not None:

@@ -5,6 +5,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from modelramp.api.checks import Compare, Cost, Drift, Fairness, Ratio, Sequential
+from modelramp.api.kinds import KIND_RULES
 from modelramp.api.quantity import Number, Seconds, between, cel_duration, cel_number
 from modelramp.api.rules import ApiModel, Rule, matches
 
@@ -64,7 +66,11 @@ class PrometheusSpec(ApiModel):
 
 
 class Check(ApiModel):
-    """One measured condition on a revision: a query (own or preset), and a limit that it must keep."""
+    """One measured condition on a revision: exactly one kind of check, and the limit that it must keep.
+
+    query, preset: one number against min and max. ratio: a rate with its interval. compare, sequential: against the
+    stable version. drift, fairness, cost: distributions, groups of people, money.
+    """
 
     name: Annotated[
         str,
@@ -103,6 +109,28 @@ class Check(ApiModel):
         str | None,
         Field(min_length=1, max_length=63, description="A query that modelramp brings; `modelramp presets`."),
     ] = None
+    ratio: Annotated[Ratio | None, Field(description="A rate of two counters, judged by its interval.")] = None
+    compare: Annotated[
+        Compare | None, Field(description="Rates, means or quantiles against those of the stable version.")
+    ] = None
+    sequential: Annotated[
+        Sequential | None, Field(description="Rates or means, with evidence that adds up from tick to tick.")
+    ] = None
+    drift: Annotated[Drift | None, Field(description="A distribution or a quality against what it was.")] = None
+    fairness: Annotated[Fairness | None, Field(description="Error rates of groups of people.")] = None
+    cost: Annotated[Cost | None, Field(description="Cost of one answer, and a budget.")] = None
+    min_samples: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="Fewer observations than this are no data: of the candidate, in comparisons of either "
+            "version, in fairness of each group.",
+        ),
+    ] = None
+    samples: Annotated[
+        str | None,
+        Field(min_length=1, max_length=4096, description="PromQL that counts the samples of a query or preset."),
+    ] = None
     min: Annotated[Number | None, Field(description='Breach below this value. Decimals need quotes: "0.85".')] = None
     max: Annotated[Number | None, Field(description='Breach above this value. Decimals need quotes: "0.01".')] = None
     window: Annotated[
@@ -121,16 +149,7 @@ class Check(ApiModel):
     unit: Annotated[str, Field(max_length=12, description="Unit for messages, such as s, % or tokens.")] = ""
 
     RULES: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "has(self.query) != has(self.preset)",
-            "set exactly one of query and preset",
-            lambda self: (self.query is None) != (self.preset is None),
-        ),
-        Rule(
-            "has(self.preset) || has(self.min) || has(self.max)",
-            "set min, max or both: without a limit this check could never breach",
-            lambda self: self.preset is not None or self.min is not None or self.max is not None,
-        ),
+        *KIND_RULES,
         Rule(
             f"!has(self.min) || !has(self.max) || {cel_number('self.min')} <= {cel_number('self.max')}",
             "min must not be above max",
@@ -146,6 +165,14 @@ class Check(ApiModel):
 
 def _window_fits(health: "Health") -> bool:
     return all(c.role is not Role.ROLLBACK or (c.window or 0) <= health.interval for c in health.checks)
+
+
+def _adds_up(check: Check) -> bool:
+    return check.sequential is not None or (check.cost is not None and check.cost.budget is not None)
+
+
+def _sums_fit(health: "Health") -> bool:
+    return all((c.window or 0) <= health.interval for c in health.checks if _adds_up(c))
 
 
 class Health(ApiModel):
@@ -174,6 +201,14 @@ class Health(ApiModel):
             "checks[].window must not be longer than interval for role rollback (one burst would be counted several "
             "times); shorten window or set role: hold",
             _window_fits,
+            field=".checks",
+        ),
+        Rule(
+            "!has(self.checks) || self.checks.all(c, !(has(c.sequential) || (has(c.cost) && has(c.cost.budget))) || "
+            f"!has(c.window) || {cel_duration('c.window')} <= {cel_duration('self.interval')})",
+            "checks[].window of a sequential check or a budget must not be longer than interval: ticks are added up, "
+            "and would be counted several times",
+            _sums_fit,
             field=".checks",
         ),
         Rule(

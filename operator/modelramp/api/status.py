@@ -68,6 +68,9 @@ class CheckStatus(StatusModel):
     limit: Annotated[str, Field(description="What was wished, such as <= 0.01.")] = ""
     message: Annotated[str, Field(description="Found, wished, and what is missing.")] = ""
     at: Annotated[Time | None, Field(description="The tick.")] = None
+    memory: Annotated[
+        str, Field(description="Evidence that sequential checks and budgets carry on from tick to tick; for programs.")
+    ] = ""
 
 
 class HistoryEntry(StatusModel):

@@ -25,6 +25,7 @@ class CheckOutcome:
     value: what was measured, in the query's own unit; None when there was no number.
     limit: the limit as a person reads it, such as "<= 0.01".
     detail: one sentence for people: found, wished, and with no data, what is missing.
+    memory: what the check carries on to the next tick (analysis.memory); "" for most.
     """
 
     name: str
@@ -34,6 +35,7 @@ class CheckOutcome:
     value: float | None = None
     limit: str = ""
     samples: float | None = None
+    memory: str = ""
 
 
 @dataclass(frozen=True, slots=True)

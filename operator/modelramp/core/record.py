@@ -169,7 +169,8 @@ def _watch(status: WatchStatus | None) -> Watch | None:
 def _check(status: CheckStatus) -> CheckOutcome:
     reason = Reason(status.reason) if status.reason in set(Reason) else Reason.NOT_EVALUATED
     value = float(status.value) if status.value is not None else None
-    return CheckOutcome(status.name, Verdict(status.verdict), reason, status.message, value, status.limit)
+    verdict = Verdict(status.verdict)
+    return CheckOutcome(status.name, verdict, reason, status.message, value, status.limit, memory=status.memory)
 
 
 def _entry(status: HistoryEntry) -> Ended:
@@ -244,6 +245,7 @@ def _check_statuses(target: Target | None, state: State) -> tuple[CheckStatus, .
             limit=found.limit,
             message=found.detail[:_MESSAGE_LIMIT],
             at=at,
+            memory=found.memory,
         )
         for found in state.checks
     )

@@ -3,10 +3,11 @@
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from modelramp.analysis.checks import Ask, ask, judge, no_answer
+from modelramp.analysis.memory import Episode, remembers
 from modelramp.analysis.presets import Labels
 from modelramp.analysis.subject import Subject
 from modelramp.api.errors import NoAnswer, PrometheusSilent
@@ -27,12 +28,32 @@ BREATH = 500
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """One object whose checks are due. key: names the object in the result."""
+    """One object whose checks are due.
+
+    key: names the object in the result. since: start of the revision's present weight, seconds since the epoch: checks
+    that add up evidence begin anew there. memory: what each of them left at the last tick, by name of the check.
+    """
 
     key: str
     endpoint: Endpoint
     health: Health
     subject: Subject
+    since: int = 0
+    memory: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def after(self, outcomes: Iterable[CheckOutcome]) -> "Due":
+        """The same with what the checks left at a tick."""
+        return replace(self, memory={found.name: found.memory for found in outcomes if found.memory})
+
+    def episode(self, check: Check, tick: int) -> Episode:
+        """Over what the check's evidence adds up at a tick."""
+        return Episode(
+            revision=self.subject.revision,
+            since=self.since,
+            whole=tick - self.health.window_of(check) >= self.since,
+            trial=self.subject.revision != self.subject.stable,
+            memory=self.memory.get(check.name, ""),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,22 +142,26 @@ def _settled(query: Query, result: Found | BaseException, telemetry: Telemetry) 
     return PrometheusSilent(Reason.QUERY_FAILED, "the question could not be put; the operator's log says why")
 
 
-def judged(each: Asked, answers: Answers) -> tuple[CheckOutcome, ...]:
-    """The outcomes of one object's checks."""
-    return tuple(
-        _judged(each.due.endpoint, check, asked, answers) if isinstance(asked, Ask) else asked
-        for check, asked in each.checks
-    )
+def judged(each: Asked, answers: Answers, tick: int) -> tuple[CheckOutcome, ...]:
+    """The outcomes of one object's checks at a tick. What was remembered survives a tick that says nothing."""
+    return tuple(_judged(each.due, check, asked, answers, tick) for check, asked in each.checks)
 
 
-def _judged(endpoint: Endpoint, check: Check, asked: Ask, answers: Answers) -> CheckOutcome:
+def _judged(due: Due, check: Check, asked: Ask | CheckOutcome, answers: Answers, tick: int) -> CheckOutcome:
+    outcome = _said(due, check, asked, answers, tick) if isinstance(asked, Ask) else asked
+    if remembers(check) and not outcome.memory:
+        return replace(outcome, memory=due.memory.get(check.name, ""))
+    return outcome
+
+
+def _said(due: Due, check: Check, asked: Ask, answers: Answers, tick: int) -> CheckOutcome:
     found: dict[str, Sequence[Sample]] = {}
     for question in asked.questions:
-        answer = answers[Query(endpoint, question.text)]
+        answer = answers[Query(due.endpoint, question.text)]
         if isinstance(answer, NoAnswer):
             return no_answer(check, answer)
         found[question.name] = answer.pick(question.pick)
-    return judge(check, found)
+    return judge(check, found, due.episode(check, tick))
 
 
 async def outcomes(
@@ -149,7 +174,7 @@ async def outcomes(
 
     objects = [asked(each) async for each in spread(due)]
     answers = await answered(merged(objects), put, telemetry)
-    return {each.due.key: judged(each, answers) async for each in spread(objects)}
+    return {each.due.key: judged(each, answers, tick) async for each in spread(objects)}
 
 
 async def spread(items: Iterable[Item]) -> AsyncIterator[Item]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import gcd
 
@@ -32,7 +32,8 @@ async def missed_outcomes(
     """What the checks would have said at every missed tick, by key and tick: the same that `outcomes` gives.
 
     Objects that missed the same ticks share their queries, so a restart costs as many range queries as a tick costs
-    instant ones. How many ticks are worth replaying is the caller's decision.
+    instant ones. How many ticks are worth replaying is the caller's decision; the newest tick is then to be asked with
+    what the last of them left (Due.after).
     """
     result: dict[str, dict[int, tuple[CheckOutcome, ...]]] = {}
     by_ticks: dict[tuple[int, ...], list[Due]] = {}
@@ -42,7 +43,7 @@ async def missed_outcomes(
         objects = [asked(each) async for each in spread(due)]
         journals = await answered(merged(objects), _reader(metrics, ticks), telemetry)
         async for each_asked in spread(objects):
-            result[each_asked.due.key] = {tick: _at(each_asked, tick, journals) for tick in ticks}
+            result[each_asked.due.key] = _told(each_asked, ticks, journals)
     return result
 
 
@@ -61,9 +62,20 @@ def _reader(metrics: Metrics, ticks: tuple[int, ...]) -> Callable[[Query], Await
     return read
 
 
+def _told(
+    each: Asked, ticks: tuple[int, ...], journals: Mapping[Query, Journal | NoAnswer]
+) -> dict[int, tuple[CheckOutcome, ...]]:
+    """The outcomes tick by tick: what a check remembers of one tick is there at the next."""
+    found: dict[int, tuple[CheckOutcome, ...]] = {}
+    for tick in ticks:
+        found[tick] = _at(each, tick, journals)
+        each = replace(each, due=each.due.after(found[tick]))
+    return found
+
+
 def _at(each: Asked, tick: int, journals: Mapping[Query, Journal | NoAnswer]) -> tuple[CheckOutcome, ...]:
     answers: dict[Query, Answer | NoAnswer] = {}
     for query in each.queries():
         journal = journals[query]
         answers[query] = journal if isinstance(journal, NoAnswer) else journal[tick]
-    return judged(each, answers)
+    return judged(each, answers, tick)

@@ -57,8 +57,12 @@ class Ticker:
             by_tick.setdefault(turn.ticks[-1], []).append(turn)
         for tick, group in by_tick.items():
             self._telemetry.observe("modelramp_tick_lag_seconds", max(0.0, self._clock.now() - tick - self._delay))
-            newest = await outcomes([turn.due for turn in group], tick, self._metrics, self._telemetry)
+            on_time = [turn.due for turn in group if len(turn.ticks) == 1]
+            newest = await outcomes(on_time, tick, self._metrics, self._telemetry)
             before = await self._replayed(group)
+            # Evidence adds up in the order of the ticks: the newest one begins with what the missed ones left.
+            late = [turn.due.after(before[turn.key][-1].checks) for turn in group if turn.key in before]
+            newest |= await outcomes(late, tick, self._metrics, self._telemetry)
             for turn in group:
                 found[turn.key] = (*before.get(turn.key, ()), _outcome(turn, tick, newest[turn.due.key]))
         return found
@@ -88,6 +92,7 @@ class Ticker:
         if not ticks:
             return None
         stable = state.stable.revision if state.stable else revision
+        serving = state.stable.traffic_since if state.stable else 0
         subject = Subject(
             namespace=key[0],
             name=key[1],
@@ -96,7 +101,14 @@ class Ticker:
             stable=stable,
             stable_service=child_name(key[1], stable),
         )
-        return Turn(key, revision, ticks, Due("/".join(key), self._endpoint(key, health.prometheus), health, subject))
+        due = Due(
+            key="/".join(key),
+            endpoint=self._endpoint(key, health.prometheus),
+            health=health,
+            subject=subject,
+            since=state.running.step_entered if state.running else serving,
+        ).after(state.checks)
+        return Turn(key, revision, ticks, due)
 
     def _endpoint(self, key: Key, spec: PrometheusSpec) -> Endpoint:
         secret = (key[0], spec.secret_ref.name) if spec.secret_ref is not None else None

@@ -1,0 +1,138 @@
+"""Arms from answers: what Prometheus said of one version, as the counts that the statistics work on."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from modelramp.analysis.cost import priced
+from modelramp.analysis.evidence import Groups, Mean, Problem, Proportion
+from modelramp.analysis.histograms import Buckets, from_classic
+from modelramp.api.checks import Reference
+from modelramp.api.health import Check
+from modelramp.api.names import Reason
+
+Arm = Proportion | Mean | Buckets | Groups
+"""The counts of one version."""
+
+CANDIDATE, STABLE, REFERENCE = "candidate", "stable", "reference"
+"""Names of arms: of the measured revision, the stable version's, and a stored one."""
+USAGE = "usage."
+"""Begins the names of parts that a price belongs to."""
+
+
+_NO_FAILURES = (
+    "bad returned nothing; while nothing has gone wrong its series may be missing: add `or vector(0)`, or in a grouped "
+    "query `or total * 0`"
+)
+
+
+class Series(Protocol):
+    """One series of an answer at one instant."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Its labels."""
+        ...
+
+    @property
+    def value(self) -> float:
+        """Its value; may be NaN or infinite."""
+        ...
+
+
+Answers = Mapping[str, Sequence[Series]]
+"""Series by the name of the question."""
+
+
+def parts_of(check: Check) -> dict[str, str]:
+    """The queries of one arm by part (bad, total, sum, count, buckets, usage.KIND); none for a query or a preset."""
+    measured = check.ratio or check.compare or check.sequential or check.drift or check.fairness or check.cost
+    found = {
+        part: query
+        for part in ("bad", "total", "sum", "count", "buckets")
+        if (query := getattr(measured, part, None)) is not None
+    }
+    if check.cost is not None and check.cost.usage is not None:
+        found |= {f"{USAGE}{kind}": query for kind, query in check.cost.usage.items()}
+    return found
+
+
+def other_arm(check: Check) -> str | None:
+    """Whom the candidate is held against: STABLE, REFERENCE, or None when it is a limit."""
+    if check.drift is not None and check.drift.reference is not None:
+        return REFERENCE
+    compares = check.compare is not None or check.drift is not None
+    return STABLE if compares or (check.sequential is not None and check.max is None) else None
+
+
+def arm_from(check: Check, answers: Answers, arm: str) -> Arm | Problem:
+    """One version's counts; or, when an answer does not hold them, why."""
+    if check.fairness is not None:
+        return _groups(answers[f"{arm}.bad"], answers[f"{arm}.total"], check.fairness.group_label)
+    if f"{arm}.buckets" in answers:
+        return _buckets(answers[f"{arm}.buckets"])
+    found: dict[str, float] = {}
+    for part in parts_of(check):
+        value = single(answers[f"{arm}.{part}"], part)
+        if not isinstance(value, float):
+            return value
+        found[part] = value
+    if check.cost is not None and check.cost.usage is not None:
+        used = {part.removeprefix(USAGE): value for part, value in found.items() if part.startswith(USAGE)}
+        return money(check, used, found["count"])
+    return Proportion(found["bad"], found["total"]) if "bad" in found else Mean(found["sum"], found["count"])
+
+
+def money(check: Check, used: Mapping[str, float], count: float) -> Mean | Problem:
+    """What was used at the check's prices, and how much that bought."""
+    prices = check.cost.prices if check.cost is not None else None
+    spent = priced(used, prices or {})
+    return Mean(spent, count) if isinstance(spent, float) else spent
+
+
+def stored(reference: Reference) -> Arm | Problem:
+    """The counts that stand in the spec."""
+    if reference.buckets is not None:
+        return from_classic(reference.buckets)
+    if reference.bad is not None and reference.total is not None:
+        return Proportion(reference.bad, reference.total)
+    return Mean(reference.sum or 0.0, reference.count or 0.0)
+
+
+def single(samples: Sequence[Series], part: str) -> float | Problem:
+    """The number in an answer that must hold one; it may be NaN, which the statistics refuse with a reason."""
+    if len(samples) > 1:
+        return Reason.SEVERAL_SERIES, f"{part} returned {len(samples)} series; aggregate it to one, as in sum(...)"
+    if samples:
+        return float(samples[0].value)
+    if part == "bad":
+        return Reason.EMPTY_RESULT, _NO_FAILURES
+    return Reason.EMPTY_RESULT, f"{part} returned nothing; is it scraped, with the right labels, and is there traffic?"
+
+
+def _by_label(samples: Sequence[Series], label: str, part: str) -> dict[str, float] | Problem:
+    found: dict[str, float] = {}
+    for series in samples:
+        value = series.labels.get(label)
+        if value is None:
+            return Reason.EMPTY_RESULT, f"the series of {part} have no label {label}; keep it: sum by ({label}) (...)"
+        if value in found:
+            return Reason.SEVERAL_SERIES, f"{part} returned several series for {label}={value}; use sum by ({label})"
+        found[value] = series.value
+    return found
+
+
+def _buckets(samples: Sequence[Series]) -> Buckets | Problem:
+    found = _by_label(samples, "le", "buckets")
+    return from_classic(found) if isinstance(found, dict) else found
+
+
+def _groups(bad: Sequence[Series], total: Sequence[Series], label: str) -> Groups | Problem:
+    failed, counted = _by_label(bad, label, "bad"), _by_label(total, label, "total")
+    if not isinstance(failed, dict):
+        return failed
+    if not isinstance(counted, dict):
+        return counted
+    if counted and not failed:
+        return Reason.EMPTY_RESULT, _NO_FAILURES
+    # A group in which nothing went wrong has no series of its own when the metric counts only failures.
+    return Groups({name: Proportion(failed.get(name, 0.0), value) for name, value in counted.items()})
