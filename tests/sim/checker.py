@@ -25,6 +25,12 @@ class Checker:
         return iter(())
 
 
+def asked(old: Json, new: Json, verb: str) -> bool:
+    """Whether this write of the status follows a person's command of that kind."""
+    request = new.get("request", "")
+    return request != old.get("request", "") and request.startswith(f"{verb}/")
+
+
 def readable(spec: Json) -> Json:
     """The spec with durations in seconds, as the checkers need it."""
     health, rollout = spec["health"], spec["rollout"]

@@ -43,7 +43,7 @@ class Kubelet:
         if change.kind == "Deployment" and change.actor != ACTOR:
             self._soon(0.05, 0.4, lambda: self._run_pods(namespace, name))
             self._soon(0.3, 1.5, lambda: self._endpoints(namespace))
-        if change.kind == "Service":
+        if change.kind == "Service" or (change.kind == "EndpointSlice" and change.type == "DELETED"):
             self._soon(0.1, 1.0, lambda: self._endpoints(namespace))
 
     def _soon(self, least: float, most: float, action: Callable[[], None]) -> None:

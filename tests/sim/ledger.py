@@ -1,15 +1,23 @@
 """What one process of the operator was told by Prometheus: the raw material of the oracle of promises 2 and 3."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tests.sim.world import World
 
+SCRAPE_DELAY = 5
+"""Seconds from a tick to its evaluation (promised in the design)."""
+
 
 @dataclass(slots=True)
 class Answered:
-    """The last answer for one check of one revision at one tick; the letter ? stands for no data and for no answer."""
+    """The last answer for one check of one revision at one tick.
+
+    letter: ? stands for no data and for no answer. asked_at: wall time of the world.
+    live: whether it was the newest tick by the clock of the process: only then the pods are looked at as well.
+    """
 
     letter: str
     live: bool
@@ -21,17 +29,20 @@ class Ledger:
     """Answers by (check, revision, tick). A question without an answer counts as no data, until it is asked again."""
 
     world: "World"
+    now: Callable[[], float]
+    interval: int
     found: dict[tuple[str, str, int], Answered] = field(default_factory=dict)
 
-    def asked(self, query: str, instants: tuple[int, ...], *, live: bool) -> None:
+    def asked(self, query: str, instants: tuple[int, ...]) -> None:
         """A question is on its way."""
+        newest = (self.now() - SCRAPE_DELAY) // self.interval * self.interval
         for check, revision in self.world.prometheus.subjects(query):
             for tick in instants:
-                self.found[check, revision, tick] = Answered("?", live, self.world.now())
+                self.found[check, revision, tick] = Answered("?", tick == newest, self.world.now())
 
-    def answered(self, query: str, instants: tuple[int, ...], *, live: bool) -> None:
+    def answered(self, query: str, instants: tuple[int, ...]) -> None:
         """The answer has reached the process."""
         for check, revision in self.world.prometheus.subjects(query):
             for tick in instants:
                 letter = self.world.prometheus.letter(check, revision, tick)
-                self.found[check, revision, tick] = Answered(letter, live, self.found[check, revision, tick].asked_at)
+                self.found[check, revision, tick].letter = letter

@@ -200,7 +200,7 @@ class SimMetrics:
         self, method: str, endpoint: Endpoint, query: str, instants: tuple[int, ...]
     ) -> dict[int, tuple[Sample, ...]]:
         ledger = self._wire.process.ledger
-        ledger.asked(query, instants, live=method == "instant")
+        ledger.asked(query, instants)
         about = f"{self._prometheus.subjects(query)} at {instants}"
 
         def effect() -> dict[int, tuple[Sample, ...]]:
@@ -210,7 +210,7 @@ class SimMetrics:
         if delay:
             await asyncio.sleep(min(delay, TIMEOUT_SECONDS))
         answer = await self._wire.call("metrics", method, about, effect)
-        ledger.answered(query, instants, live=method == "instant")
+        ledger.answered(query, instants)
         return answer
 
 

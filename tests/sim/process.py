@@ -43,9 +43,9 @@ class Process:
         self.actor = FIELD_MANAGER
         self.alive = True
         self.tasks: list[asyncio.Task[Any]] = []
-        self.ledger = Ledger(world)
         self._frozen_until = 0.0
         self.clock = ProcessClock(self, world.loop)
+        self.ledger = Ledger(world, self.clock.now, world.interval)
         self.telemetry = SimTelemetry(self)
         wire = Wire(self)
         self.engine = Engine(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from modelramp.api.names import FIELD_MANAGER, LABEL_REVISION
 from tests.rules import kstatus
 from tests.sim.apiserver import Change
-from tests.sim.checker import DISTURBED_SECONDS, Checker, readable
+from tests.sim.checker import DISTURBED_SECONDS, Checker, asked, readable
 from tests.sim.gateway import Served, backends
 from tests.sim.oracle import Oracle
 from tests.sim.steps import Steps
@@ -81,6 +81,8 @@ class Failed(Checker):
             old, new = (change.before or {}).get("status", {}), change.obj.get("status", {})
             if new.get("failedRevision") and new.get("failedRevision") != old.get("failedRevision"):
                 self._failed = new["failedRevision"]
+            if asked(old, new, "retry"):
+                self._failed = None
             candidate = (new.get("candidate") or {}).get("revision")
             if self._failed is not None and candidate == self._failed:
                 yield f"{candidate} failed and is a candidate again"

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from modelramp.api.names import FIELD_MANAGER
 from tests.sim.apiserver import Change
-from tests.sim.checker import DISTURBED_SECONDS, Checker, Json, readable, seconds_of
+from tests.sim.checker import DISTURBED_SECONDS, Checker, Json, asked, readable, seconds_of
 from tests.sim.gateway import Served, backends
 from tests.sim.oracle import seconds
 
@@ -40,13 +40,13 @@ class Steps(Checker):
         weights = self._by_revision(served.weights)
         steps = _steps(self._world.digits)
         for revision, weight in weights.items():
+            self._since.setdefault((revision, weight), served.at)
             if revision in self._worked or not steps or weight not in steps:
                 continue
             index = steps.index(weight)
             if index > self._highest.get(revision, -1) + 1:
                 yield f"the gateway skipped a step: {revision} got {weight} %"
             self._highest[revision] = max(index, self._highest.get(revision, -1))
-            self._since.setdefault((revision, weight), served.at)
 
     def _status(self, spec: Json, old: Json, new: Json) -> Iterator[str]:
         before, after = old.get("candidate") or {}, new.get("candidate") or {}
@@ -55,32 +55,42 @@ class Steps(Checker):
             same = before.get("revision") == after["revision"]
             was, now = before.get("step", -1) if same else -1, after["step"]
             if not same:
-                self._highest.pop(after["revision"], None)
-                self._since = {key: at for key, at in self._since.items() if key[0] != after["revision"]}
+                self._forget(after["revision"], steps)
             if now not in (was, was + 1):
                 yield f"step went from {was} to {now} in one write"
             if after["weight"] != (steps[now] if now >= 0 else 0):
                 yield f"weight {after['weight']} does not belong to step {now} of {steps}"
-            if now == was + 1 and was >= 0:
+            if now == was + 1 and was >= 0 and not asked(old, new, "promote"):
                 yield from _too_early(spec, before, seconds(after["stepEntered"]))
                 yield from self._unproven(spec, before, seconds(after["stepEntered"]))
         stable, was_stable = new.get("stable") or {}, old.get("stable") or {}
         if stable.get("revision") not in (None, was_stable.get("revision")):
-            yield from self._new_stable(spec, old, stable["revision"], seconds(stable["since"]))
+            yield from self._new_stable(
+                spec, old, stable["revision"], seconds(stable["since"]), asked(old, new, "promote")
+            )
 
-    def _new_stable(self, spec: Json, old: Json, revision: str, since: int) -> Iterator[str]:
+    def _new_stable(self, spec: Json, old: Json, revision: str, since: int, by_request: bool) -> Iterator[str]:
         candidate = old.get("candidate") or {}
         if revision in self._worked and (old.get("previous") or {}).get("revision") == revision:
             return
         if old.get("stable") and candidate.get("revision") == revision:
             if candidate["step"] != len(spec["rollout"]["steps"]) - 1:
                 yield f"{revision} was promoted from step {candidate['step']}"
-            yield from _too_early(spec, candidate, since)
-            yield from self._unproven(spec, candidate, since)
+            if not by_request:
+                yield from _too_early(spec, candidate, since)
+                yield from self._unproven(spec, candidate, since)
         elif old.get("stable"):
             yield f"{revision} became stable without a rollout"
         self._worked.add(revision)
         self._world.prometheus.promoted(revision)
+
+    def _forget(self, revision: str, steps: list[int]) -> None:
+        """Another attempt begins at the bottom; only what the gateway has not yet taken away is still there."""
+        weight = self._world.gateway.weights.get(revision)
+        self._highest[revision] = steps.index(weight) if weight in steps else -1
+        self._since = {key: at for key, at in self._since.items() if key[0] != revision}
+        if weight:
+            self._since[revision, weight] = self._world.now()
 
     def _unproven(self, spec: Json, candidate: Json, at: int) -> Iterator[str]:
         """A step may end only after a whole window of traffic at its weight: else nothing was measured of it."""
@@ -103,11 +113,12 @@ class Steps(Checker):
         for revision, weight in weights.items():
             if weight <= self._route.get(revision, 0):
                 continue
-            if revision in self._worked:
-                if stable != revision:
-                    yield f"the route gives more to {revision}, which is not stable ({stable})"
-            elif (candidate.get("revision"), candidate.get("weight")) != (revision, weight):
+            if (candidate.get("revision"), candidate.get("weight")) == (revision, weight):
+                continue
+            if revision not in self._worked:
                 yield f"the route gives {weight} % to {revision}, the persisted status says {candidate}"
+            elif stable != revision:
+                yield f"the route gives more to {revision}, which is not stable ({stable})"
 
     def _by_revision(self, services: dict[str, int]) -> dict[str, int]:
         known = self._world.gateway.revisions

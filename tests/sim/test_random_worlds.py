@@ -31,6 +31,48 @@ def pods(chance):
     )
 
 
+def edit_route(world):
+    for route in world.api.all("HTTPRoute"):
+        rule = route["spec"]["rules"][0]
+        lopsided = [{**backend, "weight": 1} for backend in rule["backendRefs"]]
+        world.api.update({**route, "spec": {**route["spec"], "rules": [{**rule, "backendRefs": lopsided}]}}, "kubectl")
+
+
+def delete_children(kind):
+    def delete(world):
+        for obj in list(world.api.all(kind)):
+            world.api.delete(world.ref(obj), "kubectl")
+
+    return delete
+
+
+def burst(world):
+    """The spec is edited ten times in a second."""
+    for number in range(10):
+        version = world.digits["spec"]["model"]["version"] if number == 9 else f"9.{number}.0"
+        world.later(number / 10, lambda version=version: world.apply(manifest(version)))
+
+
+def person(chance):
+    """Something that a person does now and then."""
+    meddling = (edit_route, delete_children("HTTPRoute"), delete_children("Service"), delete_children("Deployment"))
+    change, verb, pause = chance.choice(meddling), chance.choice(("promote", "abort", "retry")), chance.uniform(20, 200)
+
+    def pause_and_resume(world):
+        world.request("pause")
+        world.later(pause, lambda: world.request("resume"))
+
+    return chance.choice(
+        (
+            lambda world: world.request(verb),
+            pause_and_resume,
+            lambda world: world.meddle(change),
+            lambda world: world.apply(manifest(world.digits["spec"]["model"]["version"], replicas=3)),
+            burst,
+        )
+    )
+
+
 def random_world(seed, **options):
     """Two or three versions, applied at random times, of random health, with up to four faults."""
     chance = random.Random(seed)  # noqa: S311 - a simulation, not a secret
@@ -44,6 +86,9 @@ def random_world(seed, **options):
     for version in [*versions, *chance.choices(["1.0.0", *versions], k=chance.randint(0, 2))]:
         at += chance.uniform(1, 500)
         world.at(at, lambda world, version=version: world.apply(manifest(version)))
+    for _ in range(chance.choice((0, 0, 1, 3))):
+        at += chance.uniform(1, 200)
+        world.at(at, person(chance))
     if chance.random() < 0.4:
         start = EPOCH + chance.uniform(0, 900)
         how = chance.choice(["down", "slow"])
@@ -52,12 +97,16 @@ def random_world(seed, **options):
 
 
 def at_rest(world):
-    """Nothing in flight, and the stable version has all traffic; or it says that nothing better is at hand."""
+    """Nothing in flight, and the stable version has all traffic; or it says that nothing better is at hand.
+
+    While the pods of the stable version are all gone for good the operator waits for them: that is no rest, but final.
+    """
     status = world.status
     stable = (status.get("stable") or {}).get("revision")
     all_on_stable = stable is None or world.gateway.weights == {stable: 100}
+    crashed = stable is not None and not world.gateway.ready(f"digits-{stable}")
     current = status.get("observedGeneration") == world.digits["metadata"]["generation"]
-    return status.get("phase") in {"Healthy", "RolledBack", "Degraded"} and all_on_stable and current
+    return (status.get("phase") in {"Healthy", "RolledBack", "Degraded"} and all_on_stable and current) or crashed
 
 
 @pytest.mark.timeout(900)

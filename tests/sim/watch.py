@@ -32,6 +32,7 @@ class Watch:
         self._lag_until = 0.0
         self._stale = False
         self._caught_up = 0.0
+        self._newest: dict[str, int] = {}
         self.available: list[tuple[float, str, int]] = []
 
     def wake(self) -> None:
@@ -110,7 +111,11 @@ class Watch:
         self._process.engine.observe(kind, event, obj)
 
     def note(self, deployment: Mapping[str, Any]) -> None:
-        """The engine knows this Deployment now (from a watch, a list or its own write)."""
+        """The engine knows this Deployment now (from a watch, a list or its own write); older news changes nothing."""
+        name, version = deployment["metadata"]["name"], int(deployment["metadata"]["resourceVersion"])
+        if version <= self._newest.get(name, 0):
+            return
+        self._newest[name] = version
         status = deployment.get("status") or {}
         current = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
         revision = deployment["metadata"]["labels"].get(LABEL_REVISION, "")

@@ -61,6 +61,7 @@ class World:
         self.loop = VirtualLoop()
         self.loop.set_task_factory(owned_task)
         plan = dict(faults or {}) | ({at_call: fault} if fault is not None else {})
+        self.interval = interval
         self.faults = FaultPlan(plan)
         self.disturbed_at = -1.0e9
         self.blame_late_routes = False
@@ -119,6 +120,23 @@ class World:
                 self.api.update({**obj, "metadata": {**metadata, "ownerReferences": kept}}, "garbage-collector")
         self.api.delete(DIGITS, USER)
 
+    def request(self, verb: str) -> None:
+        """A person's command: kubectl modelramp VERB, about the candidate (retry: about what failed)."""
+        status = self.status
+        revision = status.get("failedRevision") if verb == "retry" else (status.get("candidate") or {}).get("revision")
+        self.trace(f"request: {verb} {revision}")
+        if self.digits and revision:
+            command = {"modelramp.io/request": f"{verb}/{revision}/{self.api.version}"}
+            annotations = self.digits["metadata"].get("annotations", {}) | command
+            metadata = {**self.digits["metadata"], "annotations": annotations}
+            self.api.update({**self.digits, "metadata": metadata}, "modelramp-cli")
+
+    def meddle(self, change: Callable[["World"], None]) -> None:
+        """Somebody changes what belongs to the operator."""
+        self.trace("somebody meddles")
+        self.disturbed_at = self.now()
+        change(self)
+
     @staticmethod
     def ref(obj: Mapping[str, Any]) -> Ref:
         """The reference that names an object."""
@@ -148,7 +166,7 @@ class World:
     def told(self) -> Ledger:
         """What Prometheus has told the writing process."""
         writer = self.writer()
-        return writer.ledger if writer else Ledger(self)
+        return writer.ledger if writer else Ledger(self, self.now, self.interval)
 
     def available(self, revision: str, since: float) -> set[int]:
         """Every number of available pods of a revision that the writing process may have seen since then."""
