@@ -29,7 +29,10 @@ def see(store: Store, key: Key, record: Record) -> Seen:
 def pods_by_revision(
     deployments: Iterable[Object], slices: Iterable[Object], trouble: Mapping[str, str]
 ) -> dict[str, Pods]:
-    """Pods of each revision that has a Deployment; counts of an older generation of it are not believed."""
+    """Pods of each revision that has a Deployment.
+
+    A revision's template never changes, so a count that lags behind a scaling still speaks of the right pods.
+    """
     endpoints: dict[str, int] = {}
     for item in slices:
         revision = item["metadata"].get("labels", {}).get(LABEL_REVISION, "")
@@ -40,10 +43,9 @@ def pods_by_revision(
     for item in deployments:
         revision = item["metadata"]["labels"].get(LABEL_REVISION, "")
         status = item.get("status") or {}
-        current = status.get("observedGeneration", 0) >= item["metadata"].get("generation", 0)
         found[revision] = Pods(
             wanted=item["spec"].get("replicas", 1),
-            available=status.get("availableReplicas", 0) if current else 0,
+            available=status.get("availableReplicas", 0),
             endpoints=endpoints.get(revision, 0),
             trouble=trouble.get(revision, "") or _failure(status),
         )
