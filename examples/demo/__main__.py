@@ -13,12 +13,10 @@ from types import FrameType
 import click
 from rich.console import Console
 
-from examples.demo import install, site, summary
+from examples.demo import install, site
 from examples.demo.cast import MANIFESTS, Cast, read_cast
 from examples.demo.errors import DemoError
-from examples.demo.promises import findings
 from examples.demo.screen import Screen
-from examples.demo.show import Show
 from examples.demo.site import Site
 
 KEPT, BROKEN, IMPOSSIBLE, INTERRUPTED = 0, 1, 3, 130
@@ -70,6 +68,10 @@ def main(context: str | None, gateway_url: str | None, prometheus: str, manifest
 
 def play(screen: Screen, cast: Cast, place: Site, *, keep: bool) -> bool:
     """Set everything up, play, and tell; returns whether everything was as promised."""
+    from examples.demo import summary  # the models' libraries take seconds to load: not before something is seen
+    from examples.demo.promises import findings
+    from examples.demo.show import Show
+
     try:
         set_up(screen, cast, place)
         show = Show(place, cast, screen, _now)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from examples.demo.cast import Cast
 from examples.demo.journal import Journal
 from examples.demo.promises import SCRAPE_DELAY_SECONDS
-from examples.load import Snapshot, VersionCount
 from modelramp.api.names import Phase
 from modelramp.api.status import CheckStatus, Status, VersionStatus
 from modelramp.api.times import to_seconds
+
+if TYPE_CHECKING:  # only the names: the load generator's libraries take seconds to load
+    from examples.load import Snapshot, VersionCount
 
 
 @dataclass(frozen=True, slots=True)
