@@ -102,7 +102,8 @@ def performance(
         return no_data((Reason.NOT_EVALUATED, "the baseline is 0: no share of it can be taken"), n)
     change = (now - before) / abs(before)
     worse = sign * change > limit and (p_value is None or p_value <= alpha)
-    verdict, reason = (Verdict.BREACH, Reason.ABOVE_MAXIMUM) if worse else (Verdict.HEALTHY, Reason.WITHIN_LIMIT)
+    beyond = Reason.ABOVE_MAXIMUM if sign > 0 else Reason.BELOW_MINIMUM
+    verdict, reason = (Verdict.BREACH, beyond) if worse else (Verdict.HEALTHY, Reason.WITHIN_LIMIT)
     detail = f"{shown(now, unit)}, {change * 100:+.3g} % from the baseline of {shown(before, unit)}, limit {limit:.3g}"
     detail += "" if p_value is None else f", {p_text(p_value)}"
     return Result(verdict, reason, detail, change, sign * limit, None, p_value, n)
@@ -179,6 +180,27 @@ def joined(candidate: Sequence[float], reference: Sequence[float]) -> tuple[list
     return [c for c, _ in bins], [r for _, r in bins]
 
 
+def homogeneity(candidate: Sequence[float], reference: Sequence[float]) -> float | None:
+    """p-value for one distribution behind both lists of counts; None when all lies in one bin.
+
+    Pearson's chi-square with sparse neighbours joined. What appears where the other has nothing would vanish in the
+    joining, so the rarest bins are looked at by themselves too: Fisher's exact test of the one that differs most,
+    corrected (Bonferroni) for how many such bins there are and for looking twice.
+    """
+    n, m = math.fsum(candidate), math.fsum(reference)
+    bins = [(c, r) for c, r in zip(candidate, reference, strict=True) if c + r > 0]
+    if len(bins) < 2:
+        return None
+    statistic, freedom = chi_square(*joined(candidate, reference))
+    dense = chi_square_tail(statistic, freedom) if freedom >= 1 else 1.0
+    rare = [(c, r) for c, r in bins if (c + r) * min(n, m) / (n + m) < MIN_EXPECTED]
+    if not rare:
+        return dense
+    c, r = max(rare, key=lambda both: abs(both[0] * m - both[1] * n) / math.sqrt(both[0] + both[1]))
+    alone = rates_p_value(Proportion(c, n), Proportion(r, m)) * len(rare)
+    return min(1.0, alone) if freedom < 1 else min(1.0, 2 * dense, 2 * alone)
+
+
 Found = tuple[float, float, float] | None
 """Value, limit and p-value of a measure; None when there is nothing to compare."""
 
@@ -200,20 +222,20 @@ def _by_jensen_shannon(candidate: Buckets, reference: Buckets, limit: float, alp
 def _with_chance(
     value: float, candidate: Buckets, reference: Buckets, limit: float, alpha: float, scaled: Callable[[float], float]
 ) -> Found:
-    statistic, freedom = chi_square(*joined(candidate.counts, reference.counts))
-    if freedom < 1:
+    p_value = homogeneity(candidate.counts, reference.counts)
+    if p_value is None:
         return None
     used = sum(1 for c, r in zip(candidate.counts, reference.counts, strict=True) if c + r > 0)
-    null = (1 / candidate.total + 1 / reference.total) * chi_square_quantile(alpha, max(1, used - 1))
-    return value, max(limit, scaled(null)), chi_square_tail(statistic, freedom)
+    null = (1 / candidate.total + 1 / reference.total) * chi_square_quantile(alpha, used - 1)
+    return value, max(limit, scaled(null)), p_value
 
 
 def _by_chi_square(candidate: Buckets, reference: Buckets, limit: float, alpha: float) -> Found:  # noqa: ARG001 - one shape for all
-    statistic, freedom = chi_square(*joined(candidate.counts, reference.counts))
-    if freedom < 1:
+    p_value = homogeneity(candidate.counts, reference.counts)
+    if p_value is None:
         return None
-    cramer = math.sqrt(statistic / (candidate.total + reference.total))
-    return cramer, limit, chi_square_tail(statistic, freedom)
+    statistic, _ = chi_square(candidate.counts, reference.counts)
+    return math.sqrt(statistic / (candidate.total + reference.total)), limit, p_value
 
 
 def _by_ks(candidate: Buckets, reference: Buckets, limit: float, alpha: float) -> Found:  # noqa: ARG001 - one shape for all

@@ -14,7 +14,7 @@ VERBS = {
     "lint": ("modelramp.cli.lint", "Say what the API server would refuse in manifests, and what it cannot know."),
     "simulate": ("modelramp.cli.simulate", "Run the decisions over given outcomes of checks, without a cluster."),
     "presets": ("modelramp.cli.presets", "List the queries that modelramp brings."),
-    "evaluate": ("modelramp.cli.evaluate", "Ask the checks of a manifest once, now or at an instant."),
+    "evaluate": ("modelramp.cli.evaluate", "Judge numbers given by hand by one check."),
     "backtest": ("modelramp.cli.backtest", "Run the decisions over what Prometheus has recorded."),
     "suggest": ("modelramp.cli.suggest", "Propose limits from what Prometheus has recorded."),
 }

@@ -1,0 +1,115 @@
+"""`modelramp evaluate`: one check on numbers given by hand, to understand its verdict."""
+
+import json
+import math
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import IO, Any
+
+import click
+
+from modelramp.analysis.checks import SAMPLES, VALUE, judge, limits_of
+from modelramp.analysis.evidence import Result
+from modelramp.analysis.kinds import weigh
+from modelramp.analysis.memory import Episode
+from modelramp.api.health import Check
+from modelramp.api.names import Reason
+from modelramp.cli.backtest_manifest import read_policy
+from modelramp.cli.evaluation_data import BadData, Measured, Ticks, read_data
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    value: float
+    labels: dict[str, str]
+
+
+@click.command(
+    name="evaluate",
+    short_help="Judge numbers given by hand by one check.",
+    epilog="""\b
+DATA is {"candidate": ARM, "stable": ARM}, or "reference" instead of "stable". An ARM is
+  {"bad": 12, "total": 1204}                           rates (ratio, compare, sequential)
+  {"sum": 12.5, "count": 300}                          means and cost
+  {"buckets": {"0.1": 3, "0.5": 10, "+Inf": 12}}       quantiles and drift, cumulative
+  {"groups": {"a": {"bad": 3, "total": 100}, ...}}     fairness
+  {"value": 0.031, "samples": 1204}                    query and preset checks
+A sequential check takes lists of arms, one for each tick.
+Exit code: 0 when the check was evaluated, whatever it says; 1 for unusable input.""",
+)
+@click.option("-f", "--filename", "manifest", type=click.File("rb"), required=True, help="ModelDeployment, YAML or -.")
+@click.option("--check", "name", required=True, help="Name of the check in spec.health.checks.")
+@click.option("--data", type=click.File("rb"), required=True, help="The numbers, JSON or -.")
+@click.option("--name", "deployment", default=None, help="Which ModelDeployment, when the file has several.")
+@click.option("-o", "--output", type=click.Choice(["json", "text"]), default="json", show_default=True)
+def command(manifest: IO[bytes], name: str, data: IO[bytes], deployment: str | None, output: str) -> None:
+    """Run one check on numbers given by hand, and say what it finds and why.
+
+    The same code judges in the cluster. No Prometheus and no cluster is asked.
+    """
+    check = _chosen(read_policy(manifest, deployment, None).spec.health.checks, name, manifest.name)
+    try:
+        numbers = read_data(data.read().decode("utf-8-sig"), check)
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{data.name}: byte {error.start + 1} is not UTF-8 text") from None
+    except BadData as error:
+        raise click.ClickException(f"{data.name}: {error}") from None
+    result = evaluate(check, numbers)
+    click.echo(json.dumps(as_json(check, result)) if output == "json" else as_text(check, result))
+
+
+def evaluate(check: Check, numbers: Ticks | Measured) -> Result:
+    """What the check says of the numbers; of a sequential one after the last tick."""
+    if isinstance(numbers, Measured):
+        return _of_number(check, numbers)
+    episode, result = Episode(), None
+    for candidate, other in zip(numbers.candidate, numbers.other, strict=True):
+        result, memory = weigh(check, candidate, other, episode)
+        episode = Episode(memory=memory)
+    assert result is not None  # noqa: S101 - the data holds at least one tick
+    return result
+
+
+def _of_number(check: Check, measured: Measured) -> Result:
+    answers = {VALUE: [_Sample(measured.value, {})]}
+    if check.samples is not None and measured.samples is not None:
+        answers[SAMPLES] = [_Sample(measured.samples, {})]
+    found, limits = judge(check, answers), limits_of(check)
+    below = found.reason is Reason.BELOW_MINIMUM or limits.max is None
+    limit = limits.min if below else limits.max
+    return Result(found.verdict, found.reason, found.detail, found.value, limit, n=measured.samples)
+
+
+def as_json(check: Check, result: Result) -> dict[str, Any]:
+    """The result for programs; what does not apply, or is infinite, is null."""
+    limits = limits_of(check)
+    limit = result.limit if result.limit is not None else limits.max if limits.max is not None else limits.min
+    return {
+        "verdict": result.verdict.value,
+        "value": _finite(result.value),
+        "limit": _finite(limit),
+        "interval": [_finite(end) for end in result.interval] if result.interval is not None else None,
+        "pValue": _finite(result.p_value),
+        "n": _finite(result.n),
+        "reason": result.detail,
+    }
+
+
+def as_text(check: Check, result: Result) -> str:
+    """The result for people."""
+    return f"{check.name}: {result.verdict.value} ({result.reason}): {result.detail}"
+
+
+def _finite(value: float | None) -> float | int | None:
+    if value is None or not math.isfinite(value):
+        return None
+    return int(value) if value == int(value) and abs(value) < 2**53 else value
+
+
+def _chosen(checks: tuple[Check, ...], name: str, source: str) -> Check:
+    by_name = {check.name: check for check in checks}
+    if name not in by_name:
+        near = get_close_matches(name, by_name, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise click.ClickException(f'{source}: has no check "{name}", but {", ".join(by_name)}{hint}')
+    return by_name[name]

@@ -1,0 +1,238 @@
+"""Numbers given by hand for one check: DATA of `modelramp evaluate` -> the arms that the check counts."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from modelramp.analysis.arms import Arm, money, other_arm, stored
+from modelramp.analysis.evidence import Groups, Mean, Problem, Proportion
+from modelramp.analysis.histograms import from_classic, from_native
+from modelramp.api.health import Check
+from modelramp.api.names import Reason
+
+Read = Arm | Problem
+_OTHERS = ("stable", "reference")
+_PROPORTION = '{"bad": 12, "total": 1204}'
+_MEAN = '{"sum": 12.5, "count": 300}'
+_BUCKETS = '{"buckets": {"0.1": 3, "0.5": 10, "+Inf": 12}}'
+_GROUPS = '{"groups": {"a": {"bad": 3, "total": 100}, "b": {"bad": 9, "total": 100}}}'
+_USAGE = '{"usage": {"tokens": 5000}, "count": 300}'
+_VALUE = '{"value": 0.031}'
+
+
+class BadData(Exception):
+    """The data cannot be read as numbers for the check; says where, what was found and what is wished."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticks:
+    """The arms of a check by tick (one tick but for sequential checks); `other` is None when there is none."""
+
+    candidate: tuple[Read, ...]
+    other: tuple[Read | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The number that a query or a preset would have given, and how many samples stand behind it if that is known."""
+
+    value: float
+    samples: float | None = None
+
+
+def read_data(text: str, check: Check) -> Ticks | Measured:
+    """The numbers for a check. Raises BadData for a text that does not hold them.
+
+    Numbers may be texts as Prometheus writes them ("NaN", "+Inf"). What can be read but says nothing (negative counts,
+    NaN, a histogram without buckets) is not refused here: the check gives NO_DATA with its reason.
+    """
+    given = _loaded(text)
+    if not isinstance(given, dict):
+        raise BadData(f'is {_kind(given)}; write {{"candidate": {_shape(check)}}}')
+    for key in given:
+        if key not in ("candidate", *_OTHERS):
+            raise BadData(f'has the unknown key "{key}"; known are candidate, stable and reference')
+    if given.get("candidate") is None:
+        raise BadData(f'has no "candidate"; write {{"candidate": {_shape(check)}}}')
+    if check.query is not None or check.preset is not None:
+        return _measured(given["candidate"], check)
+    candidate = _ticks(given["candidate"], "candidate", check)
+    return Ticks(candidate, _others(given, check, len(candidate)))
+
+
+def _others(given: Mapping[str, Any], check: Check, ticks: int) -> tuple[Read | None, ...]:
+    if other_arm(check) is None:
+        return (None,) * ticks
+    written = [key for key in _OTHERS if given.get(key) is not None]
+    if len(written) > 1:
+        raise BadData('has both "stable" and "reference"; the candidate is held against one')
+    reference = check.drift.reference if check.drift is not None else None
+    if not written and reference is not None and reference.query is None:
+        return (stored(reference),) * ticks
+    if not written:
+        missing = f'no numbers of it are given; add "{other_arm(check)}": {_shape(check)} to the data'
+        return ((Reason.EMPTY_RESULT, missing),) * ticks
+    found = _ticks(given[written[0]], written[0], check)
+    if len(found) != ticks:
+        raise BadData(f"candidate has {ticks} ticks and {written[0]} {len(found)}; each tick needs both")
+    return found
+
+
+def _ticks(given: Any, where: str, check: Check) -> tuple[Read, ...]:
+    if check.sequential is None or not isinstance(given, list):
+        return (_arm(given, where, check),)
+    if not given:
+        raise BadData(f"{where} is an empty list; write one arm for each tick, as in [{_shape(check)}]")
+    return tuple(_arm(arm, f"{where}[{index}]", check) for index, arm in enumerate(given))
+
+
+def _arm(given: Any, where: str, check: Check) -> Read:
+    fields = given if isinstance(given, dict) else None
+    if fields is None:
+        raise BadData(f"{where} is {_kind(given)}; write {_shape(check)}")
+    reader = _READERS[_shape(check)]
+    if check.cost is not None and "usage" in fields:
+        _only(fields, ("usage", "count"), where, _USAGE)
+        used = {kind: _number(amount, f"{where}.usage.{kind}") for kind, amount in _mapping(fields, "usage", where)}
+        return money(check, used, _number(fields["count"], f"{where}.count"))
+    return reader(fields, where)
+
+
+def _proportion(fields: Mapping[str, Any], where: str) -> Proportion:
+    _only(fields, ("bad", "total"), where, _PROPORTION)
+    return Proportion(_number(fields["bad"], f"{where}.bad"), _number(fields["total"], f"{where}.total"))
+
+
+def _mean(fields: Mapping[str, Any], where: str) -> Mean:
+    _only(fields, ("sum", "count"), where, _MEAN)
+    return Mean(_number(fields["sum"], f"{where}.sum"), _number(fields["count"], f"{where}.count"))
+
+
+def _buckets(fields: Mapping[str, Any], where: str) -> Read:
+    _only(fields, ("buckets",), where, _BUCKETS)
+    given = fields["buckets"]
+    if isinstance(given, list):
+        return from_native([_native(row, f"{where}.buckets[{index}]") for index, row in enumerate(given)])
+    counted = _mapping(fields, "buckets", where)
+    return from_classic({edge: _number(count, f"{where}.buckets.{edge}") for edge, count in counted})
+
+
+def _native(row: Any, where: str) -> tuple[float, float, float]:
+    if not isinstance(row, list) or len(row) != 3:
+        raise BadData(f"{where} is {_kind(row)}; a native histogram's bucket is [lower edge, upper edge, count]")
+    left, right, count = (_number(value, where) for value in row)
+    return left, right, count
+
+
+def _groups(fields: Mapping[str, Any], where: str) -> Groups:
+    _only(fields, ("groups",), where, _GROUPS)
+    found = {}
+    for name, arm in _mapping(fields, "groups", where):
+        if not isinstance(arm, dict):
+            raise BadData(f"{where}.groups.{name} is {_kind(arm)}; write {_PROPORTION}")
+        found[name] = _proportion(arm, f"{where}.groups.{name}")
+    return Groups(found)
+
+
+_READERS: dict[str, Callable[[Mapping[str, Any], str], Read]] = {
+    _PROPORTION: _proportion,
+    _MEAN: _mean,
+    _BUCKETS: _buckets,
+    _GROUPS: _groups,
+}
+
+
+def _shape(check: Check) -> str:
+    """What an arm of the check looks like, as an example."""
+    if check.fairness is not None:
+        return _GROUPS
+    if check.cost is not None:
+        return _MEAN
+    measured = check.ratio or check.compare or check.sequential or check.drift
+    if measured is None:
+        return _VALUE
+    if getattr(measured, "buckets", None) is not None:
+        return _BUCKETS
+    return _PROPORTION if measured.bad is not None else _MEAN
+
+
+def _measured(given: Any, check: Check) -> Measured:
+    if isinstance(given, (int, float, str)) and not isinstance(given, bool):
+        found = Measured(_number(given, "candidate"))
+    elif not isinstance(given, dict):
+        raise BadData(f"candidate is {_kind(given)}; this check judges one number: write {_VALUE}")
+    elif set(given) == {"bad", "total"}:
+        arm = _proportion(given, "candidate")
+        found = Measured(arm.rate if arm.total else float("nan"), arm.total)
+    elif set(given) == {"sum", "count"}:
+        mean = _mean(given, "candidate")
+        found = Measured(mean.mean if mean.count else float("nan"), mean.count)
+    else:
+        _only(given, ("value",), "candidate", _VALUE, ("samples",))
+        samples = _number(given["samples"], "candidate.samples") if "samples" in given else None
+        found = Measured(_number(given["value"], "candidate.value"), samples)
+    if check.samples is not None and found.samples is None:
+        raise BadData('candidate needs "samples", as the check has minSamples: write {"value": 0.031, "samples": 1204}')
+    return found
+
+
+def _only(
+    fields: Mapping[str, Any], wanted: Sequence[str], where: str, shape: str, allowed: Sequence[str] = ()
+) -> None:
+    if not set(wanted) <= set(fields) <= {*wanted, *allowed}:
+        has = ", ".join(fields) or "nothing"
+        raise BadData(f"{where} has {has}; this check counts {' and '.join(wanted)}: write {shape}")
+
+
+def _mapping(fields: Mapping[str, Any], key: str, where: str) -> list[tuple[str, Any]]:
+    found = fields[key]
+    if not isinstance(found, dict):
+        raise BadData(f"{where}.{key} is {_kind(found)}; write an object from names to numbers")
+    return list(found.items())
+
+
+def _number(given: Any, where: str) -> float:
+    if isinstance(given, bool) or not isinstance(given, (int, float, str)):
+        raise BadData(f"{where} is {_kind(given)}; write a number")
+    try:
+        return float(given)
+    except ValueError:
+        raise BadData(f"{where} is {_kind(given)}; write a number") from None
+    except OverflowError:
+        raise BadData(f"{where} is too large for a number") from None
+
+
+def _loaded(text: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except json.JSONDecodeError as error:
+        raise BadData(f"is not JSON: {error.msg} in line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise BadData("is nested too deeply") from None
+    except ValueError as error:
+        raise BadData(f"is not JSON: {error}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1)
+        raise BadData(f'has "{twice}" twice in one object')
+    return found
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f'the text "{value[:40]}"'
+        case dict():
+            return "an object"
+        case list():
+            return "a list"
+        case _:
+            return f"the number {value!r}"[:60]
