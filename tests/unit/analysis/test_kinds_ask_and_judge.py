@@ -1,0 +1,247 @@
+"""Each kind of check from its YAML to its questions, and from answers to an outcome with its sentence."""
+
+import math
+from dataclasses import dataclass, field
+
+import pytest
+
+from modelramp.analysis.checks import VALUE, Ask, ask, judge
+from modelramp.analysis.memory import Episode
+from modelramp.analysis.subject import Subject
+from modelramp.api.health import Check
+from modelramp.api.names import Reason
+from modelramp.api.verdict import Verdict
+
+SUBJECT = Subject("ml", "digits", "r2", "digits-r2", "r1", "digits-r1")
+OWN = '{revision="{{revision}}"}'
+
+
+@dataclass(frozen=True)
+class Series:
+    value: float
+    labels: dict = field(default_factory=dict)
+
+
+def check(**fields):
+    return Check.model_validate({"name": "c", **fields})
+
+
+def asked(check, subject=SUBJECT, window=60):
+    found = ask(check, subject, window)
+    assert isinstance(found, Ask), found
+    return {question.name: question for question in found.questions}
+
+
+def answers(**arms):
+    """Answers by question from numbers: candidate_bad=3 answers the question candidate.bad."""
+    return {name.replace("_", ".", 1): [Series(float(value))] for name, value in arms.items()}
+
+
+def histogram(**counts):
+    return [
+        Series(float(count), {"le": edge.replace("inf", "+Inf").removeprefix("le")}) for edge, count in counts.items()
+    ]
+
+
+def grouped(**counts):
+    return [Series(float(count), {"group": name}) for name, count in counts.items()]
+
+
+RATIO = check(ratio={"bad": f"bad{OWN}", "total": f"total{OWN}"}, max="0.01")
+COMPARE = check(compare={"bad": f"bad{OWN}", "total": f"total{OWN}"})
+DRIFT = check(drift={"buckets": f"x_bucket{OWN}"})
+FAIR = check(fairness={"bad": f"bad{OWN}", "total": f"total{OWN}"})
+
+
+def test_a_ratio_asks_for_its_two_counts():
+    assert {name: q.text for name, q in asked(RATIO).items()} == {
+        "candidate.bad": 'bad{revision="r2"}',
+        "candidate.total": 'total{revision="r2"}',
+    }
+
+
+def test_a_comparison_puts_the_same_queries_for_both_versions():
+    both = check(compare={"sum": 'a{service="{{service}}"}', "count": f"b{OWN}[{{{{window}}}}]"})
+    assert {name: q.text for name, q in asked(both).items()} == {
+        "candidate.sum": 'a{service="digits-r2"}',
+        "candidate.count": 'b{revision="r2"}[1m]',
+        "stable.sum": 'a{service="digits-r1"}',
+        "stable.count": 'b{revision="r1"}[1m]',
+    }
+
+
+def test_a_query_that_names_no_object_is_one_query_for_all_and_each_finds_its_series_by_label():
+    found = asked(check(compare={"bad": "bad", "total": 'total{namespace="{{namespace}}"}'}))
+    assert found["candidate.bad"].text == found["stable.bad"].text == "bad"
+    assert dict(found["stable.bad"].pick) == {"namespace": "ml", "modeldeployment": "digits", "revision": "r1"}
+    assert dict(found["candidate.total"].pick) == {"revision": "r2"}
+
+
+def test_drift_asks_for_the_stable_version_a_query_or_nothing_beside_the_candidate():
+    stored = {"buckets": {"1": 1, "+Inf": 2}}
+    assert set(asked(DRIFT)) == {"candidate.buckets", "stable.buckets"}
+    assert set(asked(check(drift={"buckets": "b", "reference": {"query": "q"}}))) == {
+        "candidate.buckets",
+        "reference.buckets",
+    }
+    assert set(asked(check(drift={"buckets": "b", "reference": stored}))) == {"candidate.buckets"}
+
+
+def test_cost_asks_for_what_was_used_by_kind():
+    dear = check(cost={"usage": {"in": "a", "out": "b"}, "prices": {"in": 1, "out": 2}, "count": "n"}, max=1)
+    assert set(asked(dear)) == {"candidate.usage.in", "candidate.usage.out", "candidate.count"}
+
+
+def test_a_comparison_without_a_stable_version_cannot_be_asked():
+    found = ask(COMPARE, Subject("ml", "digits", "r2", "digits-r2"), 60)
+    assert (found.verdict, found.reason) == (Verdict.NO_DATA, Reason.NOT_EVALUATED)
+    assert "no version has worked yet" in found.detail
+
+
+@pytest.mark.parametrize("query", ["x{a='{{nonsense}}'}", "{{revision}}"])
+def test_wrong_variables_in_any_query_of_a_kind_are_named(query):
+    found = ask(check(ratio={"bad": query, "total": "t"}, max=1), SUBJECT, 60)
+    assert (found.verdict, found.reason) == (Verdict.NO_DATA, Reason.QUERY_INVALID)
+
+
+def test_a_ratio_is_explained_with_interval_limit_and_sample():
+    found = judge(RATIO, answers(candidate_bad=37, candidate_total=1204))
+    assert (found.verdict, found.limit, found.samples) == (Verdict.BREACH, "<= 0.01", 1204)
+    assert found.detail == "3.07 % (95 % CI 2.24 to 4.21 %) is above 1 %, n = 1,204"
+
+
+def test_a_comparison_tells_what_was_tolerated():
+    tolerant = check(compare={"bad": "b", "total": "t", "maxRelativeIncrease": "0.5"})
+    numbers = answers(candidate_bad=40, candidate_total=1000, stable_bad=20, stable_total=1000)
+    found = judge(tolerant, numbers)
+    assert (found.verdict, found.limit) == (Verdict.BREACH, "<= 0.01")
+    assert "4 % of 1,000 against 2 % of 1,000 with the stable version" in found.detail
+
+
+def test_a_version_compared_with_itself_says_so():
+    numbers = answers(candidate_bad=4, candidate_total=100, stable_bad=4, stable_total=100)
+    found = judge(COMPARE, numbers, Episode(trial=False))
+    assert found.verdict is Verdict.HEALTHY
+    assert found.detail.endswith("(no other version serves: it is compared with itself)")
+
+
+SAYS_NOTHING = {
+    "bad has no series": (
+        RATIO,
+        {"candidate.bad": [], "candidate.total": [Series(9.0)]},
+        Reason.EMPTY_RESULT,
+        "or vector(0)",
+    ),
+    "total has no series": (
+        RATIO,
+        {"candidate.bad": [Series(0.0)], "candidate.total": []},
+        Reason.EMPTY_RESULT,
+        "total returned nothing",
+    ),
+    "several series": (
+        RATIO,
+        {"candidate.bad": [Series(0.0)] * 2, "candidate.total": [Series(1.0)]},
+        Reason.SEVERAL_SERIES,
+        "bad returned 2 series",
+    ),
+    "NaN": (RATIO, answers(candidate_bad=math.nan, candidate_total=1), Reason.NOT_A_NUMBER, "not a finite number"),
+    "a counter that fell": (RATIO, answers(candidate_bad=-1, candidate_total=1), Reason.NOT_A_NUMBER, "use increase()"),
+    "no traffic": (RATIO, answers(candidate_bad=0, candidate_total=0), Reason.EMPTY_RESULT, "is there traffic?"),
+    "no traffic of stable": (
+        COMPARE,
+        answers(candidate_bad=0, candidate_total=9, stable_bad=0, stable_total=0),
+        Reason.EMPTY_RESULT,
+        "stable version: nothing was counted",
+    ),
+    "no buckets": (
+        DRIFT,
+        {"candidate.buckets": [], "stable.buckets": histogram(le1=5, inf=9)},
+        Reason.EMPTY_RESULT,
+        "candidate: the histogram has no buckets",
+    ),
+    "no label le": (
+        DRIFT,
+        {"candidate.buckets": [Series(1.0)], "stable.buckets": histogram(le1=5, inf=9)},
+        Reason.EMPTY_RESULT,
+        "no label le; keep it: sum by (le)",
+    ),
+    "two series for one bucket": (
+        DRIFT,
+        {"candidate.buckets": histogram(le1=5, inf=9) * 2, "stable.buckets": histogram(le1=5, inf=9)},
+        Reason.SEVERAL_SERIES,
+        "several series for le=1",
+    ),
+    "buckets that differ": (
+        DRIFT,
+        {"candidate.buckets": histogram(le1=500, inf=900), "stable.buckets": histogram(le2=500, inf=900)},
+        Reason.NOT_EVALUATED,
+        "different buckets",
+    ),
+    "a reference that does not exist": (
+        check(drift={"buckets": "b", "reference": {"query": "q"}}),
+        {"candidate.buckets": histogram(le1=500, inf=900), "reference.buckets": []},
+        Reason.EMPTY_RESULT,
+        "reference: the histogram has no buckets",
+    ),
+    "no group label": (
+        FAIR,
+        {"candidate.bad": [Series(1.0)], "candidate.total": [Series(9.0)]},
+        Reason.EMPTY_RESULT,
+        "no label group",
+    ),
+    "too many groups": (
+        FAIR,
+        {f"candidate.{part}": grouped(**{f"g{i}": 50 for i in range(10_000)}) for part in ("bad", "total")},
+        Reason.SEVERAL_SERIES,
+        "10,000 groups",
+    ),
+    "small groups": (
+        FAIR,
+        {"candidate.bad": grouped(a=3, b=9), "candidate.total": grouped(a=10, b=10)},
+        Reason.TOO_FEW_SAMPLES,
+        "0 of 2 groups",
+    ),
+    "a missing price": (
+        check(cost={"usage": {"in": "a"}, "prices": {"out": 2}, "count": "n"}, max=1),
+        {"candidate.usage.in": [Series(5.0)], "candidate.count": [Series(5.0)]},
+        Reason.NOT_EVALUATED,
+        "add prices.in",
+    ),
+    "one value everywhere": (
+        check(drift={"measure": "mean-shift", "buckets": "b"}),
+        {f"{arm}.buckets": histogram(le1=900, inf=900) for arm in ("candidate", "stable")},
+        Reason.NOT_EVALUATED,
+        "no spread",
+    ),
+}
+
+
+@pytest.mark.parametrize(("check", "numbers", "reason", "words"), SAYS_NOTHING.values(), ids=SAYS_NOTHING)
+def test_numbers_that_say_nothing_are_no_data_with_what_to_do(check, numbers, reason, words):
+    found = judge(check, numbers)
+    assert (found.verdict, found.reason) == (Verdict.NO_DATA, reason)
+    assert words in found.detail
+
+
+def test_a_group_without_failures_has_none_when_others_have_some():
+    found = judge(FAIR, {"candidate.bad": grouped(b=40), "candidate.total": grouped(a=100, b=100)})
+    assert found.verdict is Verdict.BREACH
+    assert "40 % in group b, 0 % in a" in found.detail
+
+
+def test_a_query_with_too_few_samples_is_no_data_whatever_its_value():
+    counted = check(query=f"a{OWN}", max=1, minSamples=100, samples=f"n{OWN}")
+    assert asked(counted)["samples"].text == 'n{revision="r2"}'
+    thin = judge(counted, {VALUE: [Series(9.0)], "samples": [Series(99.0)]})
+    assert (thin.verdict, thin.reason) == (Verdict.NO_DATA, Reason.TOO_FEW_SAMPLES)
+    assert judge(counted, {VALUE: [Series(9.0)], "samples": [Series(100.0)]}).verdict is Verdict.BREACH
+    for unknown in ([], [Series(math.nan)]):
+        assert judge(counted, {VALUE: [Series(9.0)], "samples": unknown}).verdict is Verdict.NO_DATA
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "verdict"),
+    [(RATIO, 0.02, "breach"), (RATIO, 0.01, "healthy"), (DRIFT, 0.3, "breach"), (COMPARE, 0.0, "healthy")],
+)
+def test_a_rehearsal_may_give_the_number_that_a_kind_would_have_found(kind, value, verdict):
+    assert judge(kind, {VALUE: [Series(value)]}).verdict == verdict
