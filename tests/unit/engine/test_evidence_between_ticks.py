@@ -1,0 +1,87 @@
+"""The ticker hands each check what it left at the last tick, in the order of the ticks, also after a restart."""
+
+from modelramp.api.times import to_text
+from modelramp.engine.ports import MODEL_DEPLOYMENT, Sample
+from modelramp.engine.store import Store
+from modelramp.engine.ticker import Ticker
+
+START, MINUTE = 1_800_000_000, 60
+KEY = ("ml", "digits")
+OWN = '{revision="{{revision}}"}'
+
+
+class Counts:
+    """Every minute two of 30 go wrong with the candidate, and one of 270 with the stable version."""
+
+    def at(self):
+        return {"bad": (2.0, 1.0), "total": (30.0, 270.0)}
+
+    async def instant(self, endpoint, query, at):
+        return (Sample({}, self.at()[query.split("{")[0]]["stable" in query]),)
+
+    async def range(self, endpoint, query, start, end, step):
+        return {at: await self.instant(endpoint, query, at) for at in range(start, end + 1, step)}
+
+
+class Silent:
+    def __getattr__(self, name):
+        return lambda *args, **kwargs: None
+
+
+class Clock:
+    def now(self):
+        return START
+
+
+def deployment(status):
+    checks = [{"name": "looks", "sequential": {"bad": f"bad{OWN}", "total": f"total{OWN}"}}]
+    return {
+        "apiVersion": "modelramp.io/v1alpha1",
+        "kind": "ModelDeployment",
+        "metadata": {"namespace": "ml", "name": "digits", "uid": "u", "resourceVersion": "1"},
+        "spec": {
+            "model": {"name": "digits", "version": "2"},
+            "template": {"spec": {"containers": [{"name": "model", "image": "digits:2"}]}},
+            "routing": {"gateway": {"parentRefs": [{"name": "public"}]}},
+            "health": {"checks": checks},
+        },
+        "status": status,
+    }
+
+
+def status(last_tick, memory="", *, stepped=START):
+    found = {
+        "phase": "Progressing",
+        "stable": {"revision": "stable"},
+        "candidate": {"revision": "newer", "weight": 10, "step": 0, "stepEntered": to_text(stepped)},
+        "lastTick": to_text(last_tick),
+    }
+    check = {"name": "looks", "verdict": "healthy", "reason": "WithinLimit", "memory": memory}
+    return found | ({"checks": [check]} if memory else {})
+
+
+async def ticked(status, now):
+    store = Store()
+    store.observe(MODEL_DEPLOYMENT, "ADDED", deployment(status))
+    ticker = Ticker(store, Counts(), Silent(), Clock(), 5, "http://prometheus")
+    found = (await ticker.evaluate(ticker.due(now + 5)))[KEY]
+    return [outcome.checks[0] for outcome in found]
+
+
+async def test_missed_ticks_and_the_newest_add_up_in_their_order():
+    found = await ticked(status(START), START + 4 * MINUTE)
+    assert [check.samples for check in found] == [30, 60, 90, 120]
+
+
+async def test_a_new_operator_goes_on_with_what_the_status_carries():
+    before = await ticked(status(START), START + 2 * MINUTE)
+    after = await ticked(status(START + 2 * MINUTE, before[-1].memory), START + 3 * MINUTE)
+    straight = await ticked(status(START), START + 3 * MINUTE)
+    assert after == straight[-1:]
+
+
+async def test_the_next_step_begins_with_nothing():
+    before = await ticked(status(START), START + 2 * MINUTE)
+    stepped = status(START + 2 * MINUTE, before[-1].memory, stepped=START + 2 * MINUTE)
+    (after,) = await ticked(stepped, START + 3 * MINUTE)
+    assert after.samples == 30
