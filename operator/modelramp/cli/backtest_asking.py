@@ -33,7 +33,7 @@ _OPTIONS = (
         "-f", "--filename", "manifest", type=click.File("rb"), required=True, help="ModelDeployment, YAML or -."
     ),
     click.option("--name", default=None, help="Which ModelDeployment, when the file has several."),
-    click.option("-n", "--namespace", default=None, help="Its namespace, if the file names none."),
+    click.option("-n", "--namespace", default=None, help="Its namespace; that of the file, else default."),
     click.option("--prometheus", "address", default=None, help="Base URL; that of the policy if not given."),
     click.option("--token-file", type=click.File("r"), default=None, help="Bearer token for Prometheus."),
     click.option(

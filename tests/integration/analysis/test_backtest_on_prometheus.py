@@ -33,6 +33,8 @@ QUERY = (
     'sum(rate(requests{namespace="{{namespace}}", revision="{{revision}}"}[{{window}}]))'
 )
 
+LAST = 'sum(failures{namespace="{{namespace}}"}) - sum(failures{namespace="{{namespace}}"} offset {{window}})'
+
 
 @pytest.fixture(scope="module")
 def begin(prometheus, last_minute):
@@ -119,3 +121,31 @@ def test_a_query_that_is_no_promql_is_named(run):
     assert result.exit_code == 1
     assert "errors" in result.output
     assert "Traceback" not in result.output
+
+
+def test_limits_come_from_the_good_part_of_history(run):
+    result = run("suggest", "--false-alarms-per-month", "2000", until=60 * 40)
+    assert result.exit_code == 1
+    assert "40 ticks with data are too few" in result.output
+    result = run("suggest", "--false-alarms-per-month", "1000", "--step", "15s", until=60 * 40, query=LAST)
+    told = json.loads(result.stdout)
+    (check,) = told["checks"]
+    assert (check["name"], check["limit"], check["present"]) == ("errors", "max", 0.05)
+    assert 0 < check["proposed"] <= 3
+    assert told["without"] == {"rate": "role hold rolls nothing back"}
+    assert told["alarmsInHistory"] == 0
+    assert any("too short" in caveat for caveat in told["caveats"])
+
+
+def test_limits_can_be_read_by_people(run):
+    result = run(
+        "suggest", "--false-alarms-per-month", "1000", "--step", "15s", "-o", "table", until=60 * 40, query=LAST
+    )
+    assert result.exit_code == 0, result.output
+    assert all(word in result.stdout for word in ("PROPOSED", "would have rolled back 0 times", "Note:", "for rate"))
+
+
+def test_a_thin_history_gets_no_limits_but_the_reason(run):
+    result = run("suggest", "--false-alarms-per-month", "1")
+    assert result.exit_code == 1
+    assert "90 ticks (0.1 days) cannot show that the rule fires at most 1 times a month" in result.output
