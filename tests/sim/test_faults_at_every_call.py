@@ -29,17 +29,18 @@ CALLS_AT_LEAST = {
 def test_a_fault_at_any_call_changes_nothing_in_the_end(name, fault):
     first = 1 + (FAULTS.index(fault) + list(SCENARIOS).index(name) * 5) % STRIDE
     fired = 0
-    for n in itertools.count(first, STRIDE):
-        world = tell(SCENARIOS[name], seed=7, fault=fault, at_call=n)
-        fired += world.fault_fired
-        if world.faults.exhausted:
-            break
+    while not fired and first <= 2 * STRIDE:  # a fault that only some calls can have may miss all of one stride
+        for n in itertools.count(first, STRIDE):
+            world = tell(SCENARIOS[name], seed=7, fault=fault, at_call=n)
+            fired += world.fault_fired
+            if world.faults.exhausted:
+                break
+        first += 1
 
     assert n > CALLS_AT_LEAST[name], f"only {n - 1} calls: is the world still wired up?"
     assert fired, "the fault never happened: is it still wired up?"
 
 
-@pytest.mark.xfail(strict=True, reason="a step's time counts from the status write, not from traffic at its weight")
 @pytest.mark.parametrize(("fault", "seed"), [(Fault.FROZEN, 1), (Fault.CRASH_AFTER, 2)])
 def test_a_step_whose_route_came_late_lasts_until_its_weight_was_measured(fault, seed):
     world = ROLLOUT.world(seed, fault, at_call=52)

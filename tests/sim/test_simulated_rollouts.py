@@ -119,7 +119,6 @@ def test_pods_that_crash_during_a_step_roll_back_even_without_a_single_sample():
     assert shares(world, "2.0.0")[-1][1] == 0
 
 
-@pytest.mark.xfail(strict=True, reason="the route is not written while stable has no endpoint: the rollout never ends")
 def test_a_stable_version_whose_pods_are_all_gone_does_not_stop_the_rollout_of_a_healthy_one():
     versions = ((0.0, "1.0.0"), (ROLLOUT_AT, "2.0.0"), (600.0, "3.0.0"))
     scenario = Scenario(

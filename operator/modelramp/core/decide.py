@@ -13,7 +13,7 @@ from modelramp.core.requests import follow_request
 from modelramp.core.state import Decision, Finding, Seen, State, Target, Watch
 from modelramp.core.steps import blockers, held_by_route, next_step, place, step_ends
 from modelramp.core.ticks import without_future
-from modelramp.core.world import adopt, follow_world
+from modelramp.core.world import adopt, begin_step, follow_world
 
 STRIP_LENGTH = 10
 
@@ -29,6 +29,7 @@ def decide(target: Target, state: State, seen: Seen, ticks: Sequence[TickOutcome
     decision = adopt(decision, target, seen, now)
     decision = follow_target(decision, target, now)
     decision = follow_request(decision, target, seen, now)
+    decision = begin_step(decision, target, seen, now)
     ordered = sorted(ticks, key=lambda outcome: outcome.tick)
     for outcome in ordered:
         decision = fold(decision, target, seen, outcome, newest=outcome.tick == ordered[-1].tick)

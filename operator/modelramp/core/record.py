@@ -156,7 +156,7 @@ def _candidate(status: CandidateStatus | None) -> Candidate | None:
     version = _version(status)
     if status is None or version is None:
         return None
-    return Candidate(version, status.weight, status.step, _seconds(status.step_entered))
+    return Candidate(version, status.weight, status.step, _seconds(status.step_entered), status.shown)
 
 
 def _watch(status: WatchStatus | None) -> Watch | None:
@@ -204,7 +204,13 @@ def _candidate_status(candidate: Candidate | None, seen: Seen) -> CandidateStatu
     if candidate is None or version is None:
         return None
     entered = _time(candidate.step_entered)
-    return CandidateStatus(**version.model_dump(), weight=candidate.weight, step=candidate.step, step_entered=entered)
+    return CandidateStatus(
+        **version.model_dump(),
+        weight=candidate.weight,
+        step=candidate.step,
+        step_entered=entered,
+        shown=candidate.shown,
+    )
 
 
 def _progress(target: Target | None, state: State) -> str:

@@ -23,12 +23,14 @@ class Candidate:
     """The revision that a rollout is bringing in.
 
     step: index in spec.rollout.steps; -1 while its pods are not yet available and it has no traffic.
+    shown: whether the route has shown this step's weight by now.
     """
 
     version: Version
     weight: int = 0
     step: int = -1
     step_entered: int = 0
+    shown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

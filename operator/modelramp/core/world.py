@@ -6,6 +6,7 @@ from modelramp.api.names import Phase, Reason
 from modelramp.core import moves
 from modelramp.core.capacity import all_available
 from modelramp.core.state import Decision, Finding, Retiring, Seen, State, Target, Version
+from modelramp.core.steps import held_by_route
 
 
 def follow_world(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
@@ -13,6 +14,19 @@ def follow_world(decision: Decision, target: Target, seen: Seen, now: int) -> De
     decision = _await_pods(decision, target, seen, now)
     decision = _confirm(decision, target, seen, now)
     return decision.then(retiring=_retired(decision.state, target, seen, now))
+
+
+def begin_step(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
+    """A step lasts from when the route shows its weight; within one interval of the decision that is the same.
+
+    Later than that (the operator or the API server was away) the time without the traffic proves nothing.
+    """
+    candidate = decision.state.running
+    if candidate is None or candidate.shown or held_by_route(candidate, seen):
+        return decision
+    late = now - candidate.step_entered >= target.spec.health.interval
+    entered = now if late else candidate.step_entered
+    return decision.then(candidate=replace(candidate, shown=True, step_entered=entered))
 
 
 def adopt(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:

@@ -32,23 +32,29 @@ def http_route(
 
     port: of the Services. ready: revisions with ready endpoints. current: the route as it is now, or None.
     """
-    weights, finding = shown_weights(state, ready)
+    current_shares = named(owner, current)
+    weights, finding = shown_weights(state, ready, current_shares.keys())
     shares: Shares = {revision: (weight, port) for revision, weight in weights.items()}
     if not shares:
-        shares = named(owner, current)
+        shares = current_shares
         finding = _kept(shares, state) if shares else finding
     return (_route(owner, gateway, shares) if shares else None), finding
 
 
-def shown_weights(state: State, ready: Collection[str]) -> tuple[dict[str, int], Finding]:
+def shown_weights(
+    state: State, ready: Collection[str], named_now: Collection[str] = ()
+) -> tuple[dict[str, int], Finding]:
     """The weight of each revision that may be named now, percent, and why; empty when traffic must stay as it is.
 
     A candidate without ready endpoints is left out, and stable gets its share. The other way round the candidate does
-    not get the share of stable: that would be a step that nobody decided.
+    not get the share of stable: that would be a step that nobody decided. Yet its own steps go on when stable has
+    died under the route (`named_now`): each of them leaves the dead version less of the traffic.
     """
     wanted = state.weights
     stable = state.stable.revision if state.stable else None
-    if wanted and all(revision in ready for revision in wanted):
+    candidate = state.running.version.revision if state.running else None
+    steps_on = candidate in ready and all(revision in ready or revision in named_now for revision in wanted)
+    if wanted and (steps_on or all(revision in ready for revision in wanted)):
         return wanted, Finding(Reason.SERVING, "the route gives each version the weight that was decided")
     if stable is not None and stable in ready:
         left_out = ", ".join(wanted.keys() - {stable})

@@ -33,6 +33,7 @@ from modelramp.engine.writes import Writer
 
 WATCHED = (CONTROLLER_REVISION, SERVICE, DEPLOYMENT, ENDPOINT_SLICE, HTTP_ROUTE, MODEL_DEPLOYMENT)
 """Kinds that the store keeps; the ModelDeployments last, so that their children are known when they are decided."""
+_SWEEP_POLL_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +80,14 @@ class Engine:
         self._dirty: dict[Key, None] = {}
         self._work = asyncio.Event()
         self.synced = False
+        self._relisted = False
         self.heartbeat = clock.now()
 
     def observe(self, kind: Kind, event: str, obj: Object) -> None:
         """Take in what a watch reported: ADDED, MODIFIED, DELETED, or anything else for an object as it is."""
         self._telemetry.count("modelramp_watch_events_total", kind=kind.kind, type=event or "LISTED")
+        if event not in {"ADDED", "MODIFIED", "DELETED"}:
+            self._relisted = True  # a watch began anew: what was deleted in between, it will not say
         key = self.store.observe(kind, event, obj)
         if key is not None:
             self._mark(key)
@@ -117,8 +121,9 @@ class Engine:
     async def _list_everything(self) -> None:
         for kind in WATCHED:
             for namespace in self._options.namespaces or (None,):
+                known = frozenset(self.store.records)  # what is added while the list is under way is not in it
                 found = await self._list(kind, namespace)
-                for key in self.store.sweep(kind, found, namespace):
+                for key in self.store.sweep(kind, found, namespace, known):
                     self._mark(key)
 
     async def _list(self, kind: Kind, namespace: str | None) -> tuple[Object, ...]:
@@ -131,8 +136,14 @@ class Engine:
             return ()  # without the Gateway API's CRDs there are no routes; each object's status says so
 
     async def _sweep(self) -> None:
+        """List everything now and then, and soon after a watch began anew."""
+        listed = self._clock.now()
         while True:
-            await self._clock.sleep(self._options.sweep_interval)
+            await self._clock.sleep(_SWEEP_POLL_SECONDS)
+            now = self._clock.now()
+            if not self._relisted and now - listed < self._options.sweep_interval:
+                continue
+            self._relisted, listed = False, now
             with suppress(ModelrampError):
                 await self._list_everything()
 
@@ -148,8 +159,8 @@ class Engine:
     async def _settle(self, key: Key, ticks: Sequence[TickOutcome]) -> None:
         try:
             await self._settler.settle(key, ticks)
-        except ModelrampError as error:
-            self._telemetry.warn("decision failed", namespace=key[0], name=key[1], error=str(error))
+        except Exception as error:  # noqa: BLE001 - a bug that one object meets must not stop the others
+            self._settler.put_off(key, error)
 
     async def _tick(self) -> None:
         while True:
@@ -157,12 +168,17 @@ class Engine:
             self.heartbeat = now
             for key in self._waking(now):
                 self._mark(key)
-            due = self._ticker.due(now)
-            if due:
-                outcomes = await self._ticker.evaluate(due)
-                await self._settle_all(outcomes)
-                self._report(now)
+            try:
+                await self._turn(now)
+            except Exception as error:  # noqa: BLE001 - the next turn may succeed; the heartbeat shows that it comes
+                self._telemetry.warn("a turn of the ticker failed", error=repr(error))
             await self._clock.sleep(self._ticker.pause(self._clock.now(), self._options.poll_interval))
+
+    async def _turn(self, now: float) -> None:
+        due = self._ticker.due(now)
+        if due:
+            await self._settle_all(await self._ticker.evaluate(due))
+            self._report(now)
 
     def _waking(self, now: float) -> list[Key]:
         return [

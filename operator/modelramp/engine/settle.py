@@ -159,6 +159,13 @@ class Settler:
             return False
         return True
 
+    def put_off(self, key: Key, error: Exception) -> None:
+        """Leave this object as it is for a while: deciding on it failed in a way that nobody foresaw."""
+        record = self.store.records.get(key)
+        if record is not None:
+            record.wake_at = self.clock.now() + _RETRY_SECONDS_MAX
+        self.telemetry.warn("decision failed", namespace=key[0], name=key[1], error=repr(error))
+
     def _later(self, record: Record, error: Exception) -> None:
         delay = min(2.0**record.failures, _RETRY_SECONDS_MAX)
         record.failures += 1

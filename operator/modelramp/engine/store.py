@@ -1,6 +1,6 @@
 """What is known of the cluster: one record per ModelDeployment, and the objects made for it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,11 +105,16 @@ class Store:
         """The HTTPRoute of a ModelDeployment as last seen."""
         return next(iter(self.children(key, HTTP_ROUTE).values()), None)
 
-    def sweep(self, kind: Kind, alive: Iterable[Object], namespace: str | None) -> Iterator[Key]:
-        """Take in a complete list of a kind (in one namespace, or in all): what it lacks is gone, though unsaid."""
+    def sweep(
+        self, kind: Kind, alive: Iterable[Object], namespace: str | None, known: Collection[Key]
+    ) -> Iterator[Key]:
+        """Take in a complete list of a kind (in one namespace, or in all): what it lacks is gone, though unsaid.
+
+        known: the records from before the list was asked for; younger ones may be missing from it.
+        """
         listed = {(obj["metadata"]["namespace"], obj["metadata"]["name"]): obj for obj in alive}
         if kind == MODEL_DEPLOYMENT:
-            for key in [key for key in self.records if key not in listed and namespace in {None, key[0]}]:
+            for key in [key for key in known if key not in listed and namespace in {None, key[0]}]:
                 self.forget(key)
         else:
             for key, kinds in self._children.items():

@@ -264,11 +264,11 @@ def test_a_command_that_does_not_exist_is_a_start_error_that_says_so(k):
 
 
 def test_a_failing_liveness_probe_restarts_the_container(k):
-    probe = {"exec": {"command": ["test", "-e", "/work/alive"]}, "periodSeconds": 1, "failureThreshold": 1}
+    probe = {"exec": {"command": ["test", "-e", "/srv/alive"]}, "periodSeconds": 1, "failureThreshold": 1}
     one = shell(
-        "touch /work/alive; sleep 1.5; rm /work/alive; sleep 60",
+        "touch /srv/alive; sleep 1.5; rm /srv/alive; sleep 60",
         livenessProbe={**probe, "initialDelaySeconds": 1},
-        volumeMounts=[{"name": "work", "mountPath": "/work"}],
+        volumeMounts=[{"name": "work", "mountPath": "/srv"}],
     )
     k.apply(pod("sick", one, volumes=[{"name": "work", "emptyDir": {}}], terminationGracePeriodSeconds=1))
     eventually(lambda: k.main("sick"), lambda found: found.get("restartCount", 0) >= 1)
@@ -276,9 +276,9 @@ def test_a_failing_liveness_probe_restarts_the_container(k):
 
 
 def test_init_containers_run_one_after_the_other_before_the_rest(k):
-    mounts = [{"name": "work", "mountPath": "/work"}]
-    init = [{**shell(f"echo {word} >> /work/order", volumeMounts=mounts), "name": word} for word in ("first", "second")]
-    main = shell("cat /work/order", volumeMounts=mounts)
+    mounts = [{"name": "work", "mountPath": "/srv"}]
+    init = [{**shell(f"echo {word} >> /srv/order", volumeMounts=mounts), "name": word} for word in ("first", "second")]
+    main = shell("cat /srv/order", volumeMounts=mounts)
     k.apply(pod("steps", main, initContainers=init, volumes=[{"name": "work", "emptyDir": {}}], restartPolicy="Never"))
     eventually(lambda: k.status("steps"), lambda status: status["phase"] == "Succeeded")
     assert k("logs", "steps", "-c", "main") == "first\nsecond\n"

@@ -97,11 +97,16 @@ class Story:
         return self.look()
 
     def look(self, *ticks, seen=None):
-        """One decision, and a second one on what it changed, as the engine does it."""
+        """One decision, and further ones on what it changed, as the engine does it."""
         decision = Decision(self.state)
         for _ in range(2 if self.twice else 1):
             decision = self._decide(seen or self.seen(), ticks)
-        return self._decide(seen or self.seen(), ()) if seen is None else decision
+        for _ in range(0 if seen is not None else 5):
+            before = self.state
+            decision = self._decide(self.seen(), ())
+            if self.state == before:
+                break
+        return decision
 
     def _decide(self, seen, ticks):
         decision = decide(self.target, self.state, seen, ticks, self.now)
