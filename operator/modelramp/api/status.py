@@ -32,6 +32,7 @@ class CandidateStatus(VersionStatus):
 
     weight: Annotated[int, Field(description="Share of the traffic in percent.")] = 0
     step: Annotated[int, Field(description="Index in spec.rollout.steps; -1 while waiting for pods.")] = -1
+    shown: Annotated[bool, Field(description="The route has shown this step's weight.")] = False
     step_entered: Annotated[Time | None, Field(description="Start of the step.")] = None
 
 
