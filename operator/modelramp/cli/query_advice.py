@@ -9,6 +9,7 @@ from modelramp.analysis.promql import parse_problem, render, variables_in
 from modelramp.analysis.subject import Subject
 from modelramp.api.health import Check, Health, Role
 from modelramp.api.quantity import format_duration
+from modelramp.cli.kind_advice import of_kind
 from modelramp.cli.output import Advice, Level
 
 _PROBE = Subject("namespace", "name", "revision", "service", "stable", "stable-service")
@@ -35,6 +36,10 @@ _COUNTER_ENDINGS = ("_total", "_count", "_bucket")
 
 def of_check(check: Check, health: Health, path: str) -> Iterator[Advice]:
     """Errors and warnings about one check; `path` is where it stands."""
+    if check.preset is None and check.query is None:
+        yield from of_kind(check, path)
+    if check.samples is not None and (problem := parse_problem(check.samples)):
+        yield Advice(Level.ERROR, f"{path}.samples", problem)
     if check.preset is not None:
         if problem := preset_problem(check.preset):
             yield Advice(Level.ERROR, f"{path}.preset", problem)

@@ -1,0 +1,69 @@
+"""What lint knows of checks that count for themselves, beyond the API server."""
+
+import json
+
+import pytest
+
+from modelramp.cli.lint import lint_text
+from tests.refused.samples import EVERY_FIELD, load
+
+GOOD = 'sum(increase(x_total{revision="{{revision}}"}[{{window}}]))'
+
+
+def findings_of(**check):
+    manifest = load(EVERY_FIELD)
+    manifest["spec"]["health"] = {"checks": [{"name": "a"} | check]}
+    _, findings = lint_text("digits.json", json.dumps(manifest).encode())
+    return [
+        (finding.level.value, finding.path.removeprefix("spec.health.checks[0]."), finding.message)
+        for finding in findings
+    ]
+
+
+def pair(bad, total=GOOD):
+    return {"bad": bad, "total": total}
+
+
+FOUND = {
+    "no PromQL": (
+        {"ratio": pair("sum(x"), "max": 1},
+        ("error", "ratio.bad", "not PromQL"),
+    ),
+    "an unknown variable": (
+        {"fairness": pair('x{r="{{revison}}"}')},
+        ("error", "fairness.bad", "unknown variable {{revison}}"),
+    ),
+    "a wrong reference": (
+        {"drift": {"buckets": GOOD, "reference": {"query": "q("}}},
+        ("error", "drift.reference.query", "not PromQL"),
+    ),
+    "a wrong price's usage": (
+        {"cost": {"usage": {"in": "q("}, "prices": {"in": 1}, "count": GOOD}, "max": 1},
+        ("error", "cost.usage.in", "not PromQL"),
+    ),
+    "wrong samples": (
+        {"query": GOOD, "max": 1, "minSamples": 5, "samples": "q("},
+        ("error", "samples", "not PromQL"),
+    ),
+    "a rate where a count is wanted": (
+        {"ratio": pair('sum(rate(x{revision="{{revision}}"}[{{window}}]))'), "max": "0.1"},
+        ("warning", "ratio.bad", "use increase("),
+    ),
+    "a query that names no version": (
+        {"compare": pair("sum(increase(x[{{window}}]))")},
+        ("warning", "compare.bad", "the series of both versions are found by the label revision"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("check", "expected"), FOUND.values(), ids=FOUND)
+def test_a_query_of_a_kind_is_looked_at_where_it_stands(check, expected):
+    level, path, words = expected
+    assert [found for found in findings_of(**check) if found[:2] == (level, path) and words in found[2]]
+
+
+@pytest.mark.parametrize(
+    "query", [GOOD, "sum by (namespace, modeldeployment, revision) (increase(x_total[{{window}}]))"]
+)
+def test_counts_of_a_version_and_grouped_counts_are_fine(query):
+    assert findings_of(compare=pair(query, query)) == []
