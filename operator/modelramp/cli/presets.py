@@ -93,8 +93,42 @@ _HEAD = """# Presets
 
 A preset is a query that modelramp brings: `checks: [{name: errors, preset: error-rate}]` is a whole check. Its own
 limit holds unless the check sets `min` or `max`. No query names an object, so one answer serves all ModelDeployments
-that use the preset with the same window.
+that use the preset with the same window. Latencies are told in seconds, whatever the server counts in.
 
-Prometheus must put the pod's labels on the series as `namespace`, `modeldeployment` (from `modelramp.io/deployment`)
-and `revision` (from `modelramp.io/revision`); the Traefik presets need Traefik's own metrics with service labels.
-"""
+## What the presets expect
+
+*From the pods.* Prometheus must put the pod's labels on the series as `namespace`, `modeldeployment` (from
+`modelramp.io/deployment`) and `revision` (from `modelramp.io/revision`); that holds for every server below and for
+Linkerd's proxies. With OpenTelemetry, metrics that are pushed need the same three labels from the collector.
+
+*From gateways.* The other gateways name the Service that a request went to, and each revision has its own:
+
+| gateway | which series |
+|---|---|
+| Traefik | Gateway API provider, metrics with service labels |
+| Istio | Istio's own proxies and gateways, as the caller saw it (`reporter="source"`) |
+| Contour | its Envoy's cluster statistics |
+| ingress-nginx | the controller's own metrics, with or without `honorLabels` |
+| Envoy Gateway | none can tell the arms apart: one Envoy cluster holds all backends of a rule. Use the model's own metrics |
+
+*In modelramp's own names.* No convention exists for these, so the names are ours. Serve all of a preset's counters
+from the start at 0, since `rate()` does not see the first step of a series that is born with a value above 0. What is
+known only later (a label, a rating, how a conversation ended) carries the label `answered_by`: the revision that
+answered, or that began the conversation, whichever pod or job counts it.
+
+| metric | kind | counts |
+|---|---|---|
+| `prediction_requests_total`, `model_errors_total` | counters | valid requests, and those that the model failed to answer |
+| `prediction_latency_seconds` | histogram | time to an answer or a failure |
+| `model_refusals_total` | counter | requests that the model declined to answer |
+| `model_feedback_total`, `model_feedback_correct_total` | counters, `answered_by` | answers whose truth arrived, and those that it confirmed |
+| `model_answers_judged_total`, `model_hallucinations_total` | counters, `answered_by` | answers that a judge read, and those that say what is not so |
+| `model_prediction_excess_total`, `model_prediction_shortfall_total` | counters, `answered_by` | a regressor's summed errors: answer minus truth where too high, truth minus answer where too low |
+| `model_absolute_percentage_error` | histogram or summary, `answered_by` | abs(answer - truth) / abs(truth), for truths other than 0 |
+| `conversations_ended_total` | counter, `answered_by` | conversations that came to any end |
+| `conversations_resolved_total`, `conversations_deflected_total`, `conversations_abandoned_total` | counters, `answered_by` | those settled, those that no human took over, those that the user left |
+| `conversation_cost_total` | counter, `answered_by` | money spent on conversations |
+| `conversation_turns`, `conversation_rating` | histograms or summaries, `answered_by` | turns of a conversation; a user's rating, 1 to 5 |
+
+## All presets
+"""  # noqa: E501 - a row of a table is one line

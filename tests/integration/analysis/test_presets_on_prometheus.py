@@ -18,7 +18,7 @@ NAMESPACE = "presets"
 SCRAPES = 5
 
 
-def due(endpoint, name, revision, presets=PRESETS, namespace=NAMESPACE):
+def due(endpoint, name, revision, presets, namespace=NAMESPACE):
     checks = tuple({"name": preset, "preset": preset} for preset in presets)
     return Due(revision, endpoint, Health(checks=checks), Subject(namespace, name, revision, f"{name}-{revision}"))
 
@@ -83,7 +83,11 @@ async def test_the_reference_servers_presets_tell_a_good_revision_from_a_bad_one
 ):
     good, verdict, bad, verdict_on_bad = REFERENCE[preset]
     answers = await found(
-        metrics, telemetry, last_minute, due(endpoint, "digits", "good"), due(endpoint, "digits", "bad")
+        metrics,
+        telemetry,
+        last_minute,
+        due(endpoint, "digits", "good", REFERENCE),
+        due(endpoint, "digits", "bad", REFERENCE),
     )
     assert (answers["good"][preset].value, answers["good"][preset].verdict) == (pytest.approx(good, rel=0.02), verdict)
     assert answers["bad"][preset].value == pytest.approx(bad, rel=0.02)
@@ -92,7 +96,7 @@ async def test_the_reference_servers_presets_tell_a_good_revision_from_a_bad_one
 
 @pytest.mark.usefixtures("served")
 async def test_a_revision_without_traffic_is_no_data_and_never_healthy(endpoint, metrics, telemetry, last_minute):
-    answers = (await found(metrics, telemetry, last_minute, due(endpoint, "digits", "idle")))["idle"]
+    answers = (await found(metrics, telemetry, last_minute, due(endpoint, "digits", "idle", REFERENCE)))["idle"]
     reasons = {preset: answers[preset].reason for preset in REFERENCE}
     assert reasons == {
         "error-rate": Reason.NOT_A_NUMBER,
@@ -103,9 +107,10 @@ async def test_a_revision_without_traffic_is_no_data_and_never_healthy(endpoint,
     }
 
 
-async def test_a_revision_that_nobody_scrapes_is_no_data(endpoint, metrics, telemetry, last_minute):
-    answers = (await found(metrics, telemetry, last_minute, due(endpoint, "digits", "nobody")))["nobody"]
-    assert {outcome.reason for outcome in answers.values()} == {Reason.EMPTY_RESULT}
+@pytest.mark.parametrize("preset", PRESETS)
+async def test_a_revision_that_nobody_scrapes_is_no_data(preset, endpoint, metrics, telemetry, last_minute):
+    answers = (await found(metrics, telemetry, last_minute, due(endpoint, "digits", "nobody", [preset])))["nobody"]
+    assert answers[preset].reason is Reason.EMPTY_RESULT
 
 
 def traefik(service, requests, errors, slow):

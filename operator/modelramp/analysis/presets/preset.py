@@ -1,0 +1,40 @@
+"""What a preset is, and how one object's series is found in the answer that all objects share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from modelramp.analysis.subject import Subject
+from modelramp.api.health import Dimension
+
+Labels = tuple[tuple[str, str], ...]
+"""Labels and their exact values, by which one object's series is found in a grouped answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """One measure that can be used with a single line.
+
+    unit: of the value; "ratio" is 0 to 1 and shown to people as a percentage.
+    min, max: the limits when the check gives none. query: grouped PromQL; only {{window}} may stand in it.
+    pick: the labels of the subject's own series in the answer. source: where the metric is documented.
+    """
+
+    name: str
+    summary: str
+    dimension: Dimension
+    unit: str
+    query: str
+    pick: Callable[[Subject], Labels]
+    source: str
+    min: float | None = None
+    max: float | None = None
+
+
+def by_revision(subject: Subject) -> Labels:
+    """Series of the model's own metrics: Prometheus has put the pod's labels on them."""
+    return (("namespace", subject.namespace), ("modeldeployment", subject.name), ("revision", subject.revision))
+
+
+def by_answering_revision(subject: Subject) -> Labels:
+    """Late truth, which any pod may have received: counted for the revision that gave the answer."""
+    return (("namespace", subject.namespace), ("modeldeployment", subject.name), ("answered_by", subject.revision))

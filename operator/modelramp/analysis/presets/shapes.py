@@ -1,0 +1,35 @@
+"""The measures that most servers and gateways have, so that they are called, limited and told alike."""
+
+from collections.abc import Callable
+
+from modelramp.analysis.presets.preset import Labels, Preset, by_revision
+from modelramp.analysis.subject import Subject
+from modelramp.api.health import Dimension
+
+Pick = Callable[[Subject], Labels]
+
+
+def error_rate(maker: str, summary: str, query: str, source: str, pick: Pick = by_revision) -> Preset:
+    """Share of requests that failed; at most 1 %."""
+    name = f"{maker}-error-rate"
+    return Preset(name, summary, Dimension.OPERATIONAL, "ratio", query, pick, source, max=0.01)
+
+
+def p95_latency(maker: str, summary: str, query: str, source: str, pick: Pick = by_revision) -> Preset:
+    """Time within which 95 of 100 requests are answered; at most 5 s."""
+    return Preset(f"{maker}-p95-latency", summary, Dimension.TECHNICAL, "s", query, pick, source, max=5)
+
+
+def mean_latency(maker: str, summary: str, query: str, source: str, pick: Pick = by_revision) -> Preset:
+    """Mean time to an answer; at most 5 s."""
+    return Preset(f"{maker}-latency-mean", summary, Dimension.TECHNICAL, "s", query, pick, source, max=5)
+
+
+def per_second(name: str, summary: str, query: str, source: str, pick: Pick = by_revision) -> Preset:
+    """How much a second; without a limit of its own."""
+    return Preset(name, f"{summary}; no limit of its own", Dimension.OPERATIONAL, "/s", query, pick, source)
+
+
+def seconds(name: str, summary: str, query: str, source: str) -> Preset:
+    """A time for which the field has no usual limit."""
+    return Preset(name, f"{summary}; no limit of its own", Dimension.TECHNICAL, "s", query, by_revision, source)
