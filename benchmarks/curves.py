@@ -1,0 +1,207 @@
+"""Operating curves: what a rule's false rollbacks buy in speed, at four amounts of traffic."""
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import levels
+from benchmarks.chances import Cusum, mean_ticks, per_thousand_hours
+from benchmarks.rules import ALPHAS, BY_ALPHA, PLAIN, RATIO, RULES, Evidence, Rule
+from benchmarks.watching import Delay, Estimate, delay_of, detection, false_rollbacks, per_thousand
+from modelramp.analysis.drift import Measure
+from modelramp.analysis.evidence import Proportion
+from modelramp.analysis.sequential import Design, RateLooks, look_at_rates
+from modelramp.api.verdict import Verdict
+
+DOCS = Path(__file__).parents[1] / "docs" / "reference"
+TRAFFIC = (3, 30, 300, 3_000)
+HEALTHY, SICK = 0.01, 0.10
+BEFORE = (0, 5, 60)
+"""Healthy ticks before the change: none, a default step, an hour."""
+SEED = 20_261_120
+FLOOR = 0.001
+"""False rollbacks per 1,000 hours below which no CUSUM is matched: one in a million hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is simulated: hours of healthy rollouts, detected changes, runs of each level.
+
+    pairs: runs of what has to be stepped look by look. looks: of the sequential levels.
+    """
+
+    hours: int
+    changes: int
+    runs: int
+    pairs: int
+    looks: int = 500
+
+
+FULL = Sizes(hours=50_000, changes=10_000, runs=4_000, pairs=500)
+QUICK = Sizes(hours=500, changes=200, runs=50, pairs=5, looks=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Optimum:
+    """The CUSUM with the same false-alarm rate: that rate per 1,000 hours, and its delays in ticks."""
+
+    matched: float
+    mean: float
+    median: int
+    ninety_nine: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One rule at one amount of traffic. exact: false rollbacks where they can be computed. delays: by BEFORE."""
+
+    rule: str
+    per_minute: float
+    found: int
+    false: Estimate
+    exact: float | None
+    delays: tuple[Delay, ...]
+    optimum: Optimum
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A rule with another setting: mean ticks to detection, and false rollbacks per 1,000 hours."""
+
+    setting: str
+    ticks: float
+    false: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """All that the page and the picture show. lines: by amount of traffic, then by name."""
+
+    sizes: Sizes
+    measured: tuple[Measured, ...]
+    stable: tuple[Measured, ...]
+    levels: tuple[levels.Level, ...]
+    lines: dict[float, dict[str, tuple[Point, ...]]]
+
+
+def simulate(sizes: Sizes, traffic: tuple[int, ...] = TRAFFIC) -> Curves:
+    """Everything, from fixed seeds: the same sizes give the same numbers."""
+    measured, stable, lines = [], [], {}
+    for per_minute in traffic:
+        began = time.perf_counter()
+        measured += [measure(rule, per_minute, sizes) for rule in RULES]
+        stable.append(against_stable(per_minute, sizes))
+        lines[float(per_minute)] = drawn(per_minute, sizes)
+        _tell(f"{per_minute} requests a minute", began)
+    began = time.perf_counter()
+    found = every_level(sizes)
+    _tell("declared alphas", began)
+    return Curves(sizes, tuple(measured), tuple(stable), tuple(found), lines)
+
+
+def measure(rule: Rule, per_minute: float, sizes: Sizes) -> Measured:
+    """One rule: false rollbacks while healthy, and the delay after a change."""
+    found, false = false_rollbacks(rule, SEED, per_minute, HEALTHY, sizes.hours)
+    exact = per_thousand_hours(mean_ticks(rule, per_minute, HEALTHY)) if rule.independent else None
+    delays = tuple(detection(rule, SEED + 1, per_minute, (HEALTHY, SICK), sizes.changes, ticks) for ticks in BEFORE)
+    return Measured(rule.name, per_minute, found, false, exact, delays, optimum(per_minute, exact, found, false))
+
+
+def optimum(per_minute: float, exact: float | None, found: int, false: Estimate) -> Optimum:
+    """The CUSUM at the same rate; at the upper end of the interval when too few alarms were seen to know it."""
+    rate = exact if exact is not None else false.value if found >= 10 else false.high
+    matched, cusum = max(rate, FLOOR), Cusum(per_minute, HEALTHY, SICK)
+    mean, median, ninety_nine = cusum.delays(cusum.threshold_for(60_000 / matched))
+    return Optimum(matched, mean, median, ninety_nine)
+
+
+def against_stable(per_minute: int, sizes: Sizes) -> Measured:
+    """`sequential` against the stable version, which has nine times the traffic; one breach rolls back."""
+    random, hours = np.random.default_rng(SEED + 2), sizes.pairs * 2
+    alarms = sum(_ticks_to_breach(random, per_minute, (), 60) <= 60 for _ in range(hours))
+    false = per_thousand(alarms, hours)
+    delays = tuple(
+        delay_of(np.array([_ticks_to_breach(random, per_minute, (ticks,), 300) for _ in range(sizes.pairs)]))
+        for ticks in BEFORE
+    )
+    name = "sequential against the stable version, failureThreshold 1"
+    return Measured(name, per_minute, alarms, false, None, delays, optimum(per_minute, None, alarms, false))
+
+
+def _ticks_to_breach(random: np.random.Generator, per_minute: int, change: tuple[int, ...], most: int) -> int:
+    """Ticks from the change (from the start without one) to the first breach; most + 1 when there is none."""
+    looks, design, start = RateLooks(), Design(), change[0] if change else 0
+    for tick in range(1, start + most + 1):
+        one, other = int(random.poisson(per_minute)), int(random.poisson(9 * per_minute))
+        rate = SICK if change and tick > start else HEALTHY
+        candidate = Proportion(int(random.binomial(one, rate)), one)
+        stable = Proportion(int(random.binomial(other, HEALTHY)), other)
+        looks, result = look_at_rates(looks, candidate, stable, design)
+        if result.verdict is Verdict.BREACH and tick > start:
+            return tick - start
+        if result.verdict is Verdict.BREACH:
+            looks = RateLooks()
+    return most + 1
+
+
+def every_level(sizes: Sizes) -> list[levels.Level]:
+    """The tests under no difference."""
+    looks, pairs = sizes.looks, sizes.pairs
+    found = [levels.of_limit(alpha, n, looks, sizes.runs, SEED + 3) for alpha in (0.05, 0.01) for n in (3, 30, 300)]
+    found += [levels.of_rates(HEALTHY, arms, looks, pairs, SEED + 4) for arms in ((30, 270), (300, 300))]
+    found += [levels.of_means((30, 270), looks, pairs, SEED + 5)]
+    for measure in Measure:
+        for limit in (None, 0.0):
+            found += [levels.of_drift(measure, n, sizes.runs, SEED + 6, limit=limit) for n in levels.SAMPLES]
+    return found
+
+
+def drawn(per_minute: int, sizes: Sizes) -> dict[str, tuple[Point, ...]]:
+    """The lines of the picture: each rule with other settings, and the CUSUM."""
+    lines: dict[str, tuple[Point, ...]] = {}
+    for name, border in (("threshold", PLAIN), ("ratio", RATIO)):
+        rules = [Rule(f"{k} in a row", border, k) for k in range(1, 6)]
+        lines[name] = tuple(_computed(rule, per_minute) for rule in rules)
+    for name, evidence in (("sequential", Evidence.LOOKS), ("proposal", Evidence.EXCESS)):
+        rules = [Rule(f"alpha {alpha:g}", BY_ALPHA[alpha], 1, evidence) for alpha in ALPHAS]
+        false = [false_rollbacks(rule, SEED, per_minute, HEALTHY, sizes.hours)[1] for rule in rules]
+        for healthy, when in ((0, "sick from the start"), (60, "sick after an hour")):
+            points = zip(rules, false, strict=True)
+            lines[f"{name}, {when}"] = tuple(_simulated(*each, per_minute, sizes, healthy) for each in points)
+    del lines["proposal, sick from the start"]  # nearly the same as after an hour, which is its point
+    cusum = Cusum(per_minute, HEALTHY, SICK)
+    rates = [3.0**power for power in range(-6, 7)]
+    at = [(rate, cusum.delays(cusum.threshold_for(60_000 / rate))[0]) for rate in rates]
+    lines["optimal CUSUM"] = tuple(Point("", ticks, Estimate(rate, rate, rate)) for rate, ticks in at)
+    return lines
+
+
+def _computed(rule: Rule, per_minute: float) -> Point:
+    false = per_thousand_hours(mean_ticks(rule, per_minute, HEALTHY))
+    return Point(rule.name, mean_ticks(rule, per_minute, SICK), Estimate(false, false, false))
+
+
+def _simulated(rule: Rule, false: Estimate, per_minute: float, sizes: Sizes, healthy: int) -> Point:
+    delay = detection(rule, SEED + 1, per_minute, (HEALTHY, SICK), sizes.changes // 4, healthy)
+    return Point(rule.name, delay.mean.value, false)
+
+
+def _tell(what: str, began: float) -> None:
+    print(f"{what}: {time.perf_counter() - began:.0f} s", file=sys.stderr)
+
+
+def main() -> int:
+    """Simulate and write the page and its picture."""
+    from benchmarks.page import page
+    from benchmarks.picture import picture
+
+    curves = simulate(FULL)
+    (DOCS / "operating-curves.md").write_text(page(curves), encoding="utf-8")
+    (DOCS / "operating-curves.svg").write_text(picture(curves.lines), encoding="utf-8")
+    broken = [level for level in curves.levels if not level.kept]
+    for level in broken:
+        print(f"{level.test} ({level.setting}) alarms more often than its alpha of {level.alpha:g}", file=sys.stderr)
+    return 1 if broken else 0

@@ -1,0 +1,212 @@
+"""The work whose cost has a budget. Each workload says what it did, so that a run that measured nothing is no pass."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmarks.fleet import Healthy, Quiet
+from modelramp.analysis import compare, sequential
+from modelramp.analysis.checks import VALUE, judge
+from modelramp.analysis.cost import budget, cost
+from modelramp.analysis.drift import Measure, Rule, drift, performance
+from modelramp.analysis.evidence import Groups, Mean, Proportion
+from modelramp.analysis.fairness import fairness
+from modelramp.analysis.histograms import Buckets, from_classic
+from modelramp.analysis.intervals import ratio
+from modelramp.analysis.subject import Subject
+from modelramp.analysis.wording import Limits
+from modelramp.api.health import Check
+from modelramp.api.names import Phase, Reason
+from modelramp.api.spec import parse_spec
+from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
+from modelramp.core.decide import decide
+from modelramp.core.record import read_status, state_of, status_of
+from modelramp.core.state import Candidate, Decision, Pods, Seen, State, Target, Version
+from modelramp.engine.plan import Due, outcomes
+from modelramp.engine.ports import Endpoint, Sample
+from modelramp.engine.store import Record
+from modelramp.engine.writes import worth_writing
+
+MANY = 10_000
+TICK = 1_800_000_000
+ROOT = Path(__file__).parents[1]
+SPEC = {
+    "replicas": 2,
+    "model": {"name": "digits", "version": "2.0.0"},
+    "template": {"spec": {"containers": [{"name": "model", "image": "digits:2"}]}},
+    "routing": {"gateway": {"parentRefs": [{"name": "public"}], "hostnames": ["digits.example.com"]}},
+    "health": {"checks": [{"name": "errors", "preset": "error-rate"}, {"name": "speed", "preset": "p95-latency"}]},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a workload. done: units of work that came out right; cost: CPU seconds, or MiB."""
+
+    done: int
+    cost: float
+
+
+Workload = Callable[[], Mapping[str, Run]]
+
+
+def timed(name: str, work: Callable[[], int]) -> Mapping[str, Run]:
+    """CPU seconds of this process for the work: other programs on the machine do not count."""
+    started = time.process_time()
+    done = work()
+    return {name: Run(done, time.process_time() - started)}
+
+
+def candidate() -> tuple[Target, State, Seen, TickOutcome]:
+    """A rollout at its first step, and one more healthy tick."""
+    state = State(
+        phase=Phase.PROGRESSING,
+        reason=Reason.STEP_RUNNING,
+        stable=Version("r1", "1.0.0", TICK - 90_000, TICK - 90_000),
+        candidate=Candidate(Version("r2", "2.0.0", TICK - 300, TICK - 300), 10, 0, TICK - 120),
+        last_tick=TICK - 60,
+    )
+    seen = Seen(pods={"r1": Pods(2, 2, 2), "r2": Pods(2, 2, 2)}, served={"r1": 90, "r2": 10}, routed=True)
+    healthy = partial(CheckOutcome, verdict=Verdict.HEALTHY, reason=Reason.WITHIN_LIMIT, detail="0.1 %, limit 1 %")
+    checks = tuple(healthy(name, value=0.001, limit="<= 0.01") for name in ("errors", "speed"))
+    return Target(parse_spec(SPEC), "r2"), state, seen, TickOutcome(TICK, "r2", checks, available=True, pods="2/2")
+
+
+def decisions() -> Mapping[str, Run]:
+    """A tick of the decision core."""
+    target, state, seen, tick = candidate()
+
+    def work() -> int:
+        return sum(decide(target, state, seen, (tick,), TICK + 5).state.last_tick == TICK for _ in range(MANY))
+
+    return timed("decide", work)
+
+
+def statuses() -> Mapping[str, Run]:
+    """The status of a rollout in flight after a tick, and whether to write it."""
+    target, state, seen, tick = candidate()
+    decision: Decision = decide(target, state, seen, (tick,), TICK + 5)
+    old = status_of("digits", target, state, seen, generation=1, now=TICK - 55, before=read_status({}))
+    record = Record({"metadata": {"uid": "u"}, "status": old}, state_of(read_status(old)), target)
+
+    def work() -> int:
+        written = 0
+        for _ in range(MANY):
+            before = read_status(record.obj["status"])
+            new = status_of("digits", target, decision.state, seen, generation=1, now=TICK + 5, before=before)
+            written += worth_writing(record, new, decision)
+        return written
+
+    return timed("status", work)
+
+
+def plans() -> Mapping[str, Run]:
+    """One tick's questions of all objects: merged, asked and judged. Counts nothing unless two queries served all."""
+    health = parse_spec(SPEC).health
+    names = [f"m{number}" for number in range(MANY)]
+    here = Endpoint("http://prometheus:9090")
+    due = [Due(f"ml/{n}", here, health, Subject("ml", n, "r2", f"{n}-r2", "r1", f"{n}-r1")) for n in names]
+    labels = [{"namespace": "ml", "modeldeployment": n, "revision": r} for n in names for r in ("r1", "r2")]
+    prometheus = Healthy(tuple(Sample(each, 0.001) for each in labels), everywhere=True)
+
+    def work() -> int:
+        found = asyncio.run(outcomes(due, TICK, prometheus, Quiet()))
+        healthy = sum(all(each.verdict is Verdict.HEALTHY for each in checks) for checks in found.values())
+        return healthy if prometheus.asked == 2 else 0
+
+    return timed("plan", work)
+
+
+def histogram(scale: float) -> Buckets:
+    """A classic histogram of ten buckets."""
+    found = from_classic(
+        {str(e): scale * i for i, e in enumerate((0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10), 1)} | {"+Inf": scale * 10}
+    )
+    assert isinstance(found, Buckets)
+    return found
+
+
+def kinds() -> dict[str, Callable[[], object]]:
+    """One evaluation of every kind of check."""
+    one, other, rare = Proportion(31, 1_204), Proportion(90, 9_000), Proportion(3, 60)
+    fast, slow = histogram(40), histogram(900)
+    groups = Groups({name: Proportion(20.0 + i, 400.0) for i, name in enumerate("abcde")})
+    check, answer = Check(name="errors", query="x", max=0.01), {VALUE: (Sample({}, 0.002),)}
+    looks, means = sequential.RateLooks(one, other), sequential.MeanLooks()
+    design = sequential.Design()
+    return {
+        "threshold": lambda: judge(check, answer),
+        "ratio": lambda: ratio(one, Limits(max=0.01)),
+        "compare rates": lambda: compare.rates(one, other),
+        "compare rare rates": lambda: compare.rates(rare, other),
+        "compare means": lambda: compare.means(Mean(3, 10), Mean(4, 10)),
+        "compare quantiles": lambda: compare.quantiles(fast, slow, 0.95),
+        "sequential rates": lambda: sequential.look_at_rates(looks, one, other, design),
+        "sequential limit": lambda: sequential.look_at_limit(looks, one, 0.01, design),
+        "sequential means": lambda: sequential.look_at_means(means, Mean(3, 10), Mean(4, 10), design),
+        **{f"drift {measure.value}": partial(drift, fast, slow, Rule(measure)) for measure in Measure},
+        "drift performance": lambda: performance(one, other),
+        "fairness": lambda: fairness(groups),
+        "cost": lambda: cost(Mean(12.5, 300), Limits(max=0.01)),
+        "cost budget": lambda: budget(12.5, 100),
+    }
+
+
+def evaluations() -> Mapping[str, Run]:
+    """10,000 evaluations of each kind of check, the first one (with its imports) apart."""
+    found: dict[str, Run] = {}
+    for name, evaluate in kinds().items():
+        evaluate()
+        found |= timed(f"check: {name}", lambda evaluate=evaluate: sum(evaluate() is not None for _ in range(MANY)))
+    return found
+
+
+def started(name: str, arguments: list[str]) -> Mapping[str, Run]:
+    """CPU seconds of a Python of its own, from start to end."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "operator"), str(ROOT)])}
+    command, quiet = [sys.executable, *arguments], subprocess.DEVNULL
+    before = os.times()
+    done = subprocess.run(command, env=environment, cwd=ROOT, stdout=quiet, timeout=300, check=False)  # noqa: S603
+    after = os.times()
+    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    return {name: Run(int(done.returncode == 0), spent)}
+
+
+def imports() -> Mapping[str, Run]:
+    """What every start of the operator and every call of the command line pays."""
+    return {
+        **started("bare Python", ["-c", "pass"]),
+        **started("import modelramp.operator", ["-c", "import modelramp.operator"]),
+        **started("modelramp --help", ["-m", "modelramp.cli.main", "--help"]),
+    }
+
+
+def fleet(size: int = MANY) -> Mapping[str, Run]:
+    """The engine with so many objects, in a process of its own: memory, start, and the CPU of one minute."""
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "benchmarks.fleet", str(size)], cwd=ROOT, capture_output=True, timeout=1_800, check=True
+    )
+    found = json.loads(done.stdout)
+    right = found["healthy"] if found["records"] == size and found["writes"] + found["warnings"] == 0 else 0
+    return {
+        "engine: memory": Run(right, found["memory_mib"]),
+        "engine: start": Run(right, found["start_seconds"]),
+        "engine: tick": Run(right if found["queries"] > 0 else 0, found["tick_seconds"]),
+    }
+
+
+WORKLOADS: Mapping[str, Workload] = {
+    "decide": decisions,
+    "status": statuses,
+    "plan": plans,
+    "checks": evaluations,
+    "imports": imports,
+    "engine": fleet,
+}
