@@ -13,9 +13,16 @@ from modelramp.api.errors import PrometheusSilent
 from modelramp.api.health import Health
 from modelramp.api.quantity import parse_duration
 from modelramp.api.spec import ModelDeploymentSpec
-from modelramp.cli.backtest_history import NoHistory, known_revisions, read_history, silent_checks, unaskable
+from modelramp.cli.backtest_history import (
+    NoHistory,
+    as_after_promotion,
+    known_revisions,
+    read_history,
+    silent_checks,
+    unaskable,
+)
 from modelramp.cli.backtest_manifest import Policy, read_policy
-from modelramp.cli.backtest_replay import History
+from modelramp.cli.backtest_replay import History, Recorded
 from modelramp.cli.backtest_source import Notices, Progress, opened
 from modelramp.cli.backtest_times import instant_of, ticks_between
 from modelramp.core.revisions import revision_of
@@ -170,11 +177,18 @@ async def _read(asked: Asking, variants: Mapping[int, ModelDeploymentSpec]) -> d
             if not found and (problems := unaskable(due)):
                 hint = "" if asked.subject.stable else "\nFor queries that compare, give --stable REVISION."
                 raise NoHistory("\n".join(problems) + hint)
-            found[key] = await read_history(due, ticks, metrics, Notices(), progress)
+            said = await read_history(due, ticks, metrics, Notices(), progress)
+            other = as_after_promotion(due)
+            promoted = dict(await read_history(other, ticks, metrics, Notices(), _silence)) if other else {}
+            found[key] = [Recorded(tick, each, promoted.get(tick)) for tick, each in said]
             progress.before += len(ticks)
             if len(found) == 1:
                 await _must_say_something(asked, due, ticks, found[key], metrics)
     return found
+
+
+def _silence(done: int) -> None:
+    """The second reading of the same ticks counts nothing."""
 
 
 async def _must_say_something(

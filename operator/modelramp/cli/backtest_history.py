@@ -1,14 +1,16 @@
 """What the checks of a policy would have said at every tick of a stretch of history, asked in pieces."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from modelramp.analysis.checks import Ask
+from modelramp.analysis.memory import remembers
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome, Verdict
-from modelramp.cli.backtest_replay import History
-from modelramp.engine.plan import Due, asked
-from modelramp.engine.ports import Metrics, Telemetry
+from modelramp.cli.backtest_replay import Given, History, Said
+from modelramp.engine.plan import Answer, Due, asked
+from modelramp.engine.ports import Endpoint, Metrics, Sample, Telemetry
 from modelramp.engine.replay import Missed, missed_outcomes
 
 PIECE = 1440
@@ -30,24 +32,74 @@ def unaskable(due: Due) -> list[str]:
 
 async def read_history(
     due: Due, ticks: Sequence[int], metrics: Metrics, telemetry: Telemetry, progress: Callable[[int], None]
-) -> History:
-    """The outcomes at all ticks, by the same queries and the same judge as in the operator.
+) -> list[tuple[int, Said]]:
+    """What was said at all ticks, by the same queries and the same judge as in the operator.
 
     progress: is told how many ticks have been read. A piece that Prometheus does not manage (time-out, too many
     samples) is asked again in halves. Raises NoHistory when nobody answers, or when a query is no PromQL.
     """
-    found: list[tuple[int, tuple[CheckOutcome, ...]]] = []
+    found: list[tuple[int, Said]] = []
+    asks = [(check.name, each) for check, each in asked(due).checks if isinstance(each, Ask) and remembers(check)]
     size = PIECE
     while len(found) < len(ticks):
         piece = tuple(ticks[len(found) : len(found) + size])
-        outcomes = (await missed_outcomes([Missed(due, piece)], metrics, telemetry))[due.key]
+        kept = _Kept(metrics)
+        outcomes = (await missed_outcomes([Missed(due, piece)], kept, telemetry))[due.key]
         _raise_if_hopeless(outcomes[piece[-1]])
         if len(piece) > LEAST and any(check.reason in _TOO_MUCH for check in outcomes[piece[-1]]):
             size = max(LEAST, len(piece) // 2)
             continue
-        found.extend((tick, outcomes[tick]) for tick in piece)
+        found.extend((tick, Said(outcomes[tick], kept.answers(asks, tick))) for tick in piece)
         progress(len(found))
     return found
+
+
+def as_after_promotion(due: Due) -> Due | None:
+    """The same when the version serves alone and is its own stable version; None when it asks for the same."""
+    own = replace(due.subject, stable=due.subject.revision, stable_service=due.subject.service)
+    after = replace(due, subject=own)
+    return after if asked(after).queries() != asked(due).queries() else None
+
+
+class _Kept:
+    """Fulfils Metrics; keeps every answer, so that evidence can be added up again from another step on."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._found: dict[tuple[str, int], Answer] = {}
+        self._answered: set[str] = set()
+
+    async def instant(self, endpoint: Endpoint, query: str, at: int) -> tuple[Sample, ...]:
+        """As Metrics."""
+        samples = await self._metrics.instant(endpoint, query, at)
+        self._keep(query, {at: samples})
+        return samples
+
+    async def range(
+        self, endpoint: Endpoint, query: str, start: int, end: int, step: int
+    ) -> Mapping[int, tuple[Sample, ...]]:
+        """As Metrics."""
+        found = await self._metrics.range(endpoint, query, start, end, step)
+        self._keep(query, found)
+        return found
+
+    def _keep(self, query: str, found: Mapping[int, tuple[Sample, ...]]) -> None:
+        self._answered.add(query)
+        self._found |= {(query, at): Answer(samples) for at, samples in found.items()}
+
+    def answers(self, asks: Sequence[tuple[str, Ask]], tick: int) -> Given:
+        """The subject's series for each of these checks that was answered."""
+        return {
+            name: {
+                question.name: self._found.get((question.text, tick), _NOTHING).pick(question.pick)
+                for question in ask.questions
+            }
+            for name, ask in asks
+            if all(question.text in self._answered for question in ask.questions)
+        }
+
+
+_NOTHING = Answer(())
 
 
 def _raise_if_hopeless(outcomes: tuple[CheckOutcome, ...]) -> None:
@@ -60,9 +112,9 @@ def _raise_if_hopeless(outcomes: tuple[CheckOutcome, ...]) -> None:
 
 def silent_checks(history: History) -> dict[str, CheckOutcome]:
     """Checks that had no data at any tick, by name, with what the newest tick said of them."""
-    silent = {check.name: check for check in history[-1][1]}
-    for _, outcomes in history:
-        for check in outcomes:
+    silent = {check.name: check for check in history[-1].said.checks}
+    for recorded in history:
+        for check in recorded.said.checks:
             if check.verdict is not Verdict.NO_DATA:
                 silent.pop(check.name, None)
         if not silent:

@@ -1,8 +1,13 @@
 """The real decision core over recorded outcomes, in a world that obeys at once. No I/O."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import NamedTuple
 
+from modelramp.analysis.checks import judge
+from modelramp.analysis.memory import remembers
+from modelramp.analysis.subject import Subject
 from modelramp.api.names import Phase, Reason
 from modelramp.api.spec import ModelDeploymentSpec, Watching
 from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
@@ -11,9 +16,33 @@ from modelramp.core.decide import decide
 from modelramp.core.moves import label
 from modelramp.core.state import Decision, Pods, Seen, State, Target, Version
 from modelramp.core.steps import blockers, step_ends
+from modelramp.engine.plan import Due
+from modelramp.engine.ports import Endpoint, Sample
 
-History = Sequence[tuple[int, tuple[CheckOutcome, ...]]]
-"""Ticks (seconds since the epoch), rising, each with the outcomes of all checks."""
+Given = Mapping[str, Mapping[str, Sequence[Sample]]]
+"""For each check that adds up evidence its answers by the name of the question."""
+
+
+class Said(NamedTuple):
+    """What the checks said at a tick, and what the evidence of those that add it up was."""
+
+    checks: tuple[CheckOutcome, ...]
+    answers: Given = MappingProxyType({})
+
+
+class Recorded(NamedTuple):
+    """One tick of history: its instant (seconds since the epoch), and what was said.
+
+    promoted: the same when the version is compared with itself, as it is after promotion; None when nothing compares.
+    """
+
+    tick: int
+    said: Said
+    promoted: Said | None = None
+
+
+History = Sequence[Recorded]
+"""Ticks, rising."""
 
 PROMOTED, ROLLED_BACK, HELD, STEP = "promoted", "rolled-back", "held", "step"
 _SAID_ELSEWHERE = frozenset({Reason.RESTORED, Reason.ROLLOUT_STARTED, Reason.BREACHES_CLEARED})
@@ -80,6 +109,27 @@ class _World:
         before = State(phase=Phase.HEALTHY, stable=Version(self.stable, "the stable version", since=1, traffic_since=1))
         return self.obeyed(Decision(before), at).state
 
+    def outcomes(self, state: State, recorded: Recorded) -> tuple[CheckOutcome, ...]:
+        """What the checks say at a tick; those that add up evidence go on from what they left in the state."""
+        said = recorded.promoted if recorded.promoted is not None and state.running is None else recorded.said
+        health = self.target.spec.health
+        if not any(remembers(check) for check in health.checks):
+            return said.checks
+        due = self._due(state)
+        return tuple(
+            judge(check, said.answers[check.name], due.episode(check, recorded.tick))
+            if check.name in said.answers
+            else replace(outcome, memory=due.memory.get(check.name, ""))
+            for check, outcome in zip(health.checks, said.checks, strict=True)
+        )
+
+    def _due(self, state: State) -> Due:
+        """As the operator's ticker puts it."""
+        stable = state.stable
+        since = state.running.step_entered if state.running else stable.traffic_since if stable else 0
+        subject = Subject("", "", self.target.revision, "", stable.revision if stable else None)
+        return Due("", Endpoint(""), self.target.spec.health, subject, since).after(state.checks)
+
     def seen(self, state: State) -> Seen:
         replicas = self.target.spec.replicas
         pods = dict.fromkeys((self.stable, self.target.revision), Pods(replicas, replicas, replicas))
@@ -101,9 +151,10 @@ class _World:
 def _moments(world: _World, history: History, *, again: bool) -> Iterator[Moment]:
     target = world.target
     health, replicas = target.spec.health, target.spec.replicas
-    state = world.begin(history[0][0] - health.interval)
+    state = world.begin(history[0].tick - health.interval)
     trial, ended_at = 1, 0
-    for number, (tick, checks) in enumerate(history, start=1):
+    for number, recorded in enumerate(history, start=1):
+        tick, checks = recorded.tick, world.outcomes(state, recorded)
         given = TickOutcome(tick, target.revision, checks, available=True, pods=f"{replicas}/{replicas}")
         if not ended_at:
             decision = world.after(state, given)

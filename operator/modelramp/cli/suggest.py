@@ -71,7 +71,7 @@ def command(per_month: float, output: str, **options: Any) -> None:
 
 def _values(check: str, history: History) -> tuple[float | None, ...]:
     """The check's value at each tick; None where it had no data."""
-    found = ({each.name: each for each in outcomes}[check] for _, outcomes in history)
+    found = ({each.name: each for each in recorded.said.checks}[check] for recorded in history)
     return tuple(None if each.verdict is Verdict.NO_DATA else each.value for each in found)
 
 
@@ -119,8 +119,8 @@ def _as_json(
 ) -> dict[str, Any]:
     sides = [side for rule in rules for side in rule.sides]
     return {
-        "from": to_text(history[0][0] - health.interval),
-        "to": to_text(history[-1][0]),
+        "from": to_text(history[0].tick - health.interval),
+        "to": to_text(history[-1].tick),
         "interval": health.interval,
         "ticks": len(history),
         "months": round(len(history) * health.interval / MONTH, 4),

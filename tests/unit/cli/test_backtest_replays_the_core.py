@@ -10,7 +10,7 @@ from modelramp.analysis.checks import VALUE, judge
 from modelramp.api.names import Reason
 from modelramp.api.spec import parse_spec
 from modelramp.api.verdict import CheckOutcome, Verdict
-from modelramp.cli.backtest_replay import HELD, PROMOTED, ROLLED_BACK, STEP, replay
+from modelramp.cli.backtest_replay import HELD, PROMOTED, ROLLED_BACK, STEP, Recorded, Said, replay
 from modelramp.cli.backtest_report import moment_json, summary_json
 from modelramp.cli.backtest_sensitivity import variants, windows_of, with_window
 from modelramp.cli.rehearsal import rehearse
@@ -44,7 +44,7 @@ def outcome(check, value):
 def history(policy, rows):
     """Rows of values, one for each check, from the first minute after START on."""
     return [
-        (START + 60 * number, tuple(outcome(check, row[check.name]) for check in policy.health.checks))
+        Recorded(START + 60 * number, Said(tuple(outcome(check, row[check.name]) for check in policy.health.checks)))
         for number, row in enumerate(rows, start=1)
     ]
 
