@@ -88,7 +88,7 @@ WRONG = {
         "stable keeps its capacity",
     ),
     "the route names what has no endpoint": (
-        ("modelramp.desired.gateway_api", "shown_weights", lambda state, ready, named_now=(): (state.weights, Finding("x", ""))),
+        ("modelramp.desired.gateway_api", "shown_weights", lambda state, *_: (state.weights, Finding("x", ""))),
         [(CRASHING, {})],
         "and still gets traffic",
     ),

@@ -64,7 +64,7 @@ class World:
         self.interval = interval
         self.faults = FaultPlan(plan)
         self.disturbed_at = -1.0e9
-        self.blame_late_routes = True
+        self.blame_late_routes = False
         self.outages: dict[str, float] = {}
         self.events: list[tuple[float, str, str, bool]] = []
         self.broken: list[str] = []

@@ -271,7 +271,7 @@ spec:
 
 
 def second_opinion(letters, weights, minutes, threshold):
-    """The words of docs/concepts in twenty lines that share nothing with the core: weights by tick, and how it ended."""
+    """The words of docs/concepts in twenty lines that share nothing with the core: weights by tick, and the end."""
     step = entered = breaches = 0
     ended, shown = None, []
     for tick, letter in enumerate(letters, start=1):
