@@ -23,6 +23,8 @@ from modelramp.core.record import read_status
 REQUESTS_PER_SECOND = 40.0
 """At 10 % and ticks of 10 s the new version then gets 40 requests a tick; its accuracy is judged from 10 on."""
 LABEL_DELAY_SECONDS = 2.0
+ANSWER_SECONDS = 15.0
+"""After which a request has failed."""
 REQUEST_ORDER = 3
 """Seed of the order in which requests reach the gateway."""
 LONGEST_LOAD_SECONDS = 1800.0
@@ -54,9 +56,10 @@ class Show:
                 rps=REQUESTS_PER_SECOND,
                 duration=LONGEST_LOAD_SECONDS,
                 feedback_delay=LABEL_DELAY_SECONDS,
+                timeout=ANSWER_SECONDS,
                 remote=site.remote,
             ),
-            transport=Crowd(random.Random(REQUEST_ORDER)),  # noqa: S311 - nothing secret
+            transport=Crowd(random.Random(REQUEST_ORDER), ANSWER_SECONDS),  # noqa: S311 - nothing secret
         )
 
     async def run(self) -> Load:
@@ -73,7 +76,8 @@ class Show:
             others = [
                 asyncio.create_task(watching.follow(api, watching.DEPLOYMENTS, *place, self._saw_deployment)),
                 asyncio.create_task(watching.follow(api, watching.ROUTES, *place, self._saw_route)),
-                asyncio.create_task(self._observe()),
+                asyncio.create_task(self._count()),
+                asyncio.create_task(self._draw()),
             ]
             acting = asyncio.create_task(self._acts())
             try:
@@ -142,15 +146,22 @@ class Show:
         last = failures[-1]
         return f"the last failure: {last.kind} {last.status or ''} {last.detail}"
 
-    async def _observe(self) -> None:
+    async def _count(self) -> None:
         while True:
             self._note_traffic()
             await asyncio.sleep(FRAME_SECONDS)
 
+    async def _draw(self) -> None:
+        """Draw in a thread: a terminal that is slow, or that somebody has stopped, must not hold requests up."""
+        while True:
+            load = self._generator.snapshot()
+            picture = scene(self._act, self._title, self._cast, self.journal, load, self._clock())
+            await asyncio.to_thread(self._screen.show, picture)
+            await asyncio.sleep(FRAME_SECONDS)
+
     def _note_traffic(self) -> None:
-        now, load = self._clock(), self._generator.snapshot()
-        self.journal.saw_traffic(now, {count.revision: count.answered for count in load.versions})
-        self._screen.show(scene(self._act, self._title, self._cast, self.journal, load, now))
+        counts = self._generator.snapshot().versions
+        self.journal.saw_traffic(self._clock(), {count.revision: count.answered for count in counts})
 
     def _saw_route(self, route: dict[str, Any]) -> None:
         now, weights = self._clock(), route_weights(route, self._cast.name)

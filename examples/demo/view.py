@@ -16,7 +16,9 @@ from modelramp.api.status import CheckStatus
 
 COLOURS = ("blue", "green", "magenta")
 """Of the versions, in order of appearance."""
-BAR = 24
+BAR, NARROW_BAR = 24, 12
+WIDE = 96
+"""Columns from which there is room for long bars."""
 TRACK = 12
 PARTS = " ▏▎▍▌▋▊▉"
 VERDICTS = {"healthy": ("✔", "green"), "breach": ("✖", "bold red"), "no-data": ("?", "yellow")}
@@ -33,7 +35,7 @@ def draw(scene: Scene, log: Sequence[Line], width: int, height: int) -> Renderab
     parts: list[RenderableType] = [
         _head(scene),
         Text(),
-        _versions(scene.rows),
+        _versions(scene.rows, BAR if width >= WIDE else NARROW_BAR),
         Text(),
         _track(scene),
         Text(),
@@ -53,7 +55,7 @@ def _message(message: str, width: int) -> RenderableType:
     return Text("\n".join([*lines, "", ""][:2]), style="italic")
 
 
-def bar(share: float, width: int = BAR) -> str:
+def bar(share: float, width: int) -> str:
     """A bar for a share from 0 to 1, exact to an eighth of a character.
 
     >>> bar(0.5, 4), bar(0.03, 4), bar(0, 4)
@@ -71,22 +73,26 @@ def _head(scene: Scene) -> RenderableType:
     line.add_column(justify="right")
     failed = Text(f"{scene.failed} failed", style="green" if not scene.failed else "bold red")
     load = Text(f"{scene.elapsed // 60:.0f}:{scene.elapsed % 60:02.0f}   {scene.rps:.0f}/s   {scene.sent:,} sent   ")
-    line.add_row(Text(f"Act {scene.act} of 3: {scene.title}", style="bold", overflow="ellipsis"), load + failed)
+    line.add_row(
+        Text(f"Act {scene.act} of 3: {scene.title}", style="bold", overflow="ellipsis", no_wrap=True), load + failed
+    )
     return line
 
 
-def _versions(rows: Sequence[Row]) -> RenderableType:
+def _versions(rows: Sequence[Row], length: int) -> RenderableType:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("VERSION", "ROLE", "PODS", "WANTED", "ROUTE"):
         number, wide = title in ("WANTED", "ROUTE"), len("candidate") if title == "ROLE" else None
         table.add_column(title, justify="right" if number else "left", no_wrap=True, min_width=wide)
-    table.add_column("TRAFFIC OF THE LAST 5 s", no_wrap=True, min_width=BAR + 7)
+    table.add_column("TRAFFIC (5 s)", no_wrap=True, min_width=length + 7)
     table.add_column("RIGHT", justify="right", no_wrap=True)
     for row in rows:
         colour = COLOURS[row.place]
         role = Text(row.role, style={"failed": "bold red", "candidate": "bold"}.get(row.role, "dim"))
         routed = Text(f"{row.routed} %", style="" if row.routed == row.wanted else "bold yellow")
-        traffic = Text(bar(row.share), style=colour) + Text(f" {row.share:.1%}" if row.share else "", style="bold")
+        traffic = Text(bar(row.share, length), style=colour) + Text(
+            f" {row.share:.1%}" if row.share else "", style="bold"
+        )
         right = Text(f"{row.right:.0%}" if row.right is not None else "", style="red" if _poor(row) else "")
         table.add_row(
             Text(row.version, style=f"bold {colour}"), role, row.pods, f"{row.wanted} %", routed, traffic, right

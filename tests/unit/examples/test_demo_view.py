@@ -91,6 +91,7 @@ def test_the_view_fits_its_terminal_and_does_not_jump(journal, load, width, heig
         assert heights <= height
         assert all(len(line) <= width for line in picture.splitlines())
         assert "line 49" in picture
+        assert all(title in picture for title in ("VERSION", "PODS", "ROUTE", "TRAFFIC (5 s)", "RIGHT"))
 
 
 def test_the_end_of_a_step_is_counted_down_to_the_evaluation_of_its_tick(journal, load):
