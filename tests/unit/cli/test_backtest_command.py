@@ -1,0 +1,187 @@
+"""The command lines of backtest and suggest: what is refused before anything is asked, and what is drawn."""
+
+from xml.etree import ElementTree as ET
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modelramp.cli.backtest_manifest import read_policy
+from modelramp.cli.backtest_picture import picture_problem, svg
+from modelramp.cli.backtest_replay import Recorded, Said, replay
+from modelramp.cli.backtest_screen import columns, print_replay, telling
+from modelramp.cli.backtest_times import MOST_TICKS, instant_of, ticks_between
+from modelramp.cli.main import main
+from tests.unit.cli.test_backtest_replays_the_core import ACCURACY, ERRORS, START, history, outcome, spec, told
+
+MANIFEST = """apiVersion: modelramp.io/v1alpha1
+kind: ModelDeployment
+metadata: {name: digits, namespace: models}
+spec:
+  model: {name: digits, version: 2.0.0}
+  template: {spec: {containers: [{name: model, image: digits}]}}
+  routing: {gateway: {parentRefs: [{name: public}]}}
+  health:
+    checks: [{name: errors, query: "x", max: "0.01"}]
+"""
+TIMES = ("--from", "2026-11-01", "--to", "2026-11-02")
+ASKED = ("--prometheus", "http://127.0.0.1:1", *TIMES)
+
+
+@pytest.fixture
+def run(tmp_path):
+    def call(*arguments, text=MANIFEST, verb="backtest"):
+        (tmp_path / "policy.yaml").write_text(text)
+        return CliRunner().invoke(main, [verb, "-f", str(tmp_path / "policy.yaml"), *arguments])
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--prometheus", "http://x", "--from", "soon"), "--from: 'soon' is no instant; write it as 2026-11-20T12:00"),
+        (("--prometheus", "http://x", "--from", "-2d"), "--from: '2d' is not a duration"),
+        (
+            ("--prometheus", "http://x", "--from", "2026-11-02", "--to", "2026-11-01"),
+            "--from (2026-11-02T00:00:00Z) must lie before --to (2026-11-01T00:00:00Z)",
+        ),
+        (("--prometheus", "http://x", "--from", "2199-01-01", "--to", "2199-01-02"), "lies in the future"),
+        (("--prometheus", "http://x", "--from", "0000000000", "--to", "now"), "ask a shorter time or a longer --step"),
+        (("--prometheus", "http://x", "--from", "-60s"), "no whole interval of 60 s lies between"),
+        (TIMES, "the policy names no Prometheus: give --prometheus"),
+        (("--prometheus", "prom:9090", *TIMES), "must begin with http:// or https://"),
+        ((*ASKED, "--step", "1d"), "--step: '1d' is not a duration"),
+        ((*ASKED, "--step", "2h"), "--step: 2h is not an interval that a policy may have"),
+        ((*ASKED, "--revision", "a", "--stable", "a"), "a version is compared with another"),
+        ((*ASKED, "--name", "other"), "holds no ModelDeployment other, but digits"),
+        (ASKED, "Prometheus gives no answer: http://127.0.0.1:1: the connection is refused"),
+    ],
+)
+@pytest.mark.parametrize("verb", ["backtest", "suggest"])
+def test_what_cannot_be_asked_is_refused_with_what_to_change(run, verb, arguments, words):
+    result = run(*arguments, verb=verb)
+    assert (result.exit_code, words in result.output) == (1, True), result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((*ASKED, "--windows", "1m,soon"), "--windows: 'soon' is not a duration"),
+        ((*ASKED, "--windows", "2h"), "--windows: a window of a rollback check is from 1s to 1h"),
+        ((*ASKED, "--picture", "out.gif"), "--picture: out.gif must end with .svg or .png"),
+        ((*ASKED, "--picture", "no/such/out.svg"), "--picture: no/such is no folder"),
+    ],
+)
+def test_what_cannot_be_tried_or_drawn_is_refused_before_history_is_read(run, arguments, words):
+    result = run(*arguments)
+    assert (result.exit_code, words in result.output) == (1, True), result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (MANIFEST.replace("0.01", "much"), "policy.yaml:9: spec.health.checks[0].max: "),
+        (MANIFEST.replace("v1alpha1", "v1"), "policy.yaml:1: apiVersion is 'modelramp.io/v1'"),
+        (MANIFEST.replace('[{name: errors, query: "x", max: "0.01"}]', "[]"), "policy.yaml:9: spec.health.checks is"),
+        (MANIFEST + "---\n" + MANIFEST, "holds several (digits, digits); choose one with --name"),
+        ("a: [", "policy.yaml:1: column"),
+        ("kind: Pod\n", "holds no ModelDeployment"),
+        (MANIFEST.replace('"x"', "'x{a=\"{{stable}}\"}'"), "give --stable REVISION"),
+    ],
+)
+def test_a_policy_that_the_server_would_refuse_is_refused_with_its_line(run, text, words):
+    result = run(*ASKED, text=text)
+    assert (result.exit_code, words in result.output) == (1, True), result.output
+
+
+@pytest.mark.parametrize(
+    ("text", "given_one", "namespace"),
+    [
+        (MANIFEST, "other", "other"),
+        (MANIFEST, None, "models"),
+        (MANIFEST.replace(", namespace: models", ""), None, "default"),
+    ],
+)
+def test_the_namespace_is_the_one_given_then_the_files_then_default(tmp_path, text, given_one, namespace):
+    (tmp_path / "policy.yaml").write_text(text)
+    with (tmp_path / "policy.yaml").open("rb") as file:
+        assert read_policy(file, None, given_one).namespace == namespace
+
+
+@given(st.integers(10**9, 2 * 10**9), st.integers(5, 3600), st.integers(1, 100_000))
+def test_ticks_lie_on_the_operators_grid_and_wholly_inside(begin, interval, length):
+    now = 3 * 10**9
+    try:
+        ticks = ticks_between(begin, begin + length, interval, now)
+    except ValueError:
+        assert length < 2 * interval
+        return
+    assert ticks[0] - interval >= begin
+    assert ticks[0] - interval - begin < interval
+    assert begin + length - interval < ticks[-1] <= begin + length
+    assert all(tick % interval == 0 for tick in (ticks[0], ticks[-1]))
+
+
+def test_times_that_lie_ahead_end_at_the_newest_whole_interval():
+    assert ticks_between(600, 10_000, 60, now=904)[-1] == 840
+    assert ticks_between(600, 10_000, 60, now=905)[-1] == 900
+    assert len(ticks_between(0, 60 * MOST_TICKS, 60, 10**9)) == MOST_TICKS
+
+
+def test_an_instant_without_an_offset_is_utc():
+    assert instant_of("2026-11-20T12:04:00", 0) == instant_of("2026-11-20T12:04:00Z", 0) == 1_795_176_240
+
+
+@given(st.integers(1, 300), st.integers(1, 120))
+def test_columns_hold_every_moment_once(count, width):
+    groups = columns(list(range(count)), width)
+    assert [moment for group in groups for moment in group] == list(range(count))
+    assert len(groups) == min(count, width)
+    assert max(map(len, groups)) - min(map(len, groups)) <= 1
+
+
+def test_a_picture_shows_gaps_breaches_and_limits_and_stays_small():
+    policy = spec(checks=({**ERRORS, "name": "a-b"}, ACCURACY))
+    row = {"h": (0.002, 0.97), "b": (0.5, 0.1), "?": (None, None)}
+    rows = [dict(zip(("a-b", "accuracy"), row[letter], strict=True)) for letter in ("h" * 30 + "?" * 5 + "bbb") * 600]
+    found = replay(policy, "c", "s", history(policy, rows), again=True)
+    text = svg(found, policy.health.checks, "<what> & why")
+    root = ET.fromstring(text)  # noqa: S314 - made by the code under test
+    tags = [element.tag.rpartition("}")[2] for element in root.iter()]
+    assert "<what> & why" in "".join(root.itertext())
+    assert len(text) < 400_000
+    assert tags.count("circle") > 10
+    few = svg(replay(policy, "c", "s", history(policy, rows[:76]), again=False), policy.health.checks, "t")
+    assert few.count("<polyline") == 2 * 3
+    assert few.count(">rolled back<") == few.count(">promoted<") == 1
+
+
+def test_a_picture_of_values_that_never_change_or_are_missing_can_be_drawn():
+    policy = spec(checks=({**ERRORS, "max": 0},))
+    for value in (0, None, float("inf")):
+        rows = [Recorded(START + 60, Said((outcome(policy.health.checks[0], value),)))]
+        ET.fromstring(svg(replay(policy, "c", "s", rows, again=False), policy.health.checks, "t"))  # noqa: S314
+
+
+def test_a_png_without_its_library_is_refused_with_the_way_out(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "write an .svg, or install cairosvg" in picture_problem(tmp_path / "out.png")
+    assert picture_problem(tmp_path / "out.svg") is None
+
+
+def test_the_terminal_shows_what_happened_and_not_every_quiet_minute():
+    found = told("h" * 500 + "?" * 30 + "bbb" + "h" * 100, again=True)
+    lines = telling(found.moments)
+    assert [moment.number for moment in lines] == [1, 5, 10, 15, 501, 531, 532, 533, 534, 539, 544, 549]
+    from rich.console import Console
+
+    with (console := Console(width=100, highlight=False)).capture() as shown:
+        print_replay(found, [], console)
+    assert all(len(line) <= 100 for line in shown.get().splitlines())
+    assert "rolled-back at" in shown.get()
+
+
+def test_help_names_the_verbs():
+    assert all(verb in CliRunner().invoke(main, ["--help"]).output for verb in ("backtest", "suggest"))
