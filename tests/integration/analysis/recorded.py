@@ -19,9 +19,12 @@ class Recording:
     def scraped(self, exposition, at, **target):
         """One scrape at `at` (epoch seconds) of a text exposition, with the labels that the target gets."""
         for family in text_string_to_metric_families(exposition):
+            # The parser calls every counter ..._total; Prometheus keeps the names as they are exposed.
+            renamed = family.type == "counter" and f"{family.name}_total" not in exposition
             for sample in family.samples:
                 labels = tuple(sorted({**sample.labels, **target}.items()))
-                self.points[sample.name, labels].append((at, sample.value))
+                name = sample.name.removesuffix("_total") if renamed else sample.name
+                self.points[name, labels].append((at, sample.value))
 
     def play(self):
         """Write everything by OTLP, whose points carry their own times (names are kept as they are)."""
