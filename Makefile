@@ -28,7 +28,7 @@ check: $(VENV)/installed
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --quiet 2>/dev/null || $(BIN)/lint-imports
+	@$(BIN)/lint-imports > /dev/null || $(BIN)/lint-imports
 	@$(BIN)/python -m pytest -q tests/rules
 
 unit: $(VENV)/installed
