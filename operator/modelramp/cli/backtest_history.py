@@ -36,7 +36,8 @@ async def read_history(
     """What was said at all ticks, by the same queries and the same judge as in the operator.
 
     progress: is told how many ticks have been read. A piece that Prometheus does not manage (time-out, too many
-    samples) is asked again in halves. Raises NoHistory when nobody answers, or when a query is no PromQL.
+    samples) is asked again in quarters. Raises NoHistory when nobody answers, when not even a small piece is answered
+    in time, or when a query is no PromQL.
     """
     found: list[tuple[int, Said]] = []
     asks = [(check.name, each) for check, each in asked(due).checks if isinstance(each, Ask) and remembers(check)]
@@ -47,8 +48,9 @@ async def read_history(
         outcomes = (await missed_outcomes([Missed(due, piece)], kept, telemetry))[due.key]
         _raise_if_hopeless(outcomes[piece[-1]])
         if len(piece) > LEAST and any(check.reason in _TOO_MUCH for check in outcomes[piece[-1]]):
-            size = max(LEAST, len(piece) // 2)
+            size = max(LEAST, len(piece) // 4)
             continue
+        _raise_if_slow(outcomes[piece[-1]], len(piece))
         found.extend((tick, Said(outcomes[tick], kept.answers(asks, tick))) for tick in piece)
         progress(len(found))
     return found
@@ -108,6 +110,16 @@ def _raise_if_hopeless(outcomes: tuple[CheckOutcome, ...]) -> None:
             raise NoHistory(f"Prometheus gives no answer: {check.detail}")
         if check.reason in _HOPELESS:
             raise NoHistory(f"{check.name} can never be asked: {check.detail}")
+
+
+def _raise_if_slow(outcomes: tuple[CheckOutcome, ...], ticks: int) -> None:
+    """A run must not wait out one time-out after the other."""
+    for check in outcomes:
+        if check.reason is Reason.PROMETHEUS_TIMEOUT:
+            raise NoHistory(
+                f"Prometheus does not manage even {ticks} ticks of {check.name} in time: {check.detail}; "
+                "give a longer --timeout, or a longer --step"
+            )
 
 
 def silent_checks(history: History) -> dict[str, CheckOutcome]:

@@ -124,15 +124,15 @@ async def test_a_comparison_without_a_stable_version_is_told_before_anything_is_
 
 
 @pytest.mark.parametrize("reason", [Reason.PROMETHEUS_TIMEOUT, Reason.QUERY_FAILED])
-async def test_a_range_that_is_too_much_is_asked_in_halves(reason):
+async def test_a_range_that_is_too_much_is_asked_in_quarters(reason):
     spec = policy({"name": "e", "query": 'bad{r="{{revision}}"}', "max": 100})
     metrics = Recording(most=100, reason=reason)
     ticks = range(START, START + 60 * 1000, 60)
     said = await read_history(due_of(spec), ticks, metrics, Silent(), lambda _: None)
     assert [tick for tick, _ in said] == list(ticks)
     assert all(each.checks[0].verdict is Verdict.HEALTHY for _, each in said)
-    assert max(metrics.asked[4:]) <= 100
-    assert sum(metrics.asked[4:]) == 1000
+    assert max(metrics.asked[2:]) <= 100
+    assert sum(metrics.asked[2:]) == 1000
 
 
 async def test_what_fails_in_every_size_stays_without_data():
@@ -143,6 +143,14 @@ async def test_what_fails_in_every_size_stays_without_data():
     history = [Recorded(tick, each) for tick, each in said]
     assert list(silent_checks(history)) == ["e"]
     assert silent_checks(history)["e"].reason is Reason.QUERY_FAILED
+
+
+async def test_a_prometheus_that_never_answers_in_time_is_given_up_soon():
+    metrics = Recording(most=0)
+    spec = policy({"name": "e", "query": "x", "max": 1})
+    with pytest.raises(NoHistory, match=r"does not manage even 45 ticks of e in time: .*longer --timeout"):
+        await read_history(due_of(spec), range(START, START + 60 * 5000, 60), metrics, Silent(), lambda _: None)
+    assert metrics.asked == [1440, 360, 90, 45]
 
 
 async def test_nobody_at_the_address_ends_it_at_once():
