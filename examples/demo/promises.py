@@ -136,8 +136,8 @@ def caught_by_accuracy(cast: Cast, journal: Journal) -> Finding:
     weight = ending.entry.weight if ending else None
     kept = bool(guilty) and all(names == {"accuracy"} for names in guilty) and weight == cast.rules.steps[0]
     names = ", ".join(sorted(set().union(*guilty))) or "nothing"
-    seen = f"{names}{' ' if values else ''}{', '.join(values)}"
-    seen += f" at {weight} %" if weight is not None else ", not rolled back"
+    seen = f"{names} breached{f' at {weight} %' if weight is not None else ', and nothing was rolled back'}"
+    seen += f"; accuracy was {', '.join(values)}" if values else ""
     return Finding(f"accuracy alone catches it, at {cast.rules.steps[0]} %", seen, kept)
 
 

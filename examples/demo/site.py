@@ -59,7 +59,7 @@ def local_plane(task: Task, *, keep: bool) -> Iterator[Site]:
             raise DemoError(str(error)) from error
         yield _plane_site(name, found)
     finally:
-        if not keep:
+        if not keep and state.folder(name).exists():
             with undisturbed(), task("taking the control plane down"):
                 plane.down(state.folder(name))
 
