@@ -99,7 +99,8 @@ that use the preset with the same window. Latencies are told in seconds, whateve
 
 *From the pods.* Prometheus must put the pod's labels on the series as `namespace`, `modeldeployment` (from
 `modelramp.io/deployment`) and `revision` (from `modelramp.io/revision`); that holds for every server below and for
-Linkerd's proxies. With OpenTelemetry, metrics that are pushed need the same three labels from the collector.
+Linkerd's proxies, whose port 4191 has to be scraped with the same labels. With OpenTelemetry, metrics that are pushed
+need the three labels from the collector. A model server that several models share cannot be told apart by them.
 
 *From gateways.* The other gateways name the Service that a request went to, and each revision has its own:
 

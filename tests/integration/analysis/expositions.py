@@ -201,6 +201,7 @@ def linkerd(seen):
         + counter("response_total", f'{user},classification="failure",status_code="500"', seen.failed, lazy=True)
         + counter("response_total", f'{probe},classification="success",status_code="200"', 1000 * seen.all)
         + counter("response_total", 'direction="outbound",classification="success"', 1000 * seen.all)
+        + counter("response_total", 'direction="inbound",srv_port="4191",classification="success"', 1000 * seen.all)
         + histogram("response_latency_ms", f'{user},status_code="200"', LINKERD, seen.seconds * 1000, seen.all)
         + histogram("response_latency_ms", f'{probe},status_code="200"', LINKERD, 1, 1000 * seen.all)
     )

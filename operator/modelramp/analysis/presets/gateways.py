@@ -84,8 +84,8 @@ _CONTOUR = "https://www.envoyproxy.io/docs/envoy/latest/configuration/upstream/c
 _NGINX = "https://github.com/kubernetes/ingress-nginx/blob/main/internal/ingress/metric/collectors/socket.go"
 _NGINX_BY = "namespace, backend"
 _LINKERD = "https://linkerd.io/2/reference/proxy-metrics/"
-# A kubelet's probe is no request of a user.
-_LINKERD_IN = ',direction="inbound",route_name!="probe"'
+# Neither a kubelet's probe nor a call of the proxy's own port is a request of a user.
+_LINKERD_IN = ',direction="inbound",route_name!="probe",srv_port!="4191"'
 
 PRESETS: tuple[Preset, ...] = (
     error_rate(
@@ -176,7 +176,7 @@ PRESETS: tuple[Preset, ...] = (
     ),
     p95_latency(
         "linkerd",
-        "Time within which the pods' Linkerd proxies saw 95 of 100 requests answered; +Inf beyond the largest bucket",
+        "Time to the first byte of 95 of 100 responses at the pods' Linkerd proxies; +Inf beyond the largest bucket",
         quantile(0.95, "response_latency_ms", OWN, _LINKERD_IN, _MILLISECONDS),
         _LINKERD,
         by_revision,
