@@ -17,6 +17,7 @@ from modelramp.cli.backtest_limits import (
     Side,
     TooThin,
     _levels,
+    _outwards,
     autocorrelation,
     count_alarms,
     propose,
@@ -173,6 +174,22 @@ def test_limits_are_rounded_to_the_side_of_fewer_alarms():
     high, low = propose(one(of), 60, 5), propose(one(of, upward=False), 60, 5)
     assert all(float(f"{limit:.3g}") == limit for limit in (*high.limits.values(), *low.limits.values()))
     assert high.alarms <= high.allowed
+
+
+@pytest.mark.parametrize("upward", [True, False])
+def test_the_share_that_is_told_lies_beyond_the_limit(upward):
+    of = [float(round(value * 100)) for value in noise(10_000)]
+    found = propose(one(of, upward=upward), 60, 5)
+    limit = found.limits["errors", upward]
+    assert sum(value > limit if upward else value < limit for value in of) / len(of) == found.beyond > 0
+
+
+@given(st.floats(-1e6, 1e6, allow_subnormal=False).filter(lambda value: abs(value) > 1e-6), st.booleans())
+def test_rounding_moves_a_limit_outwards_by_less_than_one_in_the_third_digit(value, up):
+    rounded = _outwards(value, 3, up=up)
+    assert (rounded >= value) if up else (rounded <= value)
+    assert abs(rounded - value) <= abs(value) / 100 * 1.001
+    assert float(f"{rounded:.3g}") == rounded
 
 
 def test_quantiles_are_values_that_were_measured():
