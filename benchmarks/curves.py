@@ -154,8 +154,9 @@ def every_level(sizes: Sizes) -> list[levels.Level]:
     found += [levels.of_rates(HEALTHY, arms, looks, pairs, SEED + 4) for arms in ((30, 270), (300, 300))]
     found += [levels.of_means((30, 270), looks, pairs, SEED + 5)]
     for measure in Measure:
-        for limit in (None, 0.0):
-            found += [levels.of_drift(measure, n, sizes.runs, SEED + 6, limit=limit) for n in levels.SAMPLES]
+        for limit, tail in ((None, False), (0.0, False), (0.0, True)):
+            samples = levels.SAMPLES
+            found += [levels.of_drift(measure, n, sizes.runs, SEED + 6, limit=limit, tail=tail) for n in samples]
     return found
 
 

@@ -76,16 +76,20 @@ def of_means(arms: tuple[float, float], looks: int, runs: int, seed: int) -> Lev
     return Level("sequential, means", setting, design.alpha, runs, share(alarms, runs))
 
 
-def of_drift(measure: Measure, n: int, runs: int, seed: int, *, limit: float | None) -> Level:
-    """A drift check on two samples of one uniform distribution in ten buckets; limit 0 leaves it only its p-value."""
+def of_drift(measure: Measure, n: int, runs: int, seed: int, *, limit: float | None, tail: bool = False) -> Level:
+    """A drift check on two samples of one distribution in ten buckets; limit 0 leaves it only its p-value.
+
+    tail: each bucket holds half of what the one before it holds, so that the last are nearly empty; else all the same.
+    """
     random, rule = np.random.default_rng([seed, n]), Rule(measure, limit)
-    shares = np.full(len(EDGES), 1 / len(EDGES))
+    weights = np.array([0.5**place if tail else 1.0 for place in range(len(EDGES))])
 
     def sample() -> Buckets:
-        return Buckets(EDGES, tuple(random.multinomial(n, shares).tolist()), lowest=0.0)
+        return Buckets(EDGES, tuple(random.multinomial(n, weights / weights.sum()).tolist()), lowest=0.0)
 
     alarms = sum(drift(sample(), sample(), rule).verdict is Verdict.BREACH for _ in range(runs))
-    setting = f"n = {n:,}, {'default limit' if limit is None else 'limit 0'}"
+    spread = "long tail" if tail else "even"
+    setting = f"n = {n:,}, {spread}, {'default limit' if limit is None else 'limit 0'}"
     return Level(f"drift, {measure.value}", setting, rule.alpha, runs, share(alarms, runs))
 
 

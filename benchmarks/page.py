@@ -19,6 +19,7 @@ functions give every verdict) on simulated traffic: a Poisson number of requests
 
 - *False rollbacks* come at a constant true rate of {healthy}, per 1,000 hours of rollouts that last an hour each.
 - *Detection* counts ticks from the minute in which the rate becomes {sick} to the rollback.
+  In a real rollout the first tick of a step, whose window reaches back before it, has no data: add up to one tick.
 - In brackets: 95 % confidence intervals, from {hours:,} simulated hours and {changes:,} changes per row.
 
 ![False rollbacks against ticks to detection](operating-curves.svg)
@@ -68,8 +69,9 @@ declared alpha or reaches down to it.
 """
 
 DRIFT = """
-`drift` between two samples of n each from one distribution in ten equal buckets. With the default limit a breach
-needs a distance that matters as well, so large samples never alarm; limit 0 leaves the p-value alone:
+`drift` between two samples of n each from one distribution in ten buckets, which are equal or halve from each to the
+next (long tail). With the default limit a breach needs a distance that matters as well, so large samples never alarm;
+limit 0 leaves the p-value alone:
 """
 
 STABLE = """## Against the stable version

@@ -11,18 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from benchmarks.declared import declared
 from benchmarks.fleet import Healthy, Quiet
-from modelramp.analysis import compare, sequential
-from modelramp.analysis.checks import VALUE, judge
-from modelramp.analysis.cost import budget, cost
-from modelramp.analysis.drift import Measure, Rule, drift, performance
-from modelramp.analysis.evidence import Groups, Mean, Proportion
-from modelramp.analysis.fairness import fairness
-from modelramp.analysis.histograms import Buckets, from_classic
-from modelramp.analysis.intervals import ratio
 from modelramp.analysis.subject import Subject
-from modelramp.analysis.wording import Limits
-from modelramp.api.health import Check
 from modelramp.api.names import Phase, Reason
 from modelramp.api.spec import parse_spec
 from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
@@ -124,48 +115,17 @@ def plans() -> Mapping[str, Run]:
     return timed("plan", work)
 
 
-def histogram(scale: float) -> Buckets:
-    """A classic histogram of ten buckets."""
-    found = from_classic(
-        {str(e): scale * i for i, e in enumerate((0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10), 1)} | {"+Inf": scale * 10}
-    )
-    assert isinstance(found, Buckets)
-    return found
-
-
-def kinds() -> dict[str, Callable[[], object]]:
-    """One evaluation of every kind of check."""
-    one, other, rare = Proportion(31, 1_204), Proportion(90, 9_000), Proportion(3, 60)
-    fast, slow = histogram(40), histogram(900)
-    groups = Groups({name: Proportion(20.0 + i, 400.0) for i, name in enumerate("abcde")})
-    check, answer = Check(name="errors", query="x", max=0.01), {VALUE: (Sample({}, 0.002),)}
-    looks, means = sequential.RateLooks(one, other), sequential.MeanLooks()
-    design = sequential.Design()
-    return {
-        "threshold": lambda: judge(check, answer),
-        "ratio": lambda: ratio(one, Limits(max=0.01)),
-        "compare rates": lambda: compare.rates(one, other),
-        "compare rare rates": lambda: compare.rates(rare, other),
-        "compare means": lambda: compare.means(Mean(3, 10), Mean(4, 10)),
-        "compare quantiles": lambda: compare.quantiles(fast, slow, 0.95),
-        "sequential rates": lambda: sequential.look_at_rates(looks, one, other, design),
-        "sequential limit": lambda: sequential.look_at_limit(looks, one, 0.01, design),
-        "sequential means": lambda: sequential.look_at_means(means, Mean(3, 10), Mean(4, 10), design),
-        **{f"drift {measure.value}": partial(drift, fast, slow, Rule(measure)) for measure in Measure},
-        "drift performance": lambda: performance(one, other),
-        "fairness": lambda: fairness(groups),
-        "cost": lambda: cost(Mean(12.5, 300), Limits(max=0.01)),
-        "cost budget": lambda: budget(12.5, 100),
-    }
-
-
 def evaluations() -> Mapping[str, Run]:
-    """10,000 evaluations of each kind of check, the first one (with its imports) apart."""
+    """10,000 evaluations of each kind of check, the first ones (with their imports) apart; no data is no evaluation."""
     found: dict[str, Run] = {}
-    for name, evaluate in kinds().items():
-        evaluate()
-        found |= timed(f"check: {name}", lambda evaluate=evaluate: sum(evaluate() is not None for _ in range(MANY)))
+    for name, check in declared().items():
+        evaluate = check.evaluation()
+        found |= timed(f"check: {name}", partial(_verdicts, evaluate))
     return found
+
+
+def _verdicts(evaluate: Callable[[], CheckOutcome]) -> int:
+    return sum(evaluate().verdict is not Verdict.NO_DATA for _ in range(MANY))
 
 
 def started(name: str, arguments: list[str]) -> Mapping[str, Run]:

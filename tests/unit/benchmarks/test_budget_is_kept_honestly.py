@@ -5,7 +5,9 @@ import yaml
 
 from benchmarks import budget, fleet, workloads
 from benchmarks.budget import Limit, broken, measure, read, table
+from benchmarks.declared import declared
 from benchmarks.workloads import Run
+from modelramp.api.health import Check
 
 LIMITS = {"decide": Limit(most=1.0, unit="s", done=10)}
 WRONG = {
@@ -40,7 +42,7 @@ def test_the_exit_code_says_whether_the_budget_was_kept(monkeypatch, capsys):
 
 def test_every_measurement_has_a_limit_and_every_limit_a_measurement():
     named = {"decide", "status", "plan", "bare Python", "import modelramp.operator", "modelramp --help"}
-    named |= {"engine: memory", "engine: start", "engine: tick"} | {f"check: {name}" for name in workloads.kinds()}
+    named |= {"engine: memory", "engine: start", "engine: tick"} | {f"check: {name}" for name in declared()}
     assert set(read()) == named
 
 
@@ -73,6 +75,13 @@ def test_a_limit_without_its_reason_is_refused(tmp_path, entry, said):
     path.write_text(f"limits: {{decide: {entry}}}", encoding="utf-8")
     with pytest.raises(ValueError, match=f"decide.*{said}"):
         read(path)
+
+
+def test_every_kind_of_check_is_measured():
+    """A new kind of the resource needs its place in benchmarks/declared.py."""
+    kinds = {"query", "ratio", "compare", "sequential", "drift", "fairness", "cost"}
+    assert kinds <= set(Check.model_fields)
+    assert {kind for each in declared().values() for kind in kinds if getattr(each.check, kind) is not None} == kinds
 
 
 @pytest.mark.parametrize("name", ["decide", "status", "plan", "checks"])
