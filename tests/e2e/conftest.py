@@ -21,7 +21,7 @@ AT_ONCE = 6
 def operator(plane):
     """The operator with the shipped manifests and RBAC, ready."""
     plane.kubectl("apply", "-k", str(HERE.parents[1] / "crds"))
-    eventually(lambda: plane.kubectl("get", "modeldeployments", "--all-namespaces", "-o", "name") == "")
+    eventually(lambda: plane.kubectl("get", "modeldeployments", "--all-namespaces", "-o", "name") is not None)
     plane.kubectl("apply", "-k", str(HERE / "operator"))
     plane.kubectl("rollout", "status", "deployment/modelramp", "-n", "modelramp-system", "--timeout=60s")
     plane.kubectl("create", "namespace", NAMESPACE)
