@@ -21,10 +21,10 @@ from modelramp.cli.backtest_history import (
     silent_checks,
     unaskable,
 )
-from modelramp.cli.backtest_manifest import Policy, read_policy
 from modelramp.cli.backtest_replay import History, Recorded
 from modelramp.cli.backtest_source import Notices, Progress, opened
 from modelramp.cli.backtest_times import instant_of, ticks_between
+from modelramp.cli.policy_file import Policy, read_policy
 from modelramp.core.revisions import revision_of
 from modelramp.desired.names import child_name
 from modelramp.engine.plan import Due

@@ -14,8 +14,8 @@ from modelramp.analysis.kinds import weigh
 from modelramp.analysis.memory import Episode
 from modelramp.api.health import Check
 from modelramp.api.names import Reason
-from modelramp.cli.backtest_manifest import read_policy
 from modelramp.cli.evaluation_data import BadData, Measured, Ticks, read_data
+from modelramp.cli.policy_file import read_policy
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from modelramp.analysis.evidence import Groups, Mean, Problem, Proportion
 from modelramp.analysis.histograms import from_classic, from_native
 from modelramp.api.health import Check
 from modelramp.api.names import Reason
+from modelramp.cli.json_words import kind_of
 
 Read = Arm | Problem
 _OTHERS = ("stable", "reference")
@@ -49,7 +50,7 @@ def read_data(text: str, check: Check) -> Ticks | Measured:
     """
     given = _loaded(text)
     if not isinstance(given, dict):
-        raise BadData(f'is {_kind(given)}; write {{"candidate": {_shape(check)}}}')
+        raise BadData(f'is {kind_of(given)}; write {{"candidate": {_shape(check)}}}')
     for key in given:
         if key not in ("candidate", *_OTHERS):
             raise BadData(f'has the unknown key "{key}"; known are candidate, stable and reference')
@@ -90,7 +91,7 @@ def _ticks(given: Any, where: str, check: Check) -> tuple[Read, ...]:
 def _arm(given: Any, where: str, check: Check) -> Read:
     fields = given if isinstance(given, dict) else None
     if fields is None:
-        raise BadData(f"{where} is {_kind(given)}; write {_shape(check)}")
+        raise BadData(f"{where} is {kind_of(given)}; write {_shape(check)}")
     reader = _READERS[_shape(check)]
     if check.cost is not None and "usage" in fields:
         _only(fields, ("usage", "count"), where, _USAGE)
@@ -120,7 +121,7 @@ def _buckets(fields: Mapping[str, Any], where: str) -> Read:
 
 def _native(row: Any, where: str) -> tuple[float, float, float]:
     if not isinstance(row, list) or len(row) != 3:
-        raise BadData(f"{where} is {_kind(row)}; a native histogram's bucket is [lower edge, upper edge, count]")
+        raise BadData(f"{where} is {kind_of(row)}; a native histogram's bucket is [lower edge, upper edge, count]")
     left, right, count = (_number(value, where) for value in row)
     return left, right, count
 
@@ -130,7 +131,7 @@ def _groups(fields: Mapping[str, Any], where: str) -> Groups:
     found = {}
     for name, arm in _mapping(fields, "groups", where):
         if not isinstance(arm, dict):
-            raise BadData(f"{where}.groups.{name} is {_kind(arm)}; write {_PROPORTION}")
+            raise BadData(f"{where}.groups.{name} is {kind_of(arm)}; write {_PROPORTION}")
         found[name] = _proportion(arm, f"{where}.groups.{name}")
     return Groups(found)
 
@@ -161,7 +162,7 @@ def _measured(given: Any, check: Check) -> Measured:
     if isinstance(given, (int, float, str)) and not isinstance(given, bool):
         found = Measured(_number(given, "candidate"))
     elif not isinstance(given, dict):
-        raise BadData(f"candidate is {_kind(given)}; this check judges one number: write {_VALUE}")
+        raise BadData(f"candidate is {kind_of(given)}; this check judges one number: write {_VALUE}")
     elif set(given) == {"bad", "total"}:
         arm = _proportion(given, "candidate")
         found = Measured(arm.rate if arm.total else float("nan"), arm.total)
@@ -188,17 +189,17 @@ def _only(
 def _mapping(fields: Mapping[str, Any], key: str, where: str) -> list[tuple[str, Any]]:
     found = fields[key]
     if not isinstance(found, dict):
-        raise BadData(f"{where}.{key} is {_kind(found)}; write an object from names to numbers")
+        raise BadData(f"{where}.{key} is {kind_of(found)}; write an object from names to numbers")
     return list(found.items())
 
 
 def _number(given: Any, where: str) -> float:
     if isinstance(given, bool) or not isinstance(given, (int, float, str)):
-        raise BadData(f"{where} is {_kind(given)}; write a number")
+        raise BadData(f"{where} is {kind_of(given)}; write a number")
     try:
         return float(given)
     except ValueError:
-        raise BadData(f"{where} is {_kind(given)}; write a number") from None
+        raise BadData(f"{where} is {kind_of(given)}; write a number") from None
     except OverflowError:
         raise BadData(f"{where} is too large for a number") from None
 
@@ -220,19 +221,3 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key, _ in pairs if sum(key == other for other, _ in pairs) > 1)
         raise BadData(f'has "{twice}" twice in one object')
     return found
-
-
-def _kind(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return f'the text "{value[:40]}"'
-        case dict():
-            return "an object"
-        case list():
-            return "a list"
-        case _:
-            return f"the number {value!r}"[:60]

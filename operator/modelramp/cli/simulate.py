@@ -1,17 +1,13 @@
 """`modelramp simulate`: try a policy on given outcomes before trusting it. No cluster is needed."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import IO, Any
+from typing import IO
 
 import click
 
-from modelramp.api.errors import InvalidSpec
-from modelramp.api.names import API_VERSION, KIND
-from modelramp.api.spec import ModelDeploymentSpec, parse_spec
-from modelramp.api.structural import without_nulls
-from modelramp.cli.documents import Document, Malformed, read
+from modelramp.cli.policy_file import read_policy, text_of
 from modelramp.cli.rehearsal import Outcome, Row, rehearse
 from modelramp.cli.ticklines import BadLine, read_lines
 
@@ -41,9 +37,9 @@ def command(manifest: IO[bytes], ticks: IO[bytes], name: str | None, output: str
 
     Says after which tick each step would have begun, when the version would have been promoted or rolled back, and why.
     """
-    spec = _spec(_text(manifest), manifest.name, name)
+    spec = read_policy(manifest, name, checks_needed=False).spec
     try:
-        lines = read_lines(_text(ticks), [check.name for check in spec.health.checks])
+        lines = read_lines(text_of(ticks), [check.name for check in spec.health.checks])
     except BadLine as error:
         raise click.ClickException(f"{ticks.name}: {error}") from None
     rows, outcome = rehearse(spec, lines)
@@ -53,55 +49,6 @@ def command(manifest: IO[bytes], ticks: IO[bytes], name: str | None, output: str
     for row in rows:
         click.echo(json.dumps(asdict(row)))
     click.echo(json.dumps(asdict(outcome)))
-
-
-def _text(file: IO[bytes]) -> str:
-    try:
-        return file.read().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise click.ClickException(f"{file.name}: byte {error.start + 1} is not UTF-8 text") from None
-
-
-def _spec(text: str, source: str, name: str | None) -> ModelDeploymentSpec:
-    found = _chosen(_documents(text, source), source, name)
-    if found.value.get("apiVersion") != API_VERSION:
-        wrong = found.value.get("apiVersion")
-        raise click.ClickException(
-            f"{source}:{found.line_of('apiVersion')}: apiVersion is {wrong!r}; {API_VERSION} is known"
-        )
-    try:
-        return parse_spec(without_nulls(found.value).get("spec"))
-    except InvalidSpec as error:
-        told = (f"{source}:{found.line_of(problem.field)}: {problem}" for problem in error.problems)
-        raise click.ClickException("\n".join(told)) from None
-
-
-def _documents(text: str, source: str) -> Iterator[Document]:
-    for document in read(text):
-        if isinstance(document, Malformed):
-            raise click.ClickException(f"{source}:{document.line}: column {document.column}: {document.message}")
-        if isinstance(document.value, dict) and document.value.get("kind") == KIND:
-            yield document
-
-
-def _chosen(documents: Iterator[Document], source: str, name: str | None) -> Document:
-    found = [(_name(document.value), document) for document in documents]
-    names = ", ".join(known for known, _ in found)
-    if not found:
-        raise click.ClickException(f"{source}: holds no {KIND}")
-    matching = [document for known, document in found if name in (None, known)]
-    if not matching:
-        raise click.ClickException(f"{source}: holds no {KIND} {name}, but {names}")
-    if len(matching) > 1:
-        raise click.ClickException(
-            f"{source}: holds several ({names}); choose one with --name, or give a file with one"
-        )
-    return matching[0]
-
-
-def _name(value: Mapping[str, Any]) -> str:
-    metadata = value.get("metadata")
-    return str(metadata.get("name", "")) if isinstance(metadata, dict) else ""
 
 
 def _print_table(rows: Sequence[Row], outcome: Outcome) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from modelramp.cli.json_words import kind_of
+
 _KEYS = ("checks", "available")
 
 
@@ -52,13 +54,13 @@ def _words(error: Exception) -> str:
 def _line(raw: str, checks: Collection[str]) -> Line:
     given = json.loads(raw, object_pairs_hook=_object)
     if not isinstance(given, dict):
-        raise _Unusable(f'is {_kind(given)}; write an object such as {{"checks": {{"error-rate": 0.002}}}}')
+        raise _Unusable(f'is {kind_of(given)}; write an object such as {{"checks": {{"error-rate": 0.002}}}}')
     for key in given:
         if key not in _KEYS:
             raise _Unusable(f'unknown key "{key}"; known are {", ".join(_KEYS)}{_hint(key, _KEYS)}')
     available = given.get("available", True)
     if not isinstance(available, bool):
-        raise _Unusable(f"available is {_kind(available)}; write true or false")
+        raise _Unusable(f"available is {kind_of(available)}; write true or false")
     return Line(_values(given.get("checks"), checks), available)
 
 
@@ -66,7 +68,7 @@ def _values(given: Any, checks: Collection[str]) -> Mapping[str, float | None]:
     if given is None:
         return {}
     if not isinstance(given, dict):
-        raise _Unusable(f"checks is {_kind(given)}; write an object from check names to numbers or null")
+        raise _Unusable(f"checks is {kind_of(given)}; write an object from check names to numbers or null")
     return {name: _value(name, value, checks) for name, value in given.items()}
 
 
@@ -77,7 +79,7 @@ def _value(name: str, value: Any, checks: Collection[str]) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _Unusable(f"checks.{name} is {_kind(value)}; write a number, or null for no data")
+        raise _Unusable(f"checks.{name} is {kind_of(value)}; write a number, or null for no data")
     try:
         return float(value)
     except OverflowError:
@@ -96,19 +98,3 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _hint(name: str, known: Collection[str]) -> str:
     near = get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]}?" if near else ""
-
-
-def _kind(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return f'the text "{value[:40]}"'
-        case dict():
-            return "an object"
-        case list():
-            return "a list"
-        case _:
-            return f"the number {value!r}"[:60]

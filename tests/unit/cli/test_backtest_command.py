@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelramp.cli.backtest_manifest import read_policy
+from modelramp.cli.policy_file import read_policy
 from modelramp.cli.backtest_picture import picture_problem, svg
 from modelramp.cli.backtest_replay import Recorded, Said, replay
 from modelramp.cli.backtest_screen import columns, print_replay, telling

@@ -1,4 +1,4 @@
-"""The policy that backtest and suggest try: one ModelDeployment out of a file, with the names that its queries need."""
+"""The policy that a verb tries out: one ModelDeployment out of a file, with the names that its queries need."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,12 +22,14 @@ class Policy:
     spec: ModelDeploymentSpec
 
 
-def read_policy(file: IO[bytes], name: str | None, namespace: str | None) -> Policy:
+def read_policy(
+    file: IO[bytes], name: str | None, namespace: str | None = None, *, checks_needed: bool = True
+) -> Policy:
     """The ModelDeployment of a file; `name` chooses one of several, `namespace` replaces what is written.
 
     Raises click.ClickException with file and line when there is none, or when the API server would refuse it.
     """
-    document = _chosen(list(_documents(_text(file), file.name)), file.name, name)
+    document = _chosen(list(_documents(text_of(file), file.name)), file.name, name)
     if document.value.get("apiVersion") != API_VERSION:
         wrong = document.value.get("apiVersion")
         line = document.line_of("apiVersion")
@@ -37,14 +39,15 @@ def read_policy(file: IO[bytes], name: str | None, namespace: str | None) -> Pol
     except InvalidSpec as error:
         told = (f"{file.name}:{document.line_of(problem.field)}: {problem}" for problem in error.problems)
         raise click.ClickException("\n".join(told)) from None
-    if not spec.health.checks:
+    if checks_needed and not spec.health.checks:
         line = document.line_of("spec.health.checks")
         raise click.ClickException(f"{file.name}:{line}: spec.health.checks is empty: there is nothing to ask history")
     written = _metadata(document, "namespace")
     return Policy(namespace or written or "default", _metadata(document, "name"), spec)
 
 
-def _text(file: IO[bytes]) -> str:
+def text_of(file: IO[bytes]) -> str:
+    """The file's text; raises click.ClickException when it is not UTF-8."""
     try:
         return file.read().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -67,7 +70,9 @@ def _chosen(documents: list[Document], source: str, name: str | None) -> Documen
     if not matching:
         raise click.ClickException(f"{source}: holds no {KIND} {name}, but {known}")
     if len(matching) > 1:
-        raise click.ClickException(f"{source}: holds several ({known}); choose one with --name")
+        raise click.ClickException(
+            f"{source}: holds several ({known}); choose one with --name, or give a file with one"
+        )
     return matching[0]
 
 
