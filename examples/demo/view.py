@@ -19,7 +19,7 @@ COLOURS = ("blue", "green", "magenta")
 BAR, NARROW_BAR = 24, 12
 WIDE = 96
 """Columns from which there is room for long bars."""
-TRACK = 12
+TRACK = 8
 PARTS = " ▏▎▍▌▋▊▉"
 VERDICTS = {"healthy": ("✔", "green"), "breach": ("✖", "bold red"), "no-data": ("?", "yellow")}
 MARKS = {"+": ("✔", "green"), "-": ("✖", "bold red"), "?": ("?", "yellow")}
@@ -152,10 +152,10 @@ def _ticks(scene: Scene) -> RenderableType:
     for mark in scene.strip:
         symbol, style = MARKS.get(mark, (mark, ""))
         line.append(f"{symbol} ", style=style)
-    line.append(f"  next check in {scene.next_check:.0f} s", style="cyan")
-    line.append("   breaches ")
+    line.append(f" next check in {scene.next_check:.0f} s", style="cyan")
+    line.append("  breaches ")
     filled = min(scene.breaches, scene.threshold)
     line.append("●" * filled, style="bold red")
     line.append("○" * (scene.threshold - filled), style="dim")
-    line.append(f"   {scene.phase}", style=PHASES.get(scene.phase, "bold"))
+    line.append(f"  {scene.phase}", style=PHASES.get(scene.phase, "bold"))
     return line
