@@ -7,6 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CONTEXT ?=
 KEEP ?=
+ARGS ?=
 
 .PHONY: help demo test check unit integration e2e benchmarks generate format clean
 
@@ -22,7 +23,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	@touch $@
 
 demo: $(VENV)/installed
-	@$(BIN)/python -m examples.demo $(if $(CONTEXT),--context $(CONTEXT)) $(if $(KEEP),--keep)
+	@$(BIN)/python -m examples.demo $(if $(CONTEXT),--context $(CONTEXT)) $(if $(KEEP),--keep) $(ARGS)
 
 check: $(VENV)/installed
 	@$(BIN)/ruff check --quiet .
