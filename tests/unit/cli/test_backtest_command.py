@@ -7,12 +7,12 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelramp.cli.policy_file import read_policy
 from modelramp.cli.backtest_picture import picture_problem, svg
 from modelramp.cli.backtest_replay import Recorded, Said, replay
 from modelramp.cli.backtest_screen import columns, print_replay, telling
 from modelramp.cli.backtest_times import MOST_TICKS, instant_of, ticks_between
 from modelramp.cli.main import main
+from modelramp.cli.policy_file import read_policy
 from tests.unit.cli.test_backtest_replays_the_core import ACCURACY, ERRORS, START, history, outcome, spec, told
 
 MANIFEST = """apiVersion: modelramp.io/v1alpha1
