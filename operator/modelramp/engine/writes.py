@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelramp.api.errors import Gone, NameTaken, Refused
-from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.api.times import to_seconds
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import Decision, Finding, Seen
 from modelramp.desired.differences import differs
 from modelramp.desired.objects import Doomed, desired, prune
-from modelramp.desired.ownership import Owner, owned_by
+from modelramp.desired.ownership import Owner, orphaned, owned_by
 from modelramp.desired.revision import snapshots_of
 from modelramp.engine.limiter import WriteLimiter
 from modelramp.engine.ports import (
@@ -116,7 +115,7 @@ class Writer:
             found = await self.cluster.get(ref)
         except Gone:
             return None
-        if not _may_take(found, owner):
+        if not (owned_by(found, owner) or orphaned(found, owner)):
             raise NameTaken(f"{ref} exists and belongs to somebody else; rename or delete it")
         self.store.observe(kind, "MODIFIED", found)
         return found
@@ -143,14 +142,6 @@ class Writer:
         log = self.telemetry.warn if finding.warning else self.telemetry.log
         log(finding.reason.value, namespace=key[0], name=key[1], message=finding.message, phase=record.state.phase)
         await self.events.publish(record.obj, finding.reason.value, finding.message, finding.warning)
-
-
-def _may_take(found: Object, owner: Owner) -> bool:
-    """Ours already, or left behind with our label and without an owner (`kubectl delete --cascade=orphan`)."""
-    metadata = found["metadata"]
-    controlled = any(reference.get("controller") for reference in metadata.get("ownerReferences") or ())
-    orphan = (metadata.get("labels") or {}).get(LABEL_DEPLOYMENT) == owner.name and not controlled
-    return orphan or owned_by(found, owner)
 
 
 def worth_writing(record: Record, status: Mapping[str, Any], decision: Decision) -> bool:
