@@ -7,7 +7,7 @@ from typing import Any
 
 from modelramp.analysis.checks import VALUE, judge
 from modelramp.analysis.memory import Episode
-from modelramp.api.health import Check
+from modelramp.api.check import Check
 from modelramp.api.verdict import CheckOutcome
 from modelramp.engine.ports import Sample
 

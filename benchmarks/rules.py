@@ -17,7 +17,7 @@ from modelramp.analysis.evidence import Proportion
 from modelramp.analysis.intervals import ratio
 from modelramp.analysis.sequential import Design, RateLooks, look_at_limit
 from modelramp.analysis.wording import Limits
-from modelramp.api.health import Check
+from modelramp.api.check import Check
 from modelramp.api.verdict import Verdict
 from modelramp.engine.ports import Sample
 

@@ -18,7 +18,8 @@ from modelramp.api.names import Phase, Reason
 from modelramp.api.spec import parse_spec
 from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
 from modelramp.core.decide import decide
-from modelramp.core.record import read_status, state_of, status_of
+from modelramp.core.recall import read_status, state_of
+from modelramp.core.record import status_of
 from modelramp.core.state import Candidate, Decision, Pods, Seen, State, Target, Version
 from modelramp.engine.plan import Due, outcomes
 from modelramp.engine.ports import Endpoint, Sample

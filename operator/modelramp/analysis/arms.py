@@ -6,8 +6,8 @@ from typing import Protocol
 from modelramp.analysis.cost import priced
 from modelramp.analysis.evidence import Groups, Mean, Problem, Proportion
 from modelramp.analysis.histograms import Buckets, from_classic
-from modelramp.api.checks import Reference
-from modelramp.api.health import Check
+from modelramp.api.check import Check
+from modelramp.api.check_kinds import Reference
 from modelramp.api.names import Reason
 
 Arm = Proportion | Mean | Buckets | Groups

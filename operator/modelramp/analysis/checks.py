@@ -22,8 +22,8 @@ from modelramp.analysis.presets import PRESETS, Labels
 from modelramp.analysis.promql import NoStableVersion, render, variable_problem, variables_in
 from modelramp.analysis.subject import Subject
 from modelramp.analysis.wording import Limits, compared, limit_text, shown
+from modelramp.api.check import Check, Dimension
 from modelramp.api.errors import NoAnswer, PrometheusSilent
-from modelramp.api.health import Check, Dimension
 from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome, Verdict
 

@@ -13,8 +13,8 @@ from modelramp.analysis.intervals import ratio
 from modelramp.analysis.memory import Episode, looks_text, mean_looks, rate_looks, spent, spent_text
 from modelramp.analysis.sequential import Design, look_at_limit, look_at_means, look_at_rates
 from modelramp.analysis.wording import Limits
-from modelramp.api.checks import DriftMeasure
-from modelramp.api.health import Check
+from modelramp.api.check import Check
+from modelramp.api.check_kinds import DriftMeasure
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 

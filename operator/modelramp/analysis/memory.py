@@ -11,7 +11,7 @@ from zlib import crc32
 
 from modelramp.analysis.evidence import Mean, Proportion
 from modelramp.analysis.sequential import MeanLooks, RateLooks, Spread
-from modelramp.api.health import Check
+from modelramp.api.check import Check
 
 
 @dataclass(frozen=True, slots=True)

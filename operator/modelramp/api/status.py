@@ -1,4 +1,4 @@
-"""The status of a ModelDeployment, as it stands in the API server. core.record maps it to and from the core's state."""
+"""The status of a ModelDeployment, as it stands in the API server. core.record writes it, core.recall reads it back."""
 
 from typing import Annotated, Literal
 

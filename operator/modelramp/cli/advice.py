@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from modelramp.api.health import Role
+from modelramp.api.check import Role
 from modelramp.api.quantity import format_duration
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.cli.output import Advice, Level

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelramp.analysis.checks import limits_of
 from modelramp.analysis.wording import shown
-from modelramp.api.health import Check
+from modelramp.api.check import Check
 from modelramp.api.times import to_text
 from modelramp.api.verdict import Verdict
 from modelramp.cli.backtest_replay import PROMOTED, ROLLED_BACK, Moment, Replayed

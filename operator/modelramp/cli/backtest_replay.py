@@ -9,7 +9,8 @@ from modelramp.analysis.checks import judge
 from modelramp.analysis.memory import remembers
 from modelramp.analysis.subject import Subject
 from modelramp.api.names import Phase, Reason
-from modelramp.api.spec import ModelDeploymentSpec, Watching
+from modelramp.api.rollout import Watching
+from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
 from modelramp.core.breaches import settle, tick_verdict
 from modelramp.core.decide import decide

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from modelramp.api.health import Health, Role
+from modelramp.api.check import Role
+from modelramp.api.health import Health
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.verdict import Verdict
 from modelramp.cli.backtest_replay import PROMOTED, ROLLED_BACK, History, replay

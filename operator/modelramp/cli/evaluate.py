@@ -12,7 +12,7 @@ from modelramp.analysis.checks import SAMPLES, VALUE, judge, limits_of
 from modelramp.analysis.evidence import Result
 from modelramp.analysis.kinds import weigh
 from modelramp.analysis.memory import Episode
-from modelramp.api.health import Check
+from modelramp.api.check import Check
 from modelramp.api.names import Reason
 from modelramp.cli.evaluation_data import BadData, Measured, Ticks, read_data
 from modelramp.cli.policy_file import read_policy

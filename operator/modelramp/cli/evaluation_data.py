@@ -8,7 +8,7 @@ from typing import Any
 from modelramp.analysis.arms import Arm, money, other_arm, stored
 from modelramp.analysis.evidence import Groups, Mean, Problem, Proportion
 from modelramp.analysis.histograms import from_classic, from_native
-from modelramp.api.health import Check
+from modelramp.api.check import Check
 from modelramp.api.names import Reason
 from modelramp.cli.json_words import kind_of
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from modelramp.analysis.arms import STABLE, other_arm, parts_of
 from modelramp.analysis.promql import parse_problem, variables_in
-from modelramp.api.health import Check
-from modelramp.api.kinds import KINDS
+from modelramp.api.check import Check
+from modelramp.api.kind_rules import KINDS
 from modelramp.cli.output import Advice, Level
 
 _PER_SECOND = re.compile(r"\bi?rate\s*\(")

@@ -7,7 +7,8 @@ from modelramp.analysis.checks import limits_of, preset_problem
 from modelramp.analysis.presets import PRESETS
 from modelramp.analysis.promql import parse_problem, render, variables_in
 from modelramp.analysis.subject import Subject
-from modelramp.api.health import Check, Health, Role
+from modelramp.api.check import Check, Role
+from modelramp.api.health import Health
 from modelramp.api.quantity import format_duration
 from modelramp.cli.kind_advice import of_kind
 from modelramp.cli.output import Advice, Level

@@ -6,9 +6,10 @@ from typing import Literal
 
 from modelramp.analysis.checks import VALUE, judge, limits_of
 from modelramp.analysis.wording import limit_text
-from modelramp.api.health import Check
+from modelramp.api.check import Check
 from modelramp.api.names import Phase, Reason
-from modelramp.api.spec import ModelDeploymentSpec, Watching
+from modelramp.api.rollout import Watching
+from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
 from modelramp.cli.ticklines import Line
 from modelramp.core.breaches import settle, tick_verdict

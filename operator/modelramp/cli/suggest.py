@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from modelramp.analysis.checks import limits_of
-from modelramp.api.health import Check, Health, Role
+from modelramp.api.check import Check, Role
+from modelramp.api.health import Health
 from modelramp.api.quantity import format_duration
 from modelramp.api.times import to_text
 from modelramp.api.verdict import Verdict

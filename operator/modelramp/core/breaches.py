@@ -3,7 +3,8 @@
 from dataclasses import replace
 from typing import assert_never
 
-from modelramp.api.health import Check, Health, Role
+from modelramp.api.check import Check, Role
+from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
 from modelramp.core.state import Watch

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from modelramp.api.health import Health
 from modelramp.api.names import Phase, Reason
-from modelramp.api.spec import OnBreach, Watching
+from modelramp.api.rollout import OnBreach, Watching
 from modelramp.api.verdict import TICK_MARK, TickOutcome, Verdict
 from modelramp.core import moves
 from modelramp.core.breaches import count, settle, tally, tick_verdict, tripped

@@ -1,6 +1,7 @@
 """When a step may end: its time, a healthy tick, and nothing that blocks."""
 
-from modelramp.api.health import Health, Role
+from modelramp.api.check import Role
+from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.core.capacity import needed

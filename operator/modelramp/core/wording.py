@@ -3,9 +3,9 @@
 All times are absolute, so that a sentence never has to be written again just because time passes.
 """
 
-from modelramp.api.health import Role
+from modelramp.api.check import Role
 from modelramp.api.names import REQUEST_ANNOTATION, Phase, Reason
-from modelramp.api.spec import OnBreach
+from modelramp.api.rollout import OnBreach
 from modelramp.api.times import to_clock
 from modelramp.api.verdict import TICK_MARK, Verdict
 from modelramp.core.breaches import tally

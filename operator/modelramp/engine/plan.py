@@ -10,8 +10,9 @@ from modelramp.analysis.checks import Ask, ask, judge, no_answer
 from modelramp.analysis.memory import Episode, remembers
 from modelramp.analysis.presets import Labels
 from modelramp.analysis.subject import Subject
+from modelramp.api.check import Check
 from modelramp.api.errors import NoAnswer, PrometheusSilent
-from modelramp.api.health import Check, Health
+from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome
 from modelramp.engine.ports import Endpoint, Metrics, Sample, Telemetry

@@ -10,7 +10,8 @@ from modelramp.api.names import LABEL_DEPLOYMENT, Phase, Reason
 from modelramp.api.verdict import TickOutcome
 from modelramp.core.capacity import enough_available
 from modelramp.core.decide import decide
-from modelramp.core.record import read_status, status_of
+from modelramp.core.recall import read_status
+from modelramp.core.record import status_of
 from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target
 from modelramp.engine.obstacles import inspect_gateway, inspect_pods
 from modelramp.engine.ports import MODEL_DEPLOYMENT, OWNED, Clock, Cluster, Object, Ref, Telemetry

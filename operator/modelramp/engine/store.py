@@ -7,7 +7,7 @@ from typing import Any
 from modelramp.api.errors import InvalidSpec
 from modelramp.api.names import LABEL_DEPLOYMENT, REQUEST_ANNOTATION
 from modelramp.api.spec import ModelDeploymentSpec, parse_spec
-from modelramp.core.record import read_status, state_of
+from modelramp.core.recall import read_status, state_of
 from modelramp.core.requests import parse_request
 from modelramp.core.revisions import revision_of
 from modelramp.core.state import Finding, State, Target

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from modelramp.analysis.subject import Subject
 from modelramp.api.health import PrometheusSpec
 from modelramp.api.names import Phase
-from modelramp.api.spec import Watching
+from modelramp.api.rollout import Watching
 from modelramp.api.verdict import CheckOutcome, TickOutcome
 from modelramp.core.ticks import newest_due, to_evaluate
 from modelramp.desired.names import child_name

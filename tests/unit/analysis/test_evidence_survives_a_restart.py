@@ -11,7 +11,8 @@ from modelramp.api.errors import PrometheusSilent
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
-from modelramp.core.record import read_status, state_of, status_of
+from modelramp.core.recall import read_status, state_of
+from modelramp.core.record import status_of
 from modelramp.core.state import Seen, State
 from modelramp.engine.plan import Due, outcomes
 from modelramp.engine.ports import Endpoint, Sample

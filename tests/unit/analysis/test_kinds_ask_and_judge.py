@@ -8,7 +8,7 @@ import pytest
 from modelramp.analysis.checks import VALUE, Ask, ask, judge
 from modelramp.analysis.memory import Episode
 from modelramp.analysis.subject import Subject
-from modelramp.api.health import Check
+from modelramp.api.check import Check
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from modelramp.analysis.checks import Ask, ask, dimension_of, judge, limits_of, no_answer
 from modelramp.analysis.presets import PRESETS
 from modelramp.analysis.subject import Subject
+from modelramp.api.check import Check, Dimension
 from modelramp.api.errors import ClusterSilent, PrometheusSilent
-from modelramp.api.health import Check, Dimension
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 

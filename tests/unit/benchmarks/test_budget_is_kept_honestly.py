@@ -7,7 +7,7 @@ from benchmarks import budget, fleet, workloads
 from benchmarks.budget import Limit, broken, measure, read, table
 from benchmarks.declared import declared
 from benchmarks.workloads import Run
-from modelramp.api.health import Check
+from modelramp.api.check import Check
 
 LIMITS = {"decide": Limit(most=1.0, unit="s", done=10)}
 WRONG = {

@@ -7,7 +7,8 @@ from modelramp.api.names import Phase, Reason
 from modelramp.api.spec import ModelDeploymentSpec, parse_spec
 from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
 from modelramp.core.decide import decide
-from modelramp.core.record import read_status, state_of, status_of
+from modelramp.core.recall import read_status, state_of
+from modelramp.core.record import status_of
 from modelramp.core.requests import parse_request
 from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target, Version
 

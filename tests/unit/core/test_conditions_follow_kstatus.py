@@ -7,7 +7,8 @@ import pytest
 
 from modelramp.api.names import Phase, Reason
 from modelramp.core.conditions import OBSTACLES, TRANSIENT
-from modelramp.core.record import read_status, status_of
+from modelramp.core.recall import read_status
+from modelramp.core.record import status_of
 from modelramp.core.state import Finding, Pods, Seen, State
 from tests.rules import kstatus
 from tests.unit.core.story import START, Story, serving

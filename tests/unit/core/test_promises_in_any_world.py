@@ -15,7 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from modelramp.api.names import Phase, Reason
 from modelramp.api.verdict import TickOutcome
 from modelramp.core.decide import decide
-from modelramp.core.record import read_status, state_of, status_of
+from modelramp.core.recall import read_status, state_of
+from modelramp.core.record import status_of
 from modelramp.core.requests import parse_request
 from modelramp.core.state import Pods, Seen, Target
 from tests.rules import kstatus

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from modelramp.api.names import Phase, Reason
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.core.conditions import OBSTACLES
-from modelramp.core.record import read_status, state_of, status_of
+from modelramp.core.recall import read_status, state_of
+from modelramp.core.record import status_of
 from modelramp.core.state import (
     Candidate,
     Ended,

@@ -6,7 +6,7 @@ Their series carry the pod's labels.
 from modelramp.analysis.presets.preset import Preset, by_revision
 from modelramp.analysis.presets.series import OWN, SERVER_ERROR, mean, quantile, rate, share, total
 from modelramp.analysis.presets.shapes import error_rate, p95_latency, per_second, seconds
-from modelramp.api.health import Dimension
+from modelramp.api.check import Dimension
 
 _BEYOND = "+Inf beyond the largest bucket"
 _FIRST_TOKEN = f"Time within which 95 of 100 requests got their first token; {_BEYOND}"

@@ -2,7 +2,7 @@
 
 from modelramp.analysis.presets.preset import Preset, by_answering_revision, by_revision
 from modelramp.analysis.presets.series import OWN, TRUTH, mean, quantile, rate, share
-from modelramp.api.health import Dimension
+from modelramp.api.check import Dimension
 
 _REFERENCE = "the reference model server, examples/server/telemetry.py"
 _CONVENTION = "modelramp's own names; your server or whoever judges the answers writes them"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from modelramp.analysis.subject import Subject
-from modelramp.api.health import Dimension
+from modelramp.api.check import Dimension
 
 Labels = tuple[tuple[str, str], ...]
 """Labels and their exact values, by which one object's series is found in a grouped answer."""

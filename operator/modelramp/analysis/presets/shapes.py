@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from modelramp.analysis.presets.preset import Labels, Preset, by_revision
 from modelramp.analysis.subject import Subject
-from modelramp.api.health import Dimension
+from modelramp.api.check import Dimension
 
 Pick = Callable[[Subject], Labels]
 

@@ -1,0 +1,126 @@
+"""One declared check of a model: what is measured, the limit that it must keep, and what it may do."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from modelramp.api.check_kinds import Compare, Cost, Drift, Fairness, Ratio, Sequential
+from modelramp.api.kind_rules import KIND_RULES
+from modelramp.api.quantity import Number, Seconds, between, cel_number
+from modelramp.api.rules import ApiModel, Rule, matches
+
+
+class Dimension(StrEnum):
+    """Which of the four views of a model a check belongs to."""
+
+    TECHNICAL = "technical"
+    BUSINESS = "business"
+    OPERATIONAL = "operational"
+    USER_EXPERIENCE = "user-experience"
+
+
+class Role(StrEnum):
+    """What a check may do: count towards rollback, hold back promotion, or only report."""
+
+    ROLLBACK = "rollback"
+    HOLD = "hold"
+    INFORM = "inform"
+
+
+class Check(ApiModel):
+    """One measured condition on a revision: exactly one kind of check, and the limit that it must keep.
+
+    query, preset: one number against min and max. ratio: a rate with its interval. compare, sequential: against the
+    stable version. drift, fairness, cost: distributions, groups of people, money.
+    """
+
+    name: Annotated[
+        str,
+        Field(max_length=63, description="Unique name; appears in status, Events and metrics."),
+        matches(
+            "[a-z0-9]([-a-z0-9]*[a-z0-9])?",
+            "must consist of a-z, 0-9 and '-', and begin and end with a letter or digit, as in p95-latency",
+        ),
+    ]
+    dimension: Annotated[
+        Dimension,
+        Field(
+            description="The view of the model that this check belongs to; if not set, that of the preset, else "
+            "technical.",
+            # No default for the server to fill in: it would hide that nobody chose a dimension.
+            json_schema_extra={"default": None},
+        ),
+    ] = Dimension.TECHNICAL
+    role: Annotated[
+        Role,
+        Field(
+            description="rollback: breaches count towards rollback. hold: blocks promotion while breached or without "
+            "data. inform: only reports."
+        ),
+    ] = Role.ROLLBACK
+    query: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=4096,
+            description="PromQL that gives one number. Variables: {{namespace}}, {{name}}, {{revision}}, {{stable}}, "
+            "{{service}}, {{stableService}}, {{window}}.",
+        ),
+    ] = None
+    preset: Annotated[
+        str | None,
+        Field(min_length=1, max_length=63, description="A query that modelramp brings; `modelramp presets`."),
+    ] = None
+    ratio: Annotated[Ratio | None, Field(description="A rate of two counters, judged by its interval.")] = None
+    compare: Annotated[
+        Compare | None, Field(description="Rates, means or quantiles against those of the stable version.")
+    ] = None
+    sequential: Annotated[
+        Sequential | None, Field(description="Rates or means, with evidence that adds up from tick to tick.")
+    ] = None
+    drift: Annotated[Drift | None, Field(description="A distribution or a quality against what it was.")] = None
+    fairness: Annotated[Fairness | None, Field(description="Error rates of groups of people.")] = None
+    cost: Annotated[Cost | None, Field(description="Cost of one answer, and a budget.")] = None
+    min_samples: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="Fewer observations than this are no data: of the candidate, in comparisons of either "
+            "version, in fairness of each group.",
+        ),
+    ] = None
+    samples: Annotated[
+        str | None,
+        Field(min_length=1, max_length=4096, description="PromQL that counts the samples of a query or preset."),
+    ] = None
+    min: Annotated[Number | None, Field(description='Breach below this value. Decimals need quotes: "0.85".')] = None
+    max: Annotated[Number | None, Field(description='Breach above this value. Decimals need quotes: "0.01".')] = None
+    window: Annotated[
+        Annotated[Seconds, between(1)] | None,
+        Field(description="Time range that {{window}} stands for; the interval if not set."),
+    ] = None
+    failure_threshold: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            le=100,
+            description="Consecutive breaches of this check alone that roll back; 1 is at once. Not set: its breaches "
+            "feed the common count of spec.health.failureThreshold.",
+        ),
+    ] = None
+    unit: Annotated[str, Field(max_length=12, description="Unit for messages, such as s, % or tokens.")] = ""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        *KIND_RULES,
+        Rule(
+            f"!has(self.min) || !has(self.max) || {cel_number('self.min')} <= {cel_number('self.max')}",
+            "min must not be above max",
+            lambda self: self.min is None or self.max is None or self.min <= self.max,
+        ),
+        Rule(
+            "!has(self.failureThreshold) || !has(self.role) || self.role == 'rollback'",
+            "failureThreshold is only for role rollback; hold and inform checks count nothing",
+            lambda self: self.failure_threshold is None or self.role is Role.ROLLBACK,
+        ),
+    )

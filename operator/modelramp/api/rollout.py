@@ -1,0 +1,91 @@
+"""How traffic moves to a new revision, and what goes on when it has arrived."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from modelramp.api.quantity import Duration, Seconds, between
+from modelramp.api.rules import ApiModel, Rule
+
+
+class Step(ApiModel):
+    """One step of a rollout."""
+
+    weight: Annotated[int, Field(ge=1, le=100, description="Share of the traffic in percent.")]
+    duration: Annotated[
+        Duration | None, Field(description="Least time at this weight; spec.rollout.stepDuration if not set.")
+    ] = None
+
+
+DEFAULT_STEPS = (Step(weight=10), Step(weight=50), Step(weight=100))
+
+
+class Rollout(ApiModel):
+    """How traffic moves to a new revision."""
+
+    steps: Annotated[
+        tuple[Step, ...],
+        Field(
+            min_length=1,
+            max_length=20,
+            description="Weights that rise strictly and end at 100.",
+            json_schema_extra={"x-kubernetes-list-type": "atomic"},
+        ),
+    ] = DEFAULT_STEPS
+    step_duration: Annotated[Duration, Field(description="Least time at each step.")] = 300
+    progress_deadline: Annotated[
+        Seconds, between(10), Field(description="Time that a new revision's pods get to become available.")
+    ] = 600
+    scale_down_delay: Annotated[
+        Seconds,
+        between(3),
+        Field(
+            description="Time from a revision's last traffic to its pods' end; longer than the router's propagation."
+        ),
+    ] = 30
+    revision_history_limit: Annotated[int, Field(ge=2, le=100, description="ControllerRevisions that are kept.")] = 10
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "size(self.steps) == 0 || self.steps[size(self.steps) - 1].weight == 100",
+            "steps must end with weight 100: add a last step {weight: 100}",
+            lambda self: self.steps[-1].weight == 100,
+            field=".steps",
+        ),
+        Rule(
+            "self.steps.all(s, self.steps.filter(t, t.weight == s.weight).size() == 1) && "
+            "self.steps.map(s, s.weight).isSorted()",
+            "steps[].weight must rise strictly from step to step",
+            lambda self: all(a.weight < b.weight for a, b in zip(self.steps, self.steps[1:], strict=False)),
+            field=".steps",
+        ),
+    )
+
+    def duration_of(self, step: int) -> int:
+        """Least time at step `step` (counted from 0), seconds."""
+        own = self.steps[step].duration
+        return own if own is not None else self.step_duration
+
+
+class OnBreach(StrEnum):
+    """What breaches after promotion lead to."""
+
+    ROLLBACK = "Rollback"
+    REPORT = "Report"
+
+
+class Watching(StrEnum):
+    """How long the checks go on after promotion."""
+
+    FOREVER = "forever"
+    NEVER = "never"
+
+
+class AfterPromotion(ApiModel):
+    """The watch that goes on when the rollout has ended."""
+
+    watch: Annotated[Watching, Field(description="forever or never.")] = Watching.FOREVER
+    on_breach: Annotated[
+        OnBreach, Field(description="Rollback: bring the previous version back, once. Report: only say so.")
+    ] = OnBreach.ROLLBACK
