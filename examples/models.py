@@ -41,7 +41,7 @@ class Recipe:
     version: the model version that the server reports unless MODEL_VERSION says otherwise.
     rows: how many training images it sees; 0 is all of them.
     kernel: features of an RBF kernel before the linear classifier; 0 is the bare pixels.
-    groups: whose pictures it learns from.
+    swapped: two digits whose labels were exchanged on the phone pictures that it learns from.
     scale, offset: what the *server* does to a pixel before the model sees it. Training always divides by 16,
         so anything but ``1/16`` and ``0`` is a difference between training and serving.
     latency_seconds: waited before each answer.
@@ -51,7 +51,7 @@ class Recipe:
     version: str
     rows: int = 0
     kernel: int = 300
-    groups: tuple[str, ...] = (DESKTOP, PHONE)
+    swapped: tuple[int, int] | None = None
     scale: float = 1 / INK_MAX
     offset: float = 0.0
     latency_seconds: float = 0.0
@@ -69,10 +69,11 @@ RECIPES: dict[Variant, Recipe] = {
     Variant.SLOW: Recipe(version="2.1.0-slow", latency_seconds=6.0),
     Variant.ERRORING: Recipe(version="2.1.0-erroring", error_rate=0.2),
     Variant.CRASH: Recipe(version="2.1.0-crash", starts=False),
-    # v2 behind a scanner with a grey background: about 94 % right, but much less sure. Seen only in the confidences.
-    Variant.DRIFTED: Recipe(version="2.2.0-drifted", offset=0.2),
-    # v2 that never saw a phone picture: about 98 % right on desktop, 81 % on phones. Seen only between the groups.
-    Variant.UNFAIR: Recipe(version="2.3.0-unfair", groups=(DESKTOP,)),
+    # v2 behind a scanner with a grey background: about 95 % right, but much less sure. Seen only in the confidences.
+    Variant.DRIFTED: Recipe(version="4.0.0", offset=0.2),
+    # v2 whose phone pictures were labelled by somebody who took 1 for 7 and 7 for 1: as sure as v2, about 98 % right on
+    # desktop, 78 % on phones. Seen only between the groups.
+    Variant.UNFAIR: Recipe(version="5.0.0", swapped=(1, 7)),
 }
 
 
@@ -126,5 +127,11 @@ def accuracy(model: Model, group: str = DESKTOP) -> float:
 def _lesson(recipe: Recipe) -> tuple[Pixels, Labels]:
     known = digits.training()
     chosen = np.random.default_rng(1).permutation(len(known))[: recipe.rows or len(known)]
-    seen = [digits.as_seen_by(group, known.pixels[chosen]) for group in recipe.groups]
-    return np.vstack(seen), np.concatenate([known.labels[chosen]] * len(seen))
+    pixels, labels = known.pixels[chosen], known.labels[chosen]
+    on_phones = labels if recipe.swapped is None else _exchanged(labels, *recipe.swapped)
+    seen = [digits.as_seen_by(group, pixels) for group in (DESKTOP, PHONE)]
+    return np.vstack(seen), np.concatenate([labels, on_phones])
+
+
+def _exchanged(labels: Labels, one: int, other: int) -> Labels:
+    return np.where(labels == one, other, np.where(labels == other, one, labels))

@@ -32,7 +32,7 @@ def train_into(out: Path, variant: Variant, recipe: Recipe) -> dict[str, object]
         "file": path.name,
         "digest": artefacts.write(model, path),
         "trainedOn": recipe.rows or len(digits.training()),
-        "groups": list(recipe.groups),
+        "swapped": recipe.swapped,
         "accuracy": {group: round(models.accuracy(model, group), 4) for group in (digits.DESKTOP, digits.PHONE)},
     }
     path.with_suffix(".json").write_text(json.dumps(card, indent=2) + "\n")

@@ -31,15 +31,21 @@ def test_a_sample_is_a_valid_modeldeployment_that_the_server_understands(path):
     assert environment(document).keys() <= {field.alias for field in Settings.model_fields.values()}
 
 
-def test_the_versions_of_the_demo_differ_in_the_model_alone():
+def test_the_versions_of_the_demo_differ_in_the_model_and_the_last_two_in_two_more_checks():
     def without_model(document):
         document["spec"]["model"].pop("version")
         for name in ("MODEL_VARIANT", "MODEL_VERSION"):
             environment(document)[name].pop("value")
         return document
 
-    first, *others = [without_model(load(MANIFESTS / f"digits-{variant}.yaml")) for variant in ("v1", "v2", "v3")]
-    assert others == [first, first]
+    versions = ("v1", "v2", "v3", "v4", "v5")
+    first, second, third, *last = [without_model(load(MANIFESTS / f"digits-{version}.yaml")) for version in versions]
+    added = [[check["name"] for check in document["spec"]["health"]["checks"][3:]] for document in last]
+    for document in last:
+        del document["spec"]["health"]["checks"][3:]
+
+    assert added == [["confidence", "fairness"]] * 2
+    assert [second, third, *last] == [first] * 4
 
 
 def test_the_quickstart_keeps_the_product_defaults():
