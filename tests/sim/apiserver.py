@@ -10,7 +10,7 @@ from modelramp.engine.ports import Kind, Ref
 from tests.sim.defaults import with_defaults
 from tests.sim.fieldowners import Path, applied, copied, edited
 
-KINDS_WITH_STATUS = {"ModelDeployment", "Deployment", "HTTPRoute", "Gateway"}
+KINDS_WITH_STATUS = {"ModelDeployment", "Deployment", "HTTPRoute", "Gateway", "Job"}
 
 Json = dict[str, Any]
 
@@ -226,6 +226,8 @@ def _check_immutable(before: Json, after: Json) -> None:
         raise Refused("ControllerRevision: data: Invalid value: field is immutable")
     if before["kind"] == "Deployment" and before["spec"].get("selector") != after["spec"].get("selector"):
         raise Refused("Deployment: spec.selector: Invalid value: field is immutable")
+    if before["kind"] == "Job" and before["spec"].get("template") != after["spec"].get("template"):
+        raise Refused("Job: spec.template: Invalid value: field is immutable")
 
 
 def _unversioned(obj: Json) -> Json:

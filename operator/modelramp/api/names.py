@@ -12,6 +12,7 @@ CLI_FIELD_MANAGER = "modelramp-cli"
 
 LABEL_DEPLOYMENT = f"{GROUP}/deployment"
 LABEL_REVISION = f"{GROUP}/revision"
+LABEL_ROLE = f"{GROUP}/role"
 REQUEST_ANNOTATION = f"{GROUP}/request"
 
 

@@ -16,6 +16,7 @@ from modelramp.engine.ports import (
     DEPLOYMENT,
     ENDPOINT_SLICE,
     HTTP_ROUTE,
+    JOB,
     MODEL_DEPLOYMENT,
     SERVICE,
     Clock,
@@ -31,7 +32,7 @@ from modelramp.engine.store import Key, Store
 from modelramp.engine.ticker import Ticker
 from modelramp.engine.writes import Writer
 
-WATCHED = (CONTROLLER_REVISION, SERVICE, DEPLOYMENT, ENDPOINT_SLICE, HTTP_ROUTE, MODEL_DEPLOYMENT)
+WATCHED = (CONTROLLER_REVISION, SERVICE, DEPLOYMENT, ENDPOINT_SLICE, HTTP_ROUTE, JOB, MODEL_DEPLOYMENT)
 """Kinds that the store keeps; the ModelDeployments last, so that their children are known when they are decided."""
 _SWEEP_POLL_SECONDS = 15.0
 

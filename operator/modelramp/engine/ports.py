@@ -26,8 +26,10 @@ HTTP_ROUTE = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
 GATEWAY = Kind("gateway.networking.k8s.io/v1", "Gateway", "gateways")
 SECRET = Kind("v1", "Secret", "secrets")
 POD = Kind("v1", "Pod", "pods")
+JOB = Kind("batch/v1", "Job", "jobs")
+CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
 
-OWNED = (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE)
+OWNED = (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE, JOB)
 """Kinds of which the operator makes objects, in the order in which they are made."""
 
 
