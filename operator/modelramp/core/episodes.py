@@ -19,8 +19,10 @@ PAUSES: Final = (5, 30)
 """Seconds between those calls."""
 
 LIVE: Final = frozenset({HookState.DUE, HookState.RUNNING})
-_LONGEST: Final = 512
+_LONGEST: Final = 256
 """Characters of a cause and of a message."""
+_NAMED: Final = 8
+"""Checks that an episode names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,9 @@ def _counted(known: list[Episode], health: Health, on: On, hook: Hook, tick: Jud
             return known
     elif current.state is not HookState.COUNTING:
         return known
-    counted = replace(current, breaches=current.breaches + 1, checks=checks, cause=cause[:_LONGEST], at=tick.at)
+    counted = replace(
+        current, breaches=current.breaches + 1, checks=checks[:_NAMED], cause=cause[:_LONGEST], at=tick.at
+    )
     if counted.breaches >= (hook.after or health.failure_threshold) or _reached(on, hook, tick):
         counted = replace(counted, state=HookState.DUE)
     return [item for item in known if item is not current] + [counted]

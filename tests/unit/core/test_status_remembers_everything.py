@@ -133,8 +133,8 @@ def test_a_status_of_many_long_texts_stays_far_below_what_etcd_takes():
     ended = Ended("v" * 10, text[:128], 1, 2, "RolledBack", Reason.THRESHOLD_REACHED, text, 10)
     outcome = CheckOutcome("c", Verdict.BREACH, Reason.ABOVE_MAXIMUM, text)
     state = State(detail=text, history=(ended,) * 20, checks=(outcome,) * 32, request=text[:200])
-    hook = Episode(On.BREACH, "tell", "v1", text[:128], 1, "id", checks=(text[:63],) * 32, cause=text[:512])
-    state = replace(state, hooks=(replace(hook, message=text[:512]),) * MOST_EPISODES)
+    hook = Episode(On.BREACH, "tell", "v1", text[:128], 1, "id", checks=(text[:63],) * 8, cause=text[:256])
+    state = replace(state, hooks=(replace(hook, message=text[:256]),) * MOST_EPISODES)
 
     assert len(json.dumps(written(state))) < 100_000
 
