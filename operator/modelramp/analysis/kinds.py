@@ -5,16 +5,32 @@ from dataclasses import replace
 from modelramp.analysis import drift as drifting
 from modelramp.analysis import fairness as fair
 from modelramp.analysis.arms import REFERENCE, STABLE, Arm, other_arm
+from modelramp.analysis.change import (
+    LIMIT_ALPHA,
+    STABLE_ALPHA,
+    Bound,
+    change_over_limit,
+    change_over_stable,
+)
 from modelramp.analysis.compare import Tolerance, means, quantiles, rates
 from modelramp.analysis.cost import budget, cost
 from modelramp.analysis.evidence import Groups, Mean, Problem, Proportion, Result, no_data
 from modelramp.analysis.histograms import Buckets
 from modelramp.analysis.intervals import ratio
-from modelramp.analysis.memory import Episode, looks_text, mean_looks, rate_looks, spent, spent_text
+from modelramp.analysis.memory import (
+    Episode,
+    change_looks,
+    change_text,
+    looks_text,
+    mean_looks,
+    rate_looks,
+    spent,
+    spent_text,
+)
 from modelramp.analysis.sequential import Design, look_at_limit, look_at_means, look_at_rates
 from modelramp.analysis.wording import Limits
 from modelramp.api.check import Check
-from modelramp.api.check_kinds import DriftMeasure
+from modelramp.api.check_kinds import Detect, DriftMeasure
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 
@@ -135,6 +151,8 @@ def _sequential(check: Check, candidate: Arm, other: Arm | None, episode: Episod
     if not episode.whole:
         young = "its window still reaches back before this step; the evidence begins with the step"
         return no_data((Reason.WARMING_UP, young)), episode.memory
+    if wanted.detect is Detect.CHANGE:
+        return _change(check, candidate, other, episode)
     of_means = wanted.sum is not None
     effect = wanted.effect or (MEAN_EFFECT if of_means else Design().effect)
     design = Design(wanted.alpha or 0.05, effect, check.min_samples or 1)
@@ -149,6 +167,19 @@ def _sequential(check: Check, candidate: Arm, other: Arm | None, episode: Episod
             found, result = look_at_rates(rate_looks(check, episode), candidate, other, design)
             return result, looks_text(check, episode, found)
     return no_data(_WRONG_SHAPE), episode.memory
+
+
+def _change(check: Check, candidate: Arm, other: Arm | None, episode: Episode) -> tuple[Result, str]:
+    """One more look for a change of a rate."""
+    alpha = check.sequential.alpha if check.sequential is not None else None
+    looks, least = change_looks(check, episode), check.min_samples or 1
+    if isinstance(candidate, Proportion) and check.max is not None:
+        looks, result = change_over_limit(looks, candidate, check.max, Bound(alpha or LIMIT_ALPHA, least))
+    elif isinstance(candidate, Proportion) and isinstance(other, Proportion):
+        looks, result = change_over_stable(looks, candidate, other, Bound(alpha or STABLE_ALPHA, least))
+    else:
+        return no_data(_WRONG_SHAPE), episode.memory
+    return result, change_text(check, episode, looks)
 
 
 def _cost(check: Check, candidate: Arm, episode: Episode) -> tuple[Result, str]:

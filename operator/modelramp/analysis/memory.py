@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
+from modelramp.analysis.change import ChangeLooks
 from modelramp.analysis.evidence import Mean, Proportion
 from modelramp.analysis.sequential import MeanLooks, RateLooks, Spread
 from modelramp.api.check import Check
@@ -56,6 +57,17 @@ def mean_looks(check: Check, episode: Episode) -> MeanLooks:
     return MeanLooks(one, other, p_value)
 
 
+def change_looks(check: Check, episode: Episode) -> ChangeLooks:
+    """What a sequential check that detects a change has seen so far."""
+    try:
+        seen, looks, bad, total, stable_bad, stable_total, *evidence = map(float, _read(check, episode, "change"))
+        counts = Proportion(bad, total), Proportion(stable_bad, stable_total)
+        found = ChangeLooks(tuple(evidence), *counts, int(looks), seen)
+    except (TypeError, ValueError, OverflowError):
+        return ChangeLooks()
+    return found if len(evidence) == len(ChangeLooks().evidence) else ChangeLooks()
+
+
 def spent(check: Check, episode: Episode) -> float:
     """What the rollout has cost so far; a new weight does not change that, a new revision does."""
     try:
@@ -73,6 +85,13 @@ def looks_text(check: Check, episode: Episode, looks: RateLooks | MeanLooks) -> 
     for arm in (looks.candidate, looks.stable):
         numbers += [arm.total.sum, arm.total.count, arm.ticks, arm.squares]
     return _write(check, episode, "looks", [*numbers, looks.p_value])
+
+
+def change_text(check: Check, episode: Episode, looks: ChangeLooks) -> str:
+    """The text that carries the evidence of a change."""
+    one, other = looks.candidate, looks.stable
+    counts = [looks.seen, looks.looks, one.bad, one.total, other.bad, other.total]
+    return _write(check, episode, "change", [*counts, *looks.evidence])
 
 
 def spent_text(check: Check, episode: Episode, amount: float) -> str:

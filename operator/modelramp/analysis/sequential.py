@@ -117,10 +117,8 @@ def look_at_limit(looks: RateLooks, candidate: Proportion, limit: float, design:
     the limit its expectation never exceeds 1, so the chance of ever reaching 1 / alpha is at most alpha: no
     approximation, no least number of events. Source: H. Robbins, Ann. Math. Statist. 41 (1970), 1397-1409.
     """
-    if not 0 < limit < 1:
-        return looks, no_data(
-            (Reason.NOT_EVALUATED, f"a sequential check needs a limit between 0 and 1, not {limit:g}")
-        )
+    if problem := bad_limit(limit):
+        return looks, problem
     if (problem := first_problem(candidate, None)) and candidate.total != 0:
         return looks, problem
     arm = looks.candidate.plus(candidate)
@@ -139,14 +137,25 @@ ODDS = (1.5, 2.0, 3.0, 5.0, 10.0)
 """How many times the odds at the limit the mixture expects, each equally likely."""
 
 
+def bad_limit(limit: float) -> Result | None:
+    """NO_DATA for a limit that no rate can cross or keep; None when it lies between 0 and 1."""
+    if 0 < limit < 1:
+        return None
+    return no_data((Reason.NOT_EVALUATED, f"a sequential check needs a limit between 0 and 1, not {limit:g}"))
+
+
+def gains_over_limit(arm: Proportion, limit: float) -> list[float]:
+    """Logarithm of the likelihood ratio against the limit, for each of ODDS.
+
+    A rate whose odds are k times the limit's is k limit / (1 - limit + k limit).
+    """
+    rates = [odds * limit / (1 - limit + odds * limit) for odds in ODDS]
+    return [arm.bad * math.log(rate / limit) + arm.good * math.log((1 - rate) / (1 - limit)) for rate in rates]
+
+
 def _mixture(arm: Proportion, limit: float) -> float:
-    """The average likelihood ratio against the limit; a rate whose odds are k times the limit's has k / (1 + ...)."""
-    ratios = []
-    for odds in ODDS:
-        rate = odds * limit / (1 - limit + odds * limit)
-        gain = arm.bad * math.log(rate / limit) + arm.good * math.log((1 - rate) / (1 - limit))
-        ratios.append(math.exp(min(gain, 700.0)))
-    return math.fsum(ratios) / len(ratios)
+    """The average likelihood ratio against the limit."""
+    return math.fsum(math.exp(min(gain, 700.0)) for gain in gains_over_limit(arm, limit)) / len(ODDS)
 
 
 def look_at_means(looks: MeanLooks, candidate: Mean, stable: Mean, design: Design) -> tuple[MeanLooks, Result]:

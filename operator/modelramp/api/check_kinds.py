@@ -1,44 +1,29 @@
 """Kinds of check beside a query with a limit: what is counted, and what it is held against."""
 
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from modelramp.api.quantity import Number, cel_number
+from modelramp.api.counted import (
+    CEL_PAIRS,
+    Alpha,
+    Bad,
+    Buckets,
+    Count,
+    NotNegative,
+    Positive,
+    Probability,
+    Sum,
+    Total,
+    pairs,
+    query_field,
+)
+from modelramp.api.quantity import Number
 from modelramp.api.rules import ApiModel, Rule
 
 MOST_EDGES = 256
 MOST_PRICES = 16
-
-Probability = Annotated[
-    Number,
-    Rule(
-        f"{cel_number('self')} > 0.0 && {cel_number('self')} < 1.0",
-        'must lie between 0 and 1, both excluded, as in "0.05"',
-        lambda value: 0 < value < 1,
-    ),
-]
-NotNegative = Annotated[Number, Rule(f"{cel_number('self')} >= 0.0", "must not be negative", lambda value: value >= 0)]
-Positive = Annotated[Number, Rule(f"{cel_number('self')} > 0.0", "must be above 0", lambda value: value > 0)]
-
-
-def _query(what: str) -> Any:
-    return Field(min_length=1, max_length=4096, description=f"PromQL that counts {what}.")
-
-
-Bad = Annotated[str, _query("what went wrong in {{window}}; over increase(), not rate()")]
-Total = Annotated[str, _query("all that happened in {{window}}, right or wrong")]
-Sum = Annotated[str, _query("the sum of what is averaged, such as seconds, in {{window}}; larger is worse")]
-Count = Annotated[str, _query("how many were summed up in {{window}}")]
-Buckets = Annotated[
-    str,
-    _query("a histogram by its label le, as in sum by (le) (increase(x_bucket{...}[{{window}}]))"),
-]
-Alpha = Annotated[
-    Probability | None,
-    Field(description='How often chance alone may look like a breach; "0.05" if not set.'),
-]
 
 
 class Ratio(ApiModel):
@@ -49,13 +34,6 @@ class Ratio(ApiModel):
     confidence: Annotated[
         Probability | None, Field(description='Confidence of the two-sided interval; "0.95" if not set.')
     ] = None
-
-
-def _pairs(measure: "Compare | Sequential | Drift | Reference") -> bool:
-    return (measure.bad is None) == (measure.total is None) and (measure.sum is None) == (measure.count is None)
-
-
-_CEL_PAIRS = "has(self.bad) == has(self.total) && has(self.sum) == has(self.count)"
 
 
 class Compare(ApiModel):
@@ -86,9 +64,9 @@ class Compare(ApiModel):
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            f"{_CEL_PAIRS} && [has(self.bad), has(self.sum), has(self.buckets)].exists_one(x, x)",
+            f"{CEL_PAIRS} && [has(self.bad), has(self.sum), has(self.buckets)].exists_one(x, x)",
             "compare needs bad and total, or sum and count, or buckets",
-            lambda self: _pairs(self) and [self.bad, self.sum, self.buckets].count(None) == 2,
+            lambda self: pairs(self) and [self.bad, self.sum, self.buckets].count(None) == 2,
         ),
         Rule(
             "!has(self.quantile) || has(self.buckets)",
@@ -98,8 +76,15 @@ class Compare(ApiModel):
     )
 
 
+class Detect(StrEnum):
+    """What a sequential check looks for, and which promise it keeps in doing so."""
+
+    DIFFERENCE = "difference"
+    CHANGE = "change"
+
+
 class Sequential(ApiModel):
-    """Evidence that adds up from tick to tick, and may be looked at every time: alpha holds over all looks together.
+    """Evidence that adds up from tick to tick, and may be looked at every time.
 
     Without the check's max the candidate is compared with the stable version; with max (a rate between 0 and 1) its
     rate is held against that limit. A new weight or a new revision begins anew.
@@ -109,7 +94,21 @@ class Sequential(ApiModel):
     total: Total | None = None
     sum: Sum | None = None
     count: Count | None = None
-    alpha: Alpha = None
+    detect: Annotated[
+        Detect,
+        Field(
+            description="difference: all evidence since the step began, wrong with chance alpha over all looks "
+            "together. change: found as soon after healthy hours as before, with a false alarm at most every 1/alpha "
+            "looks on average; for the watch after promotion, and for limits."
+        ),
+    ] = Detect.DIFFERENCE
+    alpha: Annotated[
+        Probability | None,
+        Field(
+            description='How often chance alone may look like a breach. With difference in all, "0.05" if not set; '
+            'with change a look, "0.01" against max and "0.00002" against the stable version if not set.'
+        ),
+    ] = None
     effect: Annotated[
         Positive | None,
         Field(
@@ -120,9 +119,20 @@ class Sequential(ApiModel):
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            f"{_CEL_PAIRS} && has(self.bad) != has(self.sum)",
+            f"{CEL_PAIRS} && has(self.bad) != has(self.sum)",
             "sequential needs bad and total, or sum and count",
-            lambda self: _pairs(self) and (self.bad is None) != (self.sum is None),
+            lambda self: pairs(self) and (self.bad is None) != (self.sum is None),
+        ),
+        Rule(
+            "self.detect != 'change' || !has(self.sum)",
+            "detect: change needs bad and total; how often a mean jumps by chance depends on tails that sum and count "
+            "do not show",
+            lambda self: self.detect is not Detect.CHANGE or self.sum is None,
+        ),
+        Rule(
+            "self.detect != 'change' || !has(self.effect)",
+            "detect: change takes no effect, it looks for small and large ones at once; leave it out",
+            lambda self: self.detect is not Detect.CHANGE or self.effect is None,
         ),
     )
 
@@ -156,9 +166,9 @@ class Reference(ApiModel):
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            f"{_CEL_PAIRS} && [has(self.query), has(self.buckets), has(self.bad), has(self.sum)].exists_one(x, x)",
+            f"{CEL_PAIRS} && [has(self.query), has(self.buckets), has(self.bad), has(self.sum)].exists_one(x, x)",
             "reference needs one of query, buckets, bad and total, or sum and count",
-            lambda self: _pairs(self) and [self.query, self.buckets, self.bad, self.sum].count(None) == 3,
+            lambda self: pairs(self) and [self.query, self.buckets, self.bad, self.sum].count(None) == 3,
         ),
     )
 
@@ -202,11 +212,11 @@ class Drift(ApiModel):
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            f"{_CEL_PAIRS} && [has(self.bad), has(self.sum), has(self.buckets)].exists_one(x, x) && "
+            f"{CEL_PAIRS} && [has(self.bad), has(self.sum), has(self.buckets)].exists_one(x, x) && "
             "has(self.buckets) == (self.measure != 'performance')",
             "drift needs buckets; with measure performance it needs bad and total, or sum and count",
             lambda self: (
-                _pairs(self)
+                pairs(self)
                 and [self.bad, self.sum, self.buckets].count(None) == 2
                 and (self.buckets is not None) == (self.measure is not DriftMeasure.PERFORMANCE)
             ),
@@ -227,8 +237,8 @@ class Fairness(ApiModel):
     Groups with fewer than minSamples answers (30 if not set) are left out; with fewer than two left there is no data.
     """
 
-    bad: Annotated[str, _query("what went wrong in {{window}} by group, as in sum by (group) (increase(...))")]
-    total: Annotated[str, _query("all answers in {{window}} by group")]
+    bad: Annotated[str, query_field("what went wrong in {{window}} by group, as in sum by (group) (increase(...))")]
+    total: Annotated[str, query_field("all answers in {{window}} by group")]
     group_label: Annotated[str, Field(min_length=1, max_length=128, description="The label that names the group.")] = (
         "group"
     )
@@ -249,7 +259,7 @@ class Fairness(ApiModel):
 class Cost(ApiModel):
     """What one request, conversation or token costs, against min and max; and a budget for the whole rollout."""
 
-    sum: Annotated[str | None, _query("the money spent in {{window}}")] = None
+    sum: Annotated[str | None, query_field("the money spent in {{window}}")] = None
     usage: Annotated[
         dict[str, Annotated[str, Field(min_length=1, max_length=4096)]] | None,
         Field(
@@ -261,7 +271,7 @@ class Cost(ApiModel):
         dict[str, NotNegative] | None,
         Field(max_length=MOST_PRICES, description='Price of one of each kind of usage: {promptTokens: "3e-6"}.'),
     ] = None
-    count: Annotated[str, _query("the requests, conversations or tokens that it bought in {{window}}")]
+    count: Annotated[str, query_field("the requests, conversations or tokens that it bought in {{window}}")]
     budget: Annotated[
         Positive | None,
         Field(description="Most that the candidate may cost from its first tick to promotion; above it is a breach."),

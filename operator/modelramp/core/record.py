@@ -16,7 +16,6 @@ from modelramp.api.status import (
 )
 from modelramp.api.times import to_clock, to_text
 from modelramp.core.conditions import carry, conditions
-from modelramp.core.hook_record import hook_statuses
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import Candidate, Ended, Finding, Pods, Seen, State, Target, Version, Watch
 from modelramp.core.wording import sentence
@@ -66,7 +65,6 @@ def status_of(
             RetiringStatus(revision=item.revision, at=to_text(item.at) if item.at is not None else None)
             for item in state.retiring
         ),
-        hooks=hook_statuses(state.hooks),
         history=tuple(_entry_status(entry) for entry in state.history),
         request=state.request,
         replicas=serving.available,

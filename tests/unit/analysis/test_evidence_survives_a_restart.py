@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelramp.analysis.change import ChangeLooks
+from modelramp.analysis.evidence import Mean, Proportion
+from modelramp.analysis.memory import Episode, change_looks, change_text, looks_text, mean_looks, rate_looks
+from modelramp.analysis.sequential import MeanLooks, RateLooks, Spread
 from modelramp.analysis.subject import Subject
+from modelramp.api.check import Check
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
@@ -23,6 +28,8 @@ OWN = '{revision="{{revision}}"}'
 RATES = {"name": "c", "sequential": {"bad": f"bad{OWN}", "total": f"total{OWN}"}}
 MEANS = {"name": "c", "sequential": {"sum": f"bad{OWN}", "count": f"total{OWN}"}}
 LIMIT = RATES | {"max": "0.03"}
+CHANGE = {"name": "c", "sequential": RATES["sequential"] | {"detect": "change"}}
+CHANGE_LIMIT = CHANGE | {"max": "0.03"}
 BUDGET = {"name": "c", "cost": {"sum": f"bad{OWN}", "count": f"total{OWN}", "budget": 100}}
 
 
@@ -82,10 +89,25 @@ async def looked(one, counts, first=1, *, restart=False):
     return found
 
 
+amounts = st.floats(0, 1e9)
+
+
+@given(counts=st.lists(amounts, min_size=4, max_size=4), evidence=st.lists(amounts, min_size=5, max_size=5))
+def test_the_text_holds_every_number_exactly(counts, evidence):
+    check, one, other = Check(**CHANGE), Proportion(*counts[:2]), Proportion(*counts[2:])
+    found = ChangeLooks(tuple(evidence), one, other, 7, 0.1 + 0.2)
+    assert change_looks(check, Episode(memory=change_text(check, Episode(), found))) == found
+    looks = RateLooks(one, other, 0.1 + 0.2)
+    assert rate_looks(check, Episode(memory=looks_text(check, Episode(), looks))) == looks
+    spread = Spread(Mean(*counts[:2]), 3, evidence[0])
+    means = MeanLooks(spread, spread, 0.1 + 0.2)
+    assert mean_looks(check, Episode(memory=looks_text(check, Episode(), means))) == means
+
+
 counts = st.lists(st.builds(tick, st.integers(0, 30), st.integers(30, 60)), min_size=3, max_size=20)
 
 
-@pytest.mark.parametrize("check", [RATES, MEANS, LIMIT, BUDGET], ids=["rates", "means", "limit", "budget"])
+@pytest.mark.parametrize("check", [RATES, MEANS, LIMIT, CHANGE, CHANGE_LIMIT, BUDGET])
 @settings(max_examples=15, deadline=None)
 @given(counts=counts, split=st.integers(1, 20))
 async def test_a_restart_and_a_replay_end_with_the_same_evidence_to_the_last_digit(check, counts, split):
@@ -148,6 +170,7 @@ async def test_what_a_promoted_version_costs_is_on_no_budget():
     assert (found[-1].verdict, found[-1].value) == (Verdict.HEALTHY, 0)
 
 
-async def test_the_memory_is_small_enough_for_a_status():
-    (*_, last) = await looked(due(MEANS), [tick(n / 7, 30 + n) for n in range(300)])
+@pytest.mark.parametrize("check", [MEANS, CHANGE])
+async def test_the_memory_is_small_enough_for_a_status(check):
+    (*_, last) = await looked(due(check), [tick(n / 7, 30 + n) for n in range(300)])
     assert 0 < len(last.memory) < 300

@@ -4,6 +4,7 @@ import pytest
 from test_kinds_ask_and_judge import answers, check, grouped, histogram, judge
 
 RATES = {"bad": "b", "total": "t"}
+CHANGE = RATES | {"detect": "change"}
 MEANS = {"sum": "s", "count": "c"}
 NUMBERS = answers(candidate_bad=30, candidate_total=1000, stable_bad=15, stable_total=1000)
 COSTS = answers(candidate_sum=130, candidate_count=100, stable_sum=100, stable_count=100)
@@ -26,6 +27,9 @@ SETTINGS = {
     "quantile": ({"compare": {"buckets": "b"}}, MIDDLING, {"quantile": "0.99"}, "breach", "healthy"),
     "alpha of looks": ({"sequential": RATES}, LOOKS, {"alpha": "0.000001"}, "breach", "healthy"),
     "effect": ({"sequential": RATES}, LOOKS, {"effect": "0.00001"}, "breach", "healthy"),
+    "detect": ({"sequential": RATES}, LOOKS, {"detect": "change"}, "breach", "healthy"),
+    "alpha of change": ({"sequential": CHANGE}, LOOKS, {"alpha": "0.02"}, "healthy", "breach"),
+    "alpha at max": ({"sequential": CHANGE, "max": "0.05"}, LOOKS, {"alpha": "0.0001"}, "breach", "healthy"),
     "measure": ({"drift": {"buckets": "b"}, "max": "0.5"}, HISTOGRAMS, {"measure": "ks"}, "breach", "healthy"),
     "alpha of drift": ({"drift": {"buckets": "b"}, "minSamples": 50}, FEW, {"alpha": "1e-12"}, "breach", "healthy"),
     "reference": (
@@ -53,6 +57,7 @@ LEAST = {
     "ratio": ({"ratio": RATES, "max": "0.02"}, NUMBERS, 1001),
     "compare": ({"compare": RATES}, NUMBERS, 1001),
     "sequential": ({"sequential": RATES}, LOOKS, 101),
+    "change": ({"sequential": CHANGE}, LOOKS, 101),
     "drift": ({"drift": {"buckets": "b"}}, HISTOGRAMS, 1001),
     "performance": ({"drift": {"measure": "performance", **RATES, "reference": BETTER}}, NUMBERS, 1001),
     "fairness": ({"fairness": RATES}, GROUPS, 101),

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from modelramp.analysis.change import Bound, ChangeLooks, change_over_limit, change_over_stable
 from modelramp.analysis.compare import quantiles, rates
 from modelramp.analysis.cost import cost
 from modelramp.analysis.drift import Measure, Rule, drift
@@ -28,6 +29,8 @@ KINDS = {
     "sequential rates": lambda: look_at_rates(RateLooks(ONE, OTHER), ONE, OTHER, Design()),
     "sequential limit": lambda: look_at_limit(RateLooks(ONE), ONE, 0.01, Design()),
     "sequential means": lambda: look_at_means(MeanLooks(), Mean(3, 10), Mean(4, 10), Design()),
+    "change over limit": lambda: change_over_limit(ChangeLooks(), ONE, 0.01, Bound(0.01)),
+    "change over stable": lambda: change_over_stable(ChangeLooks(), ONE, OTHER, Bound(0.01)),
     "cost": lambda: cost(Mean(12.5, 300), Limits(max=0.01)),
     "fairness": lambda: fairness(FIVE),
     **{f"drift {m}": (lambda m=m: drift(FAST, FAST, Rule(m))) for m in Measure},
