@@ -5,15 +5,10 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from modelramp.api.check import Check, Role
+from modelramp.api.hooks import Hooks
 from modelramp.api.quantity import Seconds, between, cel_duration
 from modelramp.api.rules import ApiModel, Rule, matches
-
-
-class SecretReference(ApiModel):
-    """Names a Secret in the namespace of the ModelDeployment."""
-
-    name: Annotated[str, Field(min_length=1, max_length=253, description="Name of the Secret.")]
-
+from modelramp.api.secret import SecretReference
 
 Address = Annotated[
     str,
@@ -76,6 +71,8 @@ class Health(ApiModel):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = ()
+    on_drift: Annotated[Hooks, Field(description="What is started when the inputs or outputs drift.")] = ()
+    on_breach: Annotated[Hooks, Field(description="What is started when a revision breaches.")] = ()
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -99,6 +96,11 @@ class Health(ApiModel):
             "checks[].name must be unique",
             lambda self: len({check.name for check in self.checks}) == len(self.checks),
             field=".checks",
+        ),
+        Rule(
+            "",  # the list-map key says it to the API server
+            "the names of hooks must be unique in their list",
+            lambda self: all(len({item.name for item in of}) == len(of) for of in (self.on_drift, self.on_breach)),
         ),
     )
 

@@ -79,6 +79,12 @@ class Reason(StrEnum):
     ROLLED_BACK = "RolledBack"
     NOTHING_TO_RESTORE = "NothingToRestore"
     RECOVERED = "Recovered"
+    # what hooks of the health did
+    HOOK_DUE = "HookDue"
+    HOOK_STARTED = "HookStarted"
+    HOOK_SUCCEEDED = "HookSucceeded"
+    HOOK_FAILED = "HookFailed"
+    HOOK_UNKNOWN = "HookUnknown"
     # what a person asked for
     PAUSED = "Paused"
     RESUMED = "Resumed"

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from modelramp.api.hooks import HookState
 from modelramp.api.names import Phase
 
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -74,6 +75,32 @@ class CheckStatus(StatusModel):
     ] = ""
 
 
+class HookStatus(StatusModel):
+    """One episode of a hook: what breached since when, and what was started because of it."""
+
+    id: Annotated[str, Field(description="Names the episode; stands in the Job's name and in the webhook's body.")]
+    on: Annotated[Literal["onDrift", "onBreach"], Field(description="onDrift or onBreach.")]
+    name: Annotated[str, Field(description="Name of the hook.")]
+    revision: Annotated[str, Field(description="The revision that breached.")]
+    model_version: Annotated[str, Field(description="Its model version.")] = ""
+    since: Annotated[Time, Field(description="The first breaching tick.")]
+    until: Annotated[Time | None, Field(description="The tick that ended the episode; not set while it goes on.")] = (
+        None
+    )
+    breaches: Annotated[int, Field(description="Breaches in a row; no longer counted once the hook has fired.")] = 0
+    checks: Annotated[tuple[str, ...], Field(description="The checks that breached.")] = ()
+    cause: Annotated[str, Field(description="What they measured.")] = ""
+    state: Annotated[
+        HookState,
+        Field(
+            description="Counting: too few breaches yet. Due: about to start. Running, Done, Failed. Unknown: nobody "
+            "can say whether it happened, and it is not repeated."
+        ),
+    ]
+    at: Annotated[Time | None, Field(description="Since when it is in that state.")] = None
+    message: Annotated[str, Field(description="What was started, and how it ended.")] = ""
+
+
 class HistoryEntry(StatusModel):
     """One revision that was tried, and how it ended."""
 
@@ -137,6 +164,13 @@ class Status(StatusModel):
     ] = ()
     retiring: Annotated[
         tuple[RetiringStatus, ...], Field(description="Revisions without traffic whose pods are about to end.")
+    ] = ()
+    hooks: Annotated[
+        tuple[HookStatus, ...],
+        Field(
+            description="Episodes of the hooks of spec.health, newest last.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"]},
+        ),
     ] = ()
     history: Annotated[tuple[HistoryEntry, ...], Field(description="What was tried, newest first.")] = ()
     request: Annotated[str, Field(description="The last value of the request annotation that was handled.")] = ""

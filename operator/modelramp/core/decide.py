@@ -9,6 +9,7 @@ from modelramp.api.rollout import OnBreach, Watching
 from modelramp.api.verdict import TICK_MARK, TickOutcome, Verdict
 from modelramp.core import moves
 from modelramp.core.breaches import count, settle, tally, tick_verdict, tripped
+from modelramp.core.hooks import count_for_hooks, follow_hooks
 from modelramp.core.requests import follow_request
 from modelramp.core.state import Decision, Finding, Seen, State, Target, Watch
 from modelramp.core.steps import blockers, held_by_route, next_step, place, step_ends
@@ -33,7 +34,7 @@ def decide(target: Target, state: State, seen: Seen, ticks: Sequence[TickOutcome
     ordered = sorted(ticks, key=lambda outcome: outcome.tick)
     for outcome in ordered:
         decision = fold(decision, target, seen, outcome, newest=outcome.tick == ordered[-1].tick)
-    return follow_world(decision, target, seen, now)
+    return follow_hooks(follow_world(decision, target, seen, now), target, seen, now)
 
 
 def follow_target(decision: Decision, target: Target, now: int) -> Decision:
@@ -88,6 +89,7 @@ def fold(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome, *
         reason=_running(state, verdict, reason),
     )
     cause = tripped(watch, counted, health)
+    after = count_for_hooks(after, state, health, settled, (verdict, detail), tripped=cause is not None)
     if cause is not None:
         return _give_up(after, target, f"{detail}, {cause}", outcome.tick)
     if newest:

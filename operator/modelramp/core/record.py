@@ -16,6 +16,7 @@ from modelramp.api.status import (
 )
 from modelramp.api.times import to_clock, to_text
 from modelramp.core.conditions import carry, conditions
+from modelramp.core.hook_record import hook_statuses
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import Candidate, Ended, Finding, Pods, Seen, State, Target, Version, Watch
 from modelramp.core.wording import sentence
@@ -65,6 +66,7 @@ def status_of(
             RetiringStatus(revision=item.revision, at=to_text(item.at) if item.at is not None else None)
             for item in state.retiring
         ),
+        hooks=hook_statuses(state.hooks),
         history=tuple(_entry_status(entry) for entry in state.history),
         request=state.request,
         replicas=serving.available,

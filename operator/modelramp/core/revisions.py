@@ -21,7 +21,11 @@ def revision_of(spec: ModelDeploymentSpec) -> str:
 
 def hash_of(template: Mapping[str, Any], model: Mapping[str, Any]) -> str:
     """The revision of a raw template and a model as `revision_of` dumps it."""
-    text = json.dumps({"template": template, "model": model}, sort_keys=True, separators=(",", ":"))
+    return short_hash(json.dumps({"template": template, "model": model}, sort_keys=True, separators=(",", ":")))
+
+
+def short_hash(text: str) -> str:
+    """Ten characters that stand for a text."""
     number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:12])
     letters = []
     for _ in range(_LENGTH):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from modelramp.api.names import Phase, Reason
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.verdict import CheckOutcome
+from modelramp.core.episodes import Episode, News
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class State:
     retiring: tuple[Retiring, ...] = ()
     history: tuple[Ended, ...] = ()
     request: str = ""
+    hooks: tuple[Episode, ...] = ()
 
     @property
     def running(self) -> Candidate | None:
@@ -155,6 +157,7 @@ class Seen:
 
     pods: by revision. served: the weight that the route gives to each revision that it names now, percent.
     routed: whether the gateway took the route; None while it has not said. route_detail: why not, for people.
+    hooks: what became of what hooks have started, by id of the episode.
     """
 
     pods: Mapping[str, Pods] = field(default_factory=dict)
@@ -162,6 +165,7 @@ class Seen:
     routed: bool | None = None
     route_reason: Reason = Reason.ROUTE_PENDING
     route_detail: str = ""
+    hooks: Mapping[str, News] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

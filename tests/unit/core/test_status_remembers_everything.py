@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelramp.api.hooks import HookState, On
 from modelramp.api.names import Phase, Reason
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.core.conditions import OBSTACLES
+from modelramp.core.episodes import MOST_EPISODES, Episode
 from modelramp.core.recall import read_status, state_of
 from modelramp.core.record import status_of
 from modelramp.core.state import (
@@ -49,6 +51,22 @@ outcomes = st.builds(
     texts,
 )
 endings = st.builds(Ended, names, texts, seconds, seconds, texts, reasons, texts, st.integers(0, 100))
+episodes = st.builds(
+    Episode,
+    st.sampled_from(On),
+    names,
+    names,
+    texts,
+    seconds,
+    names,
+    seconds,
+    counts,
+    st.lists(names, max_size=3).map(tuple),
+    texts,
+    st.sampled_from(HookState),
+    texts,
+    seconds,
+)
 states = st.builds(
     State,
     phase=st.sampled_from(Phase),
@@ -67,6 +85,7 @@ states = st.builds(
     retiring=st.lists(st.builds(Retiring, names, st.none() | seconds), max_size=3).map(tuple),
     history=st.lists(endings, max_size=3).map(tuple),
     request=texts,
+    hooks=st.lists(episodes, max_size=3).map(tuple),
 )
 
 
@@ -114,6 +133,8 @@ def test_a_status_of_many_long_texts_stays_far_below_what_etcd_takes():
     ended = Ended("v" * 10, text[:128], 1, 2, "RolledBack", Reason.THRESHOLD_REACHED, text, 10)
     outcome = CheckOutcome("c", Verdict.BREACH, Reason.ABOVE_MAXIMUM, text)
     state = State(detail=text, history=(ended,) * 20, checks=(outcome,) * 32, request=text[:200])
+    hook = Episode(On.BREACH, "tell", "v1", text[:128], 1, "id", checks=(text[:63],) * 8, cause=text[:256])
+    state = replace(state, hooks=(replace(hook, message=text[:256]),) * MOST_EPISODES)
 
     assert len(json.dumps(written(state))) < 100_000
 

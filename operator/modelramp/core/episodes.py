@@ -1,0 +1,209 @@
+"""Episodes of hooks: from the first breaching tick of a revision until it is healthy again; each fires at most once."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from modelramp.api.health import Health
+from modelramp.api.hooks import Hook, HookState, On
+from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
+from modelramp.core.revisions import short_hash
+
+MOST_EPISODES = 16
+"""Episodes that are remembered of one ModelDeployment."""
+GRACE = 120
+"""Seconds after which a Job that nobody sees is gone: longer than any watch takes to tell of it."""
+TRIES = 3
+"""Calls of a webhook whose receiver surely took no notice of the ones before."""
+PAUSES: Final = (5, 30)
+"""Seconds between those calls."""
+
+LIVE: Final = frozenset({HookState.DUE, HookState.RUNNING})
+_LONGEST: Final = 256
+"""Characters of a cause and of a message."""
+_NAMED: Final = 8
+"""Checks that an episode names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """What one hook saw, and what came of it. Times are seconds since the epoch.
+
+    since: the first breaching tick. until: the tick that ended the episode; 0 while it goes on. breaches: in a row,
+    no longer counted once the hook has fired. checks, cause: what breached at the last counted tick.
+    at: when the present state was reached. id: the same for the same episode, whoever computes it and how often.
+    """
+
+    on: On
+    name: str
+    revision: str
+    model_version: str
+    since: int
+    id: str
+    until: int = 0
+    breaches: int = 0
+    checks: tuple[str, ...] = ()
+    cause: str = ""
+    state: HookState = HookState.COUNTING
+    message: str = ""
+    at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What the world says of what a hook has started: Running, Done, Failed or Unknown, and a sentence."""
+
+    state: HookState
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A settled tick: its outcomes, its own verdict with a sentence, and whether it reached a threshold.
+
+    model_version: of the revision that it speaks of. checks: those that breached and count towards rollback.
+    """
+
+    outcome: TickOutcome
+    model_version: str
+    verdict: Verdict
+    detail: str
+    checks: tuple[str, ...] = ()
+    tripped: bool = False
+
+    @property
+    def at(self) -> int:
+        """The instant of the tick, seconds since the epoch."""
+        return self.outcome.tick
+
+
+def declared(health: Health) -> Iterator[tuple[On, Hook]]:
+    """Every hook with the list that it stands in."""
+    yield from ((On.DRIFT, hook) for hook in health.on_drift)
+    yield from ((On.BREACH, hook) for hook in health.on_breach)
+
+
+def find_hook(health: Health, episode: Episode) -> Hook | None:
+    """The declaration behind an episode; None when it is declared no more."""
+    return next((hook for on, hook in declared(health) if (on, hook.name) == (episode.on, episode.name)), None)
+
+
+def after_tick(known: Sequence[Episode], health: Health, tick: Judged) -> tuple[Episode, ...]:
+    """The episodes after one more settled tick. A tick of another revision ends those of the former one."""
+    episodes = [
+        episode if episode.until or episode.revision == tick.outcome.revision else replace(episode, until=tick.at)
+        for episode in known
+        if episode.state is HookState.RUNNING or find_hook(health, episode) is not None
+    ]
+    for on, hook in declared(health):
+        episodes = _counted(episodes, health, on, hook, tick)
+    return tuple(episode for episode in episodes if not (episode.until and episode.state is HookState.COUNTING))
+
+
+def _counted(known: list[Episode], health: Health, on: On, hook: Hook, tick: Judged) -> list[Episode]:
+    verdict, checks, cause = hook_verdict(health, on, hook, tick)
+    current = next((item for item in known if (item.on, item.name) == (on, hook.name) and not item.until), None)
+    if verdict is Verdict.NO_DATA or (verdict is Verdict.HEALTHY and current is None):
+        return known
+    if verdict is Verdict.HEALTHY:
+        return [replace(item, until=tick.at) if item is current else item for item in known]
+    if current is None:
+        revision = tick.outcome.revision
+        known_as = episode_id(on, hook, revision, tick.at)
+        current = Episode(on, hook.name, revision, tick.model_version, tick.at, known_as)
+        known = _with_room(known, current)
+        if len(known) >= MOST_EPISODES:
+            return known
+    elif current.state is not HookState.COUNTING:
+        return known
+    counted = replace(
+        current, breaches=current.breaches + 1, checks=checks[:_NAMED], cause=cause[:_LONGEST], at=tick.at
+    )
+    if counted.breaches >= (hook.after or health.failure_threshold) or _reached(on, hook, tick):
+        counted = replace(counted, state=HookState.DUE)
+    return [item for item in known if item is not current] + [counted]
+
+
+def _reached(on: On, hook: Hook, tick: Judged) -> bool:
+    """Without a number of its own, onBreach also fires with what the breach leads to: the revision is about to go."""
+    return on is On.BREACH and hook.after is None and tick.tripped
+
+
+def _with_room(known: list[Episode], new: Episode) -> list[Episode]:
+    """Without ended episodes that are no longer news: of each hook the last one is kept, and fewer when it is full."""
+    ended = [item for item in known if item.until and item.state not in LIVE]
+    of_hook = [item for item in ended if (item.on, item.name) == (new.on, new.name)]
+    dropped = of_hook[:-1]
+    over = len(known) - len(dropped) - (MOST_EPISODES - 1)
+    dropped += [item for item in ended if item not in dropped][: max(0, over)]
+    return [item for item in known if item not in dropped]
+
+
+def hook_verdict(health: Health, on: On, hook: Hook, tick: Judged) -> tuple[Verdict, tuple[str, ...], str]:
+    """What a tick says to one hook, which checks breached, and a sentence.
+
+    BREACH if one of its checks breached, NO_DATA if none did and one had no data or none was asked, else HEALTHY.
+    """
+    names = set(hook.checks)
+    if not names and on is On.BREACH:
+        return tick.verdict, tick.checks, tick.detail
+    names = names or {check.name for check in health.checks if check.drift is not None}
+    found = [check for check in tick.outcome.checks if check.name in names]
+    breached = [check for check in found if check.verdict is Verdict.BREACH]
+    if breached:
+        return Verdict.BREACH, tuple(check.name for check in breached), _listed(breached)
+    if not found or any(check.verdict is Verdict.NO_DATA for check in found):
+        return Verdict.NO_DATA, (), ""
+    return Verdict.HEALTHY, (), ""
+
+
+def _listed(checks: Iterable[CheckOutcome]) -> str:
+    return "; ".join(f"{check.name}: {check.detail}" for check in checks)
+
+
+def episode_id(on: On, hook: Hook, revision: str, since: int) -> str:
+    """Ten letters and digits that name an episode among all of its ModelDeployment."""
+    return short_hash(f"{on}/{hook.name}/{revision}/{since}")
+
+
+def after_news(known: Sequence[Episode], health: Health, news: Mapping[str, News], now: int) -> tuple[Episode, ...]:
+    """The episodes after what is seen of what they started; what nobody can know any more is Unknown."""
+    return tuple(_informed(episode, find_hook(health, episode), news.get(episode.id), now) for episode in known)
+
+
+def _informed(episode: Episode, hook: Hook | None, news: News | None, now: int) -> Episode:
+    if episode.state not in LIVE and (episode.state is not HookState.UNKNOWN or news is None):
+        return episode
+    if news is not None:
+        moved = news.state is not episode.state
+        return replace(episode, state=news.state, message=news.message[:_LONGEST], at=now) if moved else episode
+    episode = replace(episode, at=min(episode.at, now))  # a clock that was far ahead would make it wait for ever
+    end = deadline(episode, hook)
+    if end is None or now < end:
+        return episode
+    return replace(episode, state=HookState.UNKNOWN, message=_lost(episode, hook), at=now)
+
+
+def deadline(episode: Episode, hook: Hook | None) -> int | None:
+    """When nothing more is to be expected of an episode without news, seconds since the epoch; None for never."""
+    if episode.state is HookState.RUNNING:
+        return episode.at + (GRACE if hook is None or hook.webhook is None else patience(hook.webhook.timeout))
+    if episode.state is HookState.DUE and hook is not None and hook.job is not None:
+        return episode.at + hook.job.ttl
+    return None
+
+
+def patience(timeout: int) -> int:
+    """Seconds from the decision to call a webhook to when the last try must have ended. timeout: of one call."""
+    return TRIES * timeout + sum(PAUSES) + GRACE
+
+
+def _lost(episode: Episode, hook: Hook | None) -> str:
+    if episode.state is HookState.DUE:
+        return "the Job could not be made in time, and may have been made and deleted since; start it by hand if needed"
+    if hook is not None and hook.webhook is not None:
+        return (
+            "the operator ended during the call; the receiver may or may not have taken it: look there, and call it by "
+            "hand if needed"
+        )
+    return "its Job is gone, deleted before its end was seen; look at its logs, and start it by hand if needed"

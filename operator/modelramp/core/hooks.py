@@ -1,0 +1,80 @@
+"""Hooks in the decision: ticks are counted for them, what they started is followed, and people are told."""
+
+from typing import Final
+
+from modelramp.api.check import Role
+from modelramp.api.health import Health
+from modelramp.api.hooks import HookState, On
+from modelramp.api.names import Reason
+from modelramp.api.verdict import TickOutcome, Verdict
+from modelramp.core.breaches import BUILT_IN
+from modelramp.core.episodes import Episode, Judged, after_news, after_tick
+from modelramp.core.state import Decision, Finding, Seen, State, Target
+
+_REASONS: Final = {
+    HookState.DUE: Reason.HOOK_DUE,
+    HookState.RUNNING: Reason.HOOK_STARTED,
+    HookState.DONE: Reason.HOOK_SUCCEEDED,
+    HookState.FAILED: Reason.HOOK_FAILED,
+    HookState.UNKNOWN: Reason.HOOK_UNKNOWN,
+}
+
+
+def count_for_hooks(
+    decision: Decision,
+    before: State,
+    health: Health,
+    settled: TickOutcome,
+    verdict: tuple[Verdict, str],
+    *,
+    tripped: bool,
+) -> Decision:
+    """The decision with the settled tick counted for every hook.
+
+    before: the state that the tick came to; its subject is what the tick speaks of. verdict: of the tick, and why.
+    tripped: a count has reached its threshold, so that the subject may be another one after this tick.
+    """
+    if not (health.on_drift or health.on_breach or before.hooks):
+        return decision
+    version = before.running.version if before.running else before.stable
+    tick = Judged(
+        settled, version.model_version if version else "", *verdict, checks=_breached(health, settled), tripped=tripped
+    )
+    return _changed(decision, after_tick(decision.state.hooks, health, tick))
+
+
+def follow_hooks(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
+    """The decision with what became of what the hooks have started."""
+    if not decision.state.hooks:
+        return decision
+    return _changed(decision, after_news(decision.state.hooks, target.spec.health, seen.hooks, now))
+
+
+def _breached(health: Health, settled: TickOutcome) -> tuple[str, ...]:
+    counting = {check.name for check in health.checks if check.role is Role.ROLLBACK}
+    found = (found.name for found in settled.checks if found.name in counting and found.verdict is Verdict.BREACH)
+    return (*((BUILT_IN,) if settled.available is False else ()), *found)
+
+
+def _changed(decision: Decision, episodes: tuple[Episode, ...]) -> Decision:
+    known = {episode.id: episode.state for episode in decision.state.hooks}
+    told = (_told(episode) for episode in episodes if known.get(episode.id, HookState.COUNTING) is not episode.state)
+    return decision.then(*told, hooks=episodes)
+
+
+def _told(episode: Episode) -> Finding:
+    warning = episode.state in {HookState.FAILED, HookState.UNKNOWN}
+    return Finding(_REASONS[episode.state], f"{hook_label(episode)}: {_news(episode)}", warning)
+
+
+def hook_label(episode: Episode) -> str:
+    """How people read which hook it is, and for what: onDrift retrain for 2.0.0 (7c9fxwq2kd)."""
+    return f"{episode.on} {episode.name} for {episode.model_version} ({episode.revision})"
+
+
+def _news(episode: Episode) -> str:
+    if episode.state is not HookState.DUE:
+        return episode.message or episode.state.value
+    what = "drift" if episode.on is On.DRIFT else "breach"
+    times = f"{what} {episode.breaches} in a row" if episode.breaches > 1 else what
+    return f"{times} ({episode.cause}); it starts once"

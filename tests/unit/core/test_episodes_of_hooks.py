@@ -1,0 +1,307 @@
+"""A hook fires once per episode: from the first breach of a revision until it is healthy again."""
+
+from dataclasses import replace
+
+import pytest
+
+from modelramp.api.hooks import HookState, On
+from modelramp.api.names import Phase, Reason
+from modelramp.core.episodes import GRACE, MOST_EPISODES, News, patience
+from modelramp.core.state import Seen
+from tests.unit.core.story import ERRORS, START, Story, serving
+
+HOOK = {"webhook": {"url": "https://pipelines.example.com/"}}
+JOB = {"job": {"template": {"spec": {"containers": [{"name": "train", "image": "train:1"}]}}, "ttl": "10m"}}
+DRIFT = {
+    "name": "inputs",
+    "role": "hold",
+    "drift": {"measure": "psi", "buckets": "b", "reference": {"buckets": {"1": 1, "+Inf": 2}}},
+}
+ACCURACY = {"name": "accuracy", "role": "inform", "query": "a", "min": "0.9"}
+QUIET = {"errors": "h", "accuracy": "h"}
+
+
+def watched(hook=None, *, on="onBreach", after=None, state=None, action=HOOK, **more):
+    """A version that has served for long, and one hook."""
+    hooks = {on: [{"name": "tell", **action, **(hook or {})}]}
+    return Story.of(
+        "v1",
+        state=state or serving(),
+        checks=(ERRORS, DRIFT, ACCURACY),
+        after=after or {"onBreach": "Report"},
+        **hooks,
+        **more,
+    )
+
+
+def drift(story, letters):
+    return story.run("h" * len(letters), inputs=letters, accuracy="h" * len(letters))
+
+
+def breach(story, letters):
+    return story.run(letters, inputs="h" * len(letters), accuracy="h" * len(letters))
+
+
+def states(story):
+    return [episode.state for episode in story.state.hooks]
+
+
+def fired(story):
+    return story.reasons.count(Reason.HOOK_DUE)
+
+
+@pytest.mark.parametrize(
+    ("letters", "after", "minute"),
+    [
+        ("bbb", None, 3),
+        ("bb", None, None),
+        ("bbhb", None, None),
+        ("bbhbbb", None, 6),
+        ("bb?b", None, 4),
+        ("?b?b?b", None, 6),
+        ("b", 1, 1),
+        ("bbbb", 5, None),
+        ("bbbbb", 5, 5),
+        ("?????", 1, None),
+        ("hhhhh", 1, None),
+    ],
+)
+@pytest.mark.parametrize("twice", [False, True])
+def test_a_hook_fires_at_the_breach_that_completes_its_row(letters, after, minute, twice):
+    story = replace(watched({"after": after}, on="onDrift"), twice=twice)
+
+    fired_at = [index + 1 for index, letter in enumerate(letters) if fired(drift(story, letter)) == 1]
+    assert (fired_at[0] if fired_at else None) == minute
+
+
+@pytest.mark.parametrize(
+    ("letters", "times"),
+    [("bbbbbbbbbb", 1), ("bbb?bbb", 1), ("bbbhbbb", 2), ("bbbhhbbhbbb", 2), ("bbb?h?bb?b", 2)],
+)
+@pytest.mark.parametrize("twice", [False, True])
+def test_it_fires_once_per_episode_and_again_in_the_next(letters, times, twice):
+    story = drift(replace(watched(on="onDrift"), twice=twice), letters)
+
+    assert fired(story) == times
+    assert len({episode.id for episode in story.state.hooks}) == len(story.state.hooks)
+
+
+def test_a_tick_that_comes_again_late_changes_no_episode():
+    story = drift(watched(on="onDrift"), "bb")
+    known = story.state
+    for minute in (1, 2):
+        tick = story.outcome("h", tick=START + 60 * minute, inputs="b", accuracy="h")
+        story.look(tick)
+
+    assert story.state == known
+
+
+def test_the_row_begins_with_the_first_breach_and_says_what_breached():
+    (episode,) = drift(watched(on="onDrift"), "hb?b").state.hooks
+
+    assert (episode.on, episode.name, episode.revision, episode.model_version) == (On.DRIFT, "tell", "v1", "1.4.0")
+    assert (episode.since, episode.breaches, episode.checks) == (START + 120, 2, ("inputs",))
+    assert episode.cause == "inputs: 0.5, limit 0.01"
+    assert episode.state is HookState.COUNTING
+
+
+def test_on_drift_looks_at_drift_and_on_breach_at_the_tick():
+    assert fired(breach(watched(on="onDrift"), "bbbbb")) == 0
+    assert fired(drift(watched(on="onBreach"), "bbbbb")) == 0
+    assert fired(breach(watched(on="onBreach"), "bbb")) == 1
+
+
+def test_named_checks_are_the_only_ones_that_count_whatever_their_role():
+    story = watched({"checks": ["accuracy"], "after": 2})
+    story.run("bbb", inputs="bbb", accuracy="hhh")
+    assert story.state.hooks == ()
+
+    story.run("hh", inputs="hh", accuracy="bb")
+    assert [episode.checks for episode in story.state.hooks] == [("accuracy",)]
+    assert states(story) == [HookState.DUE]
+
+
+def test_with_several_checks_one_breach_counts_and_all_must_be_healthy_to_end():
+    story = watched({"checks": ["accuracy", "inputs"], "after": 9}).run("hhh", inputs="bh?", accuracy="hbh")
+    assert [episode.breaches for episode in story.state.hooks] == [2]
+
+    assert story.run("h", inputs="h", accuracy="h").state.hooks == ()
+
+
+def test_pods_that_are_missing_are_a_breach_with_a_name():
+    (episode,) = breach(watched(), "p").state.hooks
+
+    assert episode.checks == ("pods.available",)
+
+
+def test_the_tick_that_rolls_back_fires_and_names_the_revision_that_failed():
+    story = Story.of(checks=(ERRORS,), onBreach=[{"name": "tell", **HOOK}]).begun().run("bbb")
+
+    (episode,) = story.state.hooks
+    assert story.state.failed == "v2"
+    assert (episode.revision, episode.model_version, episode.state) == ("v2", "2.0.0", HookState.DUE)
+    assert fired(story) == 1
+
+
+def test_without_a_number_of_its_own_it_fires_with_a_check_that_rolls_back_at_once():
+    at_once = ERRORS | {"failureThreshold": 1}
+    story = Story.of(checks=(at_once,), onBreach=[{"name": "tell", **HOOK}, {"name": "later", "after": 2, **HOOK}])
+    story.begun().run("b")
+
+    assert story.state.failed == "v2"
+    assert {episode.name: episode.state for episode in story.state.hooks} == {
+        "tell": HookState.DUE,
+        "later": HookState.COUNTING,
+    }
+
+
+def test_another_revision_ends_the_episode_and_begins_its_own():
+    story = Story.of(checks=(ERRORS,), after={"onBreach": "Report"}, onBreach=[{"name": "tell", "after": 2, **HOOK}])
+    story.begun().run("bbb")
+    assert story.state.failed == "v2"
+    first = story.state.hooks[0]
+
+    story.run("bb")
+    old, new = story.state.hooks
+    assert (old.id, old.until, new.revision, new.since) == (first.id, START + 240, "v1", START + 240)
+    assert fired(story) == 2
+
+
+def test_an_episode_that_never_fired_leaves_nothing_behind():
+    assert drift(watched(on="onDrift"), "bbh").state.hooks == ()
+
+
+def test_of_ended_episodes_the_last_one_is_remembered():
+    story = watched(on="onDrift")
+    for _ in range(5):
+        drift(story, "bbb")
+        (*_, episode) = story.state.hooks
+        story.look(seen=replace(story.seen(), hooks={episode.id: News(HookState.DONE, "answered 200")}))
+        drift(story, "h")
+
+    assert len(drift(story, "b").state.hooks) == 2
+    assert fired(story) == 5
+
+
+def test_however_many_are_stuck_the_status_stays_small():
+    story = drift(watched(on="onDrift", action=HOOK), "bbbh" * (MOST_EPISODES + 3))
+
+    assert len(story.state.hooks) == MOST_EPISODES
+    assert fired(story) == MOST_EPISODES
+
+
+@pytest.mark.parametrize(
+    ("news", "reason"),
+    [
+        (HookState.RUNNING, Reason.HOOK_STARTED),
+        (HookState.DONE, Reason.HOOK_SUCCEEDED),
+        (HookState.FAILED, Reason.HOOK_FAILED),
+        (HookState.UNKNOWN, Reason.HOOK_UNKNOWN),
+    ],
+)
+def test_what_became_of_it_is_kept_and_told_once(news, reason):
+    story = drift(watched(on="onDrift"), "bbb")
+    (episode,) = story.state.hooks
+    story.findings.clear()
+    seen = replace(story.seen(), hooks={episode.id: News(news, "HTTP 200")})
+    for _ in range(3):
+        story.look(seen=seen)
+
+    (episode,) = story.state.hooks
+    assert (episode.state, episode.message) == (news, "HTTP 200")
+    assert story.reasons == [reason]
+    assert story.findings[0].warning is (news in {HookState.FAILED, HookState.UNKNOWN})
+    assert "onDrift tell for 1.4.0 (v1): HTTP 200" in story.findings[0].message
+
+
+@pytest.mark.parametrize("ended", [HookState.DONE, HookState.FAILED])
+@pytest.mark.parametrize("late", [HookState.RUNNING, HookState.UNKNOWN, HookState.FAILED, HookState.DONE])
+def test_what_has_ended_stays_as_it_ended(ended, late):
+    story = drift(watched(on="onDrift"), "bbb")
+    (episode,) = story.state.hooks
+    for state in (ended, late):
+        story.look(seen=replace(story.seen(), hooks={episode.id: News(state, "x")}))
+
+    assert states(story) == [ended]
+
+
+def running(action):
+    story = drift(watched(on="onDrift", action=action), "bbb")
+    (episode,) = story.state.hooks
+    story.look(seen=replace(story.seen(), hooks={episode.id: News(HookState.RUNNING, "x")}))
+    return story
+
+
+@pytest.mark.parametrize(("action", "after"), [(HOOK, patience(10)), (JOB, GRACE)])
+def test_what_runs_without_news_for_too_long_is_unknown_and_never_repeated(action, after):
+    story = running(action)
+    began = story.now
+    story.now = began + after - 1
+    story.look()
+    assert states(story) == [HookState.RUNNING]
+
+    story.now = began + after
+    story.look()
+    assert states(story) == [HookState.UNKNOWN]
+    assert "by hand" in story.state.hooks[0].message
+    assert fired(drift(story, "bbb")) == 1
+
+
+def test_news_of_a_job_that_was_thought_gone_corrects_that():
+    story = running(JOB)
+    story.now += GRACE
+    story.look()
+    (episode,) = story.state.hooks
+    story.look(seen=replace(story.seen(), hooks={episode.id: News(HookState.DONE, "done")}))
+
+    assert states(story) == [HookState.DONE]
+
+
+def test_a_job_is_not_made_when_an_earlier_one_may_have_been_deleted_already():
+    story = drift(watched(on="onDrift", action=JOB), "bbb")
+    story.now += 600
+    story.look()
+
+    assert states(story) == [HookState.UNKNOWN]
+
+
+def test_a_webhook_that_is_due_waits_for_its_turn_however_long():
+    story = drift(watched(on="onDrift"), "bbb")
+    story.now += 86_400
+    story.look()
+
+    assert states(story) == [HookState.DUE]
+
+
+def test_a_clock_that_was_far_ahead_does_not_keep_it_running():
+    story = running(JOB)
+    (episode,) = story.state.hooks
+    story.state = replace(story.state, hooks=(replace(episode, at=story.now + 10**6),))
+    story.look()
+    story.now += GRACE
+    story.look()
+
+    assert states(story) == [HookState.UNKNOWN]
+
+
+def test_a_hook_that_is_declared_no_more_starts_nothing():
+    story = drift(watched(on="onDrift"), "bbb")
+    story.want(checks=(ERRORS, DRIFT, ACCURACY), after={"onBreach": "Report"})
+    story.minute("h", inputs="b", accuracy="h")
+
+    assert story.state.hooks == ()
+
+
+def test_hooks_decide_nothing_about_the_rollout():
+    plain = Story.of(checks=(ERRORS,)).begun().run("hbbhhh?bbb")
+    hooked = Story.of(checks=(ERRORS,), onBreach=[{"name": "tell", "after": 1, **HOOK}]).begun().run("hbbhhh?bbb")
+
+    assert replace(hooked.state, hooks=()) == plain.state
+    assert hooked.state.phase is Phase.ROLLED_BACK
+
+
+def test_news_of_episodes_that_nobody_knows_are_ignored():
+    story = watched()
+    story.look(seen=Seen(hooks={"other": News(HookState.DONE)}))
+
+    assert story.state.hooks == ()
