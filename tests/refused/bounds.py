@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelramp.api.crd import object_schema
-from tests.refused.samples import EVERY_FIELD, load
+from tests.refused.samples import AB_TEST, EVERY_FIELD, load
 
 _WRONG_TYPE = {"string": 7, "integer": "seven", "object": "seven", "array": "seven", "boolean": "seven"}
 _SAYS = {
@@ -35,10 +35,15 @@ class Broken:
 
 
 def broken_bounds() -> Iterator[Broken]:
-    base = load(EVERY_FIELD)
+    base, test = load(EVERY_FIELD), load(AB_TEST)
     schema = object_schema()["properties"]["spec"]
-    for number, (path, bound, limit, value) in enumerate(_violations(schema, base["spec"], ("spec",))):
-        manifest = copy.deepcopy(base)
+    found = [(base, broken) for broken in _violations(schema, base["spec"], ("spec",))]
+    # An A/B test takes the place of steps: it stands in an object of its own.
+    part = schema["properties"]["rollout"]["properties"]["abTest"]
+    inside = _violations(part, test["spec"]["rollout"]["abTest"], ("spec", "rollout", "abTest"))
+    found += [(test, broken) for broken in inside]
+    for number, (whole, (path, bound, limit, value)) in enumerate(found):
+        manifest = copy.deepcopy(whole)
         _put(manifest, path, value)
         manifest["metadata"]["name"] = f"broken-{number:03}"
         says = _SAYS[bound].format(bound=limit)

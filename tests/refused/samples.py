@@ -8,6 +8,7 @@ HERE = Path(__file__).parent
 REFUSED = sorted(HERE.glob("*.yaml"))
 ACCEPTED = sorted((HERE / "accepted").glob("*.yaml"))
 EVERY_FIELD = HERE / "accepted" / "every-field.yaml"
+AB_TEST = HERE / "accepted" / "ab-test.yaml"
 _MARK = "# refused: "
 
 

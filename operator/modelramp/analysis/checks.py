@@ -89,19 +89,20 @@ def _questions(check: Check, subject: Subject, window: int) -> list[Question]:
 
 def _questions_of_arms(check: Check, subject: Subject, window: int) -> list[Question]:
     parts, other = parts_of(check), other_arm(check)
-    found = [_question(f"{CANDIDATE}.{part}", text, subject, window) for part, text in parts.items()]
+    found = [question(f"{CANDIDATE}.{part}", text, subject, window) for part, text in parts.items()]
     if other == STABLE:
         if subject.stable is None:
             raise NoStableVersion("there is no stable version to compare with: no version has worked yet")
         beside = replace(subject, revision=subject.stable, service=subject.stable_service or "")
-        found += [_question(f"{STABLE}.{part}", text, beside, window) for part, text in parts.items()]
+        found += [question(f"{STABLE}.{part}", text, beside, window) for part, text in parts.items()]
     reference = check.drift.reference if check.drift is not None else None
     if reference is not None and reference.query is not None:
         found.append(Question(f"{REFERENCE}.buckets", _rendered(reference.query, subject, window)))
     return found
 
 
-def _question(name: str, query: str, subject: Subject, window: int) -> Question:
+def question(name: str, query: str, subject: Subject, window: int) -> Question:
+    """A query about one version, with the series that are its own. Raises ValueError when it cannot be asked."""
     return Question(name, _rendered(query, subject, window), _own_series(query, subject))
 
 

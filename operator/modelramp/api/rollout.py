@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
+from modelramp.api.abtest import ABTest
 from modelramp.api.quantity import Duration, Seconds, between
 from modelramp.api.rules import ApiModel, Rule
 
@@ -21,9 +22,29 @@ class Step(ApiModel):
 DEFAULT_STEPS = (Step(weight=10), Step(weight=50), Step(weight=100))
 
 
+class Strategy(StrEnum):
+    """How a new revision proves itself."""
+
+    CANARY = "Canary"
+    AB_TEST = "ABTest"
+
+
+_CEL_DEFAULT_STEPS = "size(self.steps) == 3 && " + " && ".join(
+    f"self.steps[{index}].weight == {step.weight} && !has(self.steps[{index}].duration)"
+    for index, step in enumerate(DEFAULT_STEPS)
+)
+
+
 class Rollout(ApiModel):
     """How traffic moves to a new revision."""
 
+    strategy: Annotated[
+        Strategy,
+        Field(description="Canary: step by step while healthy. ABTest: a split, until a metric says who is better."),
+    ] = Strategy.CANARY
+    ab_test: Annotated[ABTest | None, Field(description="The test of strategy ABTest; takes the place of steps.")] = (
+        None
+    )
     steps: Annotated[
         tuple[Step, ...],
         Field(
@@ -60,11 +81,31 @@ class Rollout(ApiModel):
             lambda self: all(a.weight < b.weight for a, b in zip(self.steps, self.steps[1:], strict=False)),
             field=".steps",
         ),
+        Rule(
+            "(has(self.strategy) && self.strategy == 'ABTest') == has(self.abTest)",
+            "strategy ABTest needs abTest, and abTest needs strategy: ABTest",
+            lambda self: (self.strategy is Strategy.AB_TEST) == (self.ab_test is not None),
+            field=".abTest",
+        ),
+        Rule(
+            # The server fills in the default steps before it asks; those say nothing about what a person wants.
+            f"!has(self.strategy) || self.strategy != 'ABTest' || !has(self.steps) || ({_CEL_DEFAULT_STEPS})",
+            "strategy ABTest has no steps of its own: remove steps, abTest.split is the share of the test",
+            lambda self: self.strategy is not Strategy.AB_TEST or self.steps == DEFAULT_STEPS,
+            field=".steps",
+        ),
     )
 
+    @property
+    def stages(self) -> tuple[Step, ...]:
+        """What the rollout goes through: the declared steps, or the test's split and then everything."""
+        if self.ab_test is None:
+            return self.steps
+        return Step(weight=self.ab_test.split, duration=self.ab_test.min_duration), Step(weight=100)
+
     def duration_of(self, step: int) -> int:
-        """Least time at step `step` (counted from 0), seconds."""
-        own = self.steps[step].duration
+        """Least time at stage `step` (counted from 0), seconds."""
+        own = self.stages[step].duration
         return own if own is not None else self.step_duration
 
 

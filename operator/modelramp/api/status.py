@@ -32,7 +32,7 @@ class CandidateStatus(VersionStatus):
     """The revision that a rollout is bringing in."""
 
     weight: Annotated[int, Field(description="Share of the traffic in percent.")] = 0
-    step: Annotated[int, Field(description="Index in spec.rollout.steps; -1 while waiting for pods.")] = -1
+    step: Annotated[int, Field(description="Index in the rollout's steps; -1 while waiting for pods.")] = -1
     shown: Annotated[bool, Field(description="The route has shown this step's weight.")] = False
     step_entered: Annotated[Time | None, Field(description="Start of the step.")] = None
 
@@ -49,6 +49,28 @@ class WatchStatus(StatusModel):
     checks: Annotated[
         dict[str, int], Field(description="Breaches in a row of checks with a threshold of their own.")
     ] = {}
+
+
+class ExperimentStatus(StatusModel):
+    """An A/B test: what it asks, what it has found, and how it ended."""
+
+    revision: Annotated[str, Field(description="The candidate.")]
+    question: Annotated[int, Field(description="Number of what is asked; for programs.")]
+    metric: Annotated[str, Field(description="The metric that decides.")] = ""
+    verdict: Annotated[
+        str, Field(description="Undecided, Winner, NoDifference, Harm, Invalid, or CutShort by a person.")
+    ] = ""
+    message: Annotated[str, Field(description="The verdict and its evidence, in one sentence.")] = ""
+    candidate: Annotated[str, Field(description="The metric with the candidate, and of how many.")] = ""
+    stable: Annotated[str, Field(description="The metric with the stable version, and of how many.")] = ""
+    difference: Annotated[str, Field(description="Candidate less stable.")] = ""
+    interval: Annotated[str, Field(description="Where the true difference lies, over all looks together.")] = ""
+    sample_ratio: Annotated[str, Field(description="Assignment of candidate : stable against the split.")] = ""
+    sticky: Annotated[bool, Field(description="Whether one user always met the same version.")] = False
+    started_at: Annotated[Time, Field(description="When the test began.")]
+    earliest_end: Annotated[Time | None, Field(description="No winner before this.")] = None
+    latest_end: Annotated[Time | None, Field(description="Ends then without a winner.")] = None
+    memory: Annotated[str, Field(description="Evidence that is carried from tick to tick; for programs.")] = ""
 
 
 class RetiringStatus(StatusModel):
@@ -162,6 +184,7 @@ class Status(StatusModel):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = ()
+    experiment: Annotated[ExperimentStatus | None, Field(description="The A/B test under way, or the last one.")] = None
     retiring: Annotated[
         tuple[RetiringStatus, ...], Field(description="Revisions without traffic whose pods are about to end.")
     ] = ()

@@ -51,3 +51,27 @@ class TickOutcome:
     checks: tuple[CheckOutcome, ...]
     available: bool | None
     pods: str = ""
+
+
+EXPERIMENT = "ab.test"
+"""Name of an A/B test's outcome among the checks of a tick; the dot keeps it apart from every name of a spec."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentOutcome(CheckOutcome):
+    """What an A/B test has found up to a tick. NO_DATA when this tick added nothing that can be judged.
+
+    estimate, low, high: how much better the candidate is, in the metric's own unit (negative: worse), with the ends of
+    the interval; None while there is none. mismatch: the versions were not assigned as the split says. The texts are
+    for people: each version's own value, the difference, its interval, and the assignment.
+    """
+
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    mismatch: bool = False
+    candidate: str = ""
+    stable: str = ""
+    difference: str = ""
+    interval: str = ""
+    sample_ratio: str = ""

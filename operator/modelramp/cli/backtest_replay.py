@@ -183,7 +183,7 @@ def _moment(world: _World, number: int, before: State, decision: Decision, given
     event, told = _event(world, before, decision, settled, verdict)
     if not counted:
         told = f"{detail}; not counted: spec.afterPromotion.watch is never"
-    last = len(target.spec.rollout.steps) - 1
+    last = len(target.spec.rollout.stages) - 1
     return Moment(
         number=number,
         at=given.tick,
@@ -217,5 +217,5 @@ def _event(world: _World, before: State, decision: Decision, settled: TickOutcom
     if verdict is Verdict.NO_DATA:
         _, _, detail = tick_verdict(target.spec.health, settled)
         found.append(f"{detail}, so nothing is promoted")
-    place = f"step {candidate.step + 1}/{len(target.spec.rollout.steps)} of {label(candidate.version)} is over"
+    place = f"step {candidate.step + 1}/{len(target.spec.rollout.stages)} of {label(candidate.version)} is over"
     return (HELD, "; ".join((place, *found))) if found else ("", told)

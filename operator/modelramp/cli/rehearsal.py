@@ -121,7 +121,7 @@ def _row(target: Target, before: State, decision: Decision, given: TickOutcome, 
     state = decision.state
     verdict, _, detail = tick_verdict(target.spec.health, given)
     weight = state.weights.get(target.revision, 0)
-    last = len(target.spec.rollout.steps) - 1
+    last = len(target.spec.rollout.stages) - 1
     return Row(
         tick=number,
         verdict=verdict.value,
@@ -155,7 +155,7 @@ def _waits(target: Target, state: State, given: TickOutcome, verdict: Verdict, s
     candidate = state.running
     if candidate is None or verdict is not Verdict.HEALTHY:
         return []
-    place = f"step {candidate.step + 1}/{len(target.spec.rollout.steps)}"
+    place = f"step {candidate.step + 1}/{len(target.spec.rollout.stages)}"
     ends = step_ends(target, candidate)
     if given.tick < ends:
         return [f"{place} ends at tick {-(-(ends - start) // target.spec.health.interval)} at the earliest"]

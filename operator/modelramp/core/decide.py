@@ -9,6 +9,7 @@ from modelramp.api.rollout import OnBreach, Watching
 from modelramp.api.verdict import TICK_MARK, TickOutcome, Verdict
 from modelramp.core import moves
 from modelramp.core.breaches import count, settle, tally, tick_verdict, tripped
+from modelramp.core.experiment import has_won, observe, under_test, won
 from modelramp.core.hooks import count_for_hooks, follow_hooks
 from modelramp.core.requests import follow_request
 from modelramp.core.state import Decision, Finding, Seen, State, Target, Watch
@@ -92,9 +93,10 @@ def fold(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome, *
     after = count_for_hooks(after, state, health, settled, (verdict, detail), tripped=cause is not None)
     if cause is not None:
         return _give_up(after, target, f"{detail}, {cause}", outcome.tick)
+    after = observe(after, target, seen, outcome, newest=newest)
     if newest:
         after = _await_route(after, seen, outcome.tick)
-    if verdict is not Verdict.HEALTHY:
+    if after.state.subject != outcome.revision or verdict is not Verdict.HEALTHY:
         return after
     if state.phase is Phase.DEGRADED:
         return _recover(after, target)
@@ -162,7 +164,8 @@ def _recover(decision: Decision, target: Target) -> Decision:
 def _advance(decision: Decision, target: Target, seen: Seen, settled: TickOutcome) -> Decision:
     state = decision.state
     candidate = state.running
-    if candidate is None or settled.tick < step_ends(target, candidate):
+    tested = under_test(target, state) is not None
+    if candidate is None or not (has_won(state) if tested else settled.tick >= step_ends(target, candidate)):
         return decision
     found = blockers(target, state, seen, settled.checks)
     if found:
@@ -170,4 +173,5 @@ def _advance(decision: Decision, target: Target, seen: Seen, settled: TickOutcom
     following = next_step(target, candidate)
     if following is None:
         return moves.promote(decision, settled.tick)
-    return moves.enter_step(decision, target, following, settled.tick)
+    told = decision.then(won(state)) if tested else decision
+    return moves.enter_step(told, target, following, settled.tick)

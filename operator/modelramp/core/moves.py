@@ -7,6 +7,12 @@ from modelramp.api.times import to_clock
 from modelramp.core.phases import check_move
 from modelramp.core.state import Candidate, Decision, Ended, Finding, Retiring, State, Target, Version, Watch
 
+_OUTCOMES = {
+    Reason.AB_TEST_HARM: "Harm",
+    Reason.AB_TEST_NO_DIFFERENCE: "NoDifference",
+    Reason.AB_TEST_INVALID: "Invalid",
+}
+"""How the history calls the ends of a candidate that are no rollback for its health."""
 HISTORY_LIMIT = 20
 """Entries that the status keeps; ControllerRevisions have a limit of their own."""
 
@@ -43,6 +49,7 @@ def begin(decision: Decision, target: Target, now: int) -> Decision:
         stable=_left_alone(state),
         watch=_own_watch(state),
         candidate=Candidate(version),
+        experiment=None,
         failed=None,
         paused=False,
         retiring=retiring,
@@ -56,13 +63,13 @@ def enter_step(decision: Decision, target: Target, step: int, at: int) -> Decisi
     """Give the candidate the weight of `step`, entered at the instant `at`."""
     state = decision.state
     candidate = _candidate(state)
-    weight = target.spec.rollout.steps[step].weight
+    weight = target.spec.rollout.stages[step].weight
     version, watch = candidate.version, state.watch
     if candidate.step < 0 or watch is None:
         version = replace(version, traffic_since=at)
         watch = Watch(version.revision, since=at)
     entered = Candidate(version, weight=weight, step=step, step_entered=at)
-    steps = len(target.spec.rollout.steps)
+    steps = len(target.spec.rollout.stages)
     finding = Finding(Reason.STEP_ENTERED, f"step {step + 1}/{steps}: {weight} % of the traffic to {label(version)}")
     changes = {"candidate": entered, "watch": watch, "reason": Reason.STEP_RUNNING, "detail": ""}
     return enter(decision, Phase.PAUSED if state.paused else Phase.PROGRESSING, finding, **changes)
@@ -75,6 +82,8 @@ def promote(decision: Decision, now: int) -> Decision:
     version = replace(candidate.version, since=now)
     text = f"{label(version)} serves all traffic"
     outcome = Finding(Reason.PROMOTED, f"{text}; {label(state.stable)} can be brought back" if state.stable else text)
+    if state.experiment is not None and state.experiment.revision == version.revision:
+        outcome = replace(outcome, message=f"{outcome.message}; {state.experiment.message}")
     retiring = state.retiring
     if state.stable is not None:
         retiring = (*retiring, Retiring(state.stable.revision))
@@ -125,7 +134,7 @@ def withdraw(decision: Decision, reason: Reason, cause: str, now: int) -> Decisi
         failed=candidate.version.revision,
         paused=False,
         retiring=(*state.retiring, Retiring(candidate.version.revision)),
-        history=_ended(state, candidate, now, "RolledBack", reason=reason, message=text),
+        history=_ended(state, candidate, now, _OUTCOMES.get(reason, "RolledBack"), reason=reason, message=text),
         reason=reason,
         detail=text,
     )
@@ -143,6 +152,7 @@ def revert(decision: Decision, now: int) -> Decision:
         stable=_left_alone(state),
         watch=_own_watch(state),
         candidate=None,
+        experiment=None,
         failed=None,
         paused=False,
         retiring=(*state.retiring, Retiring(candidate.version.revision)),

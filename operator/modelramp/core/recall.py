@@ -7,6 +7,7 @@ from modelramp.api.status import CandidateStatus, CheckStatus, HistoryEntry, Sta
 from modelramp.api.times import to_seconds
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.core.conditions import OBSTACLES
+from modelramp.core.experiment_status import recall_experiment
 from modelramp.core.hook_record import episodes_of
 from modelramp.core.state import Candidate, Ended, Retiring, State, Version, Watch
 
@@ -41,6 +42,7 @@ def state_of(status: Status) -> State:
         history=tuple(_entry(entry) for entry in status.history),
         request=status.request,
         hooks=episodes_of(status.hooks),
+        experiment=recall_experiment(status.experiment),
     )
 
 

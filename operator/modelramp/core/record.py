@@ -16,6 +16,7 @@ from modelramp.api.status import (
 )
 from modelramp.api.times import to_clock, to_text
 from modelramp.core.conditions import carry, conditions
+from modelramp.core.experiment_status import record_experiment
 from modelramp.core.hook_record import hook_statuses
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import Candidate, Ended, Finding, Pods, Seen, State, Target, Version, Watch
@@ -62,6 +63,7 @@ def status_of(
         next=_next(target, state),
         watch=_watch_status(state.watch),
         checks=_check_statuses(target, state),
+        experiment=record_experiment(target, state.experiment),
         retiring=tuple(
             RetiringStatus(revision=item.revision, at=to_text(item.at) if item.at is not None else None)
             for item in state.retiring
@@ -121,7 +123,7 @@ def _candidate_status(candidate: Candidate | None, seen: Seen) -> CandidateStatu
 def _progress(target: Target | None, state: State) -> str:
     if state.candidate is None or target is None:
         return ""
-    return f"{state.candidate.step + 1}/{len(target.spec.rollout.steps)}"
+    return f"{state.candidate.step + 1}/{len(target.spec.rollout.stages)}"
 
 
 def _next(target: Target | None, state: State) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from modelramp.api.names import Phase, Reason
 from modelramp.core import moves
+from modelramp.core.experiment import cut_short
 from modelramp.core.state import Candidate, Decision, Finding, Request, Seen, Target
 from modelramp.core.steps import held_by_route, next_step
 
@@ -59,7 +60,7 @@ def _steer(decision: Decision, target: Target, request: Request, candidate: Cand
         finding = Finding(Reason.RESUMED, f"{name} goes on")
         return moves.enter(decision, Phase.PROGRESSING, finding, paused=False, candidate=again)
     if request.verb == "promote" and candidate.step >= 0:
-        asked = decision.then(Finding(Reason.PROMOTED_BY_REQUEST, f"{name}: a person asked for the next step"))
+        asked = cut_short(decision, target, f"{name}: a person asked for the next step")
         following = next_step(target, candidate)
         return moves.promote(asked, now) if following is None else moves.enter_step(asked, target, following, now)
     return _ignored(decision, request, f"{request.verb} does not fit the phase {state.phase}")

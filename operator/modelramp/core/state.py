@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 
 from modelramp.api.names import Phase, Reason
 from modelramp.api.spec import ModelDeploymentSpec
@@ -23,7 +24,7 @@ class Version:
 class Candidate:
     """The revision that a rollout is bringing in.
 
-    step: index in spec.rollout.steps; -1 while its pods are not yet available and it has no traffic.
+    step: index in spec.rollout.stages; -1 while its pods are not yet available and it has no traffic.
     shown: whether the route has shown this step's weight by now.
     """
 
@@ -47,6 +48,40 @@ class Watch:
     breaches: int = 0
     shared: int = 0
     checks: tuple[tuple[str, int], ...] = ()
+
+
+class Ending(StrEnum):
+    """How an A/B test stands, or how it ended."""
+
+    UNDECIDED = "Undecided"
+    WINNER = "Winner"
+    NO_DIFFERENCE = "NoDifference"
+    HARM = "Harm"
+    INVALID = "Invalid"
+    CUT_SHORT = "CutShort"
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """An A/B test of a candidate, and what it has found.
+
+    question: what is asked (ABTest.question); another one is another test. since: its beginning. memory: the evidence,
+    for analysis.experiment. The texts are for people.
+    """
+
+    revision: str
+    question: int
+    since: int
+    ending: Ending = Ending.UNDECIDED
+    message: str = ""
+    memory: str = ""
+    metric: str = ""
+    candidate: str = ""
+    stable: str = ""
+    difference: str = ""
+    interval: str = ""
+    sample_ratio: str = ""
+    sticky: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +113,7 @@ class State:
     stable: what serves, or what traffic returns to. previous: the last version that worked before it.
     failed: a revision that gets no traffic until the spec changes or a person says retry.
     restored: stable came back by a rollback after promotion (so it is not exchanged again: no ping-pong).
+    experiment: the A/B test under way, or the last one until the next rollout begins.
     """
 
     phase: Phase = Phase.PENDING
@@ -97,6 +133,7 @@ class State:
     history: tuple[Ended, ...] = ()
     request: str = ""
     hooks: tuple[Episode, ...] = ()
+    experiment: Experiment | None = None
 
     @property
     def running(self) -> Candidate | None:

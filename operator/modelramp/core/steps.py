@@ -9,7 +9,13 @@ from modelramp.core.state import Candidate, Finding, Seen, State, Target
 
 
 def step_ends(target: Target, candidate: Candidate) -> int:
-    """The earliest instant at which the candidate's step may end, seconds since the epoch."""
+    """The earliest instant at which the candidate's step may end, seconds since the epoch.
+
+    A test whose split was raised under way lasts from the new weight on; below it the candidate only passes through.
+    """
+    rollout = target.spec.rollout
+    if rollout.ab_test is not None and candidate.weight < rollout.ab_test.split:
+        return candidate.step_entered + rollout.step_duration
     return candidate.step_entered + target.spec.rollout.duration_of(place(target, candidate))
 
 
@@ -18,20 +24,20 @@ def next_step(target: Target, candidate: Candidate) -> int | None:
 
     Found by weight, not by counting: the steps may be edited while a rollout is under way.
     """
-    above = (index for index, step in enumerate(target.spec.rollout.steps) if step.weight > candidate.weight)
+    above = (index for index, step in enumerate(target.spec.rollout.stages) if step.weight > candidate.weight)
     return next(above, None)
 
 
 def place(target: Target, candidate: Candidate) -> int:
     """The index of the step that the candidate is in: the last one that is not above its weight."""
     following = next_step(target, candidate)
-    return max(0, len(target.spec.rollout.steps) - 1 if following is None else following - 1)
+    return max(0, len(target.spec.rollout.stages) - 1 if following is None else following - 1)
 
 
 def next_weight(target: Target, candidate: Candidate) -> int:
     """The weight after the present step; 100 when the step is the last one."""
     following = next_step(target, candidate)
-    return 100 if following is None else target.spec.rollout.steps[following].weight
+    return 100 if following is None else target.spec.rollout.stages[following].weight
 
 
 def blockers(target: Target, state: State, seen: Seen, checks: tuple[CheckOutcome, ...]) -> tuple[Finding, ...]:

@@ -9,6 +9,7 @@ from modelramp.api.rollout import OnBreach
 from modelramp.api.times import to_clock
 from modelramp.api.verdict import TICK_MARK, Verdict
 from modelramp.core.breaches import tally
+from modelramp.core.experiment import standing
 from modelramp.core.moves import label
 from modelramp.core.state import Candidate, Pods, Seen, State, Target
 from modelramp.core.steps import blockers, step_ends
@@ -66,10 +67,12 @@ def _stepping(target: Target, state: State, seen: Seen) -> str:
     candidate = state.running
     if candidate is None:
         return ""
-    steps = len(target.spec.rollout.steps)
+    steps = len(target.spec.rollout.stages)
     ends = to_clock(step_ends(target, candidate))
     text = f"step {candidate.step + 1}/{steps}: {candidate.weight} % on {label(candidate.version)}"
-    text += f" since {to_clock(candidate.step_entered)}, step ends {ends} at the earliest"
+    text += f" since {to_clock(candidate.step_entered)}"
+    tested = standing(target, state)
+    text += f", {'; '.join(tested)}" if tested else f", step ends {ends} at the earliest"
     found = [finding for finding in blockers(target, state, seen, state.checks) if finding.reason is not Reason.PAUSED]
     told = state.last_tick > candidate.step_entered or state.reason is Reason.HELD_BY_ROUTE
     return "; ".join((text, *(finding.message for finding in found if told)))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from modelramp.analysis.checks import Ask, ask, judge, no_answer
+from modelramp.analysis.experiment import Trial, ask_of_test, judge_test, silent_test
 from modelramp.analysis.memory import Episode, remembers
 from modelramp.analysis.presets import Labels
 from modelramp.analysis.subject import Subject
@@ -14,7 +15,7 @@ from modelramp.api.check import Check
 from modelramp.api.errors import NoAnswer, PrometheusSilent
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
-from modelramp.api.verdict import CheckOutcome
+from modelramp.api.verdict import EXPERIMENT, CheckOutcome, ExperimentOutcome
 from modelramp.engine.ports import Endpoint, Metrics, Sample, Telemetry
 
 Found = TypeVar("Found")
@@ -33,6 +34,7 @@ class Due:
 
     key: names the object in the result. since: start of the revision's present weight, seconds since the epoch: checks
     that add up evidence begin anew there. memory: what each of them left at the last tick, by name of the check.
+    trial: the A/B test that is under way.
     """
 
     key: str
@@ -41,10 +43,13 @@ class Due:
     subject: Subject
     since: int = 0
     memory: Mapping[str, str] = field(default_factory=dict, hash=False)
+    trial: Trial | None = None
 
     def after(self, outcomes: Iterable[CheckOutcome]) -> "Due":
         """The same with what the checks left at a tick."""
-        return replace(self, memory={found.name: found.memory for found in outcomes if found.memory})
+        left = {found.name: found.memory for found in outcomes if found.memory}
+        trial = replace(self.trial, memory=left.get(EXPERIMENT, self.trial.memory)) if self.trial else None
+        return replace(self, memory=left, trial=trial)
 
     def episode(self, check: Check, tick: int) -> Episode:
         """Over what the check's evidence adds up at a tick."""
@@ -97,17 +102,19 @@ class Asked:
 
     due: Due
     checks: tuple[tuple[Check, Ask | CheckOutcome], ...]
+    trial: Ask | ExperimentOutcome | None = None
 
     def queries(self) -> list[Query]:
         """What has to be asked for this object."""
-        asks = [asked for _, asked in self.checks if isinstance(asked, Ask)]
+        asks = [asked for asked in (*(asked for _, asked in self.checks), self.trial) if isinstance(asked, Ask)]
         return [Query(self.due.endpoint, question.text) for each in asks for question in each.questions]
 
 
 def asked(due: Due) -> Asked:
     """The object's checks as questions."""
     health = due.health
-    return Asked(due, tuple((check, ask(check, due.subject, health.window_of(check))) for check in health.checks))
+    checks = tuple((check, ask(check, due.subject, health.window_of(check))) for check in health.checks)
+    return Asked(due, checks, ask_of_test(due.trial, due.subject, health.interval) if due.trial else None)
 
 
 def merged(objects: Sequence[Asked]) -> tuple[Query, ...]:
@@ -145,7 +152,20 @@ def _settled(query: Query, result: Found | BaseException, telemetry: Telemetry) 
 
 def judged(each: Asked, answers: Answers, tick: int) -> tuple[CheckOutcome, ...]:
     """The outcomes of one object's checks at a tick. What was remembered survives a tick that says nothing."""
-    return tuple(_judged(each.due, check, asked, answers, tick) for check, asked in each.checks)
+    checks = tuple(_judged(each.due, check, asked, answers, tick) for check, asked in each.checks)
+    if each.due.trial is None or each.trial is None:
+        return checks
+    return (*checks, _tried(each.due, each.due.trial, each.trial, answers, tick))
+
+
+def _tried(due: Due, trial: Trial, asked: Ask | ExperimentOutcome, answers: Answers, tick: int) -> ExperimentOutcome:
+    """What the A/B test has found: of its questions, when they could be put."""
+    if not isinstance(asked, Ask):
+        return asked
+    picked = _picked(due, asked, answers)
+    if isinstance(picked, NoAnswer):
+        return silent_test(trial, picked)
+    return judge_test(trial, picked, whole=tick - due.health.interval >= trial.since)
 
 
 def _judged(due: Due, check: Check, asked: Ask | CheckOutcome, answers: Answers, tick: int) -> CheckOutcome:
@@ -156,13 +176,19 @@ def _judged(due: Due, check: Check, asked: Ask | CheckOutcome, answers: Answers,
 
 
 def _said(due: Due, check: Check, asked: Ask, answers: Answers, tick: int) -> CheckOutcome:
+    found = _picked(due, asked, answers)
+    return no_answer(check, found) if isinstance(found, NoAnswer) else judge(check, found, due.episode(check, tick))
+
+
+def _picked(due: Due, asked: Ask, answers: Answers) -> dict[str, Sequence[Sample]] | NoAnswer:
+    """The series of each question, or why there are none."""
     found: dict[str, Sequence[Sample]] = {}
     for question in asked.questions:
         answer = answers[Query(due.endpoint, question.text)]
         if isinstance(answer, NoAnswer):
-            return no_answer(check, answer)
+            return answer
         found[question.name] = answer.pick(question.pick)
-    return judge(check, found, due.episode(check, tick))
+    return found
 
 
 async def outcomes(

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 
+from modelramp.analysis.experiment import Trial
 from modelramp.analysis.subject import Subject
 from modelramp.api.health import PrometheusSpec
 from modelramp.api.names import Phase
 from modelramp.api.rollout import Watching
 from modelramp.api.verdict import CheckOutcome, TickOutcome
+from modelramp.core.experiment import under_test
+from modelramp.core.state import State, Target
 from modelramp.core.ticks import newest_due, to_evaluate
 from modelramp.desired.names import child_name
 from modelramp.engine.plan import Due, outcomes
@@ -107,12 +110,22 @@ class Ticker:
             health=health,
             subject=subject,
             since=state.running.step_entered if state.running else serving,
+            trial=_trial(target, state),
         ).after(state.checks)
         return Turn(key, revision, ticks, due)
 
     def _endpoint(self, key: Key, spec: PrometheusSpec) -> Endpoint:
         secret = (key[0], spec.secret_ref.name) if spec.secret_ref is not None else None
         return Endpoint(spec.address or self._address, secret)
+
+
+def _trial(target: Target, state: State) -> Trial | None:
+    """The A/B test under way, with what was counted of it so far."""
+    test, candidate = target.spec.rollout.ab_test, under_test(target, state)
+    if test is None or candidate is None:
+        return None
+    memory = state.experiment.memory if state.experiment is not None else ""
+    return Trial(test, candidate.weight, candidate.version.revision, candidate.step_entered, memory)
 
 
 def _outcome(turn: Turn, tick: int, checks: tuple[CheckOutcome, ...]) -> TickOutcome:

@@ -18,6 +18,8 @@ from modelramp.core.record import status_of
 from modelramp.core.state import (
     Candidate,
     Ended,
+    Ending,
+    Experiment,
     Finding,
     Pods,
     Retiring,
@@ -67,6 +69,15 @@ episodes = st.builds(
     texts,
     seconds,
 )
+experiments = st.builds(
+    Experiment,
+    names,
+    st.integers(0, 2**32 - 1),
+    seconds,
+    st.sampled_from(Ending),
+    *(texts,) * 7,
+    sticky=st.booleans(),
+)
 states = st.builds(
     State,
     phase=st.sampled_from(Phase),
@@ -86,6 +97,7 @@ states = st.builds(
     history=st.lists(endings, max_size=3).map(tuple),
     request=texts,
     hooks=st.lists(episodes, max_size=3).map(tuple),
+    experiment=st.none() | experiments,
 )
 
 

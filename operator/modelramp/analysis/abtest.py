@@ -1,0 +1,148 @@
+"""The statistics of an A/B test: always-valid intervals for a difference, and whether the split was kept.
+
+The test is looked at every minute and may end at any of them. So the intervals form a confidence sequence: the chance
+that the true difference lies outside of *any* of them, over all looks together, is at most alpha.
+"""
+
+import math
+from dataclasses import dataclass
+
+from modelramp.analysis.evidence import Mean, Proportion
+
+MIN_EVENTS = 10
+"""Events and non-events to be expected in the smaller version (by the rate of both together) from which on the normal
+approximation of rates is used."""
+LEAST_TAU = 0.01
+"""Least spread of the differences of rates that the mixture expects, so that great harm is seen soon however small a
+difference is looked for."""
+MEAN_TAU = 0.1
+"""The same for means, in standard deviations of one observation (Cohen: 0.2 is small)."""
+IMBALANCE_ALPHA = 0.001
+"""The chance, over all looks together, of calling a sample ratio mismatch where there is none."""
+PRIOR_REQUESTS = 1000.0
+"""How sharply the alternative of the sample ratio lies about the split: as after so many requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Candidate less stable, the interval at level 1 - alpha, and the always-valid p-value of no difference."""
+
+    estimate: float
+    low: float
+    high: float
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Paired:
+    """The differences of two means tick by tick, each weighed by 1 / (1/n_candidate + 1/n_stable).
+
+    ticks: how many. weight, first, second: the sums of w, w * d and w * d**2.
+    """
+
+    ticks: int = 0
+    weight: float = 0.0
+    first: float = 0.0
+    second: float = 0.0
+
+    def plus(self, candidate: Mean, stable: Mean) -> "Paired":
+        """With one more tick; one in which a version has no traffic has no difference and changes nothing."""
+        if not candidate.count or not stable.count:
+            return self
+        weight = 1 / (1 / candidate.count + 1 / stable.count)
+        found = candidate.mean - stable.mean
+        return Paired(
+            self.ticks + 1,
+            self.weight + weight,
+            self.first + weight * found,
+            self.second + weight * found * found,
+        )
+
+
+def difference_of_rates(candidate: Proportion, stable: Proportion, alpha: float, tau: float) -> Difference | None:
+    """The confidence sequence of the mixture SPRT for the difference D of two rates; None while events are too few.
+
+    D +- sqrt(V (V + t2) / t2 * (2 log(1 / alpha) + log((V + t2) / V))), t2 = tau**2, from the theta that the mixture
+    likelihood ratio L(theta) = sqrt(V / (V + t2)) * exp(t2 (D - theta)**2 / (2 V (V + t2))) does not refute, L < 1 /
+    alpha. The p-value is 1 / L(0). V = p (1 - p) / n of either version, summed; each p with one event and one non-event
+    added (Agresti and Caffo 2000), so that a version without events is not taken for one that cannot have any.
+    Source: R. Johari, P. Koomen, L. Pekelis, D. Walsh, Operations Research 70 (2022), 1806-1821, section 5.
+    """
+    both = candidate.plus(stable)
+    if not both.total or min(candidate.total, stable.total) / both.total * min(both.bad, both.good) < MIN_EVENTS:
+        return None
+    found = candidate.rate - stable.rate
+    variance = sum((arm.bad + 1) * (arm.good + 1) / ((arm.total + 2) ** 2 * arm.total) for arm in (candidate, stable))
+    t2 = tau * tau
+    spread = math.log((variance + t2) / variance)
+    half = math.sqrt(variance * (variance + t2) / t2 * (spread - 2 * math.log(alpha)))
+    log_ratio = t2 * found * found / (2 * variance * (variance + t2)) - spread / 2
+    return Difference(found, max(-1.0, found - half), min(1.0, found + half), _p_value(log_ratio))
+
+
+def difference_of_means(paired: Paired, alpha: float) -> Difference | None:
+    """The confidence sequence for the difference of two means; None while the ticks are too few to bound it.
+
+    Each tick gives a difference d with weight w; what moves both versions alike, such as the hour, cancels out. With
+    D = sum(w d) / W, s2 = sum(w (d - D)**2) / v, v = ticks - 1, F = (D - theta)**2 W / (s2 v) and r = g / (g + W), the
+    ratio sqrt(r) * ((1 + F) / (1 + r F))**((v + 1) / 2) is a martingale at the true theta whatever the variance, for
+    normal d; g = 1 / MEAN_TAU**2 expects differences of MEAN_TAU standard deviations. Source: M. Lindon, D. Ham, M.
+    Tingley, I. Bojinov, "Anytime-valid linear models and regression adjusted causal inference", arXiv:2210.08589.
+    """
+    freedom = paired.ticks - 1
+    if freedom < 1 or paired.weight <= 0:
+        return None
+    found = paired.first / paired.weight
+    square = max(0.0, paired.second - paired.first * found)
+    if square <= 1e-12 * paired.second:  # no spread at all: rounding would be taken for certainty
+        return None
+    g = 1 / (MEAN_TAU * MEAN_TAU)
+    r = g / (g + paired.weight)
+    bound = math.exp(-(2 * math.log(alpha) + math.log(r)) / (freedom + 1))
+    if bound * r >= 1:
+        return None
+    half = math.sqrt((bound - 1) / (1 - bound * r) * square / paired.weight)
+    f = found * found * paired.weight / square
+    log_ratio = math.log(r) / 2 + (freedom + 1) / 2 * (math.log1p(f) - math.log1p(r * f))
+    return Difference(found, found - half, found + half, _p_value(log_ratio))
+
+
+def chi_square(candidate: float, total: float, share: float) -> tuple[float, float]:
+    """Pearson's chi-square of the assignment against the split, one degree of freedom, and its p-value for one look.
+
+    candidate, total: how many were assigned to the candidate, and at all (above 0). share: the candidate's, 0 to 1.
+    """
+    expected = total * share
+    statistic = (candidate - expected) ** 2 * (1 / expected + 1 / (total - expected))
+    return statistic, math.erfc(math.sqrt(statistic / 2))
+
+
+def imbalance(candidate: float, total: float, share: float) -> float:
+    """The logarithm of the evidence against the split: how much likelier the assignment is under another one.
+
+    The beta-binomial mixture B(a + x, b + n - x) / B(a, b) / (q**x (1 - q)**(n - x)), a = q k, b = (1 - q) k, k =
+    PRIOR_REQUESTS. It is a martingale while the split is kept, so it ever reaches 1 / alpha with a chance of at most
+    alpha, however often one looks; a chi-square test that is looked at every minute does so almost surely.
+    Source: M. Lindon, A. Malek, "Anytime-valid inference for multinomial count data", NeurIPS 2022.
+    """
+    a, b = share * PRIOR_REQUESTS, (1 - share) * PRIOR_REQUESTS
+    rest = max(0.0, total - candidate)
+    found = math.lgamma(a + candidate) + math.lgamma(b + rest) - math.lgamma(a + b + candidate + rest)
+    prior = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+    return found - prior - candidate * math.log(share) - rest * math.log1p(-share)
+
+
+def needed_samples(deviation: float, effect: float, alpha: float, share: float, power: float = 0.8) -> float:
+    """Observations of both versions together that a test of fixed length would need: a lower bound for ours.
+
+    n = (z(1 - alpha / 2) + z(power))**2 * deviation**2 / (effect**2 share (1 - share)). deviation: of one observation.
+    A test that may end at any look needs about half as many again in the worst case, and often ends sooner.
+    """
+    from statistics import NormalDist
+
+    z = NormalDist().inv_cdf(1 - alpha / 2) + NormalDist().inv_cdf(power)
+    return z * z * deviation * deviation / (effect * effect * share * (1 - share))
+
+
+def _p_value(log_ratio: float) -> float:
+    return min(1.0, math.exp(-min(log_ratio, 700.0)))

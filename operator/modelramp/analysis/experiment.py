@@ -1,0 +1,292 @@
+"""An A/B test as questions to Prometheus, and their answers as evidence that adds up from tick to tick.
+
+What is remembered is a short text of exact sums, as in analysis.memory: a restart goes on where it was, and a replay of
+missed ticks ends in the same state.
+"""
+
+import json
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from modelramp.analysis.abtest import (
+    IMBALANCE_ALPHA,
+    LEAST_TAU,
+    Difference,
+    Paired,
+    chi_square,
+    difference_of_means,
+    difference_of_rates,
+    imbalance,
+)
+from modelramp.analysis.arms import CANDIDATE, STABLE, Answers, single
+from modelramp.analysis.checks import Ask, question
+from modelramp.analysis.evidence import Mean, Problem, Proportion, count_text, p_text
+from modelramp.analysis.promql import NoStableVersion
+from modelramp.analysis.subject import Subject
+from modelramp.analysis.wording import RATIO, shown
+from modelramp.api.abtest import ABTest
+from modelramp.api.errors import NoAnswer, PrometheusSilent
+from modelramp.api.names import Reason
+from modelramp.api.quantity import format_number
+from modelramp.api.verdict import EXPERIMENT, ExperimentOutcome, Verdict
+
+ASSIGNED = "assigned"
+"""Name of the part that counts the assignment, when it has a query of its own."""
+NO_PAIRS = Paired()
+_RARE = (
+    "returned nothing; while none was counted its series may be missing: add `or vector(0)`, or in a grouped query "
+    "`or total * 0`"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A test that is under way.
+
+    weight: the candidate's share of the traffic, percent. revision: the candidate's. since: start of its present
+    traffic, seconds since the epoch: a window that reaches back before it is no evidence. memory: what was left by the
+    last tick.
+    """
+
+    test: ABTest
+    weight: int
+    revision: str
+    since: int = 0
+    memory: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What one tick counted: a version's events (or sums) and observations, and how many were assigned to each."""
+
+    candidate: Proportion | Mean
+    stable: Proportion | Mean
+    assigned: tuple[float, float]
+
+    def problem(self) -> Problem | None:
+        """Why the tick adds nothing; None when it does. A version without traffic is no problem: it adds nothing."""
+        for arm in (self.candidate, self.stable):
+            found = arm.problem()
+            if found is not None and found[0] is not Reason.EMPTY_RESULT:
+                return found
+        if any(not math.isfinite(count) or count < 0 for count in self.assigned):
+            return Reason.NOT_A_NUMBER, "assignment is no count; it must be finite and not negative"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything counted so far.
+
+    candidate, stable: events (or sums) and observations of each version. assigned: how many each version got.
+    suspicion: the largest logarithm so far of the evidence against the split.
+    """
+
+    candidate: tuple[float, float] = (0.0, 0.0)
+    stable: tuple[float, float] = (0.0, 0.0)
+    paired: Paired = NO_PAIRS
+    assigned: tuple[float, float] = (0.0, 0.0)
+    suspicion: float = 0.0
+
+    def plus(self, tick: Tick, share: float) -> "Evidence":
+        """With one more tick. share: the candidate's, 0 to 1."""
+        pairs = [_pair(arm) for arm in (tick.candidate, tick.stable)]
+        paired = self.paired
+        if isinstance(tick.candidate, Mean) and isinstance(tick.stable, Mean):
+            paired = paired.plus(tick.candidate, tick.stable)
+        assigned = _add(self.assigned, tick.assigned)
+        suspicion = imbalance(assigned[0], sum(assigned), share)
+        return Evidence(
+            _add(self.candidate, pairs[0]),
+            _add(self.stable, pairs[1]),
+            paired,
+            assigned,
+            max(self.suspicion, suspicion),
+        )
+
+
+def ask_of_test(trial: Trial, subject: Subject, window: int) -> Ask | ExperimentOutcome:
+    """The test's questions; or, when they cannot be asked, the outcome (NO_DATA) that says why. window: seconds."""
+    if subject.stable is None:
+        return _nothing(trial, (Reason.NOT_EVALUATED, "there is no stable version to compare with"))
+    beside = replace(subject, revision=subject.stable, service=subject.stable_service or "")
+    try:
+        return Ask(
+            tuple(
+                question(f"{arm}.{part}", query, of, window)
+                for arm, of in ((CANDIDATE, subject), (STABLE, beside))
+                for part, query in parts_of_test(trial.test).items()
+            )
+        )
+    except (NoStableVersion, ValueError) as error:
+        return _nothing(trial, (Reason.QUERY_INVALID, str(error)))
+
+
+def parts_of_test(test: ABTest) -> dict[str, str]:
+    """The queries of one version, by part."""
+    metric = test.metric
+    found = {
+        "good": metric.good,
+        "bad": metric.bad,
+        "total": metric.total,
+        "sum": metric.sum,
+        "count": metric.count,
+        ASSIGNED: test.assignment,
+    }
+    return {part: query for part, query in found.items() if query is not None}
+
+
+def silent_test(trial: Trial, error: NoAnswer) -> ExperimentOutcome:
+    """The outcome when Prometheus could not be asked."""
+    code = error.reason if isinstance(error, PrometheusSilent) else ""
+    reason = Reason(code) if code in frozenset(Reason) else Reason.QUERY_FAILED
+    return _nothing(trial, (reason, str(error) or "Prometheus gave no usable answer"))
+
+
+def judge_test(trial: Trial, answers: Answers, whole: bool) -> ExperimentOutcome:
+    """What the test has found with this tick's answers. whole: the tick's window lies wholly in the present traffic."""
+    if not whole:
+        return _nothing(trial, (Reason.WARMING_UP, "the window still reaches back before the versions were split"))
+    read = {}
+    for name, series in answers.items():
+        value = single(series, name)
+        if not isinstance(value, float):
+            rare = not series and name.endswith((".good", ".bad"))
+            return _nothing(trial, (value[0], f"{name} {_RARE}") if rare else value)
+        read[name] = value
+    return judge_tick(trial, _tick(read))
+
+
+def judge_tick(trial: Trial, tick: Tick) -> ExperimentOutcome:
+    """What the test has found with one more tick."""
+    if problem := tick.problem():
+        return _nothing(trial, problem)
+    return _said(trial, evidence_of(trial).plus(tick, trial.weight / 100), None)
+
+
+def evidence_of(trial: Trial) -> Evidence:
+    """What was counted up to the last tick; nothing when that was another test."""
+    try:
+        found = json.loads(trial.memory) if trial.memory else {}
+        if not isinstance(found, dict) or found.get("test") != _identity(trial):
+            return Evidence()
+        one, two, three, four, ticks, weight, first, second, five, six, suspicion = map(float, found["sums"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return Evidence()
+    return Evidence((one, two), (three, four), Paired(int(ticks), weight, first, second), (five, six), suspicion)
+
+
+def difference_in(test: ABTest, evidence: Evidence) -> Difference | None:
+    """Candidate less stable with its interval; None while it cannot be bounded."""
+    if test.metric.sum is not None:
+        return difference_of_means(evidence.paired, test.level)
+    arms = Proportion(*evidence.candidate), Proportion(*evidence.stable)
+    return difference_of_rates(*arms, test.level, max(test.min_effect, LEAST_TAU))
+
+
+def sample_ratio(evidence: Evidence, weight: int) -> str:
+    """The assignment against the split, for people; "" while nothing was assigned."""
+    one, other = evidence.assigned
+    if one + other <= 0:
+        return ""
+    statistic, p_value = chi_square(one, one + other, weight / 100)
+    found = f"{_whole(one)} : {_whole(other)} against {weight} : {100 - weight}"
+    return f"{found}, chi-square {format_number(statistic)}, {p_text(p_value)}"
+
+
+def _whole(count: float) -> str:
+    return count_text(float(round(count)))
+
+
+def _identity(trial: Trial) -> str:
+    return f"{trial.revision} {trial.test.question(trial.weight)}"
+
+
+def _memory(trial: Trial, evidence: Evidence) -> str:
+    paired = evidence.paired
+    sums = (*evidence.candidate, *evidence.stable, paired.ticks, paired.weight, paired.first, paired.second)
+    found: dict[str, Any] = {"test": _identity(trial), "sums": [*sums, *evidence.assigned, evidence.suspicion]}
+    return json.dumps(found, separators=(",", ":"))
+
+
+def _nothing(trial: Trial, problem: Problem) -> ExperimentOutcome:
+    """A tick that adds nothing: what was counted before still stands."""
+    return _said(trial, evidence_of(trial), problem)
+
+
+def _said(trial: Trial, evidence: Evidence, problem: Problem | None) -> ExperimentOutcome:
+    test, found = trial.test, difference_in(trial.test, evidence)
+    sign = 1 if test.metric.rises else -1
+    ends = sorted((sign * found.low, sign * found.high)) if found else (None, None)
+    if problem is None and found is None:
+        problem = Reason.TOO_FEW_SAMPLES, "too little was counted to bound the difference"
+    words = _words(test, evidence, found)
+    detail = "; ".join(filter(None, (words, problem[1] if problem else "")))
+    return ExperimentOutcome(
+        EXPERIMENT,
+        Verdict.NO_DATA if problem else Verdict.HEALTHY,
+        problem[0] if problem else Reason.WITHIN_LIMIT,
+        detail,
+        value=found.estimate if found else None,
+        samples=evidence.candidate[1],
+        memory=_memory(trial, evidence),
+        estimate=sign * found.estimate if found else None,
+        low=ends[0],
+        high=ends[1],
+        mismatch=evidence.suspicion >= -math.log(IMBALANCE_ALPHA),
+        candidate=_arm_text(test, evidence.candidate),
+        stable=_arm_text(test, evidence.stable),
+        difference=_signed(test, found.estimate) if found else "",
+        interval=f"{_signed(test, found.low)} to {_signed(test, found.high)}" if found else "",
+        sample_ratio=sample_ratio(evidence, trial.weight),
+    )
+
+
+def _words(test: ABTest, evidence: Evidence, found: Difference | None) -> str:
+    if not evidence.candidate[1] and not evidence.stable[1]:
+        return ""
+    one, other = _arm_text(test, evidence.candidate), _arm_text(test, evidence.stable)
+    text = f"{test.metric.name} {one} against {other} with the stable version"
+    if found is None:
+        return text
+    level = format_number(100 * (1 - test.level))
+    ends = f"{_signed(test, found.low)} to {_signed(test, found.high)}"
+    return f"{text}, difference {_signed(test, found.estimate)} ({level} % interval over all looks: {ends})"
+
+
+def _arm_text(test: ABTest, arm: tuple[float, float]) -> str:
+    amount, count = arm
+    if not count:
+        return "no traffic"
+    return f"{shown(amount / count, '' if test.metric.sum is not None else RATIO)} of {_whole(count)}"
+
+
+def _signed(test: ABTest, value: float) -> str:
+    """A difference for people; of rates in percentage points."""
+    if test.metric.sum is not None:
+        return f"{'+' if value > 0 else ''}{shown(value)}"
+    return f"{'+' if value > 0 else ''}{format_number(100 * value)} points"
+
+
+def _pair(arm: Proportion | Mean) -> tuple[float, float]:
+    return (arm.bad, arm.total) if isinstance(arm, Proportion) else (arm.sum, arm.count)
+
+
+def _add(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    return one[0] + other[0], one[1] + other[1]
+
+
+def _tick(read: dict[str, float]) -> Tick:
+    arms: list[Proportion | Mean] = []
+    assigned = []
+    for arm in (CANDIDATE, STABLE):
+        part = {name.removeprefix(f"{arm}."): value for name, value in read.items() if name.startswith(f"{arm}.")}
+        counted: Proportion | Mean
+        if "sum" in part:
+            counted, total = Mean(part["sum"], part["count"]), part["count"]
+        else:
+            counted, total = Proportion(part.get("good", part.get("bad", 0.0)), part["total"]), part["total"]
+        arms.append(counted)
+        assigned.append(part.get(ASSIGNED, total))
+    return Tick(arms[0], arms[1], (assigned[0], assigned[1]))

@@ -1,0 +1,138 @@
+"""An A/B test: both versions serve side by side until the evidence says which one is better."""
+
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+from zlib import crc32
+
+from pydantic import Field
+
+from modelramp.api.check_kinds import Alpha, Count, Positive, Total
+from modelramp.api.quantity import Seconds, between, cel_duration
+from modelramp.api.rules import ApiModel, Rule, matches
+
+
+class Goal(StrEnum):
+    """Which way the metric should move."""
+
+    INCREASE = "Increase"
+    DECREASE = "Decrease"
+
+
+def _query(what: str) -> Any:
+    return Field(min_length=1, max_length=4096, description=f"PromQL that counts {what}.")
+
+
+def _pairs(metric: "PrimaryMetric") -> bool:
+    rate = metric.good is not None or metric.bad is not None
+    of_one = [metric.good, metric.bad, metric.sum].count(None) == 2
+    return of_one and rate == (metric.total is not None) and (metric.sum is not None) == (metric.count is not None)
+
+
+def _goal_fits(metric: "PrimaryMetric") -> bool:
+    if metric.sum is not None:
+        return metric.goal is not None
+    return metric.goal in (None, Goal.INCREASE if metric.good is not None else Goal.DECREASE)
+
+
+class PrimaryMetric(ApiModel):
+    """The one metric that decides: a rate (good or bad, of total) or a mean (sum by count).
+
+    Each query is asked twice: with {{revision}} and {{service}} of the candidate, and with those of the stable version.
+    """
+
+    name: Annotated[
+        str,
+        Field(max_length=63, description="Name for status, Events and commands."),
+        matches(
+            "[a-z0-9]([-a-z0-9]*[a-z0-9])?",
+            "must consist of a-z, 0-9 and '-', and begin and end with a letter or digit, as in conversion",
+        ),
+    ]
+    goal: Annotated[
+        Goal | None,
+        Field(description="Increase or Decrease; needed for a mean. good should increase and bad decrease."),
+    ] = None
+    good: Annotated[str | None, _query("what went as wished in {{window}}; over increase(), not rate()")] = None
+    bad: Annotated[str | None, _query("what went wrong in {{window}}; over increase(), not rate()")] = None
+    total: Total | None = None
+    sum: Annotated[str | None, _query("the sum of what is averaged, such as revenue or tokens, in {{window}}")] = None
+    count: Count | None = None
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "[has(self.good), has(self.bad), has(self.sum)].exists_one(x, x) && has(self.sum) == has(self.count) && "
+            "(has(self.good) || has(self.bad)) == has(self.total)",
+            "metric needs good and total, or bad and total, or sum and count",
+            _pairs,
+        ),
+        Rule(
+            "has(self.sum) ? has(self.goal) : (!has(self.goal) || self.goal == (has(self.good) ? 'Increase' : "
+            "'Decrease'))",
+            "goal is Increase or Decrease: a mean (sum and count) needs it, good can only have Increase, bad Decrease",
+            _goal_fits,
+            field=".goal",
+        ),
+    )
+
+    @property
+    def rises(self) -> bool:
+        """Whether more of it is better."""
+        return self.good is not None or self.goal is Goal.INCREASE
+
+
+class ABTest(ApiModel):
+    """Both versions serve side by side until the evidence on one metric says which is better.
+
+    Ends with a winner, with no difference, or with harm. spec.health.checks are the guardrails: they roll back and
+    hold as ever.
+    """
+
+    split: Annotated[
+        int, Field(ge=1, le=99, description="The candidate's share of the traffic during the test, percent.")
+    ] = 50
+    metric: Annotated[PrimaryMetric, Field(description="The metric that decides.")]
+    min_effect: Annotated[
+        Positive,
+        Field(
+            description="Least difference that is worth a change, in the metric's own unit (of rates absolute: "
+            '"0.01" is one percentage point). A winner must be estimated at least so much better; when the whole '
+            "interval lies within it, there is no difference."
+        ),
+    ]
+    min_duration: Annotated[
+        Seconds, between(1), Field(description="Least time of a test, but for harm. Whole days or weeks are fair.")
+    ] = 86_400
+    max_duration: Annotated[
+        Seconds, between(1), Field(description="A test without a winner by then ends: no difference.")
+    ] = 14 * 86_400
+    alpha: Alpha = None
+    assignment: Annotated[
+        str | None,
+        _query(
+            "the users or requests that were assigned to a version in {{window}}, to be held against the split; the "
+            "metric's total or count if not set"
+        ),
+    ] = None
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.minDuration) || !has(self.maxDuration) || "
+            f"{cel_duration('self.minDuration')} <= {cel_duration('self.maxDuration')}",
+            "minDuration must not be longer than maxDuration",
+            lambda self: self.min_duration <= self.max_duration,
+            field=".minDuration",
+        ),
+    )
+
+    @property
+    def level(self) -> float:
+        """The chance, over all looks together, of calling a difference where there is none; 0.05 if not set."""
+        return 0.05 if self.alpha is None else self.alpha
+
+    def question(self, weight: int) -> int:
+        """A number for what is asked, at the candidate's weight (percent): evidence for another one is no evidence.
+
+        The durations are not part of it: a test may be shortened or prolonged.
+        """
+        asked = self.model_dump_json(exclude={"min_duration", "max_duration", "split"})
+        return crc32(f"{weight} {asked}".encode())

@@ -1,0 +1,169 @@
+"""How an A/B test ends: with a winner, with no difference, with harm, or as invalid; and what people read of it."""
+
+from dataclasses import replace
+
+from modelramp.api.abtest import ABTest
+from modelramp.api.names import Reason
+from modelramp.api.spec import Routing
+from modelramp.api.times import to_clock
+from modelramp.api.verdict import ExperimentOutcome, TickOutcome, Verdict
+from modelramp.core import moves
+from modelramp.core.state import Candidate, Decision, Ending, Experiment, Finding, Seen, State, Target
+from modelramp.core.steps import held_by_route
+
+SILENT = frozenset({Reason.QUERY_FAILED, Reason.PROMETHEUS_UNREACHABLE, Reason.PROMETHEUS_TIMEOUT, Reason.WARMING_UP})
+"""Reasons that pass by themselves: a test does not end on a tick of which nothing could be asked."""
+_LOST = {
+    Ending.HARM: Reason.AB_TEST_HARM,
+    Ending.NO_DIFFERENCE: Reason.AB_TEST_NO_DIFFERENCE,
+    Ending.INVALID: Reason.AB_TEST_INVALID,
+}
+
+
+def sticky(routing: Routing) -> bool:
+    """Whether the router sends one user always to the same version.
+
+    The backendRefs of an HTTPRoute split requests, each for itself.
+    """
+    del routing
+    return False
+
+
+def under_test(target: Target, state: State) -> Candidate | None:
+    """The candidate while only the test's verdict moves it on: it has the split's share (or more, if that was lowered
+    under way), but not everything.
+    """
+    test, candidate = target.spec.rollout.ab_test, state.running
+    if test is None or candidate is None or state.stable is None:
+        return None
+    return candidate if test.split <= candidate.weight < 100 else None
+
+
+def conclude(test: ABTest, found: ExperimentOutcome, since: int, tick: int) -> tuple[Ending, str]:
+    """How the test stands at a tick, and why. since: its beginning.
+
+    Harm (the whole interval on the worse side) ends it at once. From minDuration on, a winner needs the whole interval
+    on the better side and an estimate of at least minEffect; an interval wholly within minEffect is no difference. At
+    maxDuration everything else is no difference. While the split was not kept nothing is said of the metric.
+    """
+    over = tick >= since + test.max_duration and found.reason not in SILENT
+    if found.mismatch:
+        return (Ending.INVALID if over else Ending.UNDECIDED), _MISMATCH
+    if found.verdict is not Verdict.NO_DATA and None not in (found.estimate, found.low, found.high):
+        ending, why = _by_interval(test, found, early=tick < since + test.min_duration)
+        if ending is not Ending.UNDECIDED:
+            return ending, why
+    if over:
+        return Ending.NO_DIFFERENCE, "no winner within maxDuration"
+    return Ending.UNDECIDED, "no verdict yet"
+
+
+_MISMATCH = "the comparison is not valid; find out why before trusting either version"
+
+
+def _by_interval(test: ABTest, found: ExperimentOutcome, *, early: bool) -> tuple[Ending, str]:
+    estimate, low, high = found.estimate or 0.0, found.low or 0.0, found.high or 0.0
+    if high < 0:
+        return Ending.HARM, "the candidate is worse"
+    if not early and low > 0 and estimate >= test.min_effect:
+        return Ending.WINNER, "the candidate is better"
+    if not early and -test.min_effect <= low and high <= test.min_effect:
+        return Ending.NO_DIFFERENCE, "any difference is smaller than minEffect"
+    return Ending.UNDECIDED, ""
+
+
+def observe(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome, *, newest: bool) -> Decision:
+    """The decision after what this tick says of the test; the candidate is withdrawn when the test is lost.
+
+    A tick at which the route did not show the split is no evidence. A test that is paused goes on measuring, but does
+    not end.
+    """
+    state, test = decision.state, target.spec.rollout.ab_test
+    candidate = under_test(target, state)
+    if test is None or candidate is None or (newest and held_by_route(candidate, seen)):
+        return decision
+    found = next((check for check in outcome.checks if isinstance(check, ExperimentOutcome)), None)
+    if found is None:
+        return decision
+    begun = _begun(target, state, candidate, outcome.tick)
+    ending, why = conclude(test, found, begun.since, outcome.tick)
+    known = replace(
+        begun,
+        ending=ending,
+        message=_sentence(ending, why, found, begun),
+        memory=found.memory,
+        metric=test.metric.name,
+        candidate=found.candidate,
+        stable=found.stable,
+        difference=found.difference,
+        interval=found.interval,
+        sample_ratio=found.sample_ratio,
+    )
+    after = decision.then(experiment=known)
+    if ending not in _LOST or state.paused:
+        return after
+    return moves.withdraw(after, _LOST[ending], known.message, outcome.tick)
+
+
+def _begun(target: Target, state: State, candidate: Candidate, tick: int) -> Experiment:
+    """The test that is under way; a new one when there is none, or when another question is asked."""
+    test, known = target.spec.rollout.ab_test, state.experiment
+    question = test.question(candidate.weight) if test is not None else 0
+    revision = candidate.version.revision
+    if known is not None and (known.revision, known.question) == (revision, question):
+        return known
+    since = max(candidate.step_entered, tick - target.spec.health.interval)
+    return Experiment(revision, question, since, sticky=sticky(target.spec.routing))
+
+
+def has_won(state: State) -> bool:
+    """Whether the test under way has a winner."""
+    return state.experiment is not None and state.experiment.ending is Ending.WINNER
+
+
+def won(state: State) -> Finding:
+    """The finding that ends a test with a winner."""
+    return Finding(Reason.AB_TEST_WON, state.experiment.message if state.experiment else "")
+
+
+def cut_short(decision: Decision, target: Target, asked: str) -> Decision:
+    """A person goes on in favour of the candidate (asked: the sentence); a test under way ends without a verdict."""
+    if under_test(target, decision.state) is None:
+        return decision.then(Finding(Reason.PROMOTED_BY_REQUEST, asked))
+    known = decision.state.experiment
+    text = "the A/B test was ended by a person, without evidence"
+    if known is None:
+        return decision.then(Finding(Reason.PROMOTED_BY_REQUEST, f"{text}: nothing was measured yet"))
+    message = f"{text}; until then: {known.message}"
+    finding = Finding(Reason.PROMOTED_BY_REQUEST, message)
+    return decision.then(finding, experiment=replace(known, ending=Ending.CUT_SHORT, message=message))
+
+
+def standing(target: Target, state: State) -> tuple[str, ...]:
+    """The test under way for the status message: its times, and what it has found; () when there is none."""
+    test, candidate = target.spec.rollout.ab_test, under_test(target, state)
+    if test is None or candidate is None:
+        return ()
+    known = state.experiment
+    since = known.since if known is not None and known.revision == candidate.version.revision else None
+    begun = candidate.step_entered if since is None else since
+    ends = f"no winner before {to_clock(begun + test.min_duration)}, ends by {to_clock(begun + test.max_duration)}"
+    return (ends, known.message) if known is not None and since is not None and known.message else (ends,)
+
+
+def _sentence(ending: Ending, why: str, found: ExperimentOutcome, begun: Experiment) -> str:
+    title = {
+        Ending.UNDECIDED: "A/B test",
+        Ending.WINNER: "A/B test won",
+        Ending.NO_DIFFERENCE: "A/B test: no difference",
+        Ending.HARM: "A/B test: harm",
+        Ending.INVALID: "A/B test invalid",
+    }[ending]
+    parts = [f"{title}: {why}" if ending is not Ending.NO_DIFFERENCE else f"{title} ({why})"]
+    ratio = f"sample ratio {found.sample_ratio}" if found.sample_ratio else ""
+    if found.mismatch:
+        parts = [f"{title}: {ratio}: {why}" if ratio else parts[0], found.detail]
+    else:
+        parts += [found.detail, ratio]
+    parts.append("" if begun.sticky else "assignment was not sticky: requests, not users, were compared")
+    return "; ".join(part for part in parts if part)
