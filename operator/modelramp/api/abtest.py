@@ -1,12 +1,12 @@
 """An A/B test: both versions serve side by side until the evidence says which one is better."""
 
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 from zlib import crc32
 
 from pydantic import Field
 
-from modelramp.api.check_kinds import Alpha, Count, Positive, Total
+from modelramp.api.counted import Alpha, Count, Positive, Total, query_field
 from modelramp.api.quantity import Seconds, between, cel_duration
 from modelramp.api.rules import ApiModel, Rule, matches
 
@@ -16,10 +16,6 @@ class Goal(StrEnum):
 
     INCREASE = "Increase"
     DECREASE = "Decrease"
-
-
-def _query(what: str) -> Any:
-    return Field(min_length=1, max_length=4096, description=f"PromQL that counts {what}.")
 
 
 def _pairs(metric: "PrimaryMetric") -> bool:
@@ -52,10 +48,12 @@ class PrimaryMetric(ApiModel):
         Goal | None,
         Field(description="Increase or Decrease; needed for a mean. good should increase and bad decrease."),
     ] = None
-    good: Annotated[str | None, _query("what went as wished in {{window}}; over increase(), not rate()")] = None
-    bad: Annotated[str | None, _query("what went wrong in {{window}}; over increase(), not rate()")] = None
+    good: Annotated[str | None, query_field("what went as wished in {{window}}; over increase(), not rate()")] = None
+    bad: Annotated[str | None, query_field("what went wrong in {{window}}; over increase(), not rate()")] = None
     total: Total | None = None
-    sum: Annotated[str | None, _query("the sum of what is averaged, such as revenue or tokens, in {{window}}")] = None
+    sum: Annotated[str | None, query_field("the sum of what is averaged, such as revenue or tokens, in {{window}}")] = (
+        None
+    )
     count: Count | None = None
 
     RULES: ClassVar[tuple[Rule, ...]] = (
@@ -108,7 +106,7 @@ class ABTest(ApiModel):
     alpha: Alpha = None
     assignment: Annotated[
         str | None,
-        _query(
+        query_field(
             "the users or requests that were assigned to a version in {{window}}, to be held against the split; the "
             "metric's total or count if not set"
         ),
