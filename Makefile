@@ -1,4 +1,4 @@
-# make demo   a model is promoted 10 -> 50 -> 100 under real traffic, the next one is rolled back
+# make demo   a model is promoted 10 -> 50 -> 100 under real traffic, three bad ones are rolled back
 # make test   all tests, on real parts; what CI runs
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c

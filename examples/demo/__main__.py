@@ -36,11 +36,11 @@ KEPT, BROKEN, IMPOSSIBLE, INTERRUPTED = 0, 1, 3, 130
     "--manifests",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     default=MANIFESTS,
-    help="Folder with digits-v1.yaml, digits-v2.yaml and digits-v3.yaml; default: the demo's own.",
+    help="Folder with digits-v1.yaml to digits-v5.yaml; default: the demo's own.",
 )
 @click.option("--keep", is_flag=True, help="Leave everything up at the end, and say how to look around.")
 def main(context: str | None, gateway_url: str | None, prometheus: str, manifests: Path, *, keep: bool) -> None:
-    """Watch a model version being promoted under real traffic, and a broken one being rolled back by itself.
+    """Watch a model version being promoted under real traffic, and three bad ones being rolled back by themselves.
 
     Exit code 0: everything was as promised; 1: something differed; 2: wrong options; 3: the demo could not be played;
     130: Ctrl-C. It leaves the machine as it found it, in each of these cases.

@@ -1,4 +1,4 @@
-"""Who plays: the three versions as their manifests describe them, and the rules of the rollout that they ask for."""
+"""Who plays: the five versions as their manifests describe them, and the rules of the rollout that they ask for."""
 
 from __future__ import annotations
 
@@ -13,7 +13,31 @@ from modelramp.api.errors import ModelrampError
 from modelramp.api.spec import ModelDeploymentSpec, parse_spec
 
 MANIFESTS = Path(__file__).parent.parent / "manifests"
-FILES = ("digits-v1.yaml", "digits-v2.yaml", "digits-v3.yaml")
+FILES = ("digits-v1.yaml", "digits-v2.yaml", "digits-v3.yaml", "digits-v4.yaml", "digits-v5.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """A version that must be caught.
+
+    place: of the version, from 0. what: what is wrong with it. check: the one that must catch it, alone.
+    steps: how many steps it may reach until then.
+    """
+
+    place: int
+    version: str
+    what: str
+    check: str
+    steps: int
+
+
+_FAULTS = (
+    ("answers fast, with 200, and wrongly", "accuracy", 1),
+    ("answers fast, with 200, mostly right, and is suddenly unsure", "confidence", 1),
+    # A tenth of the traffic holds too few phones to prove anything.
+    ("is as sure as ever, and right on desktops, but not on phones", "fairness", 3),
+)
+"""Of the third version and those after it: what is wrong, the check that sees it, and the steps until it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +56,7 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """The ModelDeployment, its three versions in order of appearance, and the rules.
+    """The ModelDeployment, its versions in order of appearance, and the rules.
 
     files: the manifest of each version. versions: spec.model.version of each. host: the name that clients ask for.
     gateway: namespace and name of the Gateway that the route hangs on.
@@ -46,20 +70,30 @@ class Cast:
     versions: tuple[str, ...]
     rules: Rules
 
+    @property
+    def good(self) -> str:
+        """The version that is promoted, and serves to the end."""
+        return self.versions[1]
+
+    @property
+    def failing(self) -> tuple[Failing, ...]:
+        """The versions after the good one, which must be caught."""
+        return tuple(Failing(place, self.versions[place], *fault) for place, fault in enumerate(_FAULTS, 2))
+
 
 def read_cast(folder: Path = MANIFESTS) -> Cast:
-    """Read digits-v1.yaml, digits-v2.yaml and digits-v3.yaml; raises DemoError when they do not make a demo."""
+    """Read digits-v1.yaml to digits-v5.yaml; raises DemoError when they do not make a demo."""
     files = tuple(folder / name for name in FILES)
     documents = [_read(path) for path in files]
     try:
         specs = [parse_spec(document["spec"]) for document in documents]
     except (ModelrampError, KeyError) as error:
-        raise DemoError(f"{folder}: not three valid ModelDeployments: {error}") from error
+        raise DemoError(f"{folder}: not five valid ModelDeployments: {error}") from error
     places = {(document["metadata"]["name"], document["metadata"]["namespace"]) for document in documents}
     versions = tuple(spec.model.version for spec in specs)
     if len(places) != 1 or len(set(versions)) != len(FILES):
         raise DemoError(
-            f"{folder}: found {sorted(places)} in versions {versions}; wished: one ModelDeployment in three versions"
+            f"{folder}: found {sorted(places)} in versions {versions}; wished: one ModelDeployment in five versions"
         )
     ((name, namespace),) = places
     gateway = specs[0].routing.gateway

@@ -1,40 +1,27 @@
-"""Requests as a crowd sends them: independently of each other, so that none keeps step with the gateway."""
+"""The network for many requests at once."""
 
 from __future__ import annotations
-
-import asyncio
-import random
 
 import aiohttp
 import httpx
 from yarl import URL
 
-LONGEST_PAUSE_SECONDS = 0.1
-"""Four requests' worth at 40 a second: enough that their order is a matter of chance."""
 CONNECTIONS = 100
 
 
 class Crowd(httpx.AsyncBaseTransport):
-    """The network, with a short pause of random length before each request.
+    """aiohttp's network: httpx looks at every open connection for every request that waits, so that on a machine that
+    was busy for a second it does not catch up any more.
 
-    The load generator asks at a fixed pace and reports labels at the same pace. A gateway deals requests out in turn;
-    with two backends of 50 % each, every question would then go to one of them and every label to the other, although
-    both weights are exactly as wished.
-
-    The network is aiohttp's: httpx looks at every open connection for every request that waits, so that on a machine
-    that was busy for a second it does not catch up any more.
-
-    chance: numbers from 0 to 1. seconds: after which a request has failed.
+    seconds: after which a request has failed.
     """
 
-    def __init__(self, chance: random.Random, seconds: float) -> None:
-        self._chance = chance
+    def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Wait a moment, then send, once; failures are those of httpx."""
-        await asyncio.sleep(self._chance.random() * LONGEST_PAUSE_SECONDS)
+        """Send, once; failures are those of httpx."""
         try:
             async with self._opened().request(
                 request.method,

@@ -81,6 +81,16 @@ class Journal:
         """The revision that stands for a model version; None as long as it is unknown."""
         return next((revision for revision, found in self._versions.items() if found == version), None)
 
+    def trial(self, version: str) -> list[Tick]:
+        """The ticks that judged a version."""
+        revision = self.revision(version)
+        return [tick for tick in self.ticks if tick.revision == revision]
+
+    def ending(self, version: str, outcome: str) -> Ending | None:
+        """When and how the trial of a version ended with this outcome; None when it did not."""
+        wished = self.revision(version), outcome
+        return next((end for end in self.endings if (end.entry.revision, end.entry.outcome) == wished), None)
+
     def saw_route(self, at: float, weights: Mapping[str, int]) -> bool:
         """Note the route; returns whether it differs from the last one that was seen."""
         shown = {revision: weight for revision, weight in weights.items() if weight}

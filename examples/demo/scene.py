@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from examples.demo.cast import Cast
 from examples.demo.journal import Journal
-from examples.demo.promises import SCRAPE_DELAY_SECONDS
+from examples.demo.rollbacks import SCRAPE_DELAY_SECONDS
 from modelramp.api.names import Phase
 from modelramp.api.status import CheckStatus, Status, VersionStatus
 from modelramp.api.times import to_seconds
@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # only the names: the load generator's libraries take seconds
 class Row:
     """One version.
 
-    place: 0, 1 or 2 in order of appearance. wanted: percent by the status. routed: percent on the route.
+    place: from 0, in order of appearance. wanted: percent by the status. routed: percent on the route.
     share: of the answers in the last seconds, 0 to 1. right: of all its answers, 0 to 1; None without any.
     """
 
@@ -46,6 +46,7 @@ class Scene:
     """
 
     act: int
+    acts: int
     title: str
     rows: tuple[Row, ...]
     steps: tuple[int, ...]
@@ -76,6 +77,7 @@ def scene(act: int, title: str, cast: Cast, journal: Journal, load: Snapshot | N
     left = max(0.0, ends - now)
     return Scene(
         act=act,
+        acts=len(cast.versions),
         title=title,
         rows=tuple(_rows(cast, journal, load)),
         steps=cast.rules.steps,

@@ -1,18 +1,18 @@
-"""What happens when: traffic begins, the second version is promoted, the third one rolled back."""
+"""What happens when: traffic begins, the second version is promoted, each of the others rolled back."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable
 from typing import Any
 
 from examples.demo import install, lines, watching
-from examples.demo.cast import Cast
+from examples.demo.cast import Cast, Failing
 from examples.demo.crowd import Crowd
 from examples.demo.errors import DemoError
+from examples.demo.findings import Load
 from examples.demo.journal import Journal, route_weights
-from examples.demo.promises import FEWEST_ANSWERS, Load
+from examples.demo.promises import FEWEST_ANSWERS
 from examples.demo.scene import scene
 from examples.demo.screen import FRAMES_PER_SECOND, Screen
 from examples.demo.site import Site
@@ -25,8 +25,8 @@ REQUESTS_PER_SECOND = 40.0
 LABEL_DELAY_SECONDS = 2.0
 ANSWER_SECONDS = 15.0
 """After which a request has failed."""
-REQUEST_ORDER = 3
-"""Seed of the order in which requests reach the gateway."""
+PHONE_SHARE = 0.35
+"""Of all requests: enough that their answers can be compared with the others' at a weight of 50 %."""
 LONGEST_LOAD_SECONDS = 1800.0
 QUIET_SECONDS = 5.0
 """Of plain traffic before each act, so that it can be seen who serves."""
@@ -57,9 +57,10 @@ class Show:
                 duration=LONGEST_LOAD_SECONDS,
                 feedback_delay=LABEL_DELAY_SECONDS,
                 timeout=ANSWER_SECONDS,
+                phone_share=PHONE_SHARE,
                 remote=site.remote,
             ),
-            transport=Crowd(random.Random(REQUEST_ORDER), ANSWER_SECONDS),  # noqa: S311 - nothing secret
+            transport=Crowd(ANSWER_SECONDS),
         )
 
     async def run(self) -> Load:
@@ -93,22 +94,29 @@ class Show:
             return counted(final, began, self._clock())
 
     async def _acts(self) -> None:
-        first, second, third = self._cast.versions
+        first, good = self._cast.versions[:2]
         enough = 3 * FEWEST_ANSWERS
         if not await self._until(lambda: self._generator.snapshot().answered >= enough, seconds=60):
             raise DemoError(f"{enough} requests were not answered within 60 s: {self._trouble()}")
         await asyncio.sleep(QUIET_SECONDS)
-        await self._begin(1, f"{second} is better: it is promoted step by step")
-        await self._until(lambda: self._settled(second), seconds=PROMOTION_SECONDS)
-        if self._serving() != second:
+        await self._begin(1, f"{good} is better: it is promoted step by step")
+        await self._until(lambda: self._settled(good), seconds=PROMOTION_SECONDS)
+        if self._serving() != good:
             return
-        self._title = f"{second} serves"
-        await asyncio.sleep(QUIET_SECONDS)
-        await self._begin(2, f"{third} answers fast, with 200, and wrongly")
-        await self._until(lambda: self._settled(third) or self._beyond_first_step(third), seconds=ROLLBACK_SECONDS)
-        if self._serving() == second and self._settled(third):
-            self._title = f"{third} was caught; {second} serves, {first} is history"
-            await asyncio.sleep(EPILOGUE_SECONDS)
+        self._title = f"{good} serves"
+        for bad in self._cast.failing:
+            await asyncio.sleep(QUIET_SECONDS)
+            if not await self._caught(bad):
+                return
+            self._title = f"{bad.version} was caught; {good} serves"
+        self._title = f"all bad versions were caught; {good} serves, {first} is history"
+        await asyncio.sleep(EPILOGUE_SECONDS)
+
+    async def _caught(self, bad: Failing) -> bool:
+        """Try a version that must be rolled back; returns whether it was."""
+        await self._begin(bad.place, f"{bad.version} {bad.what}")
+        await self._until(lambda: self._settled(bad.version) or self._beyond(bad), seconds=ROLLBACK_SECONDS)
+        return self._serving() == self._cast.good and self._settled(bad.version)
 
     async def _begin(self, act: int, title: str) -> None:
         self._act, self._title = act + 1, title
@@ -134,10 +142,10 @@ class Show:
         stable = self.journal.status.stable
         return stable.model_version if stable is not None else ""
 
-    def _beyond_first_step(self, version: str) -> bool:
-        """Whether a version that should have been caught at the first step went on: the demo has failed then."""
-        revision = self.journal.revision(version)
-        return any(route.weights.get(revision or "", 0) > self._cast.rules.steps[0] for route in self.journal.routes)
+    def _beyond(self, bad: Failing) -> bool:
+        """Whether a version that should have been caught went on: the demo has failed then."""
+        revision, most = self.journal.revision(bad.version), self._cast.rules.steps[bad.steps - 1]
+        return any(route.weights.get(revision or "", 0) > most for route in self.journal.routes)
 
     def _trouble(self) -> str:
         failures = self._generator.snapshot().failures

@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from examples.demo.cast import Cast
+from examples.demo.findings import Finding, Load
 from examples.demo.journal import Journal
-from examples.demo.promises import Finding, Load, reaction
+from examples.demo.rollbacks import reaction
 
 
 def tell(console: Console, cast: Cast, journal: Journal, load: Load, found: Sequence[Finding]) -> bool:
@@ -37,17 +38,15 @@ def tell(console: Console, cast: Cast, journal: Journal, load: Load, found: Sequ
 
 def numbers(cast: Cast, journal: Journal, load: Load) -> list[str]:
     """The numbers that people ask for first."""
-    third = cast.versions[2]
-    back = reaction(cast, journal)
-    safety = f"{back.known:.1f} s" if back else "never"
-    instant = f" ({back.first:.1f} s after the instant of that tick)" if back else ""
-    requests = load.answered.get(journal.revision(third) or "", 0)
-    share = f" ({requests / load.sent:.1%} of {load.sent:,})" if load.sent else ""
-    return [
-        f"From the first breach to the rollback  {safety}{instant}",
-        f"Requests that {third} received          {requests:,}{share}",
-        f"Requests that failed                   {load.failed}",
-    ]
+    found = []
+    for bad in cast.failing:
+        back = reaction(cast, journal, bad)
+        safety = f"{back.known:4.1f} s from its first breach to the rollback" if back else "was not rolled back"
+        instant = f" ({back.first:.1f} s after the instant of that tick)" if back else ""
+        requests = load.answered.get(journal.revision(bad.version) or "", 0)
+        share = f" ({requests / load.sent:.1%} of {load.sent:,})" if load.sent else ""
+        found.append(f"{bad.version}  {safety}{instant}; it received {requests:,} requests{share}")
+    return [*found, f"Requests that failed  {load.failed}"]
 
 
 def table(found: Sequence[Finding]) -> Table:

@@ -14,7 +14,7 @@ from examples.demo.lines import PHASES, Line, short
 from examples.demo.scene import Row, Scene
 from modelramp.api.status import CheckStatus
 
-COLOURS = ("blue", "green", "magenta")
+COLOURS = ("blue", "green", "magenta", "yellow", "cyan")
 """Of the versions, in order of appearance."""
 BAR, NARROW_BAR = 24, 12
 WIDE = 96
@@ -74,7 +74,8 @@ def _head(scene: Scene) -> RenderableType:
     failed = Text(f"{scene.failed} failed", style="green" if not scene.failed else "bold red")
     load = Text(f"{scene.elapsed // 60:.0f}:{scene.elapsed % 60:02.0f}   {scene.rps:.0f}/s   {scene.sent:,} sent   ")
     line.add_row(
-        Text(f"Act {scene.act} of 3: {scene.title}", style="bold", overflow="ellipsis", no_wrap=True), load + failed
+        Text(f"Act {scene.act} of {scene.acts}: {scene.title}", style="bold", overflow="ellipsis", no_wrap=True),
+        load + failed,
     )
     return line
 

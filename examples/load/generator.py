@@ -1,8 +1,9 @@
-"""Sending at a fixed pace, and the true labels some time after the answers."""
+"""Sending at a fixed pace, in an order that is a matter of chance, and the true labels some time after the answers."""
 
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 NAP_SECONDS = 0.2
 # A machine too busy to keep the pace stops sending this long after the plan's end; what is left counts as skipped.
 LATE_SECONDS = 1.0
+# Each request first waits for a random time, up to so many times the pace's distance and no longer than so many
+# seconds. A gateway deals requests out in turn: with two backends of 50 % each, every question would else go to one of
+# them and every label to the other, although both weights are exactly as wished.
+SPREAD_REQUESTS, SPREAD_SECONDS = 4, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,8 @@ class LoadGenerator:
     ) -> None:
         self.plan = plan
         self._clock = clock
+        self._chance = random.Random(plan.seed)  # noqa: S311 - the order of requests is no secret
+        self._spread = min(SPREAD_REQUESTS / plan.rps, SPREAD_SECONDS)
         self._transport = transport
         self._questions = traffic.questions(plan.seed, plan.phone_share)
         self._tally = Tally()
@@ -126,6 +133,9 @@ class LoadGenerator:
                 return True
         return False
 
+    async def _pause(self) -> None:
+        await asyncio.sleep(self._chance.random() * self._spread)
+
     async def _answered(self) -> None:
         while self._tasks:
             await asyncio.wait(self._tasks)
@@ -136,6 +146,7 @@ class LoadGenerator:
         task.add_done_callback(self._tasks.discard)
 
     async def _ask(self, http: httpx.AsyncClient, question: Question) -> None:
+        await self._pause()
         started = self.elapsed
         answer = await client.post(http, "/predict", {"instances": [question.pixels], "group": question.group})
         now = self.elapsed
@@ -158,6 +169,7 @@ class LoadGenerator:
                 self._fail("predict", Refusal("answer", 200, f"fields missing: found {sorted(answer)}"))
 
     async def _tell(self, http: httpx.AsyncClient, label: _Label) -> None:
+        await self._pause()
         answer = await client.post(http, "/feedback", {"requestId": label.request_id, "label": label.label})
         if isinstance(answer, Refusal):
             self._fail("feedback", answer)

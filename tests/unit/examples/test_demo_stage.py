@@ -49,7 +49,12 @@ def test_manifests_without_the_variable_are_refused_rather_than_installed_with_t
 def test_the_rules_are_read_from_the_manifests():
     cast = read_cast()
 
-    assert cast.versions == ("1.0.0", "2.0.0", "3.0.0")
+    assert cast.versions == ("1.0.0", "2.0.0", "3.0.0", "4.0.0", "5.0.0")
+    assert [(bad.version, bad.check) for bad in cast.failing] == [
+        ("3.0.0", "accuracy"),
+        ("4.0.0", "confidence"),
+        ("5.0.0", "fairness"),
+    ]
     assert (cast.rules.steps, cast.rules.step_seconds) == ((10, 50, 100), (30, 30, 30))
     assert (cast.rules.interval, cast.rules.threshold) == (10, 3)
     assert (cast.host, cast.gateway) == ("digits.example.com", ("gateway", "public"))
@@ -60,7 +65,7 @@ def test_manifests_that_are_no_demo_are_refused_with_what_was_found(tmp_path):
         read_cast(tmp_path)
     for path in MANIFESTS.glob("digits-*.yaml"):
         shutil.copyfile(MANIFESTS / "digits-v1.yaml", tmp_path / path.name)
-    with pytest.raises(DemoError, match="three versions"):
+    with pytest.raises(DemoError, match="five versions"):
         read_cast(tmp_path)
     broken = yaml.safe_load((MANIFESTS / "digits-v2.yaml").read_text())
     broken["spec"]["rollout"]["steps"] = [{"weight": 50}, {"weight": 10}]

@@ -94,6 +94,18 @@ def test_the_view_fits_its_terminal_and_does_not_jump(journal, load, width, heig
         assert all(title in picture for title in ("VERSION", "PODS", "ROUTE", "TRAFFIC (5 s)", "RIGHT"))
 
 
+@pytest.mark.parametrize(("width", "height"), [(80, 30), (100, 40)])
+def test_all_versions_and_all_checks_fit_a_small_terminal(load, width, height):
+    journal, _ = Story().played()
+    checks = tuple(ACCURACY.model_copy(update={"name": name}) for name in ("one", "two", "three", "four", "five"))
+    journal.status = journal.status.model_copy(update={"checks": checks, "message": "long " * 100})
+    log = [lines.Line(NOW, f"line {number}") for number in range(50)]
+    picture = rendered(draw(scene(5, "title", CAST, journal, load, NOW), log, width, height), width, height)
+
+    assert len(picture.splitlines()) <= height
+    assert all(word in picture for word in (*CAST.versions, *(check.name for check in checks), "line 49", "Act 5 of 5"))
+
+
 def test_the_end_of_a_step_is_counted_down_to_the_evaluation_of_its_tick(journal, load):
     # Entered 12 s ago, 30 s long: over 18 s from now, so at the tick after 20 s, which is evaluated 5 s later.
     found = scene(2, "", CAST, journal, load, NOW)
@@ -112,7 +124,7 @@ def test_breaches_stay_visible_after_the_rollback_that_they_caused():
     found = scene(3, "", CAST, journal, None, NOW)
 
     assert (found.phase, found.breaches) == ("RolledBack", 3)
-    assert [(row.version, row.role) for row in found.rows][1:] == [("2.0.0", "stable"), ("3.0.0", "previous")]
+    assert [(row.version, row.role) for row in found.rows][1:3] == [("2.0.0", "stable"), ("3.0.0", "previous")]
 
 
 def test_a_line_about_a_breached_tick_has_value_limit_and_count(journal):

@@ -163,6 +163,31 @@ async def test_stop_ends_a_long_run_and_counts_the_labels_that_were_not_sent():
     assert final.feedback.pending == 0
 
 
+class TakingTurns(httpx.AsyncBaseTransport):
+    """A gateway that deals all requests out in turn, to two backends of 50 % each."""
+
+    def __init__(self):
+        self.turns = itertools.count()
+        self.asked = {"a": [], "b": []}
+
+    async def handle_async_request(self, request):
+        backend = "ab"[next(self.turns) % 2]
+        self.asked[backend].append(request.url.path)
+        body = {"predictions": [1], "version": "1", "revision": backend, "requestId": "a.b.c", "fate": "counted"}
+        return httpx.Response(200, json=body)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+async def test_questions_and_labels_reach_both_backends_of_a_gateway_that_deals_in_turn(seed):
+    gateway = TakingTurns()
+    plan = Plan(url=URL, rps=200, duration=1, feedback_delay=0.1, seed=seed)
+    final = await LoadGenerator(plan, transport=gateway).run()
+
+    assert final.answered == 200
+    for asked in gateway.asked.values():
+        assert 0.35 < asked.count("/predict") / len(asked) < 0.65
+
+
 async def test_a_generator_runs_once():
     transport, _ = answering(good)
     generator = LoadGenerator(Plan(url=URL, rps=100, duration=0.01, feedback_delay=None), transport=transport)

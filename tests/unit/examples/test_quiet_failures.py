@@ -19,8 +19,8 @@ from modelramp.engine.ports import Sample
 
 MANIFEST = yaml.safe_load(Path("examples/manifests/digits-v5.yaml").read_text())
 CHECKS = {check.name: check for check in parse_spec(MANIFEST["spec"]).health.checks}
-REQUESTS = 400  # of one window: 40 a second for ten seconds
-PHONES = 0.25
+REQUESTS = 320  # of one window: 40 a second, in the eight seconds between its first and its last scrape
+PHONES = 0.35
 WINDOWS = 200
 
 
