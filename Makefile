@@ -54,6 +54,8 @@ benchmarks: $(VENV)/installed
 
 generate: $(VENV)/installed
 	@$(BIN)/python -m modelramp.api.crd > crds/modelramp.io_modeldeployments.yaml
+	@$(BIN)/python -m modelramp.api.policy_crd HealthPolicy > crds/modelramp.io_healthpolicies.yaml
+	@$(BIN)/python -m modelramp.api.policy_crd ClusterHealthPolicy > crds/modelramp.io_clusterhealthpolicies.yaml
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/modelramp presets -o markdown > docs/reference/presets.md
 	@$(BIN)/python -m modelramp.adapters.catalogue > docs/reference/metrics.md

@@ -21,7 +21,7 @@ from modelramp.adapters.telemetry import OperatorTelemetry, log_libraries
 from modelramp.adapters.web import Web, heartbeat_verdict
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.engine.engine import WATCHED, Engine, Options
-from modelramp.engine.ports import MODEL_DEPLOYMENT, Kind
+from modelramp.engine.ports import WRITTEN, Kind
 from modelramp.settings import Settings
 
 
@@ -40,17 +40,18 @@ def kopf_settings(namespaces: tuple[str, ...]) -> kopf.OperatorSettings:
     settings.networking.connect_timeout = 5.0
     settings.process.ultimate_exiting_timeout = 10.0
     for kind in WATCHED:
-        if kind != MODEL_DEPLOYMENT:
+        if kind not in WRITTEN:
             settings.watching.label_selectors[_group(kind), kind.plural] = LABEL_DEPLOYMENT
     return settings
 
 
-def watches(engine: Engine) -> kopf.OperatorRegistry:
-    """A registry whose handlers hand every watched object to the engine."""
+def watches(engine: Engine, *, clusterwide: bool) -> kopf.OperatorRegistry:
+    """A registry whose handlers hand every watched object to the engine; those of the cluster only if clusterwide."""
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry)(kopf.login_via_client)
     for kind in WATCHED:
-        _watch(registry, kind, engine)
+        if kind.namespaced or clusterwide:
+            _watch(registry, kind, engine)
     return registry
 
 
@@ -101,7 +102,7 @@ async def _run_both(engine: Engine, settings: Settings) -> None:
     running = asyncio.create_task(engine.run(), name="engine")
     watching = asyncio.create_task(
         kopf.operator(
-            registry=watches(engine),
+            registry=watches(engine, clusterwide=not settings.namespaces),
             settings=kopf_settings(settings.namespaces),
             standalone=True,
             clusterwide=not settings.namespaces,

@@ -3,13 +3,23 @@
 import subprocess
 import sys
 
+import pytest
+
 from modelramp.api.crd import crd_yaml
+from modelramp.api.policy import PolicyKind
+from modelramp.api.policy_crd import plural, policy_crd_yaml
 from tests.rules.tree import ROOT
 
 
 def test_the_crd_is_current():
     committed = (ROOT / "crds" / "modelramp.io_modeldeployments.yaml").read_text(encoding="utf-8")
     assert committed == crd_yaml(), "run: make generate"
+
+
+@pytest.mark.parametrize("kind", PolicyKind)
+def test_the_crds_of_policies_are_current(kind):
+    committed = (ROOT / "crds" / f"modelramp.io_{plural(kind)}.yaml").read_text(encoding="utf-8")
+    assert committed == policy_crd_yaml(kind), "run: make generate"
 
 
 def test_the_reference_pages_are_current():

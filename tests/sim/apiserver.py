@@ -6,7 +6,7 @@ from typing import Any
 
 from modelramp.api.errors import Conflict, Gone, Refused
 from modelramp.api.times import to_text
-from modelramp.engine.ports import Kind, Ref
+from modelramp.engine.ports import CLUSTER_HEALTH_POLICY, Kind, Ref
 from tests.sim.defaults import with_defaults
 from tests.sim.fieldowners import Path, applied, copied, edited
 
@@ -204,12 +204,13 @@ def matches(selector: str, labels: dict[str, str]) -> bool:
 
 def ref_of(kind: Kind, obj: Json) -> Ref:
     """The reference that names an object."""
-    return Ref(kind, obj["metadata"]["namespace"], obj["metadata"]["name"])
+    return Ref(kind, obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
 
 
 def _key(obj: Json) -> tuple[str, str, str]:
     try:
-        return obj["kind"], obj["metadata"]["namespace"], obj["metadata"]["name"]
+        namespace = "" if obj["kind"] == CLUSTER_HEALTH_POLICY.kind else obj["metadata"]["namespace"]
+        return obj["kind"], namespace, obj["metadata"]["name"]
     except KeyError as missing:
         raise Refused(f"the object has no {missing}") from None
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
 from modelramp.engine.engine import WATCHED
-from modelramp.engine.ports import DEPLOYMENT, MODEL_DEPLOYMENT, Kind
+from modelramp.engine.ports import DEPLOYMENT, WRITTEN, Kind
 from tests.sim.faults import GAP_SECONDS, LAG_SECONDS, OUTAGE_SECONDS, Fault
 from tests.sim.fieldowners import copied
 
@@ -104,7 +104,7 @@ class Watch:
             self._hand_over(kind, change.type, copied(change.obj))
 
     def _hand_over(self, kind: Kind, event: str, obj: dict[str, Any]) -> None:
-        if kind != MODEL_DEPLOYMENT and LABEL_DEPLOYMENT not in obj["metadata"].get("labels", {}):
+        if kind not in WRITTEN and LABEL_DEPLOYMENT not in obj["metadata"].get("labels", {}):
             return  # the real watches select children by that label
         if kind == DEPLOYMENT:
             self.note(obj)

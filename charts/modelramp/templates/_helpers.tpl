@@ -35,7 +35,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* The operator's rules, as in manifests/operator/rbac.yaml: a test keeps them equal. */}}
 {{- define "modelramp.rules" -}}
 - apiGroups: [modelramp.io]
-  resources: [modeldeployments]
+  resources: [modeldeployments, healthpolicies, clusterhealthpolicies]
   verbs: [get, list, watch]
 - apiGroups: [modelramp.io]
   resources: [modeldeployments/status]

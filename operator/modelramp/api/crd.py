@@ -1,7 +1,7 @@
 """The CustomResourceDefinition, made from the models, so that the API server refuses what the operator would refuse.
 
 The schema is structural: references inlined, titles dropped, defaults as people write them, RULES as CEL.
-`python -m modelramp.api.crd > crds/modelramp.io_modeldeployments.yaml` writes it.
+`python -m modelramp.api.crd > crds/modelramp.io_modeldeployments.yaml` writes it; policies have theirs in policy_crd.
 """
 
 import sys
@@ -81,7 +81,7 @@ def _version() -> Schema:
 
 def object_schema() -> Schema:
     """The schema of a whole ModelDeployment."""
-    spec = _Inlined(ModelDeploymentSpec.model_json_schema(), defaults=True).root()
+    spec = Inlined(ModelDeploymentSpec.model_json_schema(), defaults=True).root()
     spec["properties"]["template"] = pod_template_schema() | {
         "description": spec["properties"]["template"]["description"]
     }
@@ -96,7 +96,7 @@ def object_schema() -> Schema:
             # The name is mentioned so that a rule may blame it.
             "metadata": {"type": "object", "properties": {"name": {"type": "string"}}},
             "spec": spec,
-            "status": _Inlined(Status.model_json_schema(), defaults=False).root(),
+            "status": Inlined(Status.model_json_schema(), defaults=False).root(),
         },
         "x-kubernetes-validations": [rule.as_validation() for rule in OBJECT_RULES],
     }
@@ -109,7 +109,7 @@ def models(root: type[ApiModel] = ApiModel) -> Iterator[type[ApiModel]]:
         yield from models(model)
 
 
-class _Inlined:
+class Inlined:
     """A JSON schema of pydantic, as the structural schema that a CustomResourceDefinition wants.
 
     No field is nullable: the API server drops a null there, as if the field had not been written.
@@ -122,6 +122,7 @@ class _Inlined:
         self._rules = {model.__name__: model.RULES for model in models()}
 
     def root(self) -> Schema:
+        """The whole schema."""
         return self._schema(self._source)
 
     def _schema(self, node: Mapping[str, Any]) -> Schema:

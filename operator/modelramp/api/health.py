@@ -6,6 +6,7 @@ from pydantic import Field
 
 from modelramp.api.check import Check, Role
 from modelramp.api.hooks import Hooks
+from modelramp.api.policy import MOST_CHECKS, MOST_POLICIES, PolicyReference
 from modelramp.api.quantity import Seconds, between, cel_duration
 from modelramp.api.rules import ApiModel, Rule, matches
 from modelramp.api.secret import SecretReference
@@ -66,13 +67,22 @@ class Health(ApiModel):
     checks: Annotated[
         tuple[Check, ...],
         Field(
-            max_length=32,
+            max_length=MOST_CHECKS,
             description="What is measured each tick, beside the built-in check that pods are available.",
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = ()
     on_drift: Annotated[Hooks, Field(description="What is started when the inputs or outputs drift.")] = ()
     on_breach: Annotated[Hooks, Field(description="What is started when a revision breaches.")] = ()
+    policies: Annotated[
+        tuple[PolicyReference, ...],
+        Field(
+            max_length=MOST_POLICIES,
+            description="Policies whose checks count as well, before those written here; a check written here takes "
+            "the place of a policy's check of the same name.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["kind", "name"]},
+        ),
+    ] = ()
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -101,6 +111,12 @@ class Health(ApiModel):
             "",  # the list-map key says it to the API server
             "the names of hooks must be unique in their list",
             lambda self: all(len({item.name for item in of}) == len(of) for of in (self.on_drift, self.on_breach)),
+        ),
+        Rule(
+            "",  # the list-map keys say it to the API server
+            "policies[] must be unique by kind and name",
+            lambda self: len({(one.kind, one.name) for one in self.policies}) == len(self.policies),
+            field=".policies",
         ),
     )
 

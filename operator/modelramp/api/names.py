@@ -58,6 +58,7 @@ class Reason(StrEnum):
     PROMETHEUS_UNREACHABLE = "PrometheusUnreachable"
     PROMETHEUS_TIMEOUT = "PrometheusTimeout"
     NOT_EVALUATED = "NotEvaluated"
+    POLICY_UNRESOLVED = "PolicyUnresolved"
     # what the rollout did, in the order in which it usually happens
     FIRST_REVISION = "FirstRevision"
     ROLLOUT_STARTED = "RolloutStarted"
@@ -89,6 +90,7 @@ class Reason(StrEnum):
     HOOK_SUCCEEDED = "HookSucceeded"
     HOOK_FAILED = "HookFailed"
     HOOK_UNKNOWN = "HookUnknown"
+    POLICY_RESOLVED = "PolicyResolved"
     # what a person asked for
     PAUSED = "Paused"
     RESUMED = "Resumed"

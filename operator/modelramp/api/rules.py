@@ -7,7 +7,9 @@ from typing import Any, ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic_core import ErrorDetails, PydanticCustomError, core_schema
+
+from modelramp.api.errors import Problem
 
 BROKEN_RULE: Final = "broken_rule"
 """Type of the errors that pydantic reports for a model's rule; `ctx` has the rule's field."""
@@ -71,3 +73,11 @@ class ApiModel(BaseModel):
             if not rule.holds(self):
                 raise PydanticCustomError(BROKEN_RULE, rule.message, {"field": rule.field})
         return self
+
+
+def problem_of(error: ErrorDetails, root: str = "spec") -> Problem:
+    """An error of pydantic as a Problem; `root` is the path of what was parsed."""
+    field = root
+    for part in error["loc"]:
+        field += f"[{part}]" if isinstance(part, int) else f".{part}"
+    return Problem(field + error.get("ctx", {}).get("field", ""), error["msg"].removeprefix("Value error, "))

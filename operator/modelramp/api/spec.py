@@ -4,12 +4,11 @@ import re
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
-from pydantic_core import ErrorDetails
 
-from modelramp.api.errors import InvalidSpec, Problem
+from modelramp.api.errors import InvalidSpec
 from modelramp.api.health import Health
 from modelramp.api.rollout import AfterPromotion, Rollout
-from modelramp.api.rules import ApiModel, Rule, matches
+from modelramp.api.rules import ApiModel, Rule, matches, problem_of
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 Text = Annotated[str, Field(max_length=1024)]
@@ -157,11 +156,4 @@ def parse_spec(raw: object) -> ModelDeploymentSpec:
     try:
         return ModelDeploymentSpec.model_validate(raw)
     except ValidationError as error:
-        raise InvalidSpec(tuple(_problem(item) for item in error.errors())) from None
-
-
-def _problem(error: ErrorDetails) -> Problem:
-    field = "spec"
-    for part in error["loc"]:
-        field += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return Problem(field + error.get("ctx", {}).get("field", ""), error["msg"].removeprefix("Value error, "))
+        raise InvalidSpec(tuple(problem_of(item) for item in error.errors())) from None

@@ -123,6 +123,16 @@ class HookStatus(StatusModel):
     message: Annotated[str, Field(description="What was started, and how it ended.")] = ""
 
 
+class PolicyStatus(StatusModel):
+    """A policy that the spec refers to, as it was resolved."""
+
+    kind: Annotated[str, Field(description="HealthPolicy or ClusterHealthPolicy.")]
+    name: Annotated[str, Field(description="Name of the policy.")]
+    revision: Annotated[str, Field(description="Hash of the policy's spec whose checks count.")] = ""
+    generation: Annotated[int, Field(description="Its metadata.generation.")] = 0
+    problem: Annotated[str, Field(description="Why its checks do not count; promotion waits until they do.")] = ""
+
+
 class HistoryEntry(StatusModel):
     """One revision that was tried, and how it ended."""
 
@@ -185,6 +195,13 @@ class Status(StatusModel):
         ),
     ] = ()
     experiment: Annotated[ExperimentStatus | None, Field(description="The A/B test under way, or the last one.")] = None
+    policies: Annotated[
+        tuple[PolicyStatus, ...],
+        Field(
+            description="The policies of spec.health.policies.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["kind", "name"]},
+        ),
+    ] = ()
     retiring: Annotated[
         tuple[RetiringStatus, ...], Field(description="Revisions without traffic whose pods are about to end.")
     ] = ()

@@ -36,11 +36,11 @@ def settle(health: Health, outcome: TickOutcome, traffic_since: int, step_entere
 _YOUNG = "its window still reaches back before this revision had traffic"
 
 
-def tick_verdict(health: Health, outcome: TickOutcome) -> tuple[Verdict, Reason, str]:
+def tick_verdict(health: Health, outcome: TickOutcome, missing: str = "") -> tuple[Verdict, Reason, str]:
     """The verdict of a settled tick with its reason and a sentence.
 
     BREACH if pods are missing or any rollback check breached, NO_DATA if none breached and one had no data (or
-    nothing at all is known), else HEALTHY.
+    nothing at all is known), else HEALTHY. missing: which policies' checks are not among them; that is no data too.
     """
     if outcome.available is False:
         return Verdict.BREACH, Reason.PODS_UNAVAILABLE, f"pods available: {outcome.pods or 'too few'}"
@@ -49,14 +49,16 @@ def tick_verdict(health: Health, outcome: TickOutcome) -> tuple[Verdict, Reason,
         hits = [found for _, found in rollback if found.verdict is wanted]
         if hits:
             return wanted, hits[0].reason, "; ".join(f"{found.name}: {found.detail}" for found in hits)
+        if wanted is Verdict.BREACH and missing:
+            return Verdict.NO_DATA, Reason.POLICY_UNRESOLVED, missing
     if not rollback and outcome.available is None:
         return Verdict.NO_DATA, Reason.NOT_EVALUATED, "nothing is known of this tick"
     return Verdict.HEALTHY, Reason.WITHIN_LIMIT, "all checks within their limits"
 
 
-def count(watch: Watch, health: Health, outcome: TickOutcome) -> Watch:
-    """The watch after one more settled tick."""
-    verdict, _, _ = tick_verdict(health, outcome)
+def count(watch: Watch, health: Health, outcome: TickOutcome, missing: str = "") -> Watch:
+    """The watch after one more settled tick. What was counted for checks of a missing policy is kept."""
+    verdict, _, _ = tick_verdict(health, outcome, missing)
     own = dict(watch.checks)
     shared = Verdict.BREACH if outcome.available is False else Verdict.HEALTHY
     for check, found in _pairs(health, outcome):
@@ -73,7 +75,7 @@ def count(watch: Watch, health: Health, outcome: TickOutcome) -> Watch:
         watch,
         breaches=_next(watch.breaches, verdict),
         shared=_next(watch.shared, shared),
-        checks=tuple(sorted((name, number) for name, number in own.items() if number and name in known)),
+        checks=tuple(sorted((name, number) for name, number in own.items() if number and (missing or name in known))),
     )
 
 

@@ -76,11 +76,21 @@ def _ready(target: Target | None, state: State, seen: Seen, obstacle: Finding | 
         return False, state.reason, f"{wanted} is not what serves as wanted: {serving}"
     if state.phase is Phase.PAUSED:
         return False, Reason.PAUSED, f"the rollout of {wanted} is paused by a person"
+    if target.missing:
+        return (
+            False,
+            Reason.POLICY_UNRESOLVED,
+            f"{_unresolved(target)} cannot be resolved; status.policies says why",
+        )
     if state.phase in IN_FLIGHT:
         return False, _moving(state), f"the rollout of {wanted} is under way"
     if seen.routed is not True:
         return False, seen.route_reason, seen.route_detail or "the gateway has not taken the route yet"
     return True, Reason.PROMOTED, f"{wanted} serves all traffic"
+
+
+def _unresolved(target: Target) -> str:
+    return ", ".join(f"{policy.kind} {policy.name}" for policy in target.policies if policy.problem)
 
 
 def _moving(state: State) -> Reason:

@@ -79,8 +79,8 @@ def fold(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome, *
     entered = state.running.step_entered if state.running else watch.since
     health = target.spec.health
     settled = settle(health, outcome, watch.since, entered)
-    verdict, reason, detail = tick_verdict(health, settled)
-    counted = count(watch, health, settled)
+    verdict, reason, detail = tick_verdict(health, settled, target.missing)
+    counted = count(watch, health, settled, target.missing)
     after = decision.then(
         *_told(watch, counted, health, verdict, detail),
         watch=counted,

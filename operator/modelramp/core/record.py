@@ -1,6 +1,7 @@
 """The state as it stands in the status; core.recall reads it back."""
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
@@ -9,6 +10,7 @@ from modelramp.api.status import (
     CandidateStatus,
     CheckStatus,
     HistoryEntry,
+    PolicyStatus,
     RetiringStatus,
     Status,
     VersionStatus,
@@ -64,6 +66,7 @@ def status_of(
         watch=_watch_status(state.watch),
         checks=_check_statuses(target, state),
         experiment=record_experiment(target, state.experiment),
+        policies=tuple(PolicyStatus(**asdict(policy)) for policy in target.policies) if target else (),
         retiring=tuple(
             RetiringStatus(revision=item.revision, at=to_text(item.at) if item.at is not None else None)
             for item in state.retiring

@@ -167,12 +167,28 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class UsedPolicy:
+    """A policy that a spec refers to, and what became of it; `problem` is empty when its checks count."""
+
+    kind: str
+    name: str
+    revision: str = ""
+    generation: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
-    """What is wanted: the spec, the revision it stands for, and a person's command if there is one."""
+    """What is wanted: the spec, the revision it stands for, and a person's command if there is one.
+
+    spec: its health has the checks of all policies that could be resolved. missing: which could not, and why.
+    """
 
     spec: ModelDeploymentSpec
     revision: str
     request: Request | None = None
+    policies: tuple[UsedPolicy, ...] = ()
+    missing: str = ""
 
 
 @dataclass(frozen=True, slots=True)

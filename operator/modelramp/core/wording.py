@@ -17,6 +17,11 @@ from modelramp.core.steps import blockers, step_ends
 
 def sentence(target: Target, state: State, seen: Seen) -> str:
     """The message for a state."""
+    text = _of_state(target, state, seen)
+    return f"{text}; promotion waits for {target.missing}" if target.missing else text
+
+
+def _of_state(target: Target, state: State, seen: Seen) -> str:
     candidate = state.candidate
     if candidate is not None:
         text = _waiting(target, state, seen, candidate) if candidate.step < 0 else _stepping(target, state, seen)

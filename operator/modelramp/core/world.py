@@ -58,6 +58,8 @@ def _await_pods(decision: Decision, target: Target, seen: Seen, now: int) -> Dec
     if all_available(target, seen, revision):
         if state.stable is None:
             return moves.serve_first(decision, now)
+        if target.missing:
+            return decision.then(reason=Reason.POLICY_UNRESOLVED)  # nobody could be blamed for what users would see
         if seen.routed is True and set(seen.served) == {state.stable.revision}:
             return moves.enter_step(decision, target, 0, now)
     pods = seen.pods.get(revision)

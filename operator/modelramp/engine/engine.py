@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from modelramp.api.errors import Gone, ModelrampError, NoAnswer
+from modelramp.api.errors import Gone, ModelrampError, NoAnswer, Refused
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.api.verdict import TickOutcome
 from modelramp.core.phases import IN_FLIGHT
@@ -18,7 +18,9 @@ from modelramp.engine.ports import (
     HTTP_ROUTE,
     JOB,
     MODEL_DEPLOYMENT,
+    POLICIES,
     SERVICE,
+    WRITTEN,
     Clock,
     Cluster,
     Events,
@@ -32,8 +34,8 @@ from modelramp.engine.store import Key, Store
 from modelramp.engine.ticker import Ticker
 from modelramp.engine.writes import Writer
 
-WATCHED = (CONTROLLER_REVISION, SERVICE, DEPLOYMENT, ENDPOINT_SLICE, HTTP_ROUTE, JOB, MODEL_DEPLOYMENT)
-"""Kinds that the store keeps; the ModelDeployments last, so that their children are known when they are decided."""
+WATCHED = (*POLICIES, CONTROLLER_REVISION, SERVICE, DEPLOYMENT, ENDPOINT_SLICE, HTTP_ROUTE, JOB, MODEL_DEPLOYMENT)
+"""Kinds that the store keeps; ModelDeployments last, so that policies and children are known when they are decided."""
 _SWEEP_POLL_SECONDS = 15.0
 
 
@@ -89,9 +91,11 @@ class Engine:
         self._telemetry.count("modelramp_watch_events_total", kind=kind.kind, type=event or "LISTED")
         if event not in {"ADDED", "MODIFIED", "DELETED"}:
             self._relisted = True  # a watch began anew: what was deleted in between, it will not say
-        key = self.store.observe(kind, event, obj)
-        if key is not None:
-            self._mark(key)
+        if kind in POLICIES:
+            for key in self.store.resolve(self.store.policies.observe(kind, event, obj)):
+                self._mark(key)
+        elif (changed := self.store.observe(kind, event, obj)) is not None:
+            self._mark(changed)
 
     async def run(self) -> None:
         """Work until cancelled. Before the first complete list nothing is decided: no news is not bad news."""
@@ -121,14 +125,36 @@ class Engine:
 
     async def _list_everything(self) -> None:
         for kind in WATCHED:
+            if kind in POLICIES:
+                await self._list_policies(kind)
+                continue
             for namespace in self._options.namespaces or (None,):
                 known = frozenset(self.store.records)  # what is added while the list is under way is not in it
                 found = await self._list(kind, namespace)
                 for key in self.store.sweep(kind, found, namespace, known):
                     self._mark(key)
 
+    async def _list_policies(self, kind: Kind) -> None:
+        """Policies that cannot be read are missing for those who refer to them, and hold up nobody else."""
+        policies = self.store.policies
+        if self._options.namespaces and not kind.namespaced:
+            why = "the operator works in given namespaces only and reads no policies of the cluster; use a HealthPolicy"
+            users = policies.cannot_read(kind, why)
+        else:
+            try:
+                users = frozenset()
+                for namespace in self._options.namespaces or (None,):
+                    before = policies.names()
+                    users |= policies.sweep(kind, await self._cluster.list(kind, namespace), namespace, before)
+                users |= policies.cannot_read(kind, "")
+            except (Gone, Refused) as error:
+                self._telemetry.warn("policies cannot be read", kind=kind.kind, reason=str(error))
+                users = policies.cannot_read(kind, str(error))
+        for key in self.store.resolve(users):
+            self._mark(key)
+
     async def _list(self, kind: Kind, namespace: str | None) -> tuple[Object, ...]:
-        selector = "" if kind == MODEL_DEPLOYMENT else LABEL_DEPLOYMENT
+        selector = "" if kind in WRITTEN else LABEL_DEPLOYMENT
         try:
             return await self._cluster.list(kind, namespace, selector)
         except Gone:

@@ -15,9 +15,12 @@ class Kind:
     api_version: str
     kind: str
     plural: str
+    namespaced: bool = True
 
 
 MODEL_DEPLOYMENT = Kind("modelramp.io/v1alpha1", "ModelDeployment", "modeldeployments")
+HEALTH_POLICY = Kind("modelramp.io/v1alpha1", "HealthPolicy", "healthpolicies")
+CLUSTER_HEALTH_POLICY = Kind("modelramp.io/v1alpha1", "ClusterHealthPolicy", "clusterhealthpolicies", namespaced=False)
 CONTROLLER_REVISION = Kind("apps/v1", "ControllerRevision", "controllerrevisions")
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
 SERVICE = Kind("v1", "Service", "services")
@@ -28,6 +31,10 @@ SECRET = Kind("v1", "Secret", "secrets")
 POD = Kind("v1", "Pod", "pods")
 JOB = Kind("batch/v1", "Job", "jobs")
 CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
+
+POLICIES = (HEALTH_POLICY, CLUSTER_HEALTH_POLICY)
+WRITTEN = (*POLICIES, MODEL_DEPLOYMENT)
+"""Kinds that people write; objects of all other kinds are found by the operator's label."""
 
 OWNED = (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE, JOB)
 """Kinds of which the operator makes objects, in the order in which they are made."""

@@ -10,6 +10,7 @@ from modelramp.api.names import LABEL_DEPLOYMENT, Phase, Reason
 from modelramp.api.verdict import TickOutcome
 from modelramp.core.capacity import enough_available
 from modelramp.core.decide import decide
+from modelramp.core.policies import policy_findings
 from modelramp.core.recall import read_status
 from modelramp.core.record import status_of
 from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target
@@ -82,6 +83,7 @@ class Settler:
         route = self.store.route(key)
         seen = see(self.store, key, record)
         decision = decide(target, record.state, seen, _with_pods(record, target, seen, ticks), now)
+        decision = decision.then(*policy_findings(record.obj.get("status") or {}, target))
         rival = self._rival(key)
         before = record.state
         await self._write_status(key, record, decision, seen, rival or record.obstacle, now)

@@ -11,6 +11,7 @@ from modelramp.core.recall import read_status, state_of
 from modelramp.core.requests import parse_request
 from modelramp.core.revisions import revision_of
 from modelramp.core.state import Finding, State, Target
+from modelramp.engine.policies import Policies
 from modelramp.engine.ports import HTTP_ROUTE, MODEL_DEPLOYMENT, Kind, Object
 
 Key = tuple[str, str]
@@ -21,7 +22,8 @@ Key = tuple[str, str]
 class Record:
     """One ModelDeployment as last seen, with the state that the decisions work on.
 
-    target: None while the spec cannot be read; `problem` then says why.
+    spec: as written; None while it cannot be read: `problem` then says why, and there is no target.
+    target: what is wanted, with the checks of all policies.
     state: may be ahead of the status by healthy ticks that were not worth a write.
     obstacle: what kept the last write from taking effect; gateway: why the route cannot be served.
     trouble: why pods of a revision do not start. wake_at: when to look again though nothing happens.
@@ -29,6 +31,7 @@ class Record:
 
     obj: Object
     state: State
+    spec: ModelDeploymentSpec | None = None
     target: Target | None = None
     problem: str = ""
     obstacle: Finding | None = None
@@ -55,6 +58,7 @@ class Store:
 
     def __init__(self) -> None:
         self.records: dict[Key, Record] = {}
+        self.policies = Policies()
         self._children: dict[Key, dict[Kind, dict[str, Object]]] = {}
         self._hosts: dict[tuple[str, str, str], set[Key]] = {}
 
@@ -78,6 +82,14 @@ class Store:
             objects[metadata["name"]] = _slim(obj)
         return key if key in self.records else None
 
+    def resolve(self, users: Iterable[Key]) -> Iterator[Key]:
+        """Work out anew what counts for these users of policies that changed; each that is known."""
+        for key in users:
+            record = self.records.get(key)
+            if record is not None:
+                self._aim(key, record)
+                yield key
+
     def children(self, key: Key, kind: Kind) -> Mapping[str, Object]:
         """The known objects of a kind that were made for a ModelDeployment, by name."""
         return self._children.get(key, {}).get(kind, {})
@@ -98,6 +110,7 @@ class Store:
     def forget(self, key: Key) -> None:
         """The ModelDeployment turned out to be gone."""
         record = self.records.pop(key, None)
+        self.policies.leave(key)
         for host in record.hosts if record else ():
             self._hosts[host].discard(key)
 
@@ -150,9 +163,28 @@ class Store:
                 record.state = state_of(read_status(obj.get("status")))
             record.obj = _slim(obj)
         self.records[key] = record
-        _read_target(record)
+        _read_spec(record)
+        self._aim(key, record)
         self._index_hosts(key, record)
         return key
+
+    def _aim(self, key: Key, record: Record) -> None:
+        """Work out the target from the spec and the policies; what the policies say is no part of the revision."""
+        old, spec = record.target, record.spec
+        if spec is None:
+            self.policies.leave(key)
+            record.target = None
+            return
+        same = old is not None and old.spec.model == spec.model and old.spec.template == spec.template
+        annotations = record.obj["metadata"].get("annotations") or {}
+        found = self.policies.resolve(key, spec.health)
+        record.target = Target(
+            spec if found.health is spec.health else spec.model_copy(update={"health": found.health}),
+            old.revision if old is not None and same else revision_of(spec),
+            parse_request(annotations.get(REQUEST_ANNOTATION, "")),
+            found.policies,
+            found.missing,
+        )
 
     def _index_hosts(self, key: Key, record: Record) -> None:
         for host in record.hosts:
@@ -168,18 +200,12 @@ class Store:
         return None
 
 
-def _read_target(record: Record) -> None:
-    """Keep the last readable target's absence explicit: an unreadable spec has no target and changes nothing."""
-    annotations = record.obj["metadata"].get("annotations") or {}
-    request = parse_request(annotations.get(REQUEST_ANNOTATION, ""))
-    old = record.target
+def _read_spec(record: Record) -> None:
+    """Keep a spec's absence explicit: an unreadable one has no target and changes nothing."""
     try:
-        spec = parse_spec(record.obj.get("spec"))
+        record.spec, record.problem = parse_spec(record.obj.get("spec")), ""
     except InvalidSpec as error:
-        record.target, record.problem = None, str(error)
-        return
-    revision = old.revision if old is not None and old.spec == spec else revision_of(spec)
-    record.target, record.problem = Target(spec, revision, request), ""
+        record.spec, record.problem = None, str(error)
 
 
 def _hosts(key: Key, spec: ModelDeploymentSpec) -> tuple[tuple[str, str, str], ...]:

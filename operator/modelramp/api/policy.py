@@ -1,0 +1,197 @@
+"""Health policies: checks that a platform team writes once, with parameters, and ModelDeployments refer to by name."""
+
+import re
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
+
+from modelramp.api.errors import InvalidSpec, Problem
+from modelramp.api.rules import ApiModel, Rule, matches, problem_of
+
+MOST_CHECKS = 32
+"""Checks of one policy, and of one ModelDeployment with those of all its policies."""
+MOST_POLICIES = 8
+MOST_PARAMETERS = 32
+LONGEST_PLACEHOLDER = 80
+"""Characters that a placeholder may have where a number or a duration stands."""
+
+_PARAMETER = "[a-zA-Z][-_a-zA-Z0-9]*"
+PLACEHOLDER = rf"\{{\{{ *params\.{_PARAMETER} *\}}\}}"
+"""What stands for a parameter's value, as a regular expression: {{params.maxErrorRate}}."""
+
+_WITHIN = re.compile(rf"\{{\{{ *params\.({_PARAMETER}) *\}}\}}", re.ASCII)
+_MALFORMED = re.compile(r"\{\{\s*params\b")
+_DNS = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+_BREAKING = r"\x22\x27\x60\\\x00-\x1f\x7f"
+"""Characters of a value that could end the text of a query in which it stands: quotes, backslashes, line breaks."""
+
+
+class PolicyKind(StrEnum):
+    """Where a policy lives: in a namespace, for the ModelDeployments there, or in the cluster, for all."""
+
+    NAMESPACED = "HealthPolicy"
+    CLUSTER = "ClusterHealthPolicy"
+
+
+def _whole_number_as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+ParameterValue = Annotated[
+    str,
+    BeforeValidator(_whole_number_as_text),
+    WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 256}),
+    Rule(
+        rf"type(self) == int || (self.matches(r'^[^{_BREAKING}]*$') && !self.contains('{{{{') && "
+        "!self.contains('}}'))",
+        "must hold no quotes, backslashes, line breaks, {{ or }}: it is put into queries as it stands",
+        lambda text: re.search(rf"[{_BREAKING}]|\{{\{{|\}}\}}", text) is None,
+    ),
+]
+"""A parameter's value: a whole number, or a text of at most 256 characters that cannot break out of a query's text."""
+
+ParameterName = Annotated[
+    str,
+    Field(max_length=63, description="Name; checks use it as {{params.NAME}}."),
+    matches(_PARAMETER, "must begin with a letter and consist of letters, digits, '-' and '_', as in maxErrorRate"),
+]
+
+
+class PolicyReference(ApiModel):
+    """Names a policy whose checks count here as well, with the values of its parameters."""
+
+    kind: Annotated[
+        PolicyKind, Field(description="HealthPolicy of this namespace, or ClusterHealthPolicy for all namespaces.")
+    ] = PolicyKind.NAMESPACED
+    name: Annotated[
+        str,
+        Field(max_length=253, description="Name of the policy."),
+        matches(_DNS, "must be the name of a policy: a-z, 0-9, '-' and '.', as in web-models"),
+    ]
+    parameters: Annotated[
+        dict[str, ParameterValue],
+        Field(
+            max_length=MOST_PARAMETERS,
+            description='Values by name of the parameter; decimals in quotes: {maxErrorRate: "0.01"}.',
+        ),
+    ] = {}  # noqa: RUF012 - pydantic copies it and the model is frozen
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+class Parameter(ApiModel):
+    """What a policy leaves to those who refer to it."""
+
+    name: ParameterName
+    default: Annotated[
+        ParameterValue | None, Field(description="Used where no value is given; without it a value must be given.")
+    ] = None
+    description: Annotated[str, Field(max_length=1024, description="What it means, for those who set it.")] = ""
+
+
+class HealthPolicySpec(ApiModel):
+    """Checks as in spec.health.checks of a ModelDeployment; {{params.NAME}} stands for the value of a parameter.
+
+    They count for every ModelDeployment that names this policy in spec.health.policies.
+    """
+
+    description: Annotated[str, Field(max_length=1024, description="Whom the policy is for, in a sentence.")] = ""
+    parameters: Annotated[
+        tuple[Parameter, ...],
+        Field(
+            max_length=MOST_PARAMETERS,
+            description="What those who refer to this policy may set.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = ()
+    checks: Annotated[
+        tuple[dict[str, Any], ...],
+        Field(
+            min_length=1,
+            max_length=MOST_CHECKS,
+            description="What is measured; any text may hold {{params.NAME}}, and numbers and durations may be one.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ]
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "",  # the list-map key says it to the API server
+            "parameters[].name must be unique",
+            lambda self: len({one.name for one in self.parameters}) == len(self.parameters),
+            field=".parameters",
+        ),
+        Rule(
+            "",  # the list-map key says it to the API server
+            "checks[].name must be unique in a policy",
+            lambda self: len({str(one.get("name")) for one in self.checks}) == len(self.checks),
+            field=".checks",
+        ),
+    )
+
+
+def parse_policy(raw: object) -> HealthPolicySpec:
+    """The spec of a policy as it came from YAML or the API server.
+
+    Raises InvalidSpec with one Problem for each field that is wrong, undeclared parameters among them. What the checks
+    say with values for their parameters is not looked at: core.policies does that.
+    """
+    try:
+        spec = HealthPolicySpec.model_validate(raw)
+    except ValidationError as error:
+        raise InvalidSpec(tuple(problem_of(item) for item in error.errors())) from None
+    problems = tuple(undeclared(spec))
+    if problems:
+        raise InvalidSpec(problems)
+    return spec
+
+
+def undeclared(spec: HealthPolicySpec) -> Iterator[Problem]:
+    """Every placeholder of a parameter that the policy does not declare, and every one that is malformed."""
+    known = {one.name for one in spec.parameters}
+    for path, text in texts(spec.checks, "spec.checks"):
+        for name in placeholders(text):
+            if name not in known:
+                declared = f"declared are {', '.join(sorted(known))}" if known else "none is declared"
+                yield Problem(path, f"{{{{params.{name}}}}} is no parameter of this policy; {declared}")
+        if _MALFORMED.search(_WITHIN.sub("", text)):
+            yield Problem(path, "write a parameter as {{params.NAME}}, its name of letters, digits, '-' and '_'")
+
+
+def texts(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Every text inside a value, with its path."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from texts(inner, f"{path}.{key}")
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            yield from texts(inner, f"{path}[{index}]")
+
+
+def placeholders(text: str) -> list[str]:
+    """Names of the parameters that a text uses, in order.
+
+    >>> placeholders("rate(x[{{window}}]) > {{params.low}}")
+    ['low']
+    """
+    return _WITHIN.findall(text)
+
+
+def filled(value: Any, values: Mapping[str, str]) -> Any:
+    """A value with the parameters' values put in; `values` has all that it uses.
+
+    >>> filled({"max": "{{params.most}}", "checks": ["{{ params.most }} s"]}, {"most": "5"})
+    {'max': '5', 'checks': ['5 s']}
+    """
+    if isinstance(value, str):
+        return _WITHIN.sub(lambda match: values[match[1]], value)
+    if isinstance(value, Mapping):
+        return {key: filled(inner, values) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [filled(inner, values) for inner in value]
+    return value
