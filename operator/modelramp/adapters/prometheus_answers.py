@@ -1,10 +1,12 @@
 """What Prometheus answered -> samples, or the reason why it cannot be used. Pure."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelramp.adapters.errors import shortened
+from modelramp.analysis.native import Native
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.names import Reason
 from modelramp.engine.ports import Sample
@@ -54,7 +56,7 @@ def instant_samples(kind: str, result: Any) -> tuple[Sample, ...]:
         case "scalar":
             return (Sample({}, _number(result)),)
         case "vector":
-            return tuple(Sample(_labels(series), _number(_only(series, "value"))) for series in _rows(result))
+            return tuple(_sample(series) for series in _rows(result))
         case "string":
             raise PrometheusSilent(Reason.QUERY_INVALID, "the query gives a text; it must give a number")
         case "matrix":
@@ -72,8 +74,10 @@ def range_samples(kind: str, result: Any) -> Mapping[int, tuple[Sample, ...]]:
     found: dict[int, list[Sample]] = {}
     for series in _rows(result):
         labels = _labels(series)
-        for point in _points(series):
+        for point in _points(series, "values"):
             found.setdefault(_instant(point), []).append(Sample(labels, _number(point)))
+        for point in _points(series, "histograms"):
+            found.setdefault(_instant(point), []).append(Sample(labels, math.nan, _histogram(point)))
     return {at: tuple(samples) for at, samples in sorted(found.items())}
 
 
@@ -90,19 +94,26 @@ def _labels(series: Mapping[str, Any]) -> Mapping[str, str]:
     return labels
 
 
-def _only(series: Mapping[str, Any], key: str) -> Any:
-    if "histogram" in series or "histograms" in series:
-        raise PrometheusSilent(
-            Reason.QUERY_INVALID,
-            "the query gives a native histogram; wrap it, as in histogram_quantile(0.95, ...) or histogram_count(...)",
-        )
-    if key not in series:
+def _sample(series: Mapping[str, Any]) -> Sample:
+    if "histogram" in series:
+        return Sample(_labels(series), math.nan, _histogram(series["histogram"]))
+    return Sample(_labels(series), _number(series.get("value")))
+
+
+def _histogram(point: Any) -> Native:
+    """A native histogram; each of its buckets is [rule of the edges, lower edge, upper edge, count]."""
+    try:
+        rows = point[1].get("buckets") or ()
+        buckets = tuple((float(left), float(right), float(count)) for _, left, right, count in rows)
+        return Native(buckets, float(point[1]["count"]))
+    except (TypeError, ValueError, IndexError, KeyError, AttributeError):
+        raise _unreadable() from None
+
+
+def _points(series: Mapping[str, Any], key: str) -> Sequence[Any]:
+    if "values" not in series and "histograms" not in series:
         raise _unreadable()
-    return series[key]
-
-
-def _points(series: Mapping[str, Any]) -> Sequence[Any]:
-    points = _only(series, "values")
+    points = series.get(key, [])
     if not isinstance(points, list):
         raise _unreadable()
     return points

@@ -6,6 +6,7 @@ from typing import Protocol
 from modelramp.analysis.cost import priced
 from modelramp.analysis.evidence import Groups, Mean, Problem, Proportion
 from modelramp.analysis.histograms import Buckets, from_classic
+from modelramp.analysis.native import Native, from_native
 from modelramp.api.check import Check
 from modelramp.api.check_kinds import Reference
 from modelramp.api.names import Reason
@@ -36,6 +37,11 @@ class Series(Protocol):
     @property
     def value(self) -> float:
         """Its value; may be NaN or infinite."""
+        ...
+
+    @property
+    def histogram(self) -> Native | None:
+        """What it holds instead of a value when it is a native histogram."""
         ...
 
 
@@ -103,15 +109,23 @@ def single(samples: Sequence[Series], part: str) -> float | Problem:
     if len(samples) > 1:
         return Reason.SEVERAL_SERIES, f"{part} returned {len(samples)} series; aggregate it to one, as in sum(...)"
     if samples:
-        return float(samples[0].value)
+        return no_number(part) if samples[0].histogram is not None else float(samples[0].value)
     if part == "bad":
         return Reason.EMPTY_RESULT, _NO_FAILURES
     return Reason.EMPTY_RESULT, f"{part} returned nothing; is it scraped, with the right labels, and is there traffic?"
 
 
+def no_number(what: str) -> Problem:
+    """The problem of a native histogram where a number is wanted. what: the query that gave it."""
+    wrapped = "wrap it, as in histogram_quantile(0.95, ...), histogram_count(...) or histogram_sum(...)"
+    return Reason.QUERY_INVALID, f"{what} gives a native histogram, not a number; {wrapped}"
+
+
 def _by_label(samples: Sequence[Series], label: str, part: str) -> dict[str, float] | Problem:
     found: dict[str, float] = {}
     for series in samples:
+        if series.histogram is not None:
+            return no_number(part)
         value = series.labels.get(label)
         if value is None:
             return Reason.EMPTY_RESULT, f"the series of {part} have no label {label}; keep it: sum by ({label}) (...)"
@@ -122,8 +136,18 @@ def _by_label(samples: Sequence[Series], label: str, part: str) -> dict[str, flo
 
 
 def _buckets(samples: Sequence[Series]) -> Buckets | Problem:
+    if any(series.histogram is not None for series in samples):
+        return _native(samples)
     found = _by_label(samples, "le", "buckets")
     return from_classic(found) if isinstance(found, dict) else found
+
+
+def _native(samples: Sequence[Series]) -> Buckets | Problem:
+    if len(samples) > 1:
+        sentence = f"buckets returned {len(samples)} series, native histograms among them; add them up: sum(...)"
+        return Reason.SEVERAL_SERIES, sentence
+    found = samples[0].histogram
+    return from_native(found.buckets, found.count) if found is not None else no_number("buckets")
 
 
 def _groups(bad: Sequence[Series], total: Sequence[Series], label: str) -> Groups | Problem:

@@ -10,6 +10,7 @@ from modelramp.analysis.arms import (
     Answers,
     Arm,
     arm_from,
+    no_number,
     other_arm,
     parts_of,
     single,
@@ -145,6 +146,8 @@ def judge(check: Check, answers: Answers, episode: Episode = ONCE) -> CheckOutco
     if len(series) > 1:
         hint = f"the query returned {len(series)} series; aggregate it to one, as in sum(...)"
         return _no_data(check, Reason.SEVERAL_SERIES, hint)
+    if series[0].histogram is not None:
+        return _no_data(check, *no_number("the query"))
     value = series[0].value
     if math.isnan(value):
         hint = "the query gave NaN (not a number), most often because there was no traffic in the window"

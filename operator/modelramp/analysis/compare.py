@@ -145,7 +145,7 @@ def _mover(first: Buckets, second: Buckets, q: float, one: float, other: float, 
     (low1, high1), (low2, high2) = quantile_interval(first, q, confidence), quantile_interval(second, q, confidence)
     if math.isinf(one):
         # All that is known of the candidate's quantile is where its interval begins.
-        return (low1 - high2 if math.isfinite(low1) else max(first.edges[:-1]) - high2, math.inf)
+        return (low1 - high2 if math.isfinite(low1) else first.sides()[-1][0] - high2, math.inf)
     return one - other - math.hypot(one - low1, high2 - other), one - other + math.hypot(high1 - one, other - low2)
 
 

@@ -252,7 +252,7 @@ def _by_ks(candidate: Buckets, reference: Buckets, limit: float, alpha: float) -
 
 def _by_mean_shift(candidate: Buckets, reference: Buckets, limit: float, alpha: float) -> Found:  # noqa: ARG001 - one shape for all
     (now, spread), (before, scale) = mean_and_deviation(candidate), mean_and_deviation(reference)
-    if scale == 0:
+    if scale == 0 or not math.isfinite(now + spread + scale):
         return None
     noise = math.sqrt(spread * spread / candidate.total + scale * scale / reference.total)
     return abs(now - before) / scale, limit, normal_tail((now - before) / noise)

@@ -1,7 +1,9 @@
 """Histograms as Prometheus has them: buckets, their quantiles, and two of them on the same edges."""
 
 import math
-from collections.abc import Mapping, Sequence
+import sys
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from modelramp.analysis.evidence import Problem, nothing_counted
@@ -23,13 +25,15 @@ class Buckets:
 
     edges: upper bounds, rising; the last is +Inf, or finite when nothing can lie above. lowest: where the first bucket
     begins. counts: observations in each bucket (not cumulative).
-    sparse: made from a native histogram, where a bucket that is not listed is empty.
+    sparse: made from a native histogram, where a bucket that is not listed is empty. geometric: its edges rise by a
+    factor, so that observations are taken to lie evenly on a scale of logarithms.
     """
 
     edges: tuple[float, ...]
     counts: tuple[float, ...]
     lowest: float = -math.inf
     sparse: bool = False
+    geometric: bool = False
 
     @property
     def total(self) -> float:
@@ -82,46 +86,27 @@ def from_classic(buckets: Mapping[str, float]) -> Buckets | Problem:
     return Buckets(edges, tuple(counts), lowest=0.0 if edges[0] > 0 else -math.inf)
 
 
-def from_native(rows: Sequence[tuple[float, float, float]]) -> Buckets | Problem:
-    """Buckets from a native histogram's (left, right, count), as `histogram.buckets` of Prometheus' API has them."""
-    if not rows:
-        return Reason.EMPTY_RESULT, "the histogram has no buckets"
-    if any(not math.isfinite(value) for row in rows for value in row) or any(count < 0 for _, _, count in rows):
-        return Reason.NOT_A_NUMBER, "a native histogram's bucket is negative or not a finite number"
-    edges, counts = [], []
-    at = lowest = min(left for left, _, _ in rows)
-    for left, right, count in sorted(rows):
-        if left > at:
-            edges.append(left)
-            counts.append(0.0)
-        if right <= at or left < at:
-            return Reason.NOT_A_NUMBER, "a native histogram's buckets overlap"
-        edges.append(right)
-        counts.append(count)
-        at = right
-    return Buckets(tuple(edges), tuple(counts), lowest, sparse=True)
-
-
 def on_same_edges(first: Buckets, second: Buckets) -> tuple[Buckets, Buckets] | None:
     """Two histograms whose buckets can be compared one by one; None when there is no such pair (EDGES_DIFFER).
 
     Classic ones must have the same edges. Native ones differ in resolution and list only what is not empty: they are
-    joined at the edges that both know exactly.
+    joined at the edges that both know exactly, if that tells apart whatever the coarser of the two does.
     """
     if first.edges == second.edges:
         return first, second
-    if not (first.sparse and second.sparse):
+    if not (first.sparse or second.sparse):
         return None
-    low = min(first.lowest, second.lowest)
-    known = {*first.edges, *second.edges, first.lowest, second.lowest} - {low}
-    edges = tuple(sorted(edge for edge in known if not _splits(first, edge) and not _splits(second, edge)))
-    if not edges:
+    low, *rest = sorted({*first.edges, *second.edges, first.lowest, second.lowest})
+    inside = _inside(first), _inside(second)
+    edges = tuple(edge for edge in rest if not any(within(edge) for within in inside))
+    one, other = _at_edges(first, low, edges), _at_edges(second, low, edges)
+    if any(min(pair) > 1 for pair in zip(one[1], other[1], strict=True)):
         return None
-    return _at_edges(first, low, edges), _at_edges(second, low, edges)
+    return one[0], other[0]
 
 
 def quantile(buckets: Buckets, q: float) -> float:
-    """The q-quantile by linear interpolation within its bucket, as histogram_quantile() gives it for classic buckets.
+    """The q-quantile as histogram_quantile() gives it: by interpolation within its bucket, geometric or linear.
 
     Beyond the last finite edge it is +Inf, where histogram_quantile() says that edge: a limit there could otherwise
     never be breached. total must not be 0. Source: Prometheus, promql/quantile.go.
@@ -135,7 +120,10 @@ def quantile(buckets: Buckets, q: float) -> float:
                 return math.inf
             if math.isinf(low):
                 return high
-            return low + (high - low) * max(0.0, rank - running) / count
+            share = max(0.0, rank - running) / count
+            if buckets.geometric and (low > 0 or high < 0):
+                return low * math.pow(high / low, share)
+            return low + (high - low) * share
         running += count
     return math.inf
 
@@ -151,11 +139,17 @@ def quantile_interval(buckets: Buckets, q: float, confidence: float = 0.95) -> I
 
 
 def mean_and_deviation(buckets: Buckets) -> tuple[float, float]:
-    """Mean and standard deviation with every observation in the middle of its bucket; open buckets at their edge."""
-    middles = [_middle(low, high) for low, high, _ in buckets.sides()]
-    total = buckets.total
-    mean = math.fsum(m * c for m, c in zip(middles, buckets.counts, strict=True)) / total
-    spread = math.fsum(c * (m - mean) ** 2 for m, c in zip(middles, buckets.counts, strict=True)) / total
+    """Mean and standard deviation with every observation in the middle of its bucket; open buckets at their edge.
+
+    What a native histogram counts beyond all numbers (infinite or NaN) is left out; nan and 0 when that was everything.
+    """
+    sides = [(_middle(low, high), count) for low, high, count in buckets.sides()]
+    placed = [(middle, count) for middle, count in sides if abs(middle) < sys.float_info.max]
+    total = math.fsum(count for _, count in placed)
+    if total == 0:
+        return math.nan, 0.0
+    mean = math.fsum(middle * count for middle, count in placed) / total
+    spread = math.fsum(count * (middle - mean) * (middle - mean) for middle, count in placed) / total
     return mean, math.sqrt(spread)
 
 
@@ -172,15 +166,24 @@ def _edge(le: str) -> float:
     return value
 
 
-def _splits(buckets: Buckets, edge: float) -> bool:
-    return any(low < edge < high and count > 0 for low, high, count in buckets.sides())
+def _inside(buckets: Buckets) -> Callable[[float], bool]:
+    """Tells whether an edge lies within a bucket that is not empty."""
+    filled = [(low, high) for low, high, count in buckets.sides() if count > 0]
+    highs = [high for _, high in filled]
+
+    def within(edge: float) -> bool:
+        place = bisect_right(highs, edge)
+        return place < len(filled) and filled[place][0] < edge
+
+    return within
 
 
-def _at_edges(buckets: Buckets, lowest: float, edges: tuple[float, ...]) -> Buckets:
-    sides = buckets.sides()
-    counts, low = [], lowest
-    for edge in edges:
-        inside = (count for left, right, count in sides if left >= low and right <= edge and count > 0)
-        counts.append(math.fsum(inside))
-        low = edge
-    return Buckets(edges, tuple(counts), lowest, sparse=True)
+def _at_edges(buckets: Buckets, lowest: float, edges: tuple[float, ...]) -> tuple[Buckets, list[int]]:
+    """The same counts between fewer edges, none of which splits a bucket; and how many buckets each is made of."""
+    counts, joined = [0.0] * len(edges), [0] * len(edges)
+    for _, high, count in buckets.sides():
+        if count > 0:
+            place = bisect_left(edges, high)
+            counts[place] += count
+            joined[place] += 1
+    return Buckets(edges, tuple(counts), lowest, sparse=True), joined

@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import IO, Any
 
@@ -16,12 +15,7 @@ from modelramp.api.check import Check
 from modelramp.api.names import Reason
 from modelramp.cli.evaluation_data import BadData, Measured, Ticks, read_data
 from modelramp.cli.policy_file import read_policy
-
-
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    value: float
-    labels: dict[str, str]
+from modelramp.engine.ports import Sample
 
 
 @click.command(
@@ -71,9 +65,9 @@ def evaluate(check: Check, numbers: Ticks | Measured) -> Result:
 
 
 def _of_number(check: Check, measured: Measured) -> Result:
-    answers = {VALUE: [_Sample(measured.value, {})]}
+    answers = {VALUE: [Sample({}, measured.value)]}
     if check.samples is not None and measured.samples is not None:
-        answers[SAMPLES] = [_Sample(measured.samples, {})]
+        answers[SAMPLES] = [Sample({}, measured.samples)]
     found, limits = judge(check, answers), limits_of(check)
     below = found.reason is Reason.BELOW_MINIMUM or limits.max is None
     limit = limits.min if below else limits.max

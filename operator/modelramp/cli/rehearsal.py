@@ -18,6 +18,7 @@ from modelramp.core.moves import label
 from modelramp.core.revisions import revision_of
 from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target, Version
 from modelramp.core.steps import blockers, step_ends
+from modelramp.engine.ports import Sample
 
 STABLE = Version("stable", "the previous version", since=1, traffic_since=1)
 """What serves when the rehearsal begins; the spec says nothing about it."""
@@ -50,12 +51,6 @@ class Outcome:
     outcome: Literal["promoted", "rolled-back", "in-progress"]
     tick: int
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    value: float
-    labels: dict[str, str]
 
 
 def rehearse(spec: ModelDeploymentSpec, lines: Sequence[Line]) -> tuple[tuple[Row, ...], Outcome]:
@@ -112,7 +107,7 @@ def _outcome_of(target: Target, line: Line, tick: int) -> TickOutcome:
 
 def _judged(check: Check, value: float | None) -> CheckOutcome:
     if value is not None:
-        return judge(check, {VALUE: [_Sample(value, {})]})
+        return judge(check, {VALUE: [Sample({}, value)]})
     limit = limit_text(limits_of(check))
     return CheckOutcome(check.name, Verdict.NO_DATA, Reason.EMPTY_RESULT, "no data", None, limit)
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from modelramp.analysis.native import Native
+
 Object = Mapping[str, Any]
 """A Kubernetes object as JSON."""
 
@@ -62,10 +64,14 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One series at one instant. The value may be NaN or infinite: the judge decides, not the transport."""
+    """One series at one instant. The value may be NaN or infinite: the judge decides, not the transport.
+
+    histogram: set when the series is a native histogram, which has no value (NaN).
+    """
 
     labels: Mapping[str, str]
     value: float
+    histogram: Native | None = None
 
 
 class Clock(Protocol):

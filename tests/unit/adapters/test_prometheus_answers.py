@@ -4,6 +4,7 @@ import math
 import pytest
 
 from modelramp.adapters.prometheus_answers import instant_samples, range_samples, read_body
+from modelramp.analysis.native import Native
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.names import Reason
 from modelramp.engine.ports import Sample
@@ -34,11 +35,13 @@ def test_not_a_number_is_passed_on_as_such():
 UNUSABLE = {
     "a text": ("string", [1, "x"], Reason.QUERY_INVALID, "must give a number"),
     "a time range": ("matrix", [], Reason.QUERY_INVALID, "avg_over_time"),
-    "a native histogram": (
+    "a histogram without a count": ("vector", [{"metric": {}, "histogram": [1, {}]}], Reason.QUERY_FAILED, "form"),
+    "a histogram that is none": ("vector", [{"metric": {}, "histogram": [1, "x"]}], Reason.QUERY_FAILED, "form"),
+    "a bucket without a count": (
         "vector",
-        [{"metric": {}, "histogram": [1, {"count": "3"}]}],
-        Reason.QUERY_INVALID,
-        "histogram_quantile",
+        [{"metric": {}, "histogram": [1, {"count": "3", "buckets": [[0, "1", "2"]]}]}],
+        Reason.QUERY_FAILED,
+        "form",
     ),
     "a value that is no number": ("vector", [{"metric": {}, "value": [1, "x"]}], Reason.QUERY_FAILED, "form"),
     "a value that is null": ("vector", [{"metric": {}, "value": None}], Reason.QUERY_FAILED, "form"),
@@ -57,6 +60,29 @@ def test_what_gives_no_number_is_no_answer(kind, result, reason, words):
     assert caught.value.reason is reason
 
 
+HISTOGRAM = {"count": "12", "sum": "NaN", "buckets": [[3, "-Inf", "0.1", "8"], [0, "1", "+Inf", "3"]]}
+READ = Native(((-math.inf, 0.1, 8.0), (1.0, math.inf, 3.0)), 12.0)
+
+
+def test_a_native_histogram_is_read_beside_numbers_and_has_no_value():
+    rows = [{"metric": {}, "histogram": [1, HISTOGRAM]}, {"metric": {"a": "b"}, "value": [1, "2"]}]
+    native, number = instant_samples("vector", rows)
+    assert (native.histogram, math.isnan(native.value)) == (READ, True)
+    assert number == Sample({"a": "b"}, 2.0)
+
+
+def test_an_empty_native_histogram_has_no_buckets():
+    (sample,) = instant_samples("vector", [{"metric": {}, "histogram": [1, {"count": "0", "sum": "0"}]}])
+    assert sample.histogram == Native((), 0.0)
+
+
+def test_a_series_may_turn_into_a_native_histogram_within_a_range():
+    rows = [{"metric": {"r": "a"}, "values": [[60, "1"]], "histograms": [[120, HISTOGRAM], [180, HISTOGRAM]]}]
+    found = range_samples("matrix", rows)
+    assert found[60] == (Sample({"r": "a"}, 1.0),)
+    assert [found[at][0].histogram for at in (120, 180)] == [READ, READ]
+
+
 def test_a_range_is_sorted_by_instant_and_leaves_out_instants_without_samples():
     rows = [
         {"metric": {"r": "a"}, "values": [[120, "1"], [180.0, "NaN"]]},
@@ -72,6 +98,9 @@ def test_a_range_is_sorted_by_instant_and_leaves_out_instants_without_samples():
     [
         [{"metric": {}, "histograms": [[1, {}]]}],
         [{"metric": {}, "values": [[1, "1"]], "histograms": [[2, {}]]}],
+        [{"metric": {}, "histograms": [["x", {"count": "1"}]]}],
+        [{"metric": {}, "histograms": 3}],
+        [{"metric": {}}],
         [{"metric": {}, "values": [["x", "1"]]}],
         [{"metric": {}, "values": [["NaN", "1"]]}],
         [{"metric": {}, "values": "text"}],

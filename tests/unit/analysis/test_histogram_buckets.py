@@ -2,14 +2,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from modelramp.analysis.compare import Tolerance, quantiles
 from modelramp.analysis.histograms import (
     Buckets,
     from_classic,
-    from_native,
     mean_and_deviation,
     on_same_edges,
     quantile,
@@ -80,40 +77,10 @@ def test_the_interval_of_a_quantile_holds_the_true_one_as_often_as_it_says():
     assert 0.92 <= held / 400 <= 0.985
 
 
-def test_native_buckets_are_told_apart_from_gaps():
-    found = from_native([(2.0, 4.0, 5.0), (0.5, 1.0, 3.0)])
-    assert found == Buckets((1.0, 2.0, 4.0), (3.0, 0.0, 5.0), lowest=0.5, sparse=True)
-    assert quantile(found, 1.0) == 4.0
-
-
-@pytest.mark.parametrize("rows", [[], [(0, 1, -1)], [(0, 1, math.nan)], [(0, 2, 1), (1, 3, 1)]])
-def test_a_broken_native_histogram_has_a_reason(rows):
-    assert not isinstance(from_native(rows), Buckets)
-
-
 def test_classic_histograms_with_different_edges_are_not_compared():
     one, other = from_classic({"1": 5, "+Inf": 10}), from_classic({"2": 5, "+Inf": 10})
     assert on_same_edges(one, other) is None
     assert quantiles(one, other, 0.5).reason is Reason.NOT_EVALUATED
-
-
-def test_native_histograms_of_two_resolutions_are_joined_at_their_common_edges():
-    fine = from_native([(1, 1.4, 4.0), (1.4, 2, 6.0), (2, 2.8, 1.0), (2.8, 4, 2.0)])
-    coarse = from_native([(1, 2, 7.0), (4, 8, 3.0)])
-    one, other = on_same_edges(fine, coarse)
-    assert one.edges == other.edges == (2, 2.8, 4, 8)
-    assert (one.counts, other.counts) == ((10, 1, 2, 0), (7, 0, 0, 3))
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 30), st.floats(0.5, 50)), min_size=1, max_size=8, unique_by=lambda r: r[0]))
-def test_joining_native_histograms_loses_no_observation(rows):
-    one = from_native([(2.0**k, 2.0 ** (k + 1), count) for k, count in rows])
-    other = from_native([(4.0**k, 4.0 ** (k + 1), 1.0) for k in range(16)])
-    joined = on_same_edges(one, other)
-    assert joined is not None
-    assert joined[0].total == pytest.approx(one.total)
-    assert joined[1].total == pytest.approx(other.total)
 
 
 def test_mean_and_deviation_come_from_the_middles():

@@ -7,6 +7,7 @@ import pytest
 
 from modelramp.analysis.checks import VALUE, Ask, ask, judge
 from modelramp.analysis.memory import Episode
+from modelramp.analysis.native import Native
 from modelramp.analysis.subject import Subject
 from modelramp.api.check import Check
 from modelramp.api.names import Reason
@@ -20,6 +21,7 @@ OWN = '{revision="{{revision}}"}'
 class Series:
     value: float
     labels: dict = field(default_factory=dict)
+    histogram: Native | None = None
 
 
 def check(**fields):
@@ -41,6 +43,10 @@ def histogram(**counts):
     return [
         Series(float(count), {"le": edge.replace("inf", "+Inf").removeprefix("le")}) for edge, count in counts.items()
     ]
+
+
+def native(*rows, labels=None):
+    return Series(math.nan, labels or {}, Native(rows, sum(count for *_, count in rows)))
 
 
 def grouped(**counts):
@@ -177,6 +183,54 @@ SAYS_NOTHING = {
         Reason.NOT_EVALUATED,
         "different buckets",
     ),
+    "an empty native histogram": (
+        DRIFT,
+        {"candidate.buckets": [native()], "stable.buckets": [native((1, 2, 500))]},
+        Reason.EMPTY_RESULT,
+        "candidate: nothing was counted",
+    ),
+    "a native histogram that fell": (
+        DRIFT,
+        {"candidate.buckets": [native((1, 2, -5))], "stable.buckets": [native((1, 2, 500))]},
+        Reason.NOT_A_NUMBER,
+        "use increase()",
+    ),
+    "two native histograms": (
+        DRIFT,
+        {"candidate.buckets": [native((1, 2, 5))] * 2, "stable.buckets": [native((1, 2, 500))]},
+        Reason.SEVERAL_SERIES,
+        "candidate: buckets returned 2 series, native histograms among them; add them up: sum(...)",
+    ),
+    "a native histogram beside classic buckets": (
+        DRIFT,
+        {"candidate.buckets": [*histogram(le1=5, inf=9), native((1, 2, 5))], "stable.buckets": [native((1, 2, 500))]},
+        Reason.SEVERAL_SERIES,
+        "buckets returned 3 series",
+    ),
+    "a native histogram for a count": (
+        RATIO,
+        {"candidate.bad": [Series(0.0)], "candidate.total": [native((1, 2, 5))]},
+        Reason.QUERY_INVALID,
+        "total gives a native histogram, not a number; wrap it, as in histogram_quantile(0.95, ...)",
+    ),
+    "a native histogram for each group": (
+        FAIR,
+        {f"candidate.{part}": [native((1, 2, 5), labels={"group": "a"})] for part in ("bad", "total")},
+        Reason.QUERY_INVALID,
+        "histogram_count(...)",
+    ),
+    "a native histogram for a query": (
+        check(query="x", max=1),
+        {VALUE: [native((1, 2, 5))]},
+        Reason.QUERY_INVALID,
+        "the query gives a native histogram",
+    ),
+    "a native histogram for samples": (
+        check(query="x", max=1, minSamples=5, samples="n"),
+        {VALUE: [Series(0.5)], "samples": [native((1, 2, 5))]},
+        Reason.QUERY_INVALID,
+        "samples gives a native histogram",
+    ),
     "a reference that does not exist": (
         check(drift={"buckets": "b", "reference": {"query": "q"}}),
         {"candidate.buckets": histogram(le1=500, inf=900), "reference.buckets": []},
@@ -221,6 +275,19 @@ def test_numbers_that_say_nothing_are_no_data_with_what_to_do(check, numbers, re
     found = judge(check, numbers)
     assert (found.verdict, found.reason) == (Verdict.NO_DATA, reason)
     assert words in found.detail
+
+
+NATIVE = {
+    "the same": ((0.5, 1, 600), (1, 2, 300), (2, 4, 100), Verdict.HEALTHY),
+    "four times as slow": ((2, 4, 600), (4, 8, 300), (8, 16, 100), Verdict.BREACH),
+}
+
+
+@pytest.mark.parametrize("kind", [DRIFT, check(compare={"buckets": f"x{OWN}"})], ids=["drift", "compare"])
+@pytest.mark.parametrize(("rows", "verdict"), [(case[:3], case[3]) for case in NATIVE.values()], ids=NATIVE)
+def test_native_histograms_are_weighed_like_classic_ones(kind, rows, verdict):
+    stable = native((0.5, 1, 1200), (1, 2, 600), (2, 4, 200))
+    assert judge(kind, {"candidate.buckets": [native(*rows)], "stable.buckets": [stable]}).verdict is verdict
 
 
 def test_a_group_without_failures_has_none_when_others_have_some():

@@ -21,6 +21,7 @@ NAN, INF = math.nan, math.inf
 class Measured:
     value: float
     labels: dict = field(default_factory=dict)
+    histogram: None = None
 
 
 def check(**fields):

@@ -40,6 +40,7 @@ FAST = {"buckets": {"1": 1000, "2": 1000, "+Inf": 1000}}
 SLOW = {"buckets": {"1": 0, "2": 1000, "+Inf": 1000}}
 OTHER_EDGES = {"buckets": {"1": 5, "3": 900, "+Inf": 1000}}
 NATIVE = {"buckets": [[0, 1, 100], [1, 2, 200], [2, 4, 700]]}
+AS_ANSWERED = {"buckets": [[3, "-Inf", "1", "100"], [0, "1", "2", "200"], [0, "2", "+Inf", "700"]]}
 KEYS = ["verdict", "value", "limit", "interval", "pValue", "n", "reason"]
 
 
@@ -92,6 +93,9 @@ VERDICTS = {
     "means without spread": ("mean-looks", arms([spent(3, 30)] * 9, [spent(3, 30)] * 9), "no-data", "no spread"),
     "drift": ("drift", arms(SHIFTED, BUCKETS), "breach", "PSI"),
     "a native histogram": ("drift", arms(NATIVE, NATIVE), "healthy", "PSI 0, limit"),
+    "a native histogram as Prometheus has it": ("drift", arms(AS_ANSWERED, AS_ANSWERED), "healthy", "PSI 0, limit"),
+    "native against classic": ("drift", arms(AS_ANSWERED, BUCKETS), "breach", "PSI"),
+    "an empty native histogram": ("p95", arms({"buckets": []}, NATIVE), "no-data", "candidate: the histogram has no"),
     "no drift": ("drift", arms(BUCKETS, BUCKETS, "reference"), "healthy", "PSI 0, limit 0.2"),
     "a stored reference": ("stored", arms(SHIFTED), "breach", "Kolmogorov-Smirnov"),
     "a missing reference": ("queried", arms(SHIFTED), "no-data", "reference: no numbers of it are given"),

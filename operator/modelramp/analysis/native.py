@@ -1,0 +1,121 @@
+"""Native histograms: what Prometheus says of one, as buckets that the statistics can work on."""
+
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from modelramp.analysis.evidence import Problem, nothing_counted
+from modelramp.analysis.histograms import TOLERATED_FALL, Buckets
+from modelramp.api.names import Reason
+
+Row = tuple[float, float, float]
+"""Lower edge, upper edge and count of a bucket."""
+
+_SCHEMAS = range(-4, 9)
+"""Of exponential buckets: each ends 2 ** (2 ** -schema) times as high as it begins."""
+_NEAR = 1e-9
+
+_OVERLAP: Problem = (Reason.NOT_A_NUMBER, "a native histogram's buckets overlap")
+
+
+@dataclass(frozen=True, slots=True)
+class Native:
+    """A native histogram as it came: the buckets that are not empty, and the count of all observations."""
+
+    buckets: tuple[Row, ...]
+    count: float
+
+
+def from_native(rows: Sequence[Row], count: float | None = None) -> Buckets | Problem:
+    """Buckets from a native histogram's (left, right, count), as `histogram.buckets` of Prometheus' API has them.
+
+    Works for exponential and for custom buckets (NHCB). count: all observations. What it holds beyond the buckets was
+    NaN, and is put beyond every number, where a classic histogram counts it too (in +Inf).
+    The zero bucket begins at 0 when nothing lies below it, and the first custom bucket too when its edge is above 0.
+    Source: the Prometheus native histogram specification, and promql/quantile.go.
+    """
+    if problem := _unusable(rows, count):
+        return problem
+    given = _apart(sorted(rows))
+    if given is None:
+        return _OVERLAP
+    edges: list[float] = []
+    counts: list[float] = []
+    at = lowest = given[0][0] if given else -math.inf
+    for left, right, inside in given:
+        if left > at:
+            edges.append(left)
+            counts.append(0.0)
+        if right <= at or left < at:
+            return _OVERLAP
+        edges.append(right)
+        counts.append(inside)
+        at = right
+    strange = (count or 0.0) - math.fsum(counts)
+    if count is not None and strange > TOLERATED_FALL * count:
+        _add_beyond(edges, counts, strange)
+    return Buckets(tuple(edges), tuple(counts), lowest, sparse=True, geometric=_are_geometric(rows))
+
+
+def _unusable(rows: Sequence[Row], count: float | None) -> Problem | None:
+    if count == 0:
+        return nothing_counted()
+    if not rows and count is None:
+        return Reason.EMPTY_RESULT, "the histogram has no buckets"
+    counts = [inside for _, _, inside in rows] + ([] if count is None else [count])
+    if any(not math.isfinite(inside) or inside < 0 for inside in counts):
+        return (
+            Reason.NOT_A_NUMBER,
+            "a native histogram's bucket is negative or not a finite number; a counter never falls: use increase()",
+        )
+    if any(not left < right for left, right, _ in rows):
+        return Reason.NOT_A_NUMBER, "a native histogram's bucket ends before it begins"
+    return None
+
+
+def _apart(rows: list[Row]) -> list[Row] | None:
+    """The rows, rising, cleared of what Prometheus leaves open; None when a bucket lies within another.
+
+    A zero bucket whose threshold is no edge of the others reaches into its neighbours: they begin where it ends.
+    """
+    found = list(rows)
+    for place, (left, right, _) in enumerate(rows):
+        if left == -right and math.isfinite(right):
+            for neighbour in (place - 1, place + 1):
+                if 0 <= neighbour < len(rows):
+                    low, high, inside = rows[neighbour]
+                    cut = (low, min(high, left)) if neighbour < place else (max(low, right), high)
+                    if cut[0] >= cut[1]:
+                        return None
+                    found[neighbour] = (*cut, inside)
+            if place == 0:
+                found[0] = (0.0, *rows[0][1:])
+            elif place == len(rows) - 1:
+                found[place] = (left, 0.0, rows[place][2])
+    if found and found[0][0] == -math.inf and found[0][1] > 0:
+        found[0] = (0.0, *found[0][1:])
+    return found
+
+
+def _add_beyond(edges: list[float], counts: list[float], observations: float) -> None:
+    """Put observations above all numbers; the gap before them says that they are no neighbours of the last bucket."""
+    if edges and edges[-1] == math.inf:
+        counts[-1] += observations
+        return
+    edges += [sys.float_info.max, math.inf]
+    counts += [0.0, observations]
+
+
+def _are_geometric(rows: Sequence[Row]) -> bool:
+    """Whether the edges are those of exponential buckets; custom ones are told from them only by their edges."""
+    largest = sys.float_info.max
+    if any(left == -math.inf < right != -largest or right == math.inf > left != largest for left, right, _ in rows):
+        return False
+    sides = (sorted((abs(left), abs(right))) for left, right, _ in rows if left >= 0 < right or left < 0 >= right)
+    sized = [(low, high) for low, high in sides if low > 0 and high < math.inf]
+    growth = math.log2(sized[0][1] / sized[0][0]) if sized else 0.0
+    return any(abs(growth - 2.0**-schema) < _NEAR for schema in _SCHEMAS) and all(
+        abs(math.log2(high / low) - growth) < _NEAR and abs(math.remainder(math.log2(low), growth)) < _NEAR
+        for low, high in sized
+    )
