@@ -2,8 +2,7 @@
 
 import math
 import sys
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modelramp.analysis.evidence import Problem, nothing_counted
@@ -12,6 +11,9 @@ from modelramp.api.names import Reason
 
 # Prometheus mends falls of this relative size too: increase() extrapolates each bucket by itself.
 TOLERATED_FALL = 1e-6
+
+Side = tuple[float, float, float]
+"""Lower edge, upper edge and count of a bucket."""
 
 EDGES_DIFFER: Problem = (
     Reason.NOT_EVALUATED,
@@ -53,7 +55,7 @@ class Buckets:
         """Why this histogram says nothing; None when it can be used."""
         return nothing_counted() if self.total <= 0 else None
 
-    def sides(self) -> list[tuple[float, float, float]]:
+    def sides(self) -> list[Side]:
         """Lower edge, upper edge and count of each bucket."""
         lows = (self.lowest, *self.edges[:-1])
         return list(zip(lows, self.edges, self.counts, strict=True))
@@ -96,13 +98,18 @@ def on_same_edges(first: Buckets, second: Buckets) -> tuple[Buckets, Buckets] | 
         return first, second
     if not (first.sparse or second.sparse):
         return None
-    low, *rest = sorted({*first.edges, *second.edges, first.lowest, second.lowest})
-    inside = _inside(first), _inside(second)
-    edges = tuple(edge for edge in rest if not any(within(edge) for within in inside))
-    one, other = _at_edges(first, low, edges), _at_edges(second, low, edges)
-    if any(min(pair) > 1 for pair in zip(one[1], other[1], strict=True)):
+    filled = _filled(first), _filled(second)
+    low, *edges = sorted({*first.edges, *second.edges, first.lowest, second.lowest})
+    for sides in filled:
+        edges = _uncut(sides, edges)
+    one, other = (_at_edges(sides, edges) for sides in filled)
+    if any(ones > 1 and others > 1 for (_, ones), (_, others) in zip(one, other, strict=True)):
         return None
-    return one[0], other[0]
+    joined = tuple(edges)
+    return (
+        Buckets(joined, tuple(count for count, _ in one), low, sparse=True),
+        Buckets(joined, tuple(count for count, _ in other), low, sparse=True),
+    )
 
 
 def quantile(buckets: Buckets, q: float) -> float:
@@ -166,24 +173,27 @@ def _edge(le: str) -> float:
     return value
 
 
-def _inside(buckets: Buckets) -> Callable[[float], bool]:
-    """Tells whether an edge lies within a bucket that is not empty."""
-    filled = [(low, high) for low, high, count in buckets.sides() if count > 0]
-    highs = [high for _, high in filled]
-
-    def within(edge: float) -> bool:
-        place = bisect_right(highs, edge)
-        return place < len(filled) and filled[place][0] < edge
-
-    return within
+def _filled(buckets: Buckets) -> list[Side]:
+    return [side for side in buckets.sides() if side[2] > 0]
 
 
-def _at_edges(buckets: Buckets, lowest: float, edges: tuple[float, ...]) -> tuple[Buckets, list[int]]:
-    """The same counts between fewer edges, none of which splits a bucket; and how many buckets each is made of."""
-    counts, joined = [0.0] * len(edges), [0] * len(edges)
-    for _, high, count in buckets.sides():
-        if count > 0:
-            place = bisect_left(edges, high)
-            counts[place] += count
-            joined[place] += 1
-    return Buckets(edges, tuple(counts), lowest, sparse=True), joined
+def _uncut(filled: Sequence[Side], edges: Sequence[float]) -> list[float]:
+    """The edges, rising, that lie within none of the buckets."""
+    found, place = [], 0
+    for edge in edges:
+        while place < len(filled) and filled[place][1] <= edge:
+            place += 1
+        if place == len(filled) or filled[place][0] >= edge:
+            found.append(edge)
+    return found
+
+
+def _at_edges(filled: Sequence[Side], edges: Sequence[float]) -> list[tuple[float, int]]:
+    """Observations up to each edge from the one before it, and in how many buckets they were. No edge cuts a bucket."""
+    found, place = [], 0
+    for edge in edges:
+        begin = place
+        while place < len(filled) and filled[place][1] <= edge:
+            place += 1
+        found.append((math.fsum(count for _, _, count in filled[begin:place]), place - begin))
+    return found

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelramp.analysis.evidence import Problem, nothing_counted
-from modelramp.analysis.histograms import TOLERATED_FALL, Buckets
+from modelramp.analysis.histograms import TOLERATED_FALL, Buckets, Side
 from modelramp.api.names import Reason
-
-Row = tuple[float, float, float]
-"""Lower edge, upper edge and count of a bucket."""
 
 _SCHEMAS = range(-4, 9)
 """Of exponential buckets: each ends 2 ** (2 ** -schema) times as high as it begins."""
@@ -23,11 +20,11 @@ _OVERLAP: Problem = (Reason.NOT_A_NUMBER, "a native histogram's buckets overlap"
 class Native:
     """A native histogram as it came: the buckets that are not empty, and the count of all observations."""
 
-    buckets: tuple[Row, ...]
+    buckets: tuple[Side, ...]
     count: float
 
 
-def from_native(rows: Sequence[Row], count: float | None = None) -> Buckets | Problem:
+def from_native(rows: Sequence[Side], count: float | None = None) -> Buckets | Problem:
     """Buckets from a native histogram's (left, right, count), as `histogram.buckets` of Prometheus' API has them.
 
     Works for exponential and for custom buckets (NHCB). count: all observations. What it holds beyond the buckets was
@@ -58,7 +55,7 @@ def from_native(rows: Sequence[Row], count: float | None = None) -> Buckets | Pr
     return Buckets(tuple(edges), tuple(counts), lowest, sparse=True, geometric=_are_geometric(rows))
 
 
-def _unusable(rows: Sequence[Row], count: float | None) -> Problem | None:
+def _unusable(rows: Sequence[Side], count: float | None) -> Problem | None:
     if count == 0:
         return nothing_counted()
     if not rows and count is None:
@@ -74,7 +71,7 @@ def _unusable(rows: Sequence[Row], count: float | None) -> Problem | None:
     return None
 
 
-def _apart(rows: list[Row]) -> list[Row] | None:
+def _apart(rows: list[Side]) -> list[Side] | None:
     """The rows, rising, cleared of what Prometheus leaves open; None when a bucket lies within another.
 
     A zero bucket whose threshold is no edge of the others reaches into its neighbours: they begin where it ends.
@@ -107,15 +104,26 @@ def _add_beyond(edges: list[float], counts: list[float], observations: float) ->
     counts += [0.0, observations]
 
 
-def _are_geometric(rows: Sequence[Row]) -> bool:
+def _are_geometric(rows: Sequence[Side]) -> bool:
     """Whether the edges are those of exponential buckets; custom ones are told from them only by their edges."""
     largest = sys.float_info.max
     if any(left == -math.inf < right != -largest or right == math.inf > left != largest for left, right, _ in rows):
         return False
-    sides = (sorted((abs(left), abs(right))) for left, right, _ in rows if left >= 0 < right or left < 0 >= right)
-    sized = [(low, high) for low, high in sides if low > 0 and high < math.inf]
-    growth = math.log2(sized[0][1] / sized[0][0]) if sized else 0.0
-    return any(abs(growth - 2.0**-schema) < _NEAR for schema in _SCHEMAS) and all(
-        abs(math.log2(high / low) - growth) < _NEAR and abs(math.remainder(math.log2(low), growth)) < _NEAR
-        for low, high in sized
-    )
+    sized = [
+        (left, right) if left > 0 else (-right, -left)
+        for left, right, _ in rows
+        if (left > 0 and right < math.inf) or (right < 0 and left > -math.inf)
+    ]
+    factor = sized[0][1] / sized[0][0] if sized else 1.0
+    growth = math.log2(factor)
+    if not any(abs(growth - 2.0**-schema) < _NEAR for schema in _SCHEMAS):
+        return False
+    before: Sequence[float] = ()
+    for low, high in sized:
+        if abs(high / low - factor) > _NEAR * factor:
+            return False
+        # Beside a bucket that lies where it should, one of the right width does too.
+        if low not in before and high not in before and abs(math.remainder(math.log2(low), growth)) > _NEAR:
+            return False
+        before = low, high
+    return True

@@ -30,7 +30,10 @@ Sum = Annotated[str, query_field("the sum of what is averaged, such as seconds, 
 Count = Annotated[str, query_field("how many were summed up in {{window}}")]
 Buckets = Annotated[
     str,
-    query_field("a histogram by its label le, as in sum by (le) (increase(x_bucket{...}[{{window}}]))"),
+    query_field(
+        "a histogram, by its label le, as in sum by (le) (increase(x_bucket{...}[{{window}}])), or a native one, as in "
+        "sum(increase(x{...}[{{window}}]))"
+    ),
 ]
 Alpha = Annotated[
     Probability | None,

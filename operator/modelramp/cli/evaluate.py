@@ -26,6 +26,7 @@ DATA is {"candidate": ARM, "stable": ARM}, or "reference" instead of "stable". A
   {"bad": 12, "total": 1204}                           rates (ratio, compare, sequential)
   {"sum": 12.5, "count": 300}                          means and cost
   {"buckets": {"0.1": 3, "0.5": 10, "+Inf": 12}}       quantiles and drift, cumulative
+  {"buckets": [[0.1, 0.2, 3], [0.2, 0.5, 10]]}         the same from a native histogram: from, to, count
   {"groups": {"a": {"bad": 3, "total": 100}, ...}}     fairness
   {"value": 0.031, "samples": 1204}                    query and preset checks
 A sequential check takes lists of arms, one for each tick.

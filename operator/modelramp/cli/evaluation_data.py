@@ -7,8 +7,8 @@ from typing import Any
 
 from modelramp.analysis.arms import Arm, money, other_arm, stored
 from modelramp.analysis.evidence import Groups, Mean, Problem, Proportion
-from modelramp.analysis.histograms import from_classic
-from modelramp.analysis.native import Row, from_native
+from modelramp.analysis.histograms import Side, from_classic
+from modelramp.analysis.native import from_native
 from modelramp.api.check import Check
 from modelramp.api.names import Reason
 from modelramp.cli.json_words import kind_of
@@ -120,7 +120,7 @@ def _buckets(fields: Mapping[str, Any], where: str) -> Read:
     return from_classic({edge: _number(count, f"{where}.buckets.{edge}") for edge, count in counted})
 
 
-def _native(row: Any, where: str) -> Row:
+def _native(row: Any, where: str) -> Side:
     """A bucket as people write it, or as Prometheus does: with the rule of its edges before it."""
     if not isinstance(row, list) or len(row) not in (3, 4):
         raise BadData(f"{where} is {kind_of(row)}; a native histogram's bucket is [lower edge, upper edge, count]")

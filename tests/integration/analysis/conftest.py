@@ -12,7 +12,7 @@ from modelramp.adapters.telemetry import OperatorTelemetry
 from modelramp.engine.ports import Endpoint
 
 CONFIG = """
-otlp: {translation_strategy: NoTranslation}
+otlp: {translation_strategy: NoTranslation, convert_histograms_to_nhcb: true}
 storage: {tsdb: {out_of_order_time_window: 2h}}
 """
 
@@ -75,5 +75,5 @@ def endpoint(prometheus):
 
 @pytest.fixture(scope="session")
 def last_minute():
-    """The newest full minute, as a tick of all histories."""
-    return int(SystemClock().now()) // 60 * 60
+    """The newest full minute that is old enough to be evaluated, as a tick of all histories."""
+    return int(SystemClock().now() - 10) // 60 * 60

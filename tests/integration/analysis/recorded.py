@@ -4,6 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 import httpx
+import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
 SCRAPE_SECONDS = 15
@@ -15,6 +16,7 @@ class Recording:
 
     url: str
     points: dict = field(default_factory=lambda: defaultdict(list))
+    native: list = field(default_factory=list)
 
     def scraped(self, exposition, at, **target):
         """One scrape at `at` (epoch seconds) of a text exposition, with the labels that the target gets."""
@@ -26,20 +28,55 @@ class Recording:
                 name = sample.name.removesuffix("_total") if renamed else sample.name
                 self.points[name, labels].append((at, sample.value))
 
+    def exponential(self, name, values, schema, at, **target):
+        """One scrape of a native histogram that has observed all these values so far."""
+        values = np.asarray(values, dtype=float)
+        known = values[~np.isnan(values)]
+        point = {"scale": schema, "zeroCount": str((known == 0).sum())}
+        for side, sign in (("positive", 1), ("negative", -1)):
+            point[side] = _places(known[known * sign > 0] * sign, schema)
+        self._observed(name, "exponentialHistogram", point, values, at, target)
+
+    def custom(self, name, values, bounds, at, **target):
+        """The same with custom buckets (NHCB), into which Prometheus turns OTLP's histograms here."""
+        values = np.asarray(values, dtype=float)
+        counts = np.bincount(np.searchsorted(bounds, values), minlength=len(bounds) + 1)
+        point = {"explicitBounds": list(bounds), "bucketCounts": [str(count) for count in counts]}
+        self._observed(name, "histogram", point, values, at, target)
+
+    def _observed(self, name, kind, point, values, at, target):
+        total = values.sum()
+        point |= {"timeUnixNano": str(at * 10**9), "count": str(len(values)), "attributes": _attributes(target.items())}
+        point["sum"] = "NaN" if np.isnan(total) else float(total)
+        self.native.append({"name": name, kind: {"aggregationTemporality": 2, "dataPoints": [point]}})
+
     def play(self):
         """Write everything by OTLP, whose points carry their own times (names are kept as they are)."""
         metrics = [
             {"name": name, "sum": {"aggregationTemporality": 2, "isMonotonic": True, "dataPoints": _points(labels, of)}}
             for (name, labels), of in self.points.items()
         ]
-        body = {"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics}]}]}
+        body = {"resourceMetrics": [{"scopeMetrics": [{"metrics": metrics + self.native}]}]}
         answer = httpx.post(f"{self.url}/api/v1/otlp/v1/metrics", json=body, timeout=10)
         assert answer.status_code == 200, answer.text
         self.points.clear()
+        self.native.clear()
+
+
+def _attributes(labels):
+    return [{"key": key, "value": {"stringValue": value}} for key, value in labels]
+
+
+def _places(sizes, schema):
+    """Counts of exponential buckets, each open at its lower edge; the first begins at offset."""
+    if not len(sizes):
+        return {"offset": 0, "bucketCounts": []}
+    places = np.ceil(np.log2(sizes) * 2**schema).astype(int) - 1
+    return {"offset": int(places.min()), "bucketCounts": [str(n) for n in np.bincount(places - places.min())]}
 
 
 def _points(labels, values):
-    attributes = [{"key": key, "value": {"stringValue": value}} for key, value in labels]
+    attributes = _attributes(labels)
     return [
         {"timeUnixNano": str(at * 10**9), "asDouble": value, "attributes": attributes} for at, value in sorted(values)
     ]

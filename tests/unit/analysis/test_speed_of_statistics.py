@@ -12,6 +12,7 @@ from modelramp.analysis.evidence import Groups, Mean, Proportion
 from modelramp.analysis.fairness import fairness
 from modelramp.analysis.histograms import from_classic
 from modelramp.analysis.intervals import ratio
+from modelramp.analysis.native import from_native
 from modelramp.analysis.sequential import Design, MeanLooks, RateLooks, look_at_limit, look_at_means, look_at_rates
 from modelramp.analysis.wording import Limits
 
@@ -19,6 +20,8 @@ ONE, OTHER, RARE = Proportion(31, 1204), Proportion(90, 9000), Proportion(3, 60)
 FAST = from_classic(
     {str(e): 40.0 * i for i, e in enumerate([0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10], 1)} | {"+Inf": 400.0}
 )
+FINE = tuple((2.0 ** (k / 8 - 8), 2.0 ** ((k + 1) / 8 - 8), 5.0 + k % 7) for k in range(60))
+COARSE = tuple((2.0 ** (k - 8), 2.0 ** (k - 7), 40.0 + k % 3) for k in range(8))
 FIVE = Groups({name: Proportion(20.0 + i, 400.0) for i, name in enumerate("abcde")})
 
 KINDS = {
@@ -26,6 +29,7 @@ KINDS = {
     "compare rates": lambda: rates(ONE, OTHER),
     "compare rare rates": lambda: rates(RARE, OTHER),
     "compare quantiles": lambda: quantiles(FAST, FAST, 0.95),
+    "native histograms": lambda: drift(from_native(FINE), from_native(COARSE)),
     "sequential rates": lambda: look_at_rates(RateLooks(ONE, OTHER), ONE, OTHER, Design()),
     "sequential limit": lambda: look_at_limit(RateLooks(ONE), ONE, 0.01, Design()),
     "sequential means": lambda: look_at_means(MeanLooks(), Mean(3, 10), Mean(4, 10), Design()),
