@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from modelramp.api.abtest import ABTest
+from modelramp.api.evaluation import EvaluationSpec
 from modelramp.api.quantity import Duration, Seconds, between
 from modelramp.api.rules import ApiModel, Rule
 
@@ -65,6 +66,9 @@ class Rollout(ApiModel):
             description="Time from a revision's last traffic to its pods' end; longer than the router's propagation."
         ),
     ] = 30
+    evaluation: Annotated[
+        EvaluationSpec | None, Field(description="A Job that tries a new revision before its first traffic.")
+    ] = None
     revision_history_limit: Annotated[int, Field(ge=2, le=100, description="ControllerRevisions that are kept.")] = 10
 
     RULES: ClassVar[tuple[Rule, ...]] = (

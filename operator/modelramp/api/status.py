@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from modelramp.api.evaluation import EvaluationState
 from modelramp.api.hooks import HookState
 from modelramp.api.names import Phase
 
@@ -28,6 +29,30 @@ class VersionStatus(StatusModel):
     pods: Annotated[str, Field(description="Available / wanted pods.")] = ""
 
 
+class MetricStatus(StatusModel):
+    """What one metric of an evaluation said."""
+
+    name: Annotated[str, Field(description="Name in the results.")]
+    verdict: Annotated[Literal["healthy", "breach", "no-data"], Field(description="healthy, breach or no-data.")]
+    value: Annotated[str | None, Field(description="The result.")] = None
+    limit: Annotated[str, Field(description="What was wished, such as >= 0.97 - 0.01.")] = ""
+    message: Annotated[str, Field(description="Found, wished, and what was left out.")] = ""
+
+
+class EvaluationStatus(StatusModel):
+    """The evaluation of the candidate before its first traffic."""
+
+    state: Annotated[EvaluationState, Field(description="Running, Passed, Failed or NoData.")]
+    since: Annotated[Time, Field(description="When it was begun.")]
+    ended: Annotated[Time | None, Field(description="When its Job had ended and was read.")] = None
+    job: Annotated[str, Field(description="Name of the Job.")] = ""
+    message: Annotated[str, Field(description="Why the state is what it is, in one sentence.")] = ""
+    metrics: Annotated[tuple[MetricStatus, ...], Field(description="The metrics of spec.rollout.evaluation.")] = ()
+    results: Annotated[dict[str, str], Field(description="All results, as they are recorded with the revision.")] = {}
+    attempt: Annotated[str, Field(description="Stands in the Job's name; for programs.")] = ""
+    template: Annotated[str, Field(description="Hash of what the Job is made of; for programs.")] = ""
+
+
 class CandidateStatus(VersionStatus):
     """The revision that a rollout is bringing in."""
 
@@ -35,6 +60,9 @@ class CandidateStatus(VersionStatus):
     step: Annotated[int, Field(description="Index in the rollout's steps; -1 while waiting for pods.")] = -1
     shown: Annotated[bool, Field(description="The route has shown this step's weight.")] = False
     step_entered: Annotated[Time | None, Field(description="Start of the step.")] = None
+    evaluation: Annotated[EvaluationStatus | None, Field(description="How it was tried before its first traffic.")] = (
+        None
+    )
 
 
 class WatchStatus(StatusModel):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from modelramp.api.names import ConditionType, Phase, Reason
 from modelramp.api.status import Condition
 from modelramp.api.times import to_text
+from modelramp.core.gate import reason_of
 from modelramp.core.moves import label
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import Finding, Seen, State, Target
@@ -98,7 +99,7 @@ def _moving(state: State) -> Reason:
         return state.reason
     if state.candidate is None:
         return Reason.ROUTE_PENDING
-    return Reason.WAITING_FOR_PODS if state.candidate.step < 0 else Reason.STEP_RUNNING
+    return reason_of(state.candidate) if state.candidate.step < 0 else Reason.STEP_RUNNING
 
 
 def _available(seen: Seen) -> tuple[str, Reason, str]:

@@ -68,7 +68,7 @@ def enter_step(decision: Decision, target: Target, step: int, at: int) -> Decisi
     if candidate.step < 0 or watch is None:
         version = replace(version, traffic_since=at)
         watch = Watch(version.revision, since=at)
-    entered = Candidate(version, weight=weight, step=step, step_entered=at)
+    entered = Candidate(version, weight=weight, step=step, step_entered=at, evaluation=candidate.evaluation)
     steps = len(target.spec.rollout.stages)
     finding = Finding(Reason.STEP_ENTERED, f"step {step + 1}/{steps}: {weight} % of the traffic to {label(version)}")
     changes = {"candidate": entered, "watch": watch, "reason": Reason.STEP_RUNNING, "detail": ""}

@@ -7,6 +7,7 @@ from modelramp.api.status import CandidateStatus, CheckStatus, HistoryEntry, Sta
 from modelramp.api.times import to_seconds
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.core.conditions import OBSTACLES
+from modelramp.core.evaluation_record import evaluation_of
 from modelramp.core.experiment_status import recall_experiment
 from modelramp.core.hook_record import episodes_of
 from modelramp.core.state import Candidate, Ended, Retiring, State, Version, Watch
@@ -78,7 +79,8 @@ def _candidate(status: CandidateStatus | None) -> Candidate | None:
     version = _version(status)
     if status is None or version is None:
         return None
-    return Candidate(version, status.weight, status.step, _seconds(status.step_entered), status.shown)
+    entered, evaluation = _seconds(status.step_entered), evaluation_of(status.evaluation)
+    return Candidate(version, status.weight, status.step, entered, status.shown, evaluation)
 
 
 def _watch(status: WatchStatus | None) -> Watch | None:

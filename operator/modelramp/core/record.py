@@ -18,6 +18,7 @@ from modelramp.api.status import (
 )
 from modelramp.api.times import to_clock, to_text
 from modelramp.core.conditions import carry, conditions
+from modelramp.core.evaluation_record import evaluation_status
 from modelramp.core.experiment_status import record_experiment
 from modelramp.core.hook_record import hook_statuses
 from modelramp.core.phases import IN_FLIGHT
@@ -120,6 +121,7 @@ def _candidate_status(candidate: Candidate | None, seen: Seen) -> CandidateStatu
         step=candidate.step,
         step_entered=entered,
         shown=candidate.shown,
+        evaluation=evaluation_status(candidate.evaluation),
     )
 
 

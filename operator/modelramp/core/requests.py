@@ -6,7 +6,7 @@ It is honoured once, and only for the revision that it names: stale clicks and r
 from dataclasses import replace
 
 from modelramp.api.names import Phase, Reason
-from modelramp.core import moves
+from modelramp.core import gate, moves
 from modelramp.core.experiment import cut_short
 from modelramp.core.state import Candidate, Decision, Finding, Request, Seen, Target
 from modelramp.core.steps import held_by_route, next_step
@@ -68,6 +68,8 @@ def _steer(decision: Decision, target: Target, request: Request, candidate: Cand
 
 def _retry(decision: Decision, target: Target, request: Request, now: int) -> Decision:
     state = decision.state
+    if gate.can_run_again(state, request):
+        return gate.run_again(decision, now)
     if state.failed != request.revision:
         return _ignored(decision, request, f"{request.revision} is not the revision that failed and is still wanted")
     return moves.begin(decision.then(Finding(Reason.RETRIED, f"{request.revision} is tried again")), target, now)

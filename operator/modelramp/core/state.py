@@ -8,6 +8,7 @@ from modelramp.api.names import Phase, Reason
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.verdict import CheckOutcome
 from modelramp.core.episodes import Episode, News
+from modelramp.core.evaluation import Evaluation, JobSeen
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Candidate:
 
     step: index in spec.rollout.stages; -1 while its pods are not yet available and it has no traffic.
     shown: whether the route has shown this step's weight by now.
+    evaluation: how it was tried before its first traffic; None without spec.rollout.evaluation.
     """
 
     version: Version
@@ -33,6 +35,7 @@ class Candidate:
     step: int = -1
     step_entered: int = 0
     shown: bool = False
+    evaluation: Evaluation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +214,7 @@ class Seen:
     pods: by revision. served: the weight that the route gives to each revision that it names now, percent.
     routed: whether the gateway took the route; None while it has not said. route_detail: why not, for people.
     hooks: what became of what hooks have started, by id of the episode.
+    evaluation: the Job that tries the candidate. recorded: results of evaluations by revision, as recorded.
     """
 
     pods: Mapping[str, Pods] = field(default_factory=dict)
@@ -219,6 +223,8 @@ class Seen:
     route_reason: Reason = Reason.ROUTE_PENDING
     route_detail: str = ""
     hooks: Mapping[str, News] = field(default_factory=dict)
+    evaluation: JobSeen | None = None
+    recorded: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

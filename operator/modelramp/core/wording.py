@@ -8,6 +8,7 @@ from modelramp.api.names import REQUEST_ANNOTATION, Phase, Reason
 from modelramp.api.rollout import OnBreach
 from modelramp.api.times import to_clock
 from modelramp.api.verdict import TICK_MARK, Verdict
+from modelramp.core import gate
 from modelramp.core.breaches import tally
 from modelramp.core.experiment import standing
 from modelramp.core.moves import label
@@ -51,15 +52,22 @@ def _waiting(target: Target, state: State, seen: Seen, candidate: Candidate) -> 
     wanted = target.spec.replicas
     head = f"waiting for {label(candidate.version)}: {pods.available} of {wanted} pods available"
     head += f" ({pods.trouble})" if pods.trouble else ""
-    deadline = to_clock(candidate.version.since + target.spec.rollout.progress_deadline)
+    due = gate.pods_due(target, candidate)
+    evaluated = gate.told(target, candidate, seen)
     if state.stable is None:
         if state.phase is Phase.DEGRADED:
-            return f"{state.detail}; it gets all traffic as soon as its pods are available"
-        return f"{head}; as the first version it gets all traffic then; expected by {deadline}"
+            then = "" if evaluated else "; it gets all traffic as soon as its pods are available"
+            return f"{state.detail}{then}"
+        if evaluated and (due is None or pods.available >= wanted):
+            return f"{evaluated}; nothing serves"
+        expected = f"; expected by {to_clock(due)}" if due is not None else ""
+        return f"{head}; as the first version it gets all traffic then{expected}"
     stable = label(state.stable)
     serves = f"{stable} serves" if state.stable.revision in seen.served else f"traffic goes back to {stable} first"
+    if evaluated and (due is None or (pods.available >= wanted and not gate.is_open(target, candidate, seen))):
+        return f"{evaluated}; {serves}"
     if pods.available < wanted:
-        late = "" if state.paused else f", rolled back at {deadline} unless all are"
+        late = "" if state.paused or due is None else f", rolled back at {to_clock(due)} unless all are"
         return f"{head}{late}; {serves}"
     if not pods.endpoints:
         return f"{head}, but its Service has no ready endpoint yet; {serves}"

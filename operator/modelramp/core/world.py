@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from modelramp.api.names import Phase, Reason
-from modelramp.core import moves
+from modelramp.core import gate, moves
 from modelramp.core.capacity import all_available
 from modelramp.core.state import Decision, Finding, Retiring, Seen, State, Target, Version
 from modelramp.core.steps import held_by_route
@@ -11,6 +11,7 @@ from modelramp.core.steps import held_by_route
 
 def follow_world(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
     """Start traffic when pods are there, give up when they are too late, confirm what the route shows by now."""
+    decision = gate.follow_evaluation(decision, target, seen, now)
     decision = _await_pods(decision, target, seen, now)
     decision = _confirm(decision, target, seen, now)
     return decision.then(retiring=_retired(decision.state, target, seen, now))
@@ -55,7 +56,7 @@ def _await_pods(decision: Decision, target: Target, seen: Seen, now: int) -> Dec
     if candidate is None or candidate.step >= 0 or state.paused:
         return decision
     revision = candidate.version.revision
-    if all_available(target, seen, revision):
+    if all_available(target, seen, revision) and gate.is_open(target, candidate, seen):
         if state.stable is None:
             return moves.serve_first(decision, now)
         if target.missing:
@@ -63,8 +64,8 @@ def _await_pods(decision: Decision, target: Target, seen: Seen, now: int) -> Dec
         if seen.routed is True and set(seen.served) == {state.stable.revision}:
             return moves.enter_step(decision, target, 0, now)
     pods = seen.pods.get(revision)
-    late = now >= candidate.version.since + target.spec.rollout.progress_deadline
-    if not late or (pods is not None and pods.available >= target.spec.replicas):
+    due = gate.pods_due(target, candidate)
+    if due is None or now < due or (pods is not None and pods.available >= target.spec.replicas):
         return decision
     cause = _late(target, seen, revision)
     if state.stable is not None:

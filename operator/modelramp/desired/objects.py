@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from modelramp.core.evaluation import recorded_text
 from modelramp.core.state import Finding, Seen, State, Target, Version
+from modelramp.desired.evaluation import abandoned, evaluation_job
 from modelramp.desired.gateway_api import http_route, named
 from modelramp.desired.names import child_name, route_name
 from modelramp.desired.ownership import Owner, owned_by
@@ -12,7 +14,7 @@ from modelramp.desired.revision import Snapshot, controller_revision, next_numbe
 from modelramp.desired.service import service
 from modelramp.desired.workload import deployment
 
-PRUNED_KINDS = ("Deployment", "Service", "ControllerRevision", "HTTPRoute")
+PRUNED_KINDS = ("Job", "Deployment", "Service", "ControllerRevision", "HTTPRoute")
 """Kinds of which unwanted objects are deleted, in that order: what is forgotten last is how to bring it back."""
 
 
@@ -24,6 +26,7 @@ class Desired:
     route: written after them, or None while there should be none. finding: why the route is as it is.
     kept: (kind, name) of every object that may stay, also those that need no write.
     lost: revisions that should run but whose template nobody remembers; what still exists of them is left alone.
+    job: the evaluation that should run, written last: should the API server refuse it, all else is done.
     """
 
     owner: Owner
@@ -32,6 +35,7 @@ class Desired:
     finding: Finding
     kept: frozenset[tuple[str, str]]
     lost: tuple[str, ...] = ()
+    job: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +78,15 @@ def desired(
     memory = remembered(
         known, {*replicas, *filter(None, (state.failed, target.revision))}, target.spec.rollout.revision_history_limit
     )
+    job = evaluation_job(owner, target, state)
     return Desired(
         owner=owner,
         apply=tuple(apply),
         route=route,
         finding=finding,
-        kept=_kept(owner, replicas, memory),
+        kept=_kept(owner, replicas, memory) | ({("Job", job["metadata"]["name"])} if job else set()),
         lost=tuple(sorted(revision for revision in replicas.keys() - known.keys())),
+        job=job,
     )
 
 
@@ -108,6 +114,7 @@ def prune(wanted: Desired, existing: Mapping[str, Iterable[Mapping[str, Any]]]) 
         for kind in PRUNED_KINDS
         for obj in existing.get(kind, ())
         if (kind, obj["metadata"]["name"]) not in wanted.kept
+        and (kind != "Job" or abandoned(obj))
         and owned_by(obj, wanted.owner)
         and "deletionTimestamp" not in obj["metadata"]
     )
@@ -133,11 +140,14 @@ def _with_candidate(target: Target, state: State, snapshots: Mapping[str, Snapsh
     if known is None and revision not in living:
         return snapshots
     fresh = snapshot_from(target.spec, next_number(snapshots))
+    tried = state.candidate if candidate is not None and candidate.revision == revision else None
+    results = recorded_text(tried.evaluation) if tried is not None and tried.evaluation is not None else ""
     if known is None:
-        return {**snapshots, revision: fresh}
-    tried_again = candidate is not None and candidate.revision == revision and known.number < fresh.number - 1
+        return {**snapshots, revision: replace(fresh, evaluation=results)}
+    tried_again = tried is not None and known.number < fresh.number - 1
     number = fresh.number if tried_again else known.number
-    return {**snapshots, revision: replace(known, number=number, target_port=fresh.target_port)}
+    kept = replace(known, number=number, target_port=fresh.target_port, evaluation=results or known.evaluation)
+    return {**snapshots, revision: kept}
 
 
 def _children(

@@ -6,6 +6,7 @@ from typing import Any
 
 from modelramp.api.names import GROUP, LABEL_REVISION
 from modelramp.api.spec import ModelDeploymentSpec
+from modelramp.core.evaluation import Results, recorded_results
 from modelramp.desired.names import child_name
 from modelramp.desired.ownership import Owner, metadata, orphaned, owned_by
 
@@ -16,6 +17,9 @@ It is no part of the revision (changing it starts no rollout), yet each revision
 listens elsewhere must not take the port away from the one that serves.
 """
 
+EVALUATION = f"{GROUP}/evaluation"
+"""Annotation: what the evaluation of this revision found; later revisions are compared with it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -23,23 +27,27 @@ class Snapshot:
 
     number: its place in the order in which revisions were tried; 0 while it has none.
     target_port: number or name of the container's port; None if nobody wrote it down (then the spec's counts).
+    evaluation: its recorded results, as core.evaluation writes them; empty when it was never evaluated.
     """
 
     template: Mapping[str, Any]
     model: Mapping[str, Any]
     number: int = 0
     target_port: int | str | None = None
+    evaluation: str = ""
 
 
 def snapshot_of(obj: Mapping[str, Any]) -> Snapshot:
     """The snapshot in a ControllerRevision."""
     data = obj.get("data") or {}
-    port = (obj["metadata"].get("annotations") or {}).get(TARGET_PORT)
+    annotations = obj["metadata"].get("annotations") or {}
+    port = annotations.get(TARGET_PORT)
     return Snapshot(
         template=data.get("template") or {},
         model=data.get("model") or {},
         number=int(obj.get("revision", 0)),
         target_port=int(port) if port is not None and port.isdigit() else port,
+        evaluation=annotations.get(EVALUATION, ""),
     )
 
 
@@ -57,6 +65,13 @@ def snapshots_of(owner: Owner, objects: Iterable[Mapping[str, Any]]) -> dict[str
     }
 
 
+def recorded(owner: Owner, objects: Iterable[Mapping[str, Any]]) -> dict[str, Results]:
+    """The recorded results by revision; what was never evaluated is left out."""
+    known = snapshots_of(owner, objects).items()
+    found = {revision: recorded_results(snapshot.evaluation) for revision, snapshot in known if snapshot.evaluation}
+    return {revision: results for revision, results in found.items() if results}
+
+
 def snapshot_from(spec: ModelDeploymentSpec, number: int) -> Snapshot:
     """The snapshot of what the spec wants now."""
     model = spec.model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
@@ -66,8 +81,10 @@ def snapshot_from(spec: ModelDeploymentSpec, number: int) -> Snapshot:
 def controller_revision(owner: Owner, revision: str, snapshot: Snapshot) -> dict[str, Any]:
     """The ControllerRevision of one revision; the API server refuses changes of its data."""
     meta = metadata(owner, child_name(owner.name, revision), revision)
-    if snapshot.target_port is not None:
-        meta["annotations"] = {TARGET_PORT: str(snapshot.target_port)}
+    annotations = {TARGET_PORT: str(snapshot.target_port)} if snapshot.target_port is not None else {}
+    annotations |= {EVALUATION: snapshot.evaluation} if snapshot.evaluation else {}
+    if annotations:
+        meta["annotations"] = annotations
     return {
         "apiVersion": "apps/v1",
         "kind": "ControllerRevision",

@@ -10,10 +10,12 @@ from modelramp.api.names import LABEL_DEPLOYMENT, Phase, Reason
 from modelramp.api.verdict import TickOutcome
 from modelramp.core.capacity import enough_available
 from modelramp.core.decide import decide
+from modelramp.core.gate import pods_due
 from modelramp.core.policies import policy_findings
 from modelramp.core.recall import read_status
 from modelramp.core.record import status_of
 from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target
+from modelramp.engine.evaluation import look_at_job
 from modelramp.engine.obstacles import inspect_gateway, inspect_pods
 from modelramp.engine.ports import MODEL_DEPLOYMENT, OWNED, Clock, Cluster, Object, Ref, Telemetry
 from modelramp.engine.report import report
@@ -80,6 +82,8 @@ class Settler:
             await self._write_status(key, record, Decision(record.state), Seen(), obstacle, now)
             return False
         await self._look(key, record, target)
+        with suppress(NoAnswer):
+            await look_at_job(self.cluster, self.store, key, record, now)
         route = self.store.route(key)
         seen = see(self.store, key, record)
         decision = decide(target, record.state, seen, _with_pods(record, target, seen, ticks), now)
@@ -196,7 +200,8 @@ def _next_look(target: Target, state: State, now: int) -> float | None:
     """When something is to be done though nobody calls: a deadline, pods that may end, a gateway that is silent."""
     times = [float(item.at) for item in state.retiring if item.at is not None]
     if state.candidate is not None and state.candidate.step < 0:
-        times.append(float(state.candidate.version.since + target.spec.rollout.progress_deadline))
+        due = pods_due(target, state.candidate)
+        times += [float(due)] if due is not None else []
         times.append(now + _INSPECT_SECONDS)
     if state.phase in {Phase.PROMOTING, Phase.ROLLING_BACK}:
         times.append(now + _INSPECT_SECONDS)

@@ -7,6 +7,7 @@ from typing import Any
 from modelramp.api.errors import InvalidSpec
 from modelramp.api.names import LABEL_DEPLOYMENT, REQUEST_ANNOTATION
 from modelramp.api.spec import ModelDeploymentSpec, parse_spec
+from modelramp.core.evaluation import JobSeen
 from modelramp.core.recall import read_status, state_of
 from modelramp.core.requests import parse_request
 from modelramp.core.revisions import revision_of
@@ -26,6 +27,7 @@ class Record:
     target: what is wanted, with the checks of all policies.
     state: may be ahead of the status by healthy ticks that were not worth a write.
     obstacle: what kept the last write from taking effect; gateway: why the route cannot be served.
+    evaluation: what is known of the Job that tries the candidate.
     trouble: why pods of a revision do not start. wake_at: when to look again though nothing happens.
     """
 
@@ -40,6 +42,8 @@ class Record:
     hosts: tuple[tuple[str, str, str], ...] = ()
     wake_at: float | None = None
     inspect_at: float = 0.0
+    job_inspect_at: float = 0.0
+    evaluation: JobSeen | None = None
     failures: int = 0
 
     @property

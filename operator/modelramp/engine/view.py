@@ -5,9 +5,12 @@ from typing import Any
 
 from modelramp.api.names import LABEL_REVISION, Reason
 from modelramp.api.spec import GatewayRouting
+from modelramp.core.evaluation import Results
 from modelramp.core.state import Finding, Pods, Seen
 from modelramp.desired.names import revision_in
-from modelramp.engine.ports import DEPLOYMENT, ENDPOINT_SLICE, Object
+from modelramp.desired.ownership import Owner
+from modelramp.desired.revision import recorded
+from modelramp.engine.ports import CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, Object
 from modelramp.engine.store import Key, Record, Store
 
 
@@ -23,7 +26,16 @@ def see(store: Store, key: Key, record: Record) -> Seen:
         routed=routed,
         route_reason=finding.reason,
         route_detail=finding.message,
+        evaluation=record.evaluation,
+        recorded=_recorded(store, key, record),
     )
+
+
+def _recorded(store: Store, key: Key, record: Record) -> dict[str, Results]:
+    """Results of evaluations; looked up only where one is wanted."""
+    if record.target is None or record.target.spec.rollout.evaluation is None:
+        return {}
+    return recorded(Owner(*key, record.uid), store.children(key, CONTROLLER_REVISION).values())
 
 
 def pods_by_revision(

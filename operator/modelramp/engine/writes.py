@@ -21,6 +21,7 @@ from modelramp.engine.ports import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
     HTTP_ROUTE,
+    JOB,
     MODEL_DEPLOYMENT,
     SERVICE,
     Cluster,
@@ -34,7 +35,7 @@ from modelramp.engine.store import Key, Record, Store
 
 CHECKPOINT_TICKS = 10
 """Healthy ticks of an idle object that share one status write."""
-_KINDS = {kind.kind: kind for kind in (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE)}
+_KINDS = {kind.kind: kind for kind in (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE, JOB)}
 _MOVING = ("lastTick", "next", "message")
 
 
@@ -80,6 +81,8 @@ class Writer:
             changed |= await self._apply_route(owner, wanted.route, route)
         for doomed in prune(wanted, existing):
             changed |= await self._delete(key, doomed)
+        if wanted.job is not None:
+            changed |= await self._apply(key, owner, wanted.job)
         return changed
 
     async def _apply(self, key: Key, owner: Owner, obj: dict[str, Any]) -> bool:
@@ -87,8 +90,8 @@ class Writer:
         current = self.store.children(key, kind).get(obj["metadata"]["name"])
         if current is None or not owned_by(current, owner):
             current = await self._foreign(owner, kind, obj)
-        if current is not None and not differs(current, obj):
-            return False
+        if current is not None and (kind == JOB or not differs(current, obj)):
+            return False  # a Job is made once: its template cannot be changed
         await self.limiter.acquire()
         self._took(kind, await self.cluster.apply(obj))
         return True
