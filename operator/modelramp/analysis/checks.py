@@ -137,7 +137,7 @@ def judge(check: Check, answers: Answers, episode: Episode = ONCE) -> CheckOutco
     episode: over what a check that remembers adds up.
     """
     if parts_of(check) and VALUE not in answers:
-        return judge_arms(check, arm_from(check, answers, CANDIDATE), _other(check, answers), episode)
+        return judge_arms(check, arm_from(check, answers, CANDIDATE), _other(check, answers, episode), episode)
     if SAMPLES in answers and (problem := _sample_problem(check, answers)):
         return _no_data(check, *problem)
     series = answers.get(VALUE, ())
@@ -170,11 +170,14 @@ def outcome_of(check: Check, result: Result, memory: str = "") -> CheckOutcome:
     return CheckOutcome(check.name, result.verdict, result.reason, detail, result.value, text, result.n, memory)
 
 
-def _other(check: Check, answers: Answers) -> Arm | Problem | None:
+def _other(check: Check, answers: Answers, episode: Episode) -> Arm | Problem | None:
+    """Whom the candidate is held against; itself once no other version has traffic, for there is nobody else then."""
     reference = check.drift.reference if check.drift is not None else None
     if reference is not None and reference.query is None:
         return stored(reference)
     name = other_arm(check)
+    if name == STABLE and episode.alone:
+        name = CANDIDATE
     return arm_from(check, answers, name) if name is not None else None
 
 

@@ -60,7 +60,7 @@ def weigh(check: Check, candidate: Arm | Problem, other: Arm | Problem | None, e
         result, memory = _cost(check, candidate, episode)
     else:
         result, memory = _at_once(check, candidate, other), ""
-    if name == STABLE and not episode.trial and result.verdict is not Verdict.NO_DATA:
+    if name == STABLE and (episode.alone or not episode.trial) and result.verdict is not Verdict.NO_DATA:
         result = replace(result, detail=f"{result.detail} (no other version serves: it is compared with itself)")
     return result, memory
 

@@ -21,13 +21,14 @@ class Episode:
 
     revision: the one that is measured. since: start of its present weight, seconds since the epoch; a change begins
     anew. whole: this tick's window lies wholly after that. trial: it is a candidate beside another, stable version.
-    memory: what the last tick left.
+    alone: it has all the traffic, so there is nobody to hold it against. memory: what the last tick left.
     """
 
     revision: str = ""
     since: int = 0
     whole: bool = True
     trial: bool = True
+    alone: bool = False
     memory: str = ""
 
 

@@ -129,7 +129,8 @@ class _World:
         stable = state.stable
         since = state.running.step_entered if state.running else stable.traffic_since if stable else 0
         subject = Subject("", "", self.target.revision, "", stable.revision if stable else None)
-        return Due("", Endpoint(""), self.target.spec.health, subject, since).after(state.checks)
+        alone = state.weights.keys() == {self.target.revision}
+        return Due("", Endpoint(""), self.target.spec.health, subject, since, alone=alone).after(state.checks)
 
     def seen(self, state: State) -> Seen:
         replicas = self.target.spec.replicas

@@ -34,7 +34,7 @@ class Due:
 
     key: names the object in the result. since: start of the revision's present weight, seconds since the epoch: checks
     that add up evidence begin anew there. memory: what each of them left at the last tick, by name of the check.
-    trial: the A/B test that is under way.
+    trial: the A/B test that is under way. alone: that no other version has traffic at this weight.
     """
 
     key: str
@@ -44,6 +44,7 @@ class Due:
     since: int = 0
     memory: Mapping[str, str] = field(default_factory=dict, hash=False)
     trial: Trial | None = None
+    alone: bool = False
 
     def after(self, outcomes: Iterable[CheckOutcome]) -> "Due":
         """The same with what the checks left at a tick."""
@@ -58,6 +59,7 @@ class Due:
             since=self.since,
             whole=tick - self.health.window_of(check) >= self.since,
             trial=self.subject.revision != self.subject.stable,
+            alone=self.alone,
             memory=self.memory.get(check.name, ""),
         )
 

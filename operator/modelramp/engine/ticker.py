@@ -111,6 +111,7 @@ class Ticker:
             subject=subject,
             since=state.running.step_entered if state.running else serving,
             trial=_trial(target, state),
+            alone=state.weights.keys() == {revision},
         ).after(state.checks)
         return Turn(key, revision, ticks, due)
 

@@ -131,6 +131,14 @@ def test_a_version_compared_with_itself_says_so():
     assert found.detail.endswith("(no other version serves: it is compared with itself)")
 
 
+def test_a_version_with_all_the_traffic_does_not_wait_for_one_that_has_none():
+    numbers = answers(candidate_bad=4, candidate_total=100, stable_bad=0, stable_total=0)
+    assert judge(COMPARE, numbers).verdict is Verdict.NO_DATA
+    found = judge(COMPARE, numbers, Episode(alone=True))
+    assert found.verdict is Verdict.HEALTHY
+    assert found.detail.endswith("(no other version serves: it is compared with itself)")
+
+
 SAYS_NOTHING = {
     "bad has no series": (
         RATIO,

@@ -1,6 +1,7 @@
 """The ticker hands each check what it left at the last tick, in the order of the ticks, also after a restart."""
 
 from modelramp.api.times import to_text
+from modelramp.api.verdict import Verdict
 from modelramp.engine.ports import MODEL_DEPLOYMENT, Sample
 from modelramp.engine.store import Store
 from modelramp.engine.ticker import Ticker
@@ -49,21 +50,26 @@ def deployment(status):
     }
 
 
-def status(last_tick, memory="", *, stepped=START):
+def status(last_tick, memory="", *, stepped=START, weight=10):
     found = {
         "phase": "Progressing",
         "stable": {"revision": "stable"},
-        "candidate": {"revision": "newer", "weight": 10, "step": 0, "stepEntered": to_text(stepped)},
+        "candidate": {"revision": "newer", "weight": weight, "step": 0, "stepEntered": to_text(stepped)},
         "lastTick": to_text(last_tick),
     }
     check = {"name": "looks", "verdict": "healthy", "reason": "WithinLimit", "memory": memory}
     return found | ({"checks": [check]} if memory else {})
 
 
-async def ticked(status, now):
+class StableIsIdle(Counts):
+    def at(self):
+        return {"bad": (0.0, 0.0), "total": (300.0, 0.0)}
+
+
+async def ticked(status, now, metrics=None):
     store = Store()
     store.observe(MODEL_DEPLOYMENT, "ADDED", deployment(status))
-    ticker = Ticker(store, Counts(), Silent(), Clock(), 5, "http://prometheus")
+    ticker = Ticker(store, metrics or Counts(), Silent(), Clock(), 5, "http://prometheus")
     found = (await ticker.evaluate(ticker.due(now + 5)))[KEY]
     return [outcome.checks[0] for outcome in found]
 
@@ -85,3 +91,11 @@ async def test_the_next_step_begins_with_nothing():
     stepped = status(START + 2 * MINUTE, before[-1].memory, stepped=START + 2 * MINUTE)
     (after,) = await ticked(stepped, START + 3 * MINUTE)
     assert after.samples == 30
+
+
+async def test_a_version_with_all_the_traffic_waits_for_no_other_to_be_compared_with():
+    (at_half,) = await ticked(status(START, weight=50), START + MINUTE, StableIsIdle())
+    (at_all,) = await ticked(status(START, weight=100), START + MINUTE, StableIsIdle())
+
+    assert (at_half.verdict, at_all.verdict) == (Verdict.NO_DATA, Verdict.HEALTHY)
+    assert at_all.detail.endswith("(no other version serves: it is compared with itself)")
