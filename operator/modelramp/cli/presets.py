@@ -46,6 +46,7 @@ def as_json(preset: Preset) -> dict[str, Any]:
         "unit": preset.unit,
         "min": preset.min,
         "max": preset.max,
+        "use": use_of(preset),
         "query": preset.query,
         "source": preset.source,
     }
@@ -61,15 +62,22 @@ def as_table(presets: Sequence[Preset]) -> str:
     )
 
 
+def use_of(preset: Preset) -> str:
+    """The line of YAML that uses it: a whole check, with an example of a limit where the preset has none."""
+    limit = f", {preset.example}" if preset.example else ""
+    return f"checks: [{{name: {preset.name}, preset: {preset.name}{limit}}}]"
+
+
 def as_text(preset: Preset) -> str:
     """All about one preset, and the line that uses it."""
+    own = "  # an example: there is no usual limit, set your own" if preset.example else ""
     return "\n".join(
         (
             f"{preset.name}: {preset.summary}",
             f"dimension  {preset.dimension.value}",
             f"limit      {limit_of(preset)}",
             f"source     {preset.source}",
-            f"use        checks: [{{name: {preset.name}, preset: {preset.name}}}]",
+            f"use        {use_of(preset)}{own}",
             f"query      {preset.query}",
         )
     )

@@ -24,7 +24,6 @@ _NEVER_NEGATIVE = frozenset(
         "rate",
         "increase",
         "irate",
-        "histogram_quantile",
         "histogram_fraction",
         "count_over_time",
         "abs",
@@ -32,6 +31,19 @@ _NEVER_NEGATIVE = frozenset(
         "sqrt",
     }
 )
+_AS_GIVEN = frozenset(
+    {
+        "avg_over_time",
+        "max_over_time",
+        "min_over_time",
+        "sum_over_time",
+        "last_over_time",
+        "label_replace",
+        "label_join",
+        "round",
+    }
+)
+"""Functions that keep the sign of their first argument."""
 _COUNTER_ENDINGS = ("_total", "_count", "_bucket")
 
 
@@ -45,18 +57,14 @@ def of_check(check: Check, health: Health, path: str) -> Iterator[Advice]:
         if problem := preset_problem(check.preset):
             yield Advice(Level.ERROR, f"{path}.preset", problem)
             return
-        yield from _of_limits(check, path, *_preset_range(check.preset))
+        yield from _of_limits(check, path, *PRESETS[check.preset].range)
     if check.query is not None:
         if problem := parse_problem(check.query):
             yield Advice(Level.ERROR, f"{path}.query", problem)
             return
         yield from _of_query(check, health, f"{path}.query")
-        low = 0.0 if _not_negative(_parsed(check.query)) else float("-inf")
+        low = 0.0 if never_negative(check.query) else float("-inf")
         yield from _of_limits(check, path, low, float("inf"))
-
-
-def _preset_range(name: str) -> tuple[float, float]:
-    return 0.0, 1.0 if PRESETS[name].unit == "ratio" else float("inf")
 
 
 def _of_limits(check: Check, path: str, low: float, high: float) -> Iterator[Advice]:
@@ -183,17 +191,27 @@ def _pinned(node: Any) -> frozenset[str]:
     return frozenset.intersection(*fixed) if fixed else frozenset()
 
 
+def never_negative(query: str) -> bool:
+    """Whether no answer can lie below 0, as far as its form shows; a quantile may, when the buckets do."""
+    return _not_negative(_parsed(query))
+
+
 def _not_negative(node: Any) -> bool:
     match type(node).__name__:
         case "NumberLiteral":
             return bool(node.val >= 0)
         case "AggregateExpr" | "ParenExpr" | "SubqueryExpr":
             return _not_negative(node.expr) or str(getattr(node, "op", "")) in ("count", "group", "stddev", "stdvar")
+        case "Call" if node.func.name == "clamp_min":
+            return any(_not_negative(argument) for argument in node.args)
         case "Call":
-            return node.func.name in _NEVER_NEGATIVE
+            name = node.func.name
+            return name in _NEVER_NEGATIVE or (name in _AS_GIVEN and _not_negative(node.args[0]))
         case "BinaryExpr":
-            return str(node.op) in ("+", "*", "/", "or") and _not_negative(node.lhs) and _not_negative(node.rhs)
-        case "VectorSelector":
-            return (node.name or "").endswith(_COUNTER_ENDINGS)
+            kept = {"+", "*", "/", "or"} | _COMPARISONS
+            return str(node.op) in kept and _not_negative(node.lhs) and _not_negative(node.rhs)
+        case "VectorSelector" | "MatrixSelector":
+            name = getattr(node, "vector_selector", node).name or ""
+            return bool(name == "up" or name.endswith(_COUNTER_ENDINGS))
         case _:
             return False

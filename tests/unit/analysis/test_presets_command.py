@@ -1,10 +1,16 @@
 import json
+import re
 from pathlib import Path
 
+import pytest
+import yaml
 from click.testing import CliRunner
 
 from modelramp.analysis.presets import PRESETS
+from modelramp.cli.lint import lint_text
 from modelramp.cli.presets import command
+from modelramp.cli.query_advice import never_negative
+from tests.refused.samples import EVERY_FIELD, load
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "presets.md"
 
@@ -23,6 +29,25 @@ def test_one_preset_is_shown_with_its_query_and_source():
     assert PRESETS["error-rate"].query in output
     assert "<= 0.01" in output
     assert "source" in output
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_line_that_uses_a_preset_is_a_check_that_lint_passes(preset):
+    (line,) = (line for line in run(preset).output.splitlines() if line.startswith("use "))
+    assert ("set your own" in line) == ("no limit of its own" in PRESETS[preset].summary)
+    manifest = load(EVERY_FIELD)
+    manifest["spec"]["health"] = yaml.safe_load(line.removeprefix("use"))
+    _, findings = lint_text("digits.json", json.dumps(manifest).encode())
+    assert [finding.message for finding in findings if finding.path.startswith("spec.health")] == []
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_the_range_of_a_preset_is_what_its_query_can_give(preset):
+    """Of a quantile the query does not show it; those of presets are times, which are above 0."""
+    query = re.sub(r"histogram_quantile\(0\.95, ", "sum(", preset.query).replace("summary_us", "summary_us_total")
+    low, high = preset.range
+    assert never_negative(query) == (low >= 0)
+    assert low < high
 
 
 def test_json_is_a_list_or_one_object():

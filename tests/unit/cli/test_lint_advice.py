@@ -54,6 +54,8 @@ QUERIES = {
         *("error", "", "can never breach: it has no limit"),
     ),
     "a ratio that may be 1": ({"preset": "error-rate", "max": 1}, "error", "max", "lies between 0 and 1"),
+    "a rating outside its scale": ({"preset": "csat", "min": 1}, "error", "min", "lies between 1 and 5"),
+    "a rating that is always too low": ({"preset": "csat", "min": 6}, "error", "min", "always breaches"),
     "a ratio below 0": ({"preset": "accuracy", "min": 0}, "error", "min", "can never breach"),
     "a rate below 0": ({"query": RATE, "min": "0"}, "error", "min", "is never below 0"),
     "a rate that is always above": ({"query": RATE, "max": "-1"}, "error", "max", "always breaches"),
@@ -107,6 +109,11 @@ SOUND = {
     "a long fixed range that only holds": {"query": RATE.replace("{{window}}", "1h"), "role": "hold", "max": 1},
     "a preset": {"preset": "error-rate"},
     "a preset with another limit": {"preset": "p95-latency", "max": 2},
+    "an error of more than all": {"preset": "mape", "max": 2},
+    "a quantile of what may be negative": {
+        "query": 'histogram_quantile(0.05, sum by (le) (rate(score_bucket{revision="{{revision}}"}[{{window}}])))',
+        "min": 0,
+    },
     "a service as the version": {"query": 'sum(rate(x{service="{{service}}"}[{{window}}]))', "max": 1},
 }
 

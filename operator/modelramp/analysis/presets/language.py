@@ -48,6 +48,7 @@ PRESETS: tuple[Preset, ...] = (
             rate("vllm:request_success_total", OWN, ',finished_reason="length"'), rate("vllm:request_success_total")
         ),
         pick=by_revision,
+        example='max: "0.1"',
         source=_VLLM,
     ),
     error_rate(
@@ -90,6 +91,7 @@ PRESETS: tuple[Preset, ...] = (
         unit="USD",
         query=f"{rate('litellm_spend_metric_total')} / {rate('litellm_proxy_total_requests_metric_total')}",
         pick=by_revision,
+        example='max: "0.02"',
         source=_LITELLM,
     ),
     error_rate(

@@ -1,5 +1,7 @@
 """The four dimensions of a model's health, from metrics that a server writes under modelramp's own names."""
 
+import math
+
 from modelramp.analysis.presets.preset import Preset, by_answering_revision, by_revision
 from modelramp.analysis.presets.series import OWN, TRUTH, mean, quantile, rate, share
 from modelramp.api.check import Dimension
@@ -60,6 +62,7 @@ TECHNICAL = (
         unit="ratio",
         query=share(rate("model_hallucinations_total", TRUTH), rate("model_answers_judged_total", TRUTH)),
         pick=by_answering_revision,
+        example='max: "0.05"',
         source=_CONVENTION,
     ),
     Preset(
@@ -69,6 +72,7 @@ TECHNICAL = (
         unit="ratio",
         query=share(rate("model_refusals_total"), rate("prediction_requests_total")),
         pick=by_revision,
+        example='max: "0.1"',
         source=_CONVENTION,
     ),
     Preset(
@@ -78,6 +82,8 @@ TECHNICAL = (
         unit="ratio",
         query=mean("model_absolute_percentage_error", TRUTH),
         pick=by_answering_revision,
+        span=(0, math.inf),
+        example='max: "0.2"',
         source=_CONVENTION,
     ),
     Preset(
@@ -88,6 +94,7 @@ TECHNICAL = (
         unit="",
         query=f"abs({_EXCESS} - {_SHORTFALL}) / {_FEEDBACK}",
         pick=by_answering_revision,
+        example='max: "0.5"',
         source=_CONVENTION,
     ),
     Preset(
@@ -97,6 +104,7 @@ TECHNICAL = (
         unit="",
         query=f"({_EXCESS} + {_SHORTFALL}) / {_FEEDBACK}",
         pick=by_answering_revision,
+        example='max: "0.5"',
         source=_CONVENTION,
     ),
 )
@@ -119,6 +127,7 @@ OPERATIONAL = (
         unit="/s",
         query=rate("prediction_requests_total"),
         pick=by_revision,
+        example="min: 1",
         source=_REFERENCE,
     ),
     Preset(
@@ -153,6 +162,7 @@ BUSINESS = (
         unit="ratio",
         query=_of_conversations("conversations_deflected_total"),
         pick=by_answering_revision,
+        example='min: "0.5"',
         source=_CONVENTION,
     ),
     Preset(
@@ -174,6 +184,7 @@ USER_EXPERIENCE = (
         dimension=Dimension.USER_EXPERIENCE,
         unit="",
         min=4.0,
+        span=(1, 5),
         query=mean("conversation_rating", TRUTH),
         pick=by_answering_revision,
         source=_CONVENTION,
@@ -185,6 +196,7 @@ USER_EXPERIENCE = (
         unit="turns",
         query=mean("conversation_turns", TRUTH),
         pick=by_answering_revision,
+        example="max: 20",
         source=_CONVENTION,
     ),
     Preset(

@@ -1,5 +1,6 @@
 """What a preset is, and how one object's series is found in the answer that all objects share."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -17,6 +18,8 @@ class Preset:
     unit: of the value; "ratio" is 0 to 1 and shown to people as a percentage.
     min, max: the limits when the check gives none. query: grouped PromQL; only {{window}} may stand in it.
     pick: the labels of the subject's own series in the answer. source: where the metric is documented.
+    span: between these every value lies; not set, 0 to 1 for a ratio, else 0 upwards.
+    example: a limit as a check may write it, for a preset that has none of its own.
     """
 
     name: str
@@ -28,6 +31,15 @@ class Preset:
     source: str
     min: float | None = None
     max: float | None = None
+    span: tuple[float, float] | None = None
+    example: str = ""
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Between these every value lies; either may be infinite."""
+        if self.span is not None:
+            return self.span
+        return 0.0, 1.0 if self.unit == "ratio" else math.inf
 
 
 def by_revision(subject: Subject) -> Labels:

@@ -27,9 +27,11 @@ def mean_latency(maker: str, summary: str, query: str, source: str, pick: Pick =
 
 def per_second(name: str, summary: str, query: str, source: str, pick: Pick = by_revision) -> Preset:
     """How much a second; without a limit of its own."""
-    return Preset(name, f"{summary}; no limit of its own", Dimension.OPERATIONAL, "/s", query, pick, source)
+    summary = f"{summary}; no limit of its own"
+    return Preset(name, summary, Dimension.OPERATIONAL, "/s", query, pick, source, example="min: 1")
 
 
 def seconds(name: str, summary: str, query: str, source: str) -> Preset:
     """A time for which the field has no usual limit."""
-    return Preset(name, f"{summary}; no limit of its own", Dimension.TECHNICAL, "s", query, by_revision, source)
+    summary = f"{summary}; no limit of its own"
+    return Preset(name, summary, Dimension.TECHNICAL, "s", query, by_revision, source, example="max: 2")
