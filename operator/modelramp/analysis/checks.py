@@ -167,7 +167,10 @@ def outcome_of(check: Check, result: Result, memory: str = "") -> CheckOutcome:
     if check.compare is not None and result.limit is not None:
         limits = replace(limits, max=result.limit)
     detail, text = result.detail[:DETAIL_MOST], limit_text(limits)
-    return CheckOutcome(check.name, result.verdict, result.reason, detail, result.value, text, result.n, memory)
+    dimension = dimension_of(check).value
+    return CheckOutcome(
+        check.name, result.verdict, result.reason, detail, result.value, text, result.n, memory, dimension
+    )
 
 
 def _other(check: Check, answers: Answers, episode: Episode) -> Arm | Problem | None:
@@ -236,7 +239,8 @@ def _weigh(check: Check, value: float) -> CheckOutcome:
     elif math.isinf(value):
         hint = f"the query gave {shown(value, limits.unit)}, most often because something was divided by zero"
         return _no_data(check, Reason.NOT_A_NUMBER, hint)
-    return CheckOutcome(check.name, verdict, reason, compared(value, limits), value, limit_text(limits))
+    detail, dimension = compared(value, limits), dimension_of(check).value
+    return CheckOutcome(check.name, verdict, reason, detail, value, limit_text(limits), dimension=dimension)
 
 
 def _nothing_found(check: Check) -> str:
@@ -247,4 +251,5 @@ def _nothing_found(check: Check) -> str:
 
 
 def _no_data(check: Check, reason: Reason, detail: str) -> CheckOutcome:
-    return CheckOutcome(check.name, Verdict.NO_DATA, reason, detail[:DETAIL_MOST], None, limit_text(limits_of(check)))
+    limit, dimension = limit_text(limits_of(check)), dimension_of(check).value
+    return CheckOutcome(check.name, Verdict.NO_DATA, reason, detail[:DETAIL_MOST], None, limit, dimension=dimension)

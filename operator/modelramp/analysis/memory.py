@@ -7,7 +7,6 @@ goes on where the old one was, and a replay of missed ticks ends in the same sta
 import json
 from dataclasses import dataclass
 from typing import Any
-from zlib import crc32
 
 from modelramp.analysis.change import ChangeLooks
 from modelramp.analysis.evidence import Mean, Proportion
@@ -100,23 +99,21 @@ def spent_text(check: Check, episode: Episode, amount: float) -> str:
     return _write(check, episode, "spent", amount)
 
 
-def _identity(check: Check) -> int:
-    """Evidence for another question is no evidence: an edited check begins anew."""
-    return crc32(check.model_dump_json().encode())
-
-
 def _write(check: Check, episode: Episode, what: str, value: object) -> str:
-    found = {"check": _identity(check), "revision": episode.revision, "since": episode.since, what: value}
+    found = {"check": check.identity(), "revision": episode.revision, "since": episode.since, what: value}
     return json.dumps(found, separators=(",", ":"))
 
 
 def _read(check: Check, episode: Episode, what: str) -> Any:
-    """The remembered value; None when there is none, or when it speaks of something else."""
+    """The remembered value; None when there is none, or when it speaks of something else.
+
+    Evidence for another question is no evidence: an edited check begins anew.
+    """
     try:
         found = json.loads(episode.memory) if episode.memory else {}
     except (ValueError, RecursionError):
         return None
-    if not isinstance(found, dict) or found.get("check") != _identity(check):
+    if not isinstance(found, dict) or found.get("check") != check.identity():
         return None
     same = found.get("revision") == episode.revision and (what == "spent" or found.get("since") == episode.since)
     return found.get(what) if same else None

@@ -2,12 +2,13 @@
 
 from enum import StrEnum
 from typing import Annotated, ClassVar
+from zlib import crc32
 
 from pydantic import Field
 
 from modelramp.api.check_kinds import Compare, Cost, Drift, Fairness, Ratio, Sequential
 from modelramp.api.kind_rules import KIND_RULES
-from modelramp.api.quantity import Number, Seconds, between, cel_number
+from modelramp.api.quantity import Duration, Number, Seconds, between, cel_number
 from modelramp.api.rules import ApiModel, Rule, matches
 
 
@@ -26,6 +27,14 @@ class Role(StrEnum):
     ROLLBACK = "rollback"
     HOLD = "hold"
     INFORM = "inform"
+
+
+class When(StrEnum):
+    """While what a check is asked."""
+
+    ALWAYS = "always"
+    ROLLOUT = "rollout"
+    AFTER_PROMOTION = "after-promotion"
 
 
 class Check(ApiModel):
@@ -98,8 +107,23 @@ class Check(ApiModel):
     max: Annotated[Number | None, Field(description='Breach above this value. Decimals need quotes: "0.01".')] = None
     window: Annotated[
         Annotated[Seconds, between(1)] | None,
-        Field(description="Time range that {{window}} stands for; the interval if not set."),
+        Field(description="Time range that {{window}} stands for; the check's interval if not set."),
     ] = None
+    interval: Annotated[
+        Annotated[Seconds, between(5)] | None,
+        Field(
+            description="Time from asking to asking, a multiple of spec.health.interval, which counts if not set. In "
+            "between the last answer stands."
+        ),
+    ] = None
+    delay: Annotated[
+        Duration,
+        Field(description="Each tick asks for the time so long before it: labels need that long to be complete."),
+    ] = 0
+    when: Annotated[
+        When,
+        Field(description="rollout: asked of a candidate only. after-promotion: asked of what serves only."),
+    ] = When.ALWAYS
     failure_threshold: Annotated[
         int | None,
         Field(
@@ -109,6 +133,10 @@ class Check(ApiModel):
             "feed the common count of spec.health.failureThreshold.",
         ),
     ] = None
+    critical: Annotated[
+        bool, Field(description="A breach makes the score of its dimension 0, and breaches the tick whatever the rest.")
+    ] = False
+    weight: Annotated[int, Field(ge=1, le=100, description="Share in the score of its dimension.")] = 1
     unit: Annotated[str, Field(max_length=12, description="Unit for messages, such as s, % or tokens.")] = ""
 
     RULES: ClassVar[tuple[Rule, ...]] = (
@@ -123,4 +151,14 @@ class Check(ApiModel):
             "failureThreshold is only for role rollback; hold and inform checks count nothing",
             lambda self: self.failure_threshold is None or self.role is Role.ROLLBACK,
         ),
+        Rule(
+            "!has(self.when) || self.when != 'after-promotion' || !has(self.role) || self.role != 'hold'",
+            "a check with role hold holds promotion, and after-promotion nothing is left to hold; set when: rollout, "
+            "or role: rollback or inform",
+            lambda self: self.when is not When.AFTER_PROMOTION or self.role is not Role.HOLD,
+        ),
     )
+
+    def identity(self) -> int:
+        """Tells an edited check from what it was; a newer operator with more fields gives the same number."""
+        return crc32(self.model_dump_json(exclude_defaults=True).encode())

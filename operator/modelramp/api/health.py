@@ -4,10 +4,10 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from modelramp.api.check import Check, Role
+from modelramp.api.check import Check, Role, When
 from modelramp.api.hooks import Hooks
 from modelramp.api.policy import MOST_CHECKS, MOST_POLICIES, PolicyReference
-from modelramp.api.quantity import Seconds, between, cel_duration
+from modelramp.api.quantity import Seconds, between, cel_duration, cel_seconds
 from modelramp.api.rules import ApiModel, Rule, matches
 from modelramp.api.secret import SecretReference
 
@@ -43,7 +43,7 @@ class PrometheusSpec(ApiModel):
 
 
 def _window_fits(health: "Health") -> bool:
-    return all(c.role is not Role.ROLLBACK or (c.window or 0) <= health.interval for c in health.checks)
+    return all(c.role is not Role.ROLLBACK or (c.window or 0) <= health.interval_of(c) for c in health.checks)
 
 
 def _adds_up(check: Check) -> bool:
@@ -51,7 +51,15 @@ def _adds_up(check: Check) -> bool:
 
 
 def _sums_fit(health: "Health") -> bool:
-    return all((c.window or 0) <= health.interval for c in health.checks if _adds_up(c))
+    return all((c.window or 0) <= health.interval_of(c) for c in health.checks if _adds_up(c))
+
+
+def _slow_ones_count_alone(health: "Health") -> bool:
+    rollback = (c for c in health.checks if c.role is Role.ROLLBACK and c.failure_threshold is None)
+    return all(not health.is_slow(c) for c in rollback)
+
+
+_WINDOW_FITS = f"{cel_duration('c.window')} <= {cel_duration('(has(c.interval) ? c.interval : self.interval)')}"
 
 
 class Health(ApiModel):
@@ -63,6 +71,15 @@ class Health(ApiModel):
         Field(description="Time from tick to tick; the ticks lie on one grid for all objects."),
     ] = 60
     failure_threshold: Annotated[int, Field(ge=1, le=100, description="Consecutive breached ticks that roll back.")] = 3
+    min_score: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=100,
+            description="A tick breaches when a dimension scores less: 100 x the weight of its rollback checks within "
+            "their limits / the weight of those that have data. Not set: every breach breaches the tick.",
+        ),
+    ] = None
     prometheus: Annotated[PrometheusSpec, Field(description="Where the checks are asked.")] = PrometheusSpec()
     checks: Annotated[
         tuple[Check, ...],
@@ -86,18 +103,33 @@ class Health(ApiModel):
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
+            "!has(self.checks) || self.checks.all(c, !has(c.interval) || "
+            f"{cel_seconds('c.interval')} % [{cel_seconds('self.interval')}, 1].max() == 0)",
+            "checks[].interval must be a multiple of spec.health.interval: it can be asked at ticks only",
+            lambda self: all(c.interval is None or c.interval % self.interval == 0 for c in self.checks),
+            field=".checks",
+        ),
+        Rule(
+            "!has(self.checks) || self.checks.all(c, (has(c.role) && c.role != 'rollback') || !has(c.interval) || "
+            f"has(c.failureThreshold) || {cel_duration('c.interval')} <= {cel_duration('self.interval')})",
+            "checks[].interval longer than spec.health.interval needs failureThreshold for role rollback (the ticks in "
+            "between would clear the common count); set failureThreshold, or role: hold",
+            _slow_ones_count_alone,
+            field=".checks",
+        ),
+        Rule(
             "!has(self.checks) || self.checks.all(c, (has(c.role) && c.role != 'rollback') || !has(c.window) || "
-            f"{cel_duration('c.window')} <= {cel_duration('self.interval')})",
-            "checks[].window must not be longer than interval for role rollback (one burst would be counted several "
-            "times); shorten window or set role: hold",
+            f"{_WINDOW_FITS})",
+            "checks[].window must not be longer than the check's interval for role rollback (one burst would be "
+            "counted several times); shorten window, lengthen checks[].interval or set role: hold",
             _window_fits,
             field=".checks",
         ),
         Rule(
             "!has(self.checks) || self.checks.all(c, !(has(c.sequential) || (has(c.cost) && has(c.cost.budget))) || "
-            f"!has(c.window) || {cel_duration('c.window')} <= {cel_duration('self.interval')})",
-            "checks[].window of a sequential check or a budget must not be longer than interval: ticks are added up, "
-            "and would be counted several times",
+            f"!has(c.window) || {_WINDOW_FITS})",
+            "checks[].window of a sequential check or a budget must not be longer than the check's interval: its "
+            "answers are added up, and some would be counted several times",
             _sums_fit,
             field=".checks",
         ),
@@ -120,6 +152,29 @@ class Health(ApiModel):
         ),
     )
 
+    def interval_of(self, check: Check) -> int:
+        """Seconds from one asking of the check to the next."""
+        return check.interval if check.interval is not None else self.interval
+
     def window_of(self, check: Check) -> int:
         """The check's time range in seconds."""
-        return check.window if check.window is not None else self.interval
+        return check.window if check.window is not None else self.interval_of(check)
+
+    def reach_of(self, check: Check) -> int:
+        """How far an asking looks back, seconds: its answer speaks of nothing before."""
+        return check.delay + self.window_of(check)
+
+    def is_slow(self, check: Check) -> bool:
+        """Whether there are ticks at which the check is not asked."""
+        return self.interval_of(check) > self.interval
+
+    def is_due(self, check: Check, tick: int) -> bool:
+        """Whether the check is asked at a tick (seconds since the epoch)."""
+        return not self.is_slow(check) or tick % self.interval_of(check) == 0
+
+    def during(self, *, rolling: bool) -> "Health":
+        """What counts for a candidate that is being rolled out, or else for what serves; itself when all checks do."""
+        other = When.AFTER_PROMOTION if rolling else When.ROLLOUT
+        if all(check.when is not other for check in self.checks):
+            return self
+        return self.model_copy(update={"checks": tuple(check for check in self.checks if check.when is not other)})

@@ -74,6 +74,11 @@ def cel_duration(field: str) -> str:
     return f"({field}.matches('^{DURATION}$') && {field} != '' ? duration({field}) : duration('0s'))"
 
 
+def cel_seconds(field: str) -> str:
+    """CEL for a field's duration in whole seconds; 0 when the text is none."""
+    return f"{cel_duration(field)}.getSeconds()"
+
+
 def cel_number(field: str) -> str:
     """CEL for a field's number; 0 when the text is none, so that only the field's own rule speaks then."""
     return f"(string({field}).matches(r'^{NUMBER}$') ? double(string({field})) : 0.0)"

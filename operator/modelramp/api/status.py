@@ -109,7 +109,7 @@ class RetiringStatus(StatusModel):
 
 
 class CheckStatus(StatusModel):
-    """What a check said at the last tick."""
+    """What a check said when it was last asked."""
 
     name: Annotated[str, Field(description="Name of the check.")]
     dimension: Annotated[str, Field(description="View of the model that it belongs to.")] = ""
@@ -119,7 +119,11 @@ class CheckStatus(StatusModel):
     value: Annotated[str | None, Field(description="What was measured, in the query's unit.")] = None
     limit: Annotated[str, Field(description="What was wished, such as <= 0.01.")] = ""
     message: Annotated[str, Field(description="Found, wished, and what is missing.")] = ""
-    at: Annotated[Time | None, Field(description="The tick.")] = None
+    at: Annotated[Time | None, Field(description="The tick at which it was asked; not set while it was not.")] = None
+    question: Annotated[
+        str,
+        Field(description="What was asked of which revision, by checks with an interval of their own; for programs."),
+    ] = ""
     memory: Annotated[
         str, Field(description="Evidence that sequential checks and budgets carry on from tick to tick; for programs.")
     ] = ""
@@ -215,10 +219,17 @@ class Status(StatusModel):
     last_tick: Annotated[Time | None, Field(description="The last tick that was evaluated.")] = None
     next: Annotated[str, Field(description="Time of the next check, UTC.")] = ""
     watch: Annotated[WatchStatus | None, Field(description="Counts that survive a restart.")] = None
+    scores: Annotated[
+        dict[str, int],
+        Field(
+            description="By dimension: 100 x the weight of its checks within their limits / the weight of those that "
+            "have data; 0 when a critical one breached. A dimension without data has no score."
+        ),
+    ] = {}
     checks: Annotated[
         tuple[CheckStatus, ...],
         Field(
-            description="The checks at the last tick.",
+            description="The checks, each with its last answer.",
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = ()

@@ -17,6 +17,15 @@ def to_clock(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%H:%M:%SZ")
 
 
+def to_near(seconds: int, now: int) -> str:
+    """An instant for sentences that are read from `now` on: with its date when it lies a day or more ahead.
+
+    >>> to_near(1795176240, 1795176000), to_near(1795176240, 1795076000)
+    ('12:04:00Z', '2026-11-20T12:04:00Z')
+    """
+    return to_text(seconds) if seconds - now >= 86_400 else to_clock(seconds)
+
+
 def to_seconds(text: str) -> int:
     """Seconds since the epoch of an RFC 3339 instant; raises ValueError when it is none."""
     return int(datetime.fromisoformat(text).timestamp())

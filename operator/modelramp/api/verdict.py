@@ -26,6 +26,9 @@ class CheckOutcome:
     limit: the limit as a person reads it, such as "<= 0.01".
     detail: one sentence for people: found, wished, and with no data, what is missing.
     memory: what the check carries on to the next tick (analysis.memory); "" for most.
+    dimension: the view of the model that it belongs to; "" when that is not known.
+    at: the tick at which it was asked, seconds since the epoch; 0 while it was not.
+    question: what was asked, of which revision (core.asking); "" for checks that are asked at every tick.
     """
 
     name: str
@@ -36,6 +39,9 @@ class CheckOutcome:
     limit: str = ""
     samples: float | None = None
     memory: str = ""
+    dimension: str = ""
+    at: int = 0
+    question: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from modelramp.cli.backtest_history import (
 )
 from modelramp.cli.backtest_replay import History, Recorded
 from modelramp.cli.backtest_source import Notices, Progress, opened
+from modelramp.cli.backtest_step import with_interval
 from modelramp.cli.backtest_times import instant_of, ticks_between
 from modelramp.cli.policy_file import Policy, read_policy
 from modelramp.core.revisions import revision_of
@@ -152,7 +153,7 @@ def _stepped(policy: Policy, step: str | None) -> Policy:
         raise click.ClickException(f"--step: {error}") from None
     if not 5 <= seconds <= 3600:
         raise click.ClickException(f"--step: {step} is not an interval that a policy may have, from 5s to 1h")
-    health = policy.spec.health.model_copy(update={"interval": seconds})
+    health = with_interval(policy.spec.health, seconds)
     return replace(policy, spec=policy.spec.model_copy(update={"health": health}))
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from modelramp.analysis.checks import Ask
 from modelramp.analysis.memory import remembers
+from modelramp.api.check import Check
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome, Verdict
@@ -18,6 +19,8 @@ PIECE = 1440
 LEAST = 45
 """A piece that is still refused at this size is not refused for its size."""
 _TOO_MUCH = frozenset({Reason.PROMETHEUS_TIMEOUT, Reason.QUERY_FAILED})
+_ALL_DUE = (0,)
+"""Ticks at which every check is due."""
 _HOPELESS = frozenset({Reason.QUERY_INVALID})
 
 
@@ -27,7 +30,7 @@ class NoHistory(Exception):
 
 def unaskable(due: Due) -> list[str]:
     """Checks that cannot be asked at all, each with the reason; empty when all can."""
-    return [f"{check.name}: {each.detail}" for check, each in asked(due).checks if not isinstance(each, Ask)]
+    return [f"{check.name}: {each.detail}" for check, each in asked(due, _ALL_DUE).checks if not isinstance(each, Ask)]
 
 
 async def read_history(
@@ -40,18 +43,21 @@ async def read_history(
     in time, or when a query is no PromQL.
     """
     found: list[tuple[int, Said]] = []
-    asks = [(check.name, each) for check, each in asked(due).checks if isinstance(each, Ask) and remembers(check)]
+    asks = [(check, each) for check, each in asked(due, _ALL_DUE).checks if isinstance(each, Ask) and remembers(check)]
     size = PIECE
     while len(found) < len(ticks):
         piece = tuple(ticks[len(found) : len(found) + size])
         kept = _Kept(metrics)
         outcomes = (await missed_outcomes([Missed(due, piece)], kept, telemetry))[due.key]
-        _raise_if_hopeless(outcomes[piece[-1]])
-        if len(piece) > LEAST and any(check.reason in _TOO_MUCH for check in outcomes[piece[-1]]):
+        newest = tuple({check.name: check for tick in piece for check in outcomes[tick]}.values())
+        _raise_if_hopeless(newest)
+        if len(piece) > LEAST and any(check.reason in _TOO_MUCH for check in newest):
             size = max(LEAST, len(piece) // 4)
             continue
-        _raise_if_slow(outcomes[piece[-1]], len(piece))
-        found.extend((tick, Said(outcomes[tick], kept.answers(asks, tick))) for tick in piece)
+        _raise_if_slow(newest, len(piece))
+        for tick in piece:
+            due_asks = [(check, each) for check, each in asks if due.health.is_due(check, tick)]
+            found.append((tick, Said(outcomes[tick], kept.answers(due_asks, tick))))
         progress(len(found))
     return found
 
@@ -60,7 +66,8 @@ def as_after_promotion(due: Due) -> Due | None:
     """The same when the version serves alone and is its own stable version; None when it asks for the same."""
     own = replace(due.subject, stable=due.subject.revision, stable_service=due.subject.service)
     after = replace(due, subject=own)
-    return after if asked(after).queries() != asked(due).queries() else None
+    (tick,) = _ALL_DUE
+    return after if asked(after, _ALL_DUE).queries(tick) != asked(due, _ALL_DUE).queries(tick) else None
 
 
 class _Kept:
@@ -89,14 +96,14 @@ class _Kept:
         self._answered.add(query)
         self._found |= {(query, at): Answer(samples) for at, samples in found.items()}
 
-    def answers(self, asks: Sequence[tuple[str, Ask]], tick: int) -> Given:
+    def answers(self, asks: Sequence[tuple[Check, Ask]], tick: int) -> Given:
         """The subject's series for each of these checks that was answered."""
         return {
-            name: {
-                question.name: self._found.get((question.text, tick), _NOTHING).pick(question.pick)
+            check.name: {
+                question.name: self._found.get((question.text, tick - check.delay), _NOTHING).pick(question.pick)
                 for question in ask.questions
             }
-            for name, ask in asks
+            for check, ask in asks
             if all(question.text in self._answered for question in ask.questions)
         }
 
@@ -123,8 +130,8 @@ def _raise_if_slow(outcomes: tuple[CheckOutcome, ...], ticks: int) -> None:
 
 
 def silent_checks(history: History) -> dict[str, CheckOutcome]:
-    """Checks that had no data at any tick, by name, with what the newest tick said of them."""
-    silent = {check.name: check for check in history[-1].said.checks}
+    """Checks that had no data at any tick, by name, with what the newest one said of them."""
+    silent = {check.name: check for recorded in history for check in recorded.said.checks}
     for recorded in history:
         for check in recorded.said.checks:
             if check.verdict is not Verdict.NO_DATA:

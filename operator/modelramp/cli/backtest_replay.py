@@ -8,13 +8,16 @@ from typing import NamedTuple
 from modelramp.analysis.checks import judge
 from modelramp.analysis.memory import remembers
 from modelramp.analysis.subject import Subject
+from modelramp.api.check import Check
 from modelramp.api.names import Phase, Reason
 from modelramp.api.rollout import Watching
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
-from modelramp.core.breaches import settle, tick_verdict
+from modelramp.core.asking import settle
+from modelramp.core.breaches import tick_verdict
 from modelramp.core.decide import decide
 from modelramp.core.moves import label
+from modelramp.core.scores import judged
 from modelramp.core.state import Decision, Pods, Seen, State, Target, Version
 from modelramp.core.steps import blockers, step_ends
 from modelramp.engine.plan import Due
@@ -121,7 +124,7 @@ class _World:
             judge(check, said.answers[check.name], due.episode(check, recorded.tick))
             if check.name in said.answers
             else replace(outcome, memory=due.memory.get(check.name, ""))
-            for check, outcome in zip(health.checks, said.checks, strict=True)
+            for check, outcome in judged(health, said.checks)
         )
 
     def _due(self, state: State) -> Due:
@@ -152,8 +155,9 @@ class _World:
 
 def _moments(world: _World, history: History, *, again: bool) -> Iterator[Moment]:
     target = world.target
-    health, replicas = target.spec.health, target.spec.replicas
+    health, replicas = target.spec.health.during(rolling=True), target.spec.replicas
     state = world.begin(history[0].tick - health.interval)
+    standing: tuple[CheckOutcome, ...] = ()
     trial, ended_at = 1, 0
     for number, recorded in enumerate(history, start=1):
         tick, checks = recorded.tick, world.outcomes(state, recorded)
@@ -161,10 +165,11 @@ def _moments(world: _World, history: History, *, again: bool) -> Iterator[Moment
         if not ended_at:
             decision = world.after(state, given)
             yield _moment(world, number, state, decision, given, trial)
-            state = decision.state
+            state, standing = decision.state, decision.state.checks
             ended_at = tick if state.failed == target.revision else 0
             continue
-        given = settle(health, given, traffic_since=0, step_entered=0)
+        given = settle(health, given, traffic_since=0, step_entered=0, standing=standing)
+        standing = given.checks
         verdict, _, detail = tick_verdict(health, given)
         begins = again and verdict is Verdict.HEALTHY
         reason = f"{detail}; " + ("the rollout begins anew" if begins else "the version has no traffic any more")
@@ -172,14 +177,15 @@ def _moments(world: _World, history: History, *, again: bool) -> Iterator[Moment
         if begins:
             state, trial, ended_at = world.begin(tick), trial + 1, 0
         step, weight = (0, state.weights.get(target.revision, 0)) if begins else (-1, 0)
-        yield Moment(number, tick, verdict, breaches, state.phase, step, weight, "", 0, reason, given.checks)
+        yield Moment(number, tick, verdict, breaches, state.phase, step, weight, "", 0, reason, _all(target, given))
 
 
 def _moment(world: _World, number: int, before: State, decision: Decision, given: TickOutcome, trial: int) -> Moment:
     target, state = world.target, decision.state
     counted = before.running is not None or target.spec.after_promotion.watch is not Watching.NEVER
-    settled = replace(given, checks=state.checks) if counted else settle(target.spec.health, given, 0, 0)
-    verdict, _, detail = tick_verdict(target.spec.health, settled)
+    health = target.spec.health.during(rolling=before.running is not None)
+    settled = replace(given, checks=state.checks) if counted else settle(health, given, 0, 0, before.checks)
+    verdict, _, detail = tick_verdict(health, settled)
     weight = state.weights.get(target.revision, 0)
     event, told = _event(world, before, decision, settled, verdict)
     if not counted:
@@ -196,8 +202,18 @@ def _moment(world: _World, number: int, before: State, decision: Decision, given
         event=event,
         trial=trial,
         reason=told or detail,
-        checks=settled.checks,
+        checks=_all(target, settled),
     )
+
+
+def _all(target: Target, settled: TickOutcome) -> tuple[CheckOutcome, ...]:
+    """An outcome for every check of the policy, also for those that have no part in this phase."""
+    found = {outcome.name: outcome for outcome in settled.checks}
+    return tuple(found.get(check.name) or _no_part(check) for check in target.spec.health.checks)
+
+
+def _no_part(check: Check) -> CheckOutcome:
+    return CheckOutcome(check.name, Verdict.NO_DATA, Reason.NOT_EVALUATED, f"is asked {check.when.value} only")
 
 
 def _event(world: _World, before: State, decision: Decision, settled: TickOutcome, verdict: Verdict) -> tuple[str, str]:
@@ -216,7 +232,7 @@ def _event(world: _World, before: State, decision: Decision, settled: TickOutcom
         return "", told
     found = [finding.message for finding in blockers(target, before, world.seen(before), settled.checks)]
     if verdict is Verdict.NO_DATA:
-        _, _, detail = tick_verdict(target.spec.health, settled)
+        _, _, detail = tick_verdict(target.spec.health.during(rolling=True), settled)
         found.append(f"{detail}, so nothing is promoted")
     place = f"step {candidate.step + 1}/{len(target.spec.rollout.stages)} of {label(candidate.version)} is over"
     return (HELD, "; ".join((place, *found))) if found else ("", told)

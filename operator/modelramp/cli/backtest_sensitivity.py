@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from modelramp.api.check import Role
+from modelramp.api.check import Check, Role
 from modelramp.api.health import Health
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.verdict import Verdict
 from modelramp.cli.backtest_replay import PROMOTED, ROLLED_BACK, History, replay
+from modelramp.cli.backtest_step import with_interval
 
 THRESHOLDS = range(1, 6)
 FACTORS = (0.5, 1.0, 2.0, 5.0)
@@ -35,7 +36,7 @@ class Variant:
 
 def windows_of(health: Health) -> tuple[int, ...]:
     """The windows that are tried when none are given: those of the rollback checks, and FACTORS times the interval."""
-    own = {health.window_of(check) for check in health.checks if check.role is Role.ROLLBACK}
+    own = {health.window_of(check) for check in health.checks if _follows(check, health)}
     tried = {max(1, round(health.interval * factor)) for factor in FACTORS}
     return tuple(sorted(window for window in own | tried if window <= 3600))
 
@@ -44,15 +45,19 @@ def with_window(spec: ModelDeploymentSpec, window: int) -> ModelDeploymentSpec:
     """The policy with another window for its rollback checks.
 
     A window longer than the interval takes the interval with it: the API server accepts no other (one burst would be
-    counted several times). Checks of other roles keep what they have.
+    counted several times). Checks of other roles, and those with an interval of their own, keep what they have.
     """
     health = spec.health
     checks = tuple(
-        check.model_copy(update={"window": window if check.role is Role.ROLLBACK else health.window_of(check)})
+        check.model_copy(update={"window": window if _follows(check, health) else health.window_of(check)})
         for check in health.checks
     )
-    changed = health.model_copy(update={"checks": checks, "interval": max(window, health.interval)})
+    changed = with_interval(health.model_copy(update={"checks": checks}), max(window, health.interval))
     return spec.model_copy(update={"health": changed})
+
+
+def _follows(check: Check, health: Health) -> bool:
+    return check.role is Role.ROLLBACK and not health.is_slow(check)
 
 
 def with_threshold(spec: ModelDeploymentSpec, threshold: int) -> ModelDeploymentSpec:

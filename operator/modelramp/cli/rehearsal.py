@@ -7,12 +7,14 @@ from typing import Literal
 from modelramp.analysis.checks import VALUE, judge, limits_of
 from modelramp.analysis.wording import limit_text
 from modelramp.api.check import Check
+from modelramp.api.health import Health
 from modelramp.api.names import Phase, Reason
 from modelramp.api.rollout import Watching
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
 from modelramp.cli.ticklines import Line
-from modelramp.core.breaches import settle, tick_verdict
+from modelramp.core.asking import settle
+from modelramp.core.breaches import tick_verdict
 from modelramp.core.decide import decide
 from modelramp.core.moves import label
 from modelramp.core.revisions import revision_of
@@ -57,9 +59,10 @@ def rehearse(spec: ModelDeploymentSpec, lines: Sequence[Line]) -> tuple[tuple[Ro
     """Fold the lines, one tick each, and tell every state and the outcome.
 
     A stable version exists; the candidate gets the first step's weight at tick 0, which is 00:00:00Z in the reasons.
-    Windows never exceed the interval here: a line speaks of its own interval only.
+    Windows never exceed the interval here, and every check is asked at every tick, without a delay: a line speaks of
+    its own interval only.
     """
-    target = Target(_with_short_windows(spec), revision_of(spec))
+    target = Target(_with_checks_at_every_tick(spec), revision_of(spec))
     interval = target.spec.health.interval
     start = _DAY * interval
     state = _settled(Decision(State(phase=Phase.HEALTHY, stable=STABLE)), target, start).state
@@ -67,7 +70,8 @@ def rehearse(spec: ModelDeploymentSpec, lines: Sequence[Line]) -> tuple[tuple[Ro
     outcome = Outcome("in-progress", 0, "no tick was given")
     for number, line in enumerate(lines, start=1):
         tick = start + number * interval
-        given = settle(target.spec.health, _outcome_of(target, line, tick), traffic_since=0, step_entered=0)
+        health = _health(target, state) if outcome.outcome != "rolled-back" else target.spec.health.during(rolling=True)
+        given = settle(health, _outcome_of(target, line, tick), traffic_since=0, step_entered=0)
         if outcome.outcome == "rolled-back":
             rows.append(_ended_row(target, state, given, number, outcome))
             continue
@@ -78,8 +82,9 @@ def rehearse(spec: ModelDeploymentSpec, lines: Sequence[Line]) -> tuple[tuple[Ro
     return tuple(rows), outcome
 
 
-def _with_short_windows(spec: ModelDeploymentSpec) -> ModelDeploymentSpec:
-    checks = tuple(check.model_copy(update={"window": None}) for check in spec.health.checks)
+def _with_checks_at_every_tick(spec: ModelDeploymentSpec) -> ModelDeploymentSpec:
+    plain = {"window": None, "interval": None, "delay": 0}
+    checks = tuple(check.model_copy(update=plain) for check in spec.health.checks)
     return spec.model_copy(update={"health": spec.health.model_copy(update={"checks": checks})})
 
 
@@ -90,6 +95,11 @@ def _settled(decision: Decision, target: Target, now: int) -> Decision:
         if after.state == decision.state:
             return decision
         decision = Decision(after.state, (*decision.findings, *after.findings))
+
+
+def _health(target: Target, state: State) -> Health:
+    """The checks that count in this phase."""
+    return target.spec.health.during(rolling=state.running is not None)
 
 
 def _seen(target: Target, state: State) -> Seen:
@@ -114,7 +124,7 @@ def _judged(check: Check, value: float | None) -> CheckOutcome:
 
 def _row(target: Target, before: State, decision: Decision, given: TickOutcome, number: int, start: int) -> Row:
     state = decision.state
-    verdict, _, detail = tick_verdict(target.spec.health, given)
+    verdict, _, detail = tick_verdict(_health(target, before), given)
     weight = state.weights.get(target.revision, 0)
     last = len(target.spec.rollout.stages) - 1
     return Row(
@@ -131,7 +141,7 @@ def _row(target: Target, before: State, decision: Decision, given: TickOutcome, 
 
 def _reason(target: Target, before: State, decision: Decision, given: TickOutcome, detail: str, start: int) -> str:
     state, findings = decision.state, decision.findings
-    verdict, _, _ = tick_verdict(target.spec.health, given)
+    verdict, _, _ = tick_verdict(_health(target, before), given)
     if before.candidate is None and target.spec.after_promotion.watch is Watching.NEVER:
         return f"{detail}; not counted: spec.afterPromotion.watch is never"
     moved = [finding.message for finding in findings if finding.reason not in _NOT_RETOLD]
@@ -162,7 +172,7 @@ def _messages(findings: Iterable[Finding]) -> list[str]:
 
 
 def _ended_row(target: Target, state: State, given: TickOutcome, number: int, outcome: Outcome) -> Row:
-    verdict, _, detail = tick_verdict(target.spec.health, given)
+    verdict, _, detail = tick_verdict(target.spec.health.during(rolling=True), given)
     name = label(replace(STABLE, revision=target.revision, model_version=target.spec.model.version))
     reason = f"{detail}; changes nothing: {name} has had no traffic since tick {outcome.tick}"
     breaches = state.watch.breaches if state.watch else 0

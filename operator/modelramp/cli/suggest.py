@@ -54,7 +54,7 @@ def command(per_month: float, output: str, **options: Any) -> None:
     asked = asking_of(**options)
     health = asked.spec.health
     history = read_histories(asked, {0: asked.spec})[0]
-    refused = {check.name: why for check in health.checks if (why := _useless(check, history))}
+    refused = {check.name: why for check in health.checks if (why := _useless(check, health, history))}
     rules = _rules(health, history, refused)
     if not rules:
         told = "\n".join(f"  {name}: {why}" for name, why in refused.items())
@@ -72,16 +72,19 @@ def command(per_month: float, output: str, **options: Any) -> None:
 
 def _values(check: str, history: History) -> tuple[float | None, ...]:
     """The check's value at each tick; None where it had no data."""
-    found = ({each.name: each for each in recorded.said.checks}[check] for recorded in history)
-    return tuple(None if each.verdict is Verdict.NO_DATA else each.value for each in found)
+    found = ({each.name: each for each in recorded.said.checks}.get(check) for recorded in history)
+    return tuple(None if each is None or each.verdict is Verdict.NO_DATA else each.value for each in found)
 
 
-def _useless(check: Check, history: History) -> str | None:
+def _useless(check: Check, health: Health, history: History) -> str | None:
     """Why a check gets no proposal; None when it does."""
     if check.role is not Role.ROLLBACK:
         return f"role {check.role.value} rolls nothing back"
     if check.query is None and check.preset is None:
         return "judges more than one number against a limit; `modelramp backtest` shows what it would have done"
+    if health.is_slow(check):
+        every = format_duration(health.interval_of(check))
+        return f"is asked every {every}, not at every tick; give --step {every} for a proposal"
     limits = limits_of(check)
     if limits.min is None and limits.max is None:
         return "has no limit; give it min or max, to say which side is bad"

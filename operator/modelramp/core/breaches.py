@@ -1,82 +1,119 @@
 """The verdict of a tick and the count of consecutive breaches (promises 2 and 3)."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from modelramp.api.check import Check, Role
+from modelramp.api.check import Role
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
+from modelramp.core.scores import Judged, scores
 from modelramp.core.state import Watch
 
 BUILT_IN = "pods.available"
 """Name of the built-in check; the dot keeps it apart from every name that a spec can give."""
 
 
-def settle(health: Health, outcome: TickOutcome, traffic_since: int, step_entered: int) -> TickOutcome:
-    """The tick with one outcome per declared check; what cannot count yet or was not asked has no data.
-
-    A rollback check counts when its window lies wholly in the step; the others when it lies wholly in the
-    revision's own traffic: nobody is blamed for what was before.
-    """
-    given = {check.name: check for check in outcome.checks}
-    settled = []
-    for check in health.checks:
-        start = step_entered if check.role is Role.ROLLBACK else traffic_since
-        found = given.get(check.name)
-        if found is None:
-            found = CheckOutcome(check.name, Verdict.NO_DATA, Reason.NOT_EVALUATED, "was not asked at this tick")
-        elif outcome.tick - health.window_of(check) < start:
-            detail = "its window still reaches back before this step" if check.role is Role.ROLLBACK else _YOUNG
-            found = replace(found, verdict=Verdict.NO_DATA, reason=Reason.WARMING_UP, detail=detail)
-        settled.append(found)
-    return replace(outcome, checks=tuple(settled))
-
-
-_YOUNG = "its window still reaches back before this revision had traffic"
-
-
 def tick_verdict(health: Health, outcome: TickOutcome, missing: str = "") -> tuple[Verdict, Reason, str]:
     """The verdict of a settled tick with its reason and a sentence.
 
-    BREACH if pods are missing or any rollback check breached, NO_DATA if none breached and one had no data (or
-    nothing at all is known), else HEALTHY. missing: which policies' checks are not among them; that is no data too.
+    BREACH if pods are missing or any rollback check breached that is due at this tick, NO_DATA if none breached and one
+    had no data (or nothing at all is known), else HEALTHY.
+    With spec.health.minScore a check of the common count breaches the tick if it is critical, or if the score of its
+    dimension is too low.
+    missing: which policies' checks are not among them; that is no data too.
     """
     if outcome.available is False:
         return Verdict.BREACH, Reason.PODS_UNAVAILABLE, f"pods available: {outcome.pods or 'too few'}"
-    rollback = [(check, found) for check, found in _pairs(health, outcome) if check.role is Role.ROLLBACK]
-    for wanted in (Verdict.BREACH, Verdict.NO_DATA):
-        hits = [found for _, found in rollback if found.verdict is wanted]
-        if hits:
-            return wanted, hits[0].reason, "; ".join(f"{found.name}: {found.detail}" for found in hits)
-        if wanted is Verdict.BREACH and missing:
-            return Verdict.NO_DATA, Reason.POLICY_UNRESOLVED, missing
+    rollback = _counting(health, outcome)
+    breached = breaching(health, rollback)
+    if breached:
+        return Verdict.BREACH, breached[0].reason, told(health, rollback, breached)
+    if missing:
+        return Verdict.NO_DATA, Reason.POLICY_UNRESOLVED, missing
+    silent = [found for _, found in rollback if found.verdict is Verdict.NO_DATA]
+    if silent:
+        return Verdict.NO_DATA, silent[0].reason, _listed(silent)
     if not rollback and outcome.available is None:
         return Verdict.NO_DATA, Reason.NOT_EVALUATED, "nothing is known of this tick"
+    tolerated = [found for _, found in rollback if found.verdict is Verdict.BREACH]
+    if tolerated:
+        return Verdict.HEALTHY, Reason.WITHIN_LIMIT, f"no score is below {health.min_score}: {_listed(tolerated)}"
     return Verdict.HEALTHY, Reason.WITHIN_LIMIT, "all checks within their limits"
 
 
 def count(watch: Watch, health: Health, outcome: TickOutcome, missing: str = "") -> Watch:
-    """The watch after one more settled tick. What was counted for checks of a missing policy is kept."""
+    """The watch after one more settled tick.
+
+    A check that is not due at this tick keeps its own count, and while that stands the tick does not clear `breaches`.
+    What was counted for checks of a missing policy is kept.
+    """
     verdict, _, _ = tick_verdict(health, outcome, missing)
-    own = dict(watch.checks)
-    shared = Verdict.BREACH if outcome.available is False else Verdict.HEALTHY
-    for check, found in _pairs(health, outcome):
-        if check.role is not Role.ROLLBACK:
-            continue
+    known = {check.name for check in health.checks if check.failure_threshold is not None}
+    own = {name: number for name, number in watch.checks if missing or name in known}
+    rollback = _counting(health, outcome)
+    for check, found in rollback:
         if check.failure_threshold is not None:
             own[check.name] = _next(own.get(check.name, 0), found.verdict)
-        elif shared is not Verdict.BREACH and found.verdict is not Verdict.HEALTHY:
-            shared = found.verdict
-    if verdict is Verdict.NO_DATA and shared is Verdict.HEALTHY:
-        shared = Verdict.NO_DATA
-    known = {check.name for check in health.checks if check.failure_threshold is not None}
     return replace(
         watch,
-        breaches=_next(watch.breaches, verdict),
-        shared=_next(watch.shared, shared),
-        checks=tuple(sorted((name, number) for name, number in own.items() if number and (missing or name in known))),
+        breaches=_next(watch.breaches, verdict) or max(own.values(), default=0),
+        shared=_next(watch.shared, _shared(health, outcome, rollback, verdict)),
+        checks=tuple(sorted((name, number) for name, number in own.items() if number)),
     )
+
+
+def _counting(health: Health, outcome: TickOutcome) -> list[Judged]:
+    """The checks that this tick is judged by."""
+    pairs = zip(health.checks, outcome.checks, strict=True)
+    return [
+        (check, found) for check, found in pairs if check.role is Role.ROLLBACK and health.is_due(check, outcome.tick)
+    ]
+
+
+def breaching(health: Health, rollback: Sequence[Judged]) -> list[CheckOutcome]:
+    """The outcomes of rollback checks that breach a tick."""
+    low = _too_low(health, rollback)
+    return [
+        found
+        for check, found in rollback
+        if found.verdict is Verdict.BREACH
+        and (
+            health.min_score is None or check.failure_threshold is not None or check.critical or found.dimension in low
+        )
+    ]
+
+
+def _too_low(health: Health, rollback: Sequence[Judged]) -> dict[str, int]:
+    """The scores below the least one; what has a threshold of its own has no part in them."""
+    if health.min_score is None:
+        return {}
+    found = scores((check, found) for check, found in rollback if check.failure_threshold is None)
+    return {dimension: score for dimension, score in found.items() if score < health.min_score}
+
+
+def told(health: Health, rollback: Sequence[Judged], breached: Sequence[CheckOutcome]) -> str:
+    """What breached, and the scores that made it count; "" when nothing did."""
+    low = ", ".join(
+        f"{dimension} scores {score}, below {health.min_score}"
+        for dimension, score in _too_low(health, rollback).items()
+    )
+    return f"{low}: {_listed(breached)}" if low else _listed(breached)
+
+
+def _listed(outcomes: Iterable[CheckOutcome]) -> str:
+    return "; ".join(f"{found.name}: {found.detail}" for found in outcomes)
+
+
+def _shared(health: Health, outcome: TickOutcome, rollback: Sequence[Judged], verdict: Verdict) -> Verdict:
+    """What the tick says of the checks without a threshold of their own."""
+    common = [(check, found) for check, found in rollback if check.failure_threshold is None]
+    if outcome.available is False or breaching(health, common):
+        return Verdict.BREACH
+    if verdict is Verdict.NO_DATA or any(found.verdict is Verdict.NO_DATA for _, found in common):
+        return Verdict.NO_DATA
+    return Verdict.HEALTHY
 
 
 def tripped(before: Watch, watch: Watch, health: Health) -> str | None:
@@ -118,10 +155,6 @@ def _next(counted: int, verdict: Verdict) -> int:
             return counted + 1
         case _ as unknown:
             assert_never(unknown)
-
-
-def _pairs(health: Health, outcome: TickOutcome) -> list[tuple[Check, CheckOutcome]]:
-    return list(zip(health.checks, outcome.checks, strict=True))
 
 
 def _ordinal(number: int) -> str:

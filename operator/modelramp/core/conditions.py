@@ -114,6 +114,14 @@ def _healthy(state: State) -> tuple[str, Reason, str]:
         "-": ("False", Reason.BREACHED, "the last tick breached; status.checks has the values"),
         "?": ("Unknown", Reason.NO_DATA, "the last tick had no data; status.checks says what is missing"),
     }
+    if (
+        state.strip.endswith("+")
+        and state.watch is not None
+        and state.watch.breaches
+        and state.watch.revision == state.subject
+    ):
+        text = "a check breached when it was last asked; status.checks has the values"
+        return "False", Reason.BREACHED, text
     return words.get(state.strip[-1:], ("Unknown", Reason.NOT_CHECKED_YET, "no tick was evaluated yet"))
 
 

@@ -8,7 +8,8 @@ from modelramp.api.names import Phase, Reason
 from modelramp.api.rollout import OnBreach, Watching
 from modelramp.api.verdict import TICK_MARK, TickOutcome, Verdict
 from modelramp.core import moves
-from modelramp.core.breaches import count, settle, tally, tick_verdict, tripped
+from modelramp.core.asking import settle
+from modelramp.core.breaches import count, tally, tick_verdict, tripped
 from modelramp.core.experiment import has_won, observe, under_test, won
 from modelramp.core.hooks import count_for_hooks, follow_hooks
 from modelramp.core.requests import follow_request
@@ -77,8 +78,8 @@ def fold(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome, *
         subject = state.running.version if state.running else state.stable
         watch = Watch(outcome.revision, since=subject.traffic_since if subject else outcome.tick)
     entered = state.running.step_entered if state.running else watch.since
-    health = target.spec.health
-    settled = settle(health, outcome, watch.since, entered)
+    health = target.spec.health.during(rolling=state.running is not None)
+    settled = settle(health, outcome, watch.since, entered, state.checks)
     verdict, reason, detail = tick_verdict(health, settled, target.missing)
     counted = count(watch, health, settled, target.missing)
     after = decision.then(
@@ -99,7 +100,7 @@ def fold(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome, *
     if after.state.subject != outcome.revision or verdict is not Verdict.HEALTHY:
         return after
     if state.phase is Phase.DEGRADED:
-        return _recover(after, target)
+        return after if counted.breaches else _recover(after, target)
     return _advance(after, target, seen, settled) if newest else after
 
 
@@ -131,7 +132,7 @@ def _running(state: State, verdict: Verdict, reason: Reason) -> Reason:
 def _told(before: Watch, after: Watch, health: Health, verdict: Verdict, detail: str) -> tuple[Finding, ...]:
     if verdict is Verdict.BREACH:
         return (Finding(Reason.BREACHED, f"{tally(after, health)}: {detail}", warning=True),)
-    if verdict is Verdict.HEALTHY and before.breaches:
+    if before.breaches and not after.breaches:
         plural = "breach" if before.breaches == 1 else "breaches in a row"
         return (Finding(Reason.BREACHES_CLEARED, f"healthy again after {before.breaches} {plural}"),)
     return ()

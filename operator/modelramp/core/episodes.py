@@ -142,13 +142,14 @@ def _with_room(known: list[Episode], new: Episode) -> list[Episode]:
 def hook_verdict(health: Health, on: On, hook: Hook, tick: Judged) -> tuple[Verdict, tuple[str, ...], str]:
     """What a tick says to one hook, which checks breached, and a sentence.
 
-    BREACH if one of its checks breached, NO_DATA if none did and one had no data or none was asked, else HEALTHY.
+    BREACH if one of its checks breached, NO_DATA if none did and one had no data or none was asked at this tick, else
+    HEALTHY.
     """
     names = set(hook.checks)
     if not names and on is On.BREACH:
         return tick.verdict, tick.checks, tick.detail
     names = names or {check.name for check in health.checks if check.drift is not None}
-    found = [check for check in tick.outcome.checks if check.name in names]
+    found = [check for check in tick.outcome.checks if check.name in names and check.at == tick.at]
     breached = [check for check in found if check.verdict is Verdict.BREACH]
     if breached:
         return Verdict.BREACH, tuple(check.name for check in breached), _listed(breached)

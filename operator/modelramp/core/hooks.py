@@ -37,8 +37,16 @@ def count_for_hooks(
     if not (health.on_drift or health.on_breach or before.hooks):
         return decision
     version = before.running.version if before.running else before.stable
+    found, detail = verdict
+    if found is Verdict.HEALTHY and decision.state.watch is not None and decision.state.watch.breaches:
+        found = Verdict.NO_DATA  # a check that is not due at this tick has breached before, which ends no episode
     tick = Judged(
-        settled, version.model_version if version else "", *verdict, checks=_breached(health, settled), tripped=tripped
+        settled,
+        version.model_version if version else "",
+        found,
+        detail,
+        checks=_breached(health, settled),
+        tripped=tripped,
     )
     return _changed(decision, after_tick(decision.state.hooks, health, tick))
 
@@ -52,7 +60,8 @@ def follow_hooks(decision: Decision, target: Target, seen: Seen, now: int) -> De
 
 def _breached(health: Health, settled: TickOutcome) -> tuple[str, ...]:
     counting = {check.name for check in health.checks if check.role is Role.ROLLBACK}
-    found = (found.name for found in settled.checks if found.name in counting and found.verdict is Verdict.BREACH)
+    breached = (found for found in settled.checks if found.verdict is Verdict.BREACH and found.at == settled.tick)
+    found = (found.name for found in breached if found.name in counting)
     return (*((BUILT_IN,) if settled.available is False else ()), *found)
 
 

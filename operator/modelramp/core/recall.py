@@ -94,7 +94,18 @@ def _check(status: CheckStatus) -> CheckOutcome:
     reason = Reason(status.reason) if status.reason in set(Reason) else Reason.NOT_EVALUATED
     value = float(status.value) if status.value is not None else None
     verdict = Verdict(status.verdict)
-    return CheckOutcome(status.name, verdict, reason, status.message, value, status.limit, memory=status.memory)
+    return CheckOutcome(
+        status.name,
+        verdict,
+        reason,
+        status.message,
+        value,
+        status.limit,
+        memory=status.memory,
+        dimension=status.dimension,
+        at=_seconds(status.at),
+        question=status.question,
+    )
 
 
 def _entry(status: HistoryEntry) -> Ended:

@@ -22,6 +22,7 @@ from modelramp.core.evaluation_record import evaluation_status
 from modelramp.core.experiment_status import record_experiment
 from modelramp.core.hook_record import hook_statuses
 from modelramp.core.phases import IN_FLIGHT
+from modelramp.core.scores import judged, scores
 from modelramp.core.state import Candidate, Ended, Finding, Pods, Seen, State, Target, Version, Watch
 from modelramp.core.wording import sentence
 
@@ -65,6 +66,7 @@ def status_of(
         last_tick=to_text(state.last_tick) if state.last_tick else None,
         next=_next(target, state),
         watch=_watch_status(state.watch),
+        scores=_scores(target, state),
         checks=_check_statuses(target, state),
         experiment=record_experiment(target, state.experiment),
         policies=tuple(PolicyStatus(**asdict(policy)) for policy in target.policies) if target else (),
@@ -149,21 +151,27 @@ def _watch_status(watch: Watch | None) -> WatchStatus | None:
     )
 
 
+def _scores(target: Target | None, state: State) -> dict[str, int]:
+    if target is None:
+        return {}
+    return scores(judged(target.spec.health.during(rolling=state.running is not None), state.checks))
+
+
 def _check_statuses(target: Target | None, state: State) -> tuple[CheckStatus, ...]:
     known = {check.name: check for check in target.spec.health.checks} if target else {}
-    at = _time(state.last_tick)
     return tuple(
         CheckStatus(
             name=found.name,
-            dimension=known[found.name].dimension if found.name in known else "",
+            dimension=found.dimension,
             role=known[found.name].role if found.name in known else "",
             verdict=found.verdict.value,
             reason=found.reason,
             value=_number(found.value),
             limit=found.limit,
             message=found.detail[:_MESSAGE_LIMIT],
-            at=at,
+            at=_time(found.at),
             memory=found.memory,
+            question=found.question,
         )
         for found in state.checks
     )

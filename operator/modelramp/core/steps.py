@@ -4,6 +4,7 @@ from modelramp.api.check import Role
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome, Verdict
+from modelramp.core.asking import last_words
 from modelramp.core.capacity import needed
 from modelramp.core.state import Candidate, Finding, Seen, State, Target
 
@@ -45,7 +46,7 @@ def blockers(target: Target, state: State, seen: Seen, checks: tuple[CheckOutcom
     candidate = state.candidate
     if candidate is None:
         return ()
-    found = [*_held_by_checks(target.spec.health, checks), *held_by_route(candidate, seen)]
+    found = [*_held_by_checks(target.spec.health.during(rolling=True), checks), *held_by_route(candidate, seen)]
     pods = seen.pods.get(candidate.version.revision)
     wanted = needed(target.spec.replicas, next_weight(target, candidate))
     if pods is None or pods.available < wanted:
@@ -57,13 +58,15 @@ def blockers(target: Target, state: State, seen: Seen, checks: tuple[CheckOutcom
 
 
 def _held_by_checks(health: Health, checks: tuple[CheckOutcome, ...]) -> list[Finding]:
+    """Hold checks, and rollback checks whose last answer the tick itself does not speak of."""
     given = {check.name: check for check in checks}
     found = []
     for check in health.checks:
         outcome = given.get(check.name)
-        if check.role is not Role.HOLD or (outcome is not None and outcome.verdict is Verdict.HEALTHY):
+        holds = check.role is Role.HOLD or (check.role is Role.ROLLBACK and health.is_slow(check))
+        if not holds or (outcome is not None and outcome.verdict is Verdict.HEALTHY):
             continue
-        detail = outcome.detail if outcome else "was not asked yet"
+        detail = last_words(health, check, outcome) if outcome else "was not asked yet"
         found.append(Finding(Reason.HELD_BY_CHECK, f"{check.name} holds promotion: {detail}"))
     return found
 

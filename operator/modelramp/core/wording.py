@@ -9,9 +9,10 @@ from modelramp.api.rollout import OnBreach
 from modelramp.api.times import to_clock
 from modelramp.api.verdict import TICK_MARK, Verdict
 from modelramp.core import gate
-from modelramp.core.breaches import tally
+from modelramp.core.breaches import breaching, tally, told
 from modelramp.core.experiment import standing
 from modelramp.core.moves import label
+from modelramp.core.scores import judged
 from modelramp.core.state import Candidate, Pods, Seen, State, Target
 from modelramp.core.steps import blockers, step_ends
 
@@ -93,21 +94,25 @@ def _stepping(target: Target, state: State, seen: Seen) -> str:
 
 def _counted(target: Target, state: State) -> tuple[str, ...]:
     """The breaches in a row and what they lead to; what has no data, and that nothing follows from it."""
-    watch, health = state.watch, target.spec.health
+    watch, health = state.watch, target.spec.health.during(rolling=state.running is not None)
     if watch is None or watch.revision != state.subject:
         return ()
-    counting = {check.name for check in health.checks if check.role is Role.ROLLBACK}
-    checks = [check for check in state.checks if check.name in counting]
+    counting = [pair for pair in judged(health, state.checks) if pair[0].role is Role.ROLLBACK]
     if state.strip.endswith(TICK_MARK[Verdict.NO_DATA]):
         waits = "promotion waits, " if state.running else ""
-        missing = (f"{check.name} has no data ({check.detail})" for check in checks if check.verdict is Verdict.NO_DATA)
+        silent = (
+            found
+            for check, found in counting
+            if found.verdict is Verdict.NO_DATA and health.is_due(check, state.last_tick)
+        )
+        missing = (f"{found.name} has no data ({found.detail})" for found in silent)
         return (*missing, f"{waits}the breach count stays at {watch.breaches}")
     if not watch.breaches:
         return ()
-    breached = [f"{check.name}: {check.detail}" for check in checks if check.verdict is Verdict.BREACH]
-    found = "; ".join(breached) or "pods are missing"
-    counted = f"{tally(watch, health)} at {to_clock(state.last_tick)} ({found})"
-    return (f"{counted}, the last one {_consequence(target, state)}",)
+    breached = breaching(health, counting)
+    at = max((found.at for found in breached), default=0) or state.last_tick
+    found = told(health, counting, breached) or "pods are missing"
+    return (f"{tally(watch, health)} at {to_clock(at)} ({found}), the last one {_consequence(target, state)}",)
 
 
 def _consequence(target: Target, state: State) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -50,14 +50,14 @@ class Due:
         """The same with what the checks left at a tick."""
         left = {found.name: found.memory for found in outcomes if found.memory}
         trial = replace(self.trial, memory=left.get(EXPERIMENT, self.trial.memory)) if self.trial else None
-        return replace(self, memory=left, trial=trial)
+        return replace(self, memory={**self.memory, **left}, trial=trial)
 
     def episode(self, check: Check, tick: int) -> Episode:
         """Over what the check's evidence adds up at a tick."""
         return Episode(
             revision=self.subject.revision,
             since=self.since,
-            whole=tick - self.health.window_of(check) >= self.since,
+            whole=tick - self.health.reach_of(check) >= self.since,
             trial=self.subject.revision != self.subject.stable,
             alone=self.alone,
             memory=self.memory.get(check.name, ""),
@@ -66,10 +66,11 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked once, however many objects want it."""
+    """What is asked once, however many objects want it. delay: seconds before the tick for which it is asked."""
 
     endpoint: Endpoint
     text: str
+    delay: int = 0
 
 
 class Answer:
@@ -100,33 +101,48 @@ Answers = Mapping[Query, Answer | NoAnswer]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One object's checks, each with its questions or, when it cannot be asked, with its outcome."""
+    """One object's checks that are due, each with its questions or, when it cannot be asked, with its outcome."""
 
     due: Due
     checks: tuple[tuple[Check, Ask | CheckOutcome], ...]
     trial: Ask | ExperimentOutcome | None = None
 
-    def queries(self) -> list[Query]:
-        """What has to be asked for this object."""
-        asks = [asked for asked in (*(asked for _, asked in self.checks), self.trial) if isinstance(asked, Ask)]
-        return [Query(self.due.endpoint, question.text) for each in asks for question in each.questions]
+    def queries(self, tick: int) -> list[Query]:
+        """What has to be asked for this object at a tick."""
+        due = [(check.delay, asked) for check, asked in self.checks if self.due.health.is_due(check, tick)]
+        return [
+            Query(self.due.endpoint, question.text, delay)
+            for delay, asked in (*due, (0, self.trial))
+            if isinstance(asked, Ask)
+            for question in asked.questions
+        ]
 
 
-def asked(due: Due) -> Asked:
-    """The object's checks as questions."""
+def asked(due: Due, ticks: Sequence[int]) -> Asked:
+    """The object's checks that are due at any of the ticks, as questions."""
     health = due.health
-    checks = tuple((check, ask(check, due.subject, health.window_of(check))) for check in health.checks)
+    wanted = (check for check in health.checks if any(health.is_due(check, tick) for tick in ticks))
+    checks = tuple((check, ask(check, due.subject, health.window_of(check))) for check in wanted)
     return Asked(due, checks, ask_of_test(due.trial, due.subject, health.interval) if due.trial else None)
 
 
-def merged(objects: Sequence[Asked]) -> tuple[Query, ...]:
-    """Every different query once; those that most objects wait for come first, so that no single object delays them."""
-    wanted = Counter(query for each in objects for query in each.queries())
-    return tuple(query for query, _ in wanted.most_common())
+def merged(objects: Sequence[Asked], ticks: Sequence[int]) -> dict[Query, tuple[int, ...]]:
+    """Every different query once, with the ticks at which it is due, rising.
+
+    Those that most objects wait for come first, so that no single object delays them.
+    """
+    wanted: Counter[Query] = Counter()
+    due: dict[Query, list[int]] = {}
+    for tick in ticks:
+        found = Counter(query for each in objects for query in each.queries(tick))
+        wanted.update(found)
+        for query in found:
+            due.setdefault(query, []).append(tick)
+    return {query: tuple(due[query]) for query, _ in wanted.most_common()}
 
 
 async def answered(
-    queries: Sequence[Query], put: Callable[[Query], Awaitable[Found]], telemetry: Telemetry, at_once: int = AT_ONCE
+    queries: Collection[Query], put: Callable[[Query], Awaitable[Found]], telemetry: Telemetry, at_once: int = AT_ONCE
 ) -> dict[Query, Found | NoAnswer]:
     """Each query's answer, or why there is none; at most `at_once` at a time to each Prometheus.
 
@@ -153,8 +169,15 @@ def _settled(query: Query, result: Found | BaseException, telemetry: Telemetry) 
 
 
 def judged(each: Asked, answers: Answers, tick: int) -> tuple[CheckOutcome, ...]:
-    """The outcomes of one object's checks at a tick. What was remembered survives a tick that says nothing."""
-    checks = tuple(_judged(each.due, check, asked, answers, tick) for check, asked in each.checks)
+    """The outcomes of one object's checks that are due at a tick.
+
+    What was remembered survives a tick that says nothing.
+    """
+    checks = tuple(
+        _judged(each.due, check, asked, answers, tick)
+        for check, asked in each.checks
+        if each.due.health.is_due(check, tick)
+    )
     if each.due.trial is None or each.trial is None:
         return checks
     return (*checks, _tried(each.due, each.due.trial, each.trial, answers, tick))
@@ -178,15 +201,15 @@ def _judged(due: Due, check: Check, asked: Ask | CheckOutcome, answers: Answers,
 
 
 def _said(due: Due, check: Check, asked: Ask, answers: Answers, tick: int) -> CheckOutcome:
-    found = _picked(due, asked, answers)
+    found = _picked(due, asked, answers, check.delay)
     return no_answer(check, found) if isinstance(found, NoAnswer) else judge(check, found, due.episode(check, tick))
 
 
-def _picked(due: Due, asked: Ask, answers: Answers) -> dict[str, Sequence[Sample]] | NoAnswer:
+def _picked(due: Due, asked: Ask, answers: Answers, delay: int = 0) -> dict[str, Sequence[Sample]] | NoAnswer:
     """The series of each question, or why there are none."""
     found: dict[str, Sequence[Sample]] = {}
     for question in asked.questions:
-        answer = answers[Query(due.endpoint, question.text)]
+        answer = answers[Query(due.endpoint, question.text, delay)]
         if isinstance(answer, NoAnswer):
             return answer
         found[question.name] = answer.pick(question.pick)
@@ -199,10 +222,10 @@ async def outcomes(
     """What every due object's checks say at a tick (seconds since the epoch), by key. Raises nothing of Prometheus'."""
 
     async def put(query: Query) -> Answer:
-        return Answer(await metrics.instant(query.endpoint, query.text, tick))
+        return Answer(await metrics.instant(query.endpoint, query.text, tick - query.delay))
 
-    objects = [asked(each) async for each in spread(due)]
-    answers = await answered(merged(objects), put, telemetry)
+    objects = [asked(each, (tick,)) async for each in spread(due)]
+    answers = await answered(merged(objects, (tick,)), put, telemetry)
     return {each.due.key: judged(each, answers, tick) async for each in spread(objects)}
 
 

@@ -40,24 +40,27 @@ async def missed_outcomes(
     for each in missed:
         by_ticks.setdefault(each.ticks, []).append(each.due)
     for ticks, due in by_ticks.items():
-        objects = [asked(each) async for each in spread(due)]
-        journals = await answered(merged(objects), _reader(metrics, ticks), telemetry)
+        objects = [asked(each, ticks) async for each in spread(due)]
+        wanted = merged(objects, ticks)
+        journals = await answered(wanted, _reader(metrics, wanted), telemetry)
         async for each_asked in spread(objects):
             result[each_asked.due.key] = _told(each_asked, ticks, journals)
     return result
 
 
-def _reader(metrics: Metrics, ticks: tuple[int, ...]) -> Callable[[Query], Awaitable[Journal]]:
+def _reader(metrics: Metrics, wanted: Mapping[Query, tuple[int, ...]]) -> Callable[[Query], Awaitable[Journal]]:
     async def instants(query: Query) -> Journal:
-        return {tick: Answer(await metrics.instant(query.endpoint, query.text, tick)) for tick in ticks}
+        ticks = wanted[query]
+        return {tick: Answer(await metrics.instant(query.endpoint, query.text, tick - query.delay)) for tick in ticks}
 
     async def range_(query: Query) -> Journal:
+        ticks = wanted[query]
         step = gcd(*(later - earlier for earlier, later in pairwise(ticks)))
-        found = await metrics.range(query.endpoint, query.text, ticks[0], ticks[-1], step)
-        return {tick: Answer(found.get(tick, ())) for tick in ticks}
+        found = await metrics.range(query.endpoint, query.text, ticks[0] - query.delay, ticks[-1] - query.delay, step)
+        return {tick: Answer(found.get(tick - query.delay, ())) for tick in ticks}
 
     async def read(query: Query) -> Journal:
-        return await (instants if len(ticks) < 2 or _RANGE_BOUND.search(query.text) else range_)(query)
+        return await (instants if len(wanted[query]) < 2 or _RANGE_BOUND.search(query.text) else range_)(query)
 
     return read
 
@@ -75,7 +78,7 @@ def _told(
 
 def _at(each: Asked, tick: int, journals: Mapping[Query, Journal | NoAnswer]) -> tuple[CheckOutcome, ...]:
     answers: dict[Query, Answer | NoAnswer] = {}
-    for query in each.queries():
+    for query in each.queries(tick):
         journal = journals[query]
         answers[query] = journal if isinstance(journal, NoAnswer) else journal[tick]
     return judged(each, answers, tick)

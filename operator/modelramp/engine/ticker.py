@@ -107,7 +107,7 @@ class Ticker:
         due = Due(
             key="/".join(key),
             endpoint=self._endpoint(key, health.prometheus),
-            health=health,
+            health=health.during(rolling=state.running is not None),
             subject=subject,
             since=state.running.step_entered if state.running else serving,
             trial=_trial(target, state),

@@ -18,8 +18,8 @@ def due(number, presets):
 @pytest.mark.parametrize("start", range(0, len(PRESETS), MOST_CHECKS))
 def test_however_many_objects_use_a_preset_it_is_asked_once(start):
     presets = list(PRESETS)[start : start + MOST_CHECKS]
-    objects = [asked(due(number, presets)) for number in range(100)]
-    assert len(merged(objects)) == len(presets)
+    objects = [asked(due(number, presets), (0,)) for number in range(100)]
+    assert len(merged(objects, (0,))) == len(presets)
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)

@@ -6,7 +6,8 @@ import pytest
 
 from modelramp.api.names import Phase, Reason
 from modelramp.api.verdict import TickOutcome, Verdict
-from modelramp.core.breaches import count, settle, tick_verdict
+from modelramp.core.asking import settle
+from modelramp.core.breaches import count, tick_verdict
 from modelramp.core.conditions import conditions
 from modelramp.core.policies import policy_findings
 from modelramp.core.state import Seen, Target, UsedPolicy, Watch

@@ -98,7 +98,7 @@ LEFT_OUT = {
     "a window that is too long for this interval": (
         refer(),
         policy(checks=[{**ERRORS, "window": "5m"}]),
-        "with it spec.health.checks: checks[].window must not be longer than interval",
+        "with it spec.health.checks: checks[].window must not be longer than the check's interval",
     ),
     "more checks than are allowed": (refer(), policy(checks=[*MANY, ERRORS][1:]), "at most 32 items"),
     "a check that is none": (refer(), policy(checks=[{"name": "x"}]), "set exactly one of query, preset"),
