@@ -3,7 +3,7 @@
 import pytest
 
 from modelramp.api.verdict import Verdict
-from modelramp.core import breaches, decide, world
+from modelramp.core import asking, breaches, decide, world
 from modelramp.core.state import Finding
 from modelramp.engine import ticker, writes
 from tests.sim.faults import Fault
@@ -59,7 +59,7 @@ WRONG = {
         "did not roll back on the breaching tick",
     ),
     "traffic from before the step is blamed on it": (
-        (decide, "settle", lambda health, outcome, *_: breaches.settle(health, outcome, 0, 0)),
+        (decide, "settle", lambda health, outcome, *_: asking.settle(health, outcome, 0, 0)),
         [(ROLLBACK, {})],
         "breaches; histories",
     ),

@@ -31,6 +31,7 @@ COLUMNS = (
     ("Next", "string", ".status.next", "Time of the next check, UTC.", 0),
     ("Reason", "string", ".status.reason", "Short code of what happened last.", 0),
     ("Age", "date", ".metadata.creationTimestamp", "Age of the object.", 0),
+    ("Scores", "string", ".status.scores", "The score of each dimension, 0 to 100.", 1),
     ("Message", "string", ".status.message", "What happens, in one sentence.", 1),
 )
 

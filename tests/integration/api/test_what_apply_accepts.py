@@ -51,7 +51,9 @@ def test_defaults_are_filled_in_as_people_write_them(resource):
         "revisionHistoryLimit": 10,
     }
     assert stored["health"]["interval"] == "60s"
-    assert stored["health"]["checks"] == [{"name": "errors", "preset": "error-rate", "role": "rollback"}]
+    assert stored["health"]["checks"] == [
+        {"name": "errors", "preset": "error-rate", "role": "rollback", "when": "always", "delay": "0s", "weight": 1}
+    ]
     assert stored["service"] == {"port": 80, "targetPort": "http"}
     assert stored["afterPromotion"] == {"watch": "forever", "onBreach": "Rollback"}
     assert "prometheus" not in stored["health"]
