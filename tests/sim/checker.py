@@ -35,6 +35,8 @@ def readable(spec: Json) -> Json:
     """The spec with durations in seconds, as the checkers need it."""
     health, rollout = spec["health"], spec["rollout"]
     least = seconds_of(rollout["stepDuration"])
+    test = rollout.get("abTest")
+    stages = [{"duration": test["minDuration"]}, {}] if test else rollout["steps"]
     checks = [
         {**check, **({"window": seconds_of(check["window"])} if "window" in check else {})}
         for check in health["checks"]
@@ -43,9 +45,15 @@ def readable(spec: Json) -> Json:
         "replicas": spec["replicas"],
         "health": {**health, "interval": seconds_of(health["interval"]), "checks": checks},
         "rollout": {
-            "durations": [seconds_of(s["duration"]) if "duration" in s else least for s in rollout["steps"]],
+            "durations": [seconds_of(s["duration"]) if "duration" in s else least for s in stages],
         },
     }
+
+
+def weights_of(spec: Json) -> list[int]:
+    """The weights that a rollout goes through: its steps, or the split of an A/B test and then everything."""
+    test = spec["rollout"].get("abTest")
+    return [test["split"], 100] if test else [step["weight"] for step in spec["rollout"]["steps"]]
 
 
 def seconds_of(text: str) -> int:

@@ -2,8 +2,8 @@
 
 A script such as "hhb?" starts at the first tick after the version first had traffic; its last letter goes on for ever.
 What stands after a bar ("h|hhb") starts at the first tick after the version's promotion.
-h: within the limit. b: beyond it. ?: nothing was measured (an empty result, or NaN). While a revision has no traffic
-nothing is measured either.
+h: within the limit. b: beyond it. w: better than usual, for the metric of an A/B test. ?: nothing was measured (an
+empty result, or NaN). While a revision has no traffic nothing is measured either.
 """
 
 import math
@@ -18,9 +18,25 @@ from modelramp.engine.ports import Sample
 Scripts = Mapping[str, Mapping[str, str]]
 """By model version, then by check: the script."""
 
-CHECKS = {"errors": "prediction_requests_total", "accuracy": "sim_accuracy"}
+CHECKS = {
+    "errors": "prediction_requests_total",
+    "accuracy": "sim_accuracy",
+    "conversions": "sim_conversions",
+    "visits": "sim_visits",
+}
 """Checks by name, with a metric that only their query has. The first is a preset (one query for all revisions)."""
-VALUES = {("errors", "h"): 0.001, ("errors", "b"): 0.2, ("accuracy", "h"): 0.95, ("accuracy", "b"): 0.4}
+VISITS = 1000
+"""Of each version in each minute of an A/B test."""
+VALUES = {
+    ("errors", "h"): 0.001,
+    ("errors", "b"): 0.2,
+    ("accuracy", "h"): 0.95,
+    ("accuracy", "b"): 0.4,
+    ("conversions", "w"): 300,
+    ("conversions", "h"): 200,
+    ("conversions", "b"): 100,
+    ("visits", "h"): VISITS,
+}
 
 _REVISION = re.compile(r'revision="([^"]+)"')
 

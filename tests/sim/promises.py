@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from modelramp.api.names import FIELD_MANAGER, LABEL_REVISION
 from tests.rules import kstatus
+from tests.sim.abtests import Tests
 from tests.sim.apiserver import Change
 from tests.sim.checker import DISTURBED_SECONDS, Checker, asked, readable
 from tests.sim.gateway import Served, backends
@@ -33,6 +34,7 @@ class Promises:
             Endpoints(world),
             Traces(),
             Told(),
+            Tests(),
         )
 
     def changed(self, change: Change) -> None:

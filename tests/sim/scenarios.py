@@ -66,12 +66,14 @@ class Scenario:
 
     serves: the version with all traffic in the end. failed: the version that was rolled back, or None.
     versions: when each is applied (seconds since the beginning, at the earliest); phases: of what came before it.
+    rollout: what the manifests say of it beside the usual.
     minutes: virtual time within which a world must have come to rest, faults included.
     """
 
     serves: str
     failed: str | None = None
     minutes: float = 60.0
+    rollout: Mapping[str, Any] = field(default_factory=dict)
     phases: tuple[str, ...] = ("", "Healthy", "Progressing")
     versions: tuple[tuple[float, str], ...] = ((0.0, "1.0.0"), (ROLLOUT_AT, "2.0.0"))
     scripts: Scripts = field(default_factory=dict)
@@ -83,7 +85,7 @@ class Scenario:
         """A world in which this story happens."""
         world = World(seed, fault=fault, at_call=at_call, faults=faults, scripts=self.scripts, pods=self.pods)
         for index, (at, version) in enumerate(self.versions):
-            world.at(at, _apply(version), when=_in_phase(self.phases[index]) if index else _always)
+            world.at(at, _apply(version, self.rollout), when=_in_phase(self.phases[index]) if index else _always)
         return world
 
     def at_rest(self, world: World) -> bool:
@@ -114,8 +116,8 @@ class Scenario:
         )
 
 
-def _apply(version: str) -> Callable[[World], None]:
-    return lambda world: world.apply(manifest(version))
+def _apply(version: str, rollout: Mapping[str, Any]) -> Callable[[World], None]:
+    return lambda world: world.apply(manifest(version, **rollout))
 
 
 def _in_phase(phase: str) -> Callable[[World], bool]:
@@ -131,6 +133,24 @@ ROLLBACK = Scenario(serves="1.0.0", failed="2.0.0", scripts={"2.0.0": {"errors":
 AFTER_PROMOTION = Scenario(serves="1.0.0", failed="2.0.0", scripts={"2.0.0": {"errors": "h|hb"}})
 SUPERSEDED = Scenario(serves="3.0.0", versions=((0.0, "1.0.0"), (ROLLOUT_AT, "2.0.0"), (ROLLOUT_AT + 200.0, "3.0.0")))
 REVERTED = Scenario(serves="1.0.0", versions=((0.0, "1.0.0"), (ROLLOUT_AT, "2.0.0"), (ROLLOUT_AT + 200.0, "1.0.0")))
+AB_TEST = {
+    "strategy": "ABTest",
+    "abTest": {
+        "split": 50,
+        "metric": {
+            "name": "conversion",
+            "good": 'sum(sim_conversions{revision="{{revision}}"})',
+            "total": 'sum(sim_visits{revision="{{revision}}"})',
+        },
+        "minEffect": "0.02",
+        "minDuration": "6m",
+        "maxDuration": "15m",
+    },
+}
+"""What a manifest says of an A/B test; it takes the place of the steps."""
+TEST_WON = Scenario(serves="2.0.0", rollout=AB_TEST, scripts={"2.0.0": {"conversions": "w"}})
+TEST_LOST = Scenario(serves="1.0.0", failed="2.0.0", rollout=AB_TEST, scripts={"2.0.0": {"conversions": "hhhb"}})
+TEST_OPEN = Scenario(serves="1.0.0", failed="2.0.0", rollout=AB_TEST)
 
 SCENARIOS = {
     "rollout": ROLLOUT,
@@ -138,6 +158,8 @@ SCENARIOS = {
     "rollback after promotion": AFTER_PROMOTION,
     "superseded": SUPERSEDED,
     "reverted": REVERTED,
+    "A/B test won": TEST_WON,
+    "A/B test lost": TEST_LOST,
 }
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from modelramp.api.names import FIELD_MANAGER
 from tests.sim.apiserver import Change
-from tests.sim.checker import DISTURBED_SECONDS, Checker, Json, asked, readable, seconds_of
+from tests.sim.checker import DISTURBED_SECONDS, Checker, Json, asked, readable, seconds_of, weights_of
 from tests.sim.gateway import Served, backends
 from tests.sim.oracle import seconds
 
@@ -50,7 +50,7 @@ class Steps(Checker):
 
     def _status(self, spec: Json, old: Json, new: Json) -> Iterator[str]:
         before, after = old.get("candidate") or {}, new.get("candidate") or {}
-        steps = [step["weight"] for step in spec["rollout"]["steps"]]
+        steps = weights_of(spec)
         if after:
             same = before.get("revision") == after["revision"]
             was, now = before.get("step", -1) if same else -1, after["step"]
@@ -61,7 +61,9 @@ class Steps(Checker):
             if after["weight"] != (steps[now] if now >= 0 else 0):
                 yield f"weight {after['weight']} does not belong to step {now} of {steps}"
             if now == was + 1 and was >= 0 and not asked(old, new, "promote"):
-                yield from _too_early(spec, before, seconds(after["stepEntered"]))
+                tested = (new.get("experiment") or {}).get("startedAt") if was == 0 and _tests(spec) else None
+                began = tested or before.get("stepEntered")
+                yield from _too_early(spec, {**before, "stepEntered": began}, seconds(after["stepEntered"]))
                 yield from self._unproven(spec, before, seconds(after["stepEntered"]))
         stable, was_stable = new.get("stable") or {}, old.get("stable") or {}
         if stable.get("revision") not in (None, was_stable.get("revision")):
@@ -74,7 +76,7 @@ class Steps(Checker):
         if revision in self._worked and (old.get("previous") or {}).get("revision") == revision:
             return
         if old.get("stable") and candidate.get("revision") == revision:
-            if candidate["step"] != len(spec["rollout"]["steps"]) - 1:
+            if candidate["step"] != len(weights_of(spec)) - 1:
                 yield f"{revision} was promoted from step {candidate['step']}"
             if not by_request:
                 yield from _too_early(spec, candidate, since)
@@ -126,7 +128,11 @@ class Steps(Checker):
 
 
 def _steps(digits: Json) -> list[int]:
-    return [step["weight"] for step in digits["spec"]["rollout"]["steps"]] if digits else []
+    return weights_of(digits["spec"]) if digits else []
+
+
+def _tests(spec: Json) -> bool:
+    return "abTest" in spec["rollout"]
 
 
 def _too_early(spec: Json, candidate: Json, at: int) -> Iterator[str]:

@@ -20,6 +20,8 @@ CALLS_AT_LEAST = {
     "rollback after promotion": 80,
     "superseded": 80,
     "reverted": 50,
+    "A/B test won": 80,
+    "A/B test lost": 70,
 }
 
 

@@ -16,6 +16,9 @@ from tests.sim.scenarios import (
     ROLLOUT_AT,
     SCENARIOS,
     SUPERSEDED,
+    TEST_LOST,
+    TEST_OPEN,
+    TEST_WON,
     Scenario,
     manifest,
     tell,
@@ -231,3 +234,29 @@ def test_a_seed_tells_the_same_story_in_another_process_with_other_hashes():
 
 def test_another_seed_tells_another_story():
     assert tell(ROLLOUT, seed=1).history != tell(ROLLOUT, seed=2).history
+
+
+def test_the_better_version_of_a_test_gets_everything_after_the_least_time():
+    world = tell(TEST_WON, seed=1)
+
+    assert [share for _, share in shares(world, "2.0.0")] == [50, 100]
+    assert [minute for minute, _ in shares(world, "2.0.0")] == [1, 8]
+    assert world.status["experiment"]["verdict"] == "Winner"
+    assert "30 % of 6,000 against 20 % of 6,000" in world.status["history"][0]["message"]
+
+
+def test_a_test_of_two_equal_versions_ends_with_the_old_one():
+    world = tell(TEST_OPEN, seed=1)
+
+    assert [share for _, share in shares(world, "2.0.0")] == [50, 0]
+    assert (world.status["history"][0]["outcome"], world.status["reason"]) == ("NoDifference", "ABTestNoDifference")
+
+
+def test_harm_ends_a_test_before_its_least_time_and_a_restart_counts_no_minute_twice_and_loses_none():
+    calm = tell(TEST_LOST, seed=1)
+    restarted = TEST_LOST.world(1).at(300.0, lambda world: world.processes[-1].crash())
+    restarted.run_until(TEST_LOST.at_rest, TEST_LOST.minutes).check_promises()
+
+    assert calm.status["history"][0]["outcome"] == "Harm"
+    assert restarted.status["experiment"]["candidate"] == calm.status["experiment"]["candidate"]
+    assert len(restarted.processes) == 2

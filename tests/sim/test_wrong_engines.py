@@ -2,13 +2,14 @@
 
 import pytest
 
+from modelramp.analysis import experiment
 from modelramp.api.verdict import Verdict
 from modelramp.core import asking, breaches, decide, world
 from modelramp.core.state import Finding
 from modelramp.engine import ticker, writes
 from tests.sim.faults import Fault
 from tests.sim.kubelet import Pods
-from tests.sim.scenarios import ROLLBACK, SUPERSEDED, Scenario, tell
+from tests.sim.scenarios import ROLLBACK, SUPERSEDED, TEST_OPEN, TEST_WON, Scenario, tell
 
 CRASHING = Scenario(serves="1.0.0", failed="2.0.0", pods={"2.0.0": Pods(crash_after=90.0)})
 CRASHED = [(ROLLBACK, {"fault": Fault.CRASH_AFTER, "at_call": call}) for call in range(40, 80, 4)]
@@ -52,6 +53,16 @@ WRONG = {
         (decide, "tripped", lambda before, watch, health: "two" if watch.shared >= 2 else None),
         [(ROLLBACK, {})],
         "rolled back without 3",
+    ),
+    "an A/B test is won without a verdict": (
+        (decide, "has_won", lambda state: True),
+        [(TEST_OPEN, {})],
+        "left upwards with the verdict Undecided",
+    ),
+    "an A/B test counts its minutes twice": (
+        (experiment, "_add", lambda one, other: (one[0] + 2 * other[0], one[1] + 2 * other[1])),
+        [(TEST_WON, {})],
+        "visits were counted",
     ),
     "it takes four breaches": (
         (decide, "tripped", lambda before, watch, health: "four" if watch.shared >= 4 else None),

@@ -75,17 +75,18 @@ def _by_interval(test: ABTest, found: ExperimentOutcome, *, early: bool) -> tupl
 def observe(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome, *, newest: bool) -> Decision:
     """The decision after what this tick says of the test; the candidate is withdrawn when the test is lost.
 
-    A tick at which the route did not show the split is no evidence. A test that is paused goes on measuring, but does
-    not end.
+    A tick whose window reaches back before the route showed the split is no evidence. A test that is paused goes on
+    measuring, but does not end.
     """
     state, test = decision.state, target.spec.rollout.ab_test
     candidate = under_test(target, state)
     if test is None or candidate is None or (newest and held_by_route(candidate, seen)):
         return decision
     found = next((check for check in outcome.checks if isinstance(check, ExperimentOutcome)), None)
-    if found is None:
+    start = outcome.tick - target.spec.health.interval
+    if found is None or start < candidate.step_entered:
         return decision
-    begun = _begun(target, state, candidate, outcome.tick)
+    begun = _begun(target, state, candidate, start)
     ending, why = conclude(test, found, begun.since, outcome.tick)
     known = replace(
         begun,
@@ -105,15 +106,14 @@ def observe(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome
     return moves.withdraw(after, _LOST[ending], known.message, outcome.tick)
 
 
-def _begun(target: Target, state: State, candidate: Candidate, tick: int) -> Experiment:
-    """The test that is under way; a new one when there is none, or when another question is asked."""
+def _begun(target: Target, state: State, candidate: Candidate, start: int) -> Experiment:
+    """The test that is under way; one that begins at `start` when there is none, or when another question is asked."""
     test, known = target.spec.rollout.ab_test, state.experiment
     question = test.question(candidate.weight) if test is not None else 0
     revision = candidate.version.revision
     if known is not None and (known.revision, known.question) == (revision, question):
         return known
-    since = max(candidate.step_entered, tick - target.spec.health.interval)
-    return Experiment(revision, question, since, sticky=sticky(target.spec.routing))
+    return Experiment(revision, question, start, sticky=sticky(target.spec.routing))
 
 
 def has_won(state: State) -> bool:

@@ -1,0 +1,59 @@
+"""A/B tests end once, by their verdict, on evidence in which no minute was counted twice."""
+
+import re
+from collections.abc import Iterator
+
+from modelramp.api.names import FIELD_MANAGER
+from tests.sim.apiserver import Change
+from tests.sim.checker import Checker, Json, asked, seconds_of
+from tests.sim.oracle import seconds
+from tests.sim.prometheus import VISITS
+
+LOST = {"Harm", "NoDifference", "Invalid"}
+
+
+class Tests(Checker):
+    """What the status says of a test against what can have been counted."""
+
+    promise = "an A/B test ends once, by its verdict, and counts each minute at most once"
+
+    def changed(self, change: Change) -> Iterator[str]:
+        if change.kind != "ModelDeployment" or change.actor != FIELD_MANAGER or change.type != "MODIFIED":
+            return
+        spec, old, new = change.obj["spec"], (change.before or {}).get("status", {}), change.obj["status"]
+        if "abTest" in spec["rollout"]:
+            yield from _ended(old, new)
+            yield from _counted(spec, old, new)
+
+
+def _ended(old: Json, new: Json) -> Iterator[str]:
+    before, after = old.get("candidate") or {}, new.get("candidate") or {}
+    verdict = (new.get("experiment") or {}).get("verdict")
+    up = before.get("step", -1) == 0 and after.get("step", -1) == 1 and before["revision"] == after.get("revision")
+    if up and verdict != "Winner" and not asked(old, new, "promote"):
+        yield f"the test was left upwards with the verdict {verdict}"
+    outcomes = [(entry["revision"], entry["outcome"]) for entry in new.get("history", ())]
+    ended = [entry for entry in outcomes if entry[1] in LOST]
+    if len(ended) != len(set(ended)):
+        yield f"a test ended twice: {outcomes}"
+    newest = outcomes[0] if outcomes and new.get("history") != old.get("history") else ("", "")
+    if newest[1] in LOST and (newest[1] != verdict or before.get("step") != 0):
+        yield f"the history says {newest[1]}, the test {verdict} in step {before.get('step')}"
+
+
+def _counted(spec: Json, old: Json, new: Json) -> Iterator[str]:
+    was, now = old.get("experiment") or {}, new.get("experiment") or {}
+    if not now:
+        return
+    interval = seconds_of(spec["health"]["interval"])
+    minutes = (seconds(new["lastTick"]) - seconds(now["startedAt"])) // interval
+    visits = _visits(now)
+    if visits % VISITS or visits > minutes * VISITS:
+        yield f"{visits} visits were counted in {minutes} minutes of {VISITS}"
+    if was.get("startedAt") == now["startedAt"] and _visits(was) > visits:
+        yield f"evidence was lost: {_visits(was)} visits became {visits}"
+
+
+def _visits(experiment: Json) -> int:
+    found = re.search(r"of ([\d,]+)$", experiment.get("candidate", ""))
+    return int(found[1].replace(",", "")) if found else 0
