@@ -133,10 +133,10 @@ def imbalance(candidate: float, total: float, share: float) -> float:
 
 
 def needed_samples(deviation: float, effect: float, alpha: float, share: float, power: float = 0.8) -> float:
-    """Observations of both versions together that a test of fixed length would need: a lower bound for ours.
+    """Observations of both versions together that a test with a single look at its end would need.
 
     n = (z(1 - alpha / 2) + z(power))**2 * deviation**2 / (effect**2 share (1 - share)). deviation: of one observation.
-    A test that may end at any look needs about half as many again in the worst case, and often ends sooner.
+    A test that may end at any look finds that difference with the same power by twice as many, and on average sooner.
     """
     from statistics import NormalDist
 
