@@ -1,0 +1,184 @@
+"""An A/B test is asked with the checks, adds up tick by tick, and a replay ends with the very same evidence."""
+
+import pytest
+
+from modelramp.analysis.arms import CANDIDATE, STABLE
+from modelramp.analysis.experiment import Trial, evidence_of, judge_test
+from modelramp.api.abtest import ABTest
+from modelramp.api.errors import PrometheusSilent
+from modelramp.api.names import Reason
+from modelramp.api.times import to_text
+from modelramp.api.verdict import EXPERIMENT, Verdict
+from modelramp.engine.ports import MODEL_DEPLOYMENT, Sample
+from modelramp.engine.store import Store
+from modelramp.engine.ticker import Ticker
+
+START, MINUTE = 1_800_000_000, 60
+KEY = ("ml", "digits")
+OWN = '{revision="{{revision}}"}'
+TEST = {
+    "split": 20,
+    "metric": {"name": "conversion", "good": f"good{OWN}", "total": f"total{OWN}"},
+    "minEffect": "0.01",
+    "assignment": f"users{OWN}",
+}
+
+
+class Counts:
+    """What Prometheus says of (metric, version) at each instant: never whole numbers, and never the same twice."""
+
+    silent = ()
+
+    async def instant(self, endpoint, query, at):
+        if at in self.silent:
+            raise PrometheusSilent("PrometheusTimeout", "no answer within 10 s")
+        metric, stable = query.split("{")[0], "stable" in query
+        each = {"good": 20.0, "total": 200.0, "users": 100.0}[metric] * (4 if stable else 1)
+        return (Sample({}, each + (at - START) / 700),)
+
+    async def range(self, endpoint, query, start, end, step):
+        return {at: await self.instant(endpoint, query, at) for at in range(start, end + 1, step)}
+
+
+class Silent:
+    def __getattr__(self, name):
+        return lambda *args, **kwargs: None
+
+
+class Clock:
+    def now(self):
+        return START
+
+
+def deployment(last_tick, memory="", weight=20):
+    revision = "newer"
+    status = {
+        "phase": "Progressing",
+        "stable": {"revision": "stable"},
+        "candidate": {"revision": revision, "weight": weight, "step": 0, "stepEntered": to_text(START)},
+        "lastTick": to_text(last_tick),
+    }
+    if memory:
+        test = {"revision": revision, "question": 1, "startedAt": to_text(START), "memory": memory}
+        status["experiment"] = test
+    return {
+        "apiVersion": "modelramp.io/v1alpha1",
+        "kind": "ModelDeployment",
+        "metadata": {"namespace": "ml", "name": "digits", "uid": "u", "resourceVersion": "1"},
+        "spec": {
+            "model": {"name": "digits", "version": "2"},
+            "template": {"spec": {"containers": [{"name": "model", "image": "digits:2"}]}},
+            "routing": {"gateway": {"parentRefs": [{"name": "public"}]}},
+            "rollout": {"strategy": "ABTest", "abTest": TEST},
+        },
+        "status": status,
+    }
+
+
+async def ticked(obj, now, silent=()):
+    store, counts = Store(), Counts()
+    counts.silent = silent
+    store.observe(MODEL_DEPLOYMENT, "ADDED", obj)
+    ticker = Ticker(store, counts, Silent(), Clock(), 5, "http://prometheus")
+    found = await ticker.evaluate(ticker.due(now + 5))
+    return [check for outcome in found[KEY] for check in outcome.checks if check.name == EXPERIMENT]
+
+
+async def one_by_one(minutes):
+    memory = ""
+    for minute in range(1, minutes + 1):
+        last = START + (minute - 1) * MINUTE
+        (found,) = await ticked(deployment(last, memory), last + MINUTE)
+        memory = found.memory
+    return found
+
+
+async def test_ticks_one_by_one_across_restarts_and_a_replay_of_all_give_the_very_same_evidence():
+    alone = await one_by_one(9)
+    replayed = await ticked(deployment(START), START + 9 * MINUTE)
+
+    assert replayed[-1] == alone
+    assert len({found.memory for found in replayed}) == 9
+    assert alone.candidate == "10.19 % of 1,804"
+    assert alone.sample_ratio.startswith("904 : 3,604 against 20 : 80")
+
+
+async def test_a_tick_whose_window_reaches_back_before_the_split_is_left_out():
+    obj = deployment(START)
+    obj["status"]["candidate"]["stepEntered"] = to_text(START + 30)
+    first, second = await ticked(obj, START + 2 * MINUTE)
+
+    assert (first.reason, first.candidate) == (Reason.WARMING_UP, "no traffic")
+    assert second.candidate.endswith("of 200")
+
+
+async def test_a_silent_tick_changes_nothing_and_the_next_one_goes_on():
+    before = await one_by_one(3)
+    at = START + 4 * MINUTE
+    (silent,) = await ticked(deployment(at - MINUTE, before.memory), at, silent=(at,))
+    assert (silent.verdict, silent.reason, silent.memory) == (
+        Verdict.NO_DATA,
+        Reason.PROMETHEUS_TIMEOUT,
+        before.memory,
+    )
+    assert silent.difference == before.difference
+
+
+async def test_another_weight_is_another_test():
+    before = await one_by_one(3)
+    (found,) = await ticked(deployment(START + 3 * MINUTE, before.memory, weight=50), START + 4 * MINUTE)
+
+    assert found.candidate.endswith("of 200")
+
+
+async def test_after_the_test_nothing_is_asked_for_it():
+    assert await ticked(deployment(START, weight=100), START + MINUTE) == []
+
+
+@pytest.mark.parametrize(
+    "memory", ["nonsense", "[]", '{"test": 1}', '{"test": "newer 7", "sums": [1]}', "[" * 100_000, '{"sums": {}}']
+)
+def test_a_memory_that_cannot_be_read_begins_anew(memory):
+    trial = Trial(ABTest.model_validate(TEST), 20, "newer", memory=memory)
+
+    assert evidence_of(trial).candidate == (0.0, 0.0)
+
+
+def answers(**changed):
+    good = {f"{arm}.{part}": 10.0 for arm in (CANDIDATE, STABLE) for part in ("good", "total", "assigned")}
+    series = {name: [Sample({}, value)] for name, value in good.items()}
+    return series | {name.replace("_", "."): found for name, found in changed.items()}
+
+
+BAD = {
+    "no series": ({"candidate_total": []}, Reason.EMPTY_RESULT, "candidate.total returned nothing"),
+    "no event yet": ({"stable_good": []}, Reason.EMPTY_RESULT, "or vector(0)"),
+    "several series": (
+        {"candidate_good": [Sample({}, 1.0), Sample({}, 2.0)]},
+        Reason.SEVERAL_SERIES,
+        "aggregate it to one",
+    ),
+    "not a number": ({"stable_total": [Sample({}, float("nan"))]}, Reason.NOT_A_NUMBER, "not a finite number"),
+    "negative": ({"candidate_good": [Sample({}, -1.0)]}, Reason.NOT_A_NUMBER, "a counter never falls"),
+    "more good than all": ({"candidate_good": [Sample({}, 11.0)]}, Reason.NOT_A_NUMBER, "check both queries"),
+    "infinite assignment": ({"candidate_assigned": [Sample({}, float("inf"))]}, Reason.NOT_A_NUMBER, "no count"),
+}
+
+
+@pytest.mark.parametrize(("changed", "reason", "says"), BAD.values(), ids=BAD)
+def test_bad_numbers_are_no_evidence_and_say_what_to_do(changed, reason, says):
+    trial = Trial(ABTest.model_validate(TEST), 20, "newer")
+    found = judge_test(trial, answers(**changed), whole=True)
+
+    assert (found.verdict, found.reason) == (Verdict.NO_DATA, reason)
+    assert says in found.detail
+    assert evidence_of(Trial(trial.test, 20, "newer", memory=found.memory)).candidate == (0.0, 0.0)
+
+
+async def test_a_query_that_cannot_be_asked_says_why():
+    obj = deployment(START)
+    obj["spec"]["rollout"]["abTest"] = {**TEST, "assignment": "users{{nonsense}}"}
+    (found,) = await ticked(obj, START + MINUTE)
+
+    assert found.reason is Reason.QUERY_INVALID
+    assert "unknown variable {{nonsense}}" in found.detail
