@@ -19,6 +19,7 @@ from modelramp.adapters.events import KubernetesEvents
 from modelramp.adapters.prometheus import PrometheusMetrics
 from modelramp.adapters.telemetry import OperatorTelemetry, log_libraries
 from modelramp.adapters.web import Web, heartbeat_verdict
+from modelramp.analysis import chances
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.engine.engine import WATCHED, Engine, Options
 from modelramp.engine.ports import WRITTEN, Kind
@@ -94,7 +95,12 @@ def options(settings: Settings) -> Options:
         namespaces=settings.namespaces,
         scrape_delay=settings.scrape_delay,
         writes_per_second=settings.writes_per_second,
+        load=_load,
     )
+
+
+async def _load() -> None:
+    await asyncio.to_thread(chances.load)
 
 
 async def _run_both(engine: Engine, settings: Settings) -> None:

@@ -1,9 +1,14 @@
 """Tail probabilities that the standard library lacks. scipy is imported when first used: start-up stays light."""
 
 
+def load() -> None:
+    """Import what the functions below need: half a second that an event loop should not wait for."""
+    import scipy.special  # type: ignore[import-untyped]  # noqa: F401 - for its effect
+
+
 def chi_square_tail(statistic: float, freedom: int) -> float:
     """P(chi-square with `freedom` degrees of freedom >= statistic)."""
-    from scipy.special import chdtrc  # type: ignore[import-untyped]
+    from scipy.special import chdtrc
 
     return float(chdtrc(freedom, statistic))
 

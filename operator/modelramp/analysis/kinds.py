@@ -38,6 +38,7 @@ MEAN_EFFECT = 0.1
 """The difference of means that a sequential check expects, in standard deviations (Cohen: 0.2 is small)."""
 PERFORMANCE_LIMIT = 0.05
 """The field's default: 5 % from the baseline."""
+_WITHOUT = frozenset({DriftMeasure.MEAN_SHIFT, DriftMeasure.PERFORMANCE})
 _NAMES = {STABLE: "stable version", REFERENCE: "reference"}
 _WRONG_SHAPE: Problem = (Reason.NOT_EVALUATED, "the numbers are of another kind than the check counts")
 
@@ -81,6 +82,11 @@ def limits_of_kind(check: Check) -> Limits:
     if check.cost is not None and check.min is None and check.max is None:
         return Limits(max=check.cost.budget, unit=check.unit)
     return Limits(check.min, check.max, check.unit)
+
+
+def needs_distributions(check: Check) -> bool:
+    """Whether judging a check may need a distribution of analysis.chances, and with it scipy."""
+    return check.fairness is not None or (check.drift is not None and check.drift.measure not in _WITHOUT)
 
 
 def _at_once(check: Check, candidate: Arm, other: Arm | None) -> Result:

@@ -11,6 +11,7 @@ from modelramp.api.verdict import TickOutcome
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.ticks import SCRAPE_DELAY
 from modelramp.engine.limiter import WriteLimiter
+from modelramp.engine.loading import Load, Loading
 from modelramp.engine.ports import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
@@ -45,7 +46,7 @@ class Options:
 
     prometheus_address: asked for objects that name none of their own. namespaces: empty means all.
     scrape_delay: seconds from a tick to its evaluation. sweep_interval: seconds between complete lists.
-    poll_interval: at most so many seconds pass between two looks at deadlines.
+    poll_interval: at most so many seconds pass between two looks at deadlines. load: see engine.loading.
     """
 
     prometheus_address: str = ""
@@ -56,6 +57,7 @@ class Options:
     workers: int = 8
     writes_per_second: float = 50.0
     write_burst: float = 100.0
+    load: Load | None = None
 
 
 class Engine:
@@ -80,6 +82,7 @@ class Engine:
         writer = Writer(self.store, cluster, events, telemetry, limiter)
         self._settler = Settler(self.store, cluster, writer, telemetry, clock)
         self._ticker = Ticker(self.store, metrics, telemetry, clock, options.scrape_delay, options.prometheus_address)
+        self._loading = Loading(options.load)
         self._dirty: dict[Key, None] = {}
         self._work = asyncio.Event()
         self.synced = False
@@ -204,6 +207,7 @@ class Engine:
     async def _turn(self, now: float) -> None:
         due = self._ticker.due(now)
         if due:
+            await self._loading.before(check for turn in due for check in turn.due.health.checks)
             await self._settle_all(await self._ticker.evaluate(due))
             self._report(now)
 

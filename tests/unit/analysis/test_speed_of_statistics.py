@@ -50,7 +50,7 @@ def test_ten_thousand_evaluations_of_any_kind_take_less_than_two_seconds(kind):
     assert (time.process_time() - started) * 10 < 2
 
 
-def test_the_checks_of_the_operator_import_nothing_heavy():
-    code = "import sys, modelramp.engine.replay, modelramp.analysis.fairness; print(*sys.modules)"
+def test_the_start_of_the_operator_imports_nothing_heavy():
+    code = "import sys, modelramp.operator; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert not {"scipy", "numpy", "promql_parser"} & set(loaded.stdout.split())
