@@ -7,6 +7,8 @@ import yaml
 HERE = Path(__file__).parent
 REFUSED = sorted(HERE.glob("*.yaml"))
 ACCEPTED = sorted((HERE / "accepted").glob("*.yaml"))
+REFUSED_POLICIES = sorted((HERE / "policies").glob("*.yaml"))
+ACCEPTED_POLICIES = sorted((HERE / "policies" / "accepted").glob("*.yaml"))
 EVERY_FIELD = HERE / "accepted" / "every-field.yaml"
 AB_TEST = HERE / "accepted" / "ab-test.yaml"
 _MARK = "# refused: "

@@ -8,16 +8,17 @@ import yaml
 from modelramp.cli.refusals import is_ours, refusals
 from tests.rules.tree import ROOT, files, shown, text_of
 
+_KINDS = re.compile("kind: (ModelDeployment|HealthPolicy|ClusterHealthPolicy)$", re.MULTILINE)
 _FENCE = re.compile(r"^```ya?ml[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def samples():
-    """Every ModelDeployment in YAML files and in the YAML fences of pages, named by its place."""
+    """Every ModelDeployment and policy in YAML files and in the YAML fences of pages, named by its place."""
     found = []
     for path in files():
         text = text_of(path) or ""
         refused = path.relative_to(ROOT).parts[:2] == ("tests", "refused") and path.parent.name != "accepted"
-        if refused or "kind: ModelDeployment" not in text or "kind: CustomResourceDefinition" in text:
+        if refused or not _KINDS.search(text) or "kind: CustomResourceDefinition" in text:
             continue
         if path.suffix == ".md":
             blocks = _FENCE.findall(text)
@@ -35,7 +36,7 @@ def _documents(block):
     try:
         return list(yaml.safe_load_all(block))
     except yaml.YAMLError:
-        assert "kind: ModelDeployment" not in block, f"this sample is no YAML:\n{block}"
+        assert not _KINDS.search(block), f"this sample is no YAML:\n{block}"
         return []
 
 

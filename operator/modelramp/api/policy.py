@@ -23,7 +23,8 @@ PLACEHOLDER = rf"\{{\{{ *params\.{_PARAMETER} *\}}\}}"
 
 _WITHIN = re.compile(rf"\{{\{{ *params\.({_PARAMETER}) *\}}\}}", re.ASCII)
 _MALFORMED = re.compile(r"\{\{\s*params\b")
-_DNS = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+DNS_NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+"""The name of a policy, as a regular expression."""
 _BREAKING = r"\x22\x27\x60\\\x00-\x1f\x7f"
 """Characters of a value that could end the text of a query in which it stands: quotes, backslashes, line breaks."""
 
@@ -68,7 +69,7 @@ class PolicyReference(ApiModel):
     name: Annotated[
         str,
         Field(max_length=253, description="Name of the policy."),
-        matches(_DNS, "must be the name of a policy: a-z, 0-9, '-' and '.', as in web-models"),
+        matches(DNS_NAME, "must be the name of a policy: a-z, 0-9, '-' and '.', as in web-models"),
     ]
     parameters: Annotated[
         dict[str, ParameterValue],

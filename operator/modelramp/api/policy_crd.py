@@ -109,6 +109,8 @@ def _template(schema: Schema) -> Schema:
     for key in ("items", "additionalProperties"):
         if isinstance(schema.get(key), dict):
             kept[key] = _template(schema[key])
+    if "maxLength" in schema:
+        kept["maxLength"] = max(schema["maxLength"], LONGEST_PLACEHOLDER)
     return kept | (_leaf([_or_placeholder(rule, schema) for rule in rules]) if rules else {})
 
 

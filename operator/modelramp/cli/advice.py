@@ -6,18 +6,22 @@ from typing import Any
 from modelramp.api.check import Role
 from modelramp.api.quantity import format_duration
 from modelramp.api.spec import ModelDeploymentSpec
+from modelramp.cli.known_policies import NOT_AT_HAND
 from modelramp.cli.output import Advice, Level
 from modelramp.cli.query_advice import of_check
+from modelramp.core.policies import Lookup, Resolved, resolve
 
 Container = Mapping[str, Any]
 _PROBE_PERIOD = 10
 """Seconds between probes when the template does not say; failureThreshold is 3 then (Kubernetes' defaults)."""
 
 
-def advice(spec: ModelDeploymentSpec, template: Mapping[str, Any]) -> Iterator[Advice]:
-    """Errors and warnings about a spec that follows all rules; `template` as written."""
+def advice(spec: ModelDeploymentSpec, template: Mapping[str, Any], known: Lookup) -> Iterator[Advice]:
+    """Errors and warnings about a spec that follows all rules; `template` as written. known: finds policies."""
+    found = resolve(spec.health, known)
     yield from _of_steps(spec)
-    yield from _of_checks(spec)
+    yield from _of_policies(found)
+    yield from _of_checks(spec, found)
     containers = [*template["spec"].get("containers", ())]
     yield from _of_port(spec, [*containers, *template["spec"].get("initContainers", ())])
     for index, container in enumerate(containers):
@@ -46,16 +50,33 @@ def _of_steps(spec: ModelDeploymentSpec) -> Iterator[Advice]:
             break
 
 
-def _of_checks(spec: ModelDeploymentSpec) -> Iterator[Advice]:
-    health = spec.health
-    if not health.checks:
+def _of_policies(found: Resolved) -> Iterator[Advice]:
+    for place, policy in enumerate(found.policies):
+        path, name = f"spec.health.policies[{place}]", f"{policy.kind} {policy.name}"
+        if policy.problem == NOT_AT_HAND:
+            yield Advice(Level.WARNING, path, f"{name} {policy.problem}: what it says is not looked at")
+        elif policy.problem:
+            yield Advice(Level.ERROR, path, f"{name}: {policy.problem}")
+
+
+def _of_checks(spec: ModelDeploymentSpec, found: Resolved) -> Iterator[Advice]:
+    health = found.health
+    if found.missing:
+        pass  # what is not at hand may have any role
+    elif not health.checks:
         message = "there are none, so only pods that are not available would be noticed"
         yield Advice(Level.WARNING, "spec.health.checks", message)
     elif all(check.role is not Role.ROLLBACK for check in health.checks):
         message = "none has role: rollback, so no measured value can bring the last version back"
         yield Advice(Level.WARNING, "spec.health.checks", message)
-    for index, check in enumerate(health.checks):
+    for index, check in enumerate(spec.health.checks):
         yield from of_check(check, health, f"spec.health.checks[{index}]")
+    for check in health.checks:
+        if check.name in found.origin:
+            path = f"spec.health.policies[{found.origin[check.name]}]"
+            # Warnings about its queries are said once, of the policy.
+            errors = (item for item in of_check(check, health, "") if item.level is Level.ERROR)
+            yield from (Advice(Level.ERROR, path, f"check {check.name}{item.path}: {item.message}") for item in errors)
 
 
 def _of_port(spec: ModelDeploymentSpec, containers: list[Container]) -> Iterator[Advice]:

@@ -2,16 +2,17 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from modelramp.cli.output import Finding, Level, as_json, count, print_findings
+from modelramp.cli.output import Advice, Finding, Level, as_json, count, print_findings
 
 if TYPE_CHECKING:
     from modelramp.cli.documents import Document
+    from modelramp.cli.known_policies import KnownPolicies
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -20,16 +21,19 @@ _SUFFIXES = (".yaml", ".yml", ".json")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to show the findings.")
 def command(files: tuple[str, ...], output: str) -> None:
-    """Check ModelDeployments in YAML files, folders or standard input (-), without a cluster.
+    """Check ModelDeployments and health policies in YAML files, folders or standard input (-), without a cluster.
 
-    Says FILE:LINE: error|warning: field: message. Other kinds of objects are passed over.
+    Says FILE:LINE: error|warning: field: message. References to policies are looked up in the files given; other kinds
+    of objects are passed over.
 
     Exit code: 0 nothing but warnings, 1 errors, 2 a file cannot be read.
     """
     findings: list[Finding] = []
     seen = 0
-    for name, text in _texts(files):
-        inspected, found = lint_text(name, text)
+    texts = list(_texts(files))
+    known = policies_in(text for _, text in texts)
+    for name, text in texts:
+        inspected, found = lint_text(name, text, known)
         seen += inspected
         findings += found
     if output == "json":
@@ -37,7 +41,7 @@ def command(files: tuple[str, ...], output: str) -> None:
     else:
         print_findings(findings)
         errors, warnings = count(findings, Level.ERROR), count(findings, Level.WARNING)
-        summary = f"{_some(seen, 'ModelDeployment')}: {_some(errors, 'error')}, {_some(warnings, 'warning')}"
+        summary = f"{_some(seen, 'object')}: {_some(errors, 'error')}, {_some(warnings, 'warning')}"
         click.echo(summary, err=True)
     sys.exit(1 if count(findings, Level.ERROR) else 0)
 
@@ -67,10 +71,24 @@ def _files(path: Path) -> list[Path]:
     return found
 
 
-def lint_text(name: str, text: bytes) -> tuple[int, list[Finding]]:
-    """How many ModelDeployments a YAML stream holds, and all that is to be said about them."""
+def policies_in(texts: Iterable[bytes]) -> "KnownPolicies":
+    """The policies in YAML streams; text that cannot be read holds none (lint_text says why)."""
+    from modelramp.cli.documents import Document, read
+    from modelramp.cli.known_policies import KnownPolicies
+
+    decoded = (text.decode("utf-8-sig", errors="replace") for text in texts)
+    return KnownPolicies(one.value for text in decoded for one in read(text) if isinstance(one, Document))
+
+
+def lint_text(name: str, text: bytes, known: "KnownPolicies | None" = None) -> tuple[int, list[Finding]]:
+    """How many objects of modelramp a YAML stream holds, and all that is to be said about them.
+
+    known: the policies that ModelDeployments may refer to; those of the stream itself if not given.
+    """
     from modelramp.cli.documents import Malformed, read
     from modelramp.cli.refusals import is_ours
+
+    known = known if known is not None else policies_in([text])
 
     try:
         decoded = text.decode("utf-8-sig")
@@ -84,15 +102,13 @@ def lint_text(name: str, text: bytes) -> tuple[int, list[Finding]]:
             findings.append(Finding(name, document.line, Level.ERROR, "", message))
         elif is_ours(document.value):
             inspected += 1
-            findings += sorted(_of_document(name, document), key=lambda finding: (finding.line, finding.path))
+            findings += sorted(_of_document(name, document, known), key=lambda finding: (finding.line, finding.path))
     return inspected, findings
 
 
-def _of_document(name: str, document: "Document") -> Iterator[Finding]:
-    from modelramp.api.errors import InvalidSpec
-    from modelramp.api.spec import parse_spec
+def _of_document(name: str, document: "Document", known: "KnownPolicies") -> Iterator[Finding]:
     from modelramp.api.structural import without_nulls
-    from modelramp.cli.advice import advice
+    from modelramp.cli.known_policies import kind_of_policy
     from modelramp.cli.refusals import refusals
 
     for path, line in document.repeated:
@@ -102,10 +118,36 @@ def _of_document(name: str, document: "Document") -> Iterator[Finding]:
         yield Finding(name, document.line_of(problem.field), Level.ERROR, problem.field, problem.message)
     if any(not problem.field.startswith("spec.") or problem.field.startswith("spec.template") for problem in refused):
         return
-    spec = without_nulls(document.value["spec"])
+    value = without_nulls(document.value)
+    for item in _of_deployment(value, known) if kind_of_policy(value) is None else _of_policy(value):
+        yield Finding(name, document.line_of(item.path), item.level, item.path, item.message)
+
+
+def _of_deployment(value: Mapping[str, Any], known: "KnownPolicies") -> Iterator[Advice]:
+    from modelramp.api.errors import InvalidSpec
+    from modelramp.api.policy import placeholders, texts
+    from modelramp.api.spec import parse_spec
+    from modelramp.cli.advice import advice
+    from modelramp.cli.known_policies import name_of
+
+    spec = value["spec"]
+    for path, text in texts((spec.get("health") or {}).get("checks") or (), "spec.health.checks"):
+        if placeholders(text):
+            yield Advice(Level.ERROR, path, "{{params...}} stands for something in a health policy only")
     try:
         parsed = parse_spec(spec)
     except InvalidSpec:
         return  # what is refused has been said; more can be said when the spec can be read
-    for item in advice(parsed, spec["template"]):
-        yield Finding(name, document.line_of(item.path), item.level, item.path, item.message)
+    yield from advice(parsed, spec["template"], known.for_namespace(name_of(value, "namespace")))
+
+
+def _of_policy(value: Mapping[str, Any]) -> Iterator[Advice]:
+    from modelramp.api.errors import InvalidSpec
+    from modelramp.api.policy import parse_policy
+    from modelramp.cli.policy_advice import policy_advice
+
+    try:
+        spec = parse_policy(value["spec"])
+    except InvalidSpec:
+        return
+    yield from policy_advice(spec)

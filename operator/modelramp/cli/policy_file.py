@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO
 
 import click
 
@@ -11,6 +11,8 @@ from modelramp.api.names import API_VERSION, KIND
 from modelramp.api.spec import ModelDeploymentSpec, parse_spec
 from modelramp.api.structural import without_nulls
 from modelramp.cli.documents import Document, Malformed, read
+from modelramp.cli.known_policies import NOT_AT_HAND, KnownPolicies, name_of
+from modelramp.core.policies import resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +29,12 @@ def read_policy(
 ) -> Policy:
     """The ModelDeployment of a file; `name` chooses one of several, `namespace` replaces what is written.
 
-    Raises click.ClickException with file and line when there is none, or when the API server would refuse it.
+    Policies that it refers to are taken from the same file. Raises click.ClickException with file and line when there
+    is none, when the API server would refuse it, or when a policy is not in the file or cannot be resolved.
     """
-    document = _chosen(list(_documents(text_of(file), file.name)), file.name, name)
+    documents = list(_documents(text_of(file), file.name))
+    ours = [document for document in documents if document.value.get("kind") == KIND]
+    document = _chosen(ours, file.name, name)
     if document.value.get("apiVersion") != API_VERSION:
         wrong = document.value.get("apiVersion")
         line = document.line_of("apiVersion")
@@ -39,11 +44,12 @@ def read_policy(
     except InvalidSpec as error:
         told = (f"{file.name}:{document.line_of(problem.field)}: {problem}" for problem in error.problems)
         raise click.ClickException("\n".join(told)) from None
+    spec = _resolved(spec, document, KnownPolicies(one.value for one in documents), file.name)
     if checks_needed and not spec.health.checks:
         line = document.line_of("spec.health.checks")
         raise click.ClickException(f"{file.name}:{line}: spec.health.checks is empty: there is nothing to ask history")
-    written = _metadata(document, "namespace")
-    return Policy(namespace or written or "default", _metadata(document, "name"), spec)
+    written = name_of(document.value, "namespace")
+    return Policy(namespace or written or "default", name_of(document.value), spec)
 
 
 def text_of(file: IO[bytes]) -> str:
@@ -58,13 +64,24 @@ def _documents(text: str, source: str) -> Iterator[Document]:
     for document in read(text):
         if isinstance(document, Malformed):
             raise click.ClickException(f"{source}:{document.line}: column {document.column}: {document.message}")
-        if isinstance(document.value, dict) and document.value.get("kind") == KIND:
+        if isinstance(document.value, dict):
             yield document
 
 
+def _resolved(spec: ModelDeploymentSpec, document: Document, known: KnownPolicies, source: str) -> ModelDeploymentSpec:
+    """The spec with the checks of its policies, which must stand in the same file."""
+    found = resolve(spec.health, known.for_namespace(name_of(document.value, "namespace")))
+    for place, policy in enumerate(found.policies):
+        if policy.problem:
+            line = document.line_of(f"spec.health.policies[{place}]")
+            advice = "; add it to the file" if policy.problem == NOT_AT_HAND else ""
+            raise click.ClickException(f"{source}:{line}: {policy.kind} {policy.name}: {policy.problem}{advice}")
+    return spec.model_copy(update={"health": found.health})
+
+
 def _chosen(documents: list[Document], source: str, name: str | None) -> Document:
-    known = ", ".join(_metadata(document, "name") for document in documents)
-    matching = [document for document in documents if name in (None, _metadata(document, "name"))]
+    known = ", ".join(name_of(document.value) for document in documents)
+    matching = [document for document in documents if name in (None, name_of(document.value))]
     if not documents:
         raise click.ClickException(f"{source}: holds no {KIND}")
     if not matching:
@@ -74,8 +91,3 @@ def _chosen(documents: list[Document], source: str, name: str | None) -> Documen
             f"{source}: holds several ({known}); choose one with --name, or give a file with one"
         )
     return matching[0]
-
-
-def _metadata(document: Document, key: str) -> str:
-    metadata: Any = document.value.get("metadata")
-    return str(metadata.get(key) or "") if isinstance(metadata, dict) else ""

@@ -61,11 +61,15 @@ Lookup = Callable[[PolicyReference], Policy | str]
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """What counts: the health with all checks, the policies that it comes from, and what is missing ("" = nothing)."""
+    """What counts: the health with all checks, the policies that it comes from, and what is missing ("" = nothing).
+
+    origin: by name of each check that comes from a policy, the policy's place in spec.health.policies.
+    """
 
     health: Health
     policies: tuple[UsedPolicy, ...] = ()
     missing: str = ""
+    origin: Mapping[str, int] = field(default_factory=dict)
 
 
 def policy_of(kind: PolicyKind, obj: Mapping[str, Any]) -> Policy:
@@ -91,9 +95,9 @@ def resolve(health: Health, lookup: Lookup) -> Resolved:
     if not health.policies:
         return Resolved(health)
     own = {check.name for check in health.checks}
-    inherited: dict[str, tuple[str, Check]] = {}
+    inherited: dict[str, tuple[int, Check]] = {}
     whole, used = health, []
-    for reference in health.policies:
+    for place, reference in enumerate(health.policies):
         policy = lookup(reference)
         found = UsedPolicy(reference.kind, reference.name)
         if isinstance(policy, str):
@@ -102,8 +106,8 @@ def resolve(health: Health, lookup: Lookup) -> Resolved:
         found = UsedPolicy(reference.kind, reference.name, policy.revision, policy.generation)
         try:
             added = [check for check in policy.checks(reference.parameters) if check.name not in own]
-            _refuse_repeated(added, inherited)
-            more = inherited | {check.name: (str(reference), check) for check in added}
+            _refuse_repeated(added, {name: health.policies[of] for name, (of, _) in inherited.items()})
+            more = inherited | {check.name: (place, check) for check in added}
             whole = _with_checks(health, (*(check for _, check in more.values()), *health.checks))
         except ValueError as error:  # pydantic's ValidationError is one too, but said in words by _with_checks
             used.append(_with_problem(found, str(error)))
@@ -111,7 +115,7 @@ def resolve(health: Health, lookup: Lookup) -> Resolved:
             inherited = more
             used.append(found)
     missing = "; ".join(f"{one.kind} {one.name}: {one.problem}" for one in used if one.problem)
-    return Resolved(whole, tuple(used), missing)
+    return Resolved(whole, tuple(used), missing, {name: place for name, (place, _) in inherited.items()})
 
 
 def policy_findings(before: Mapping[str, Any], target: Target) -> tuple[Finding, ...]:
@@ -148,10 +152,10 @@ def _check(raw: Mapping[str, Any], index: int, values: Mapping[str, str]) -> Che
         raise ValueError(_in_words(error, f"spec.checks[{index}]")) from None
 
 
-def _refuse_repeated(added: list[Check], inherited: Mapping[str, tuple[str, Check]]) -> None:
+def _refuse_repeated(added: list[Check], inherited: Mapping[str, PolicyReference]) -> None:
     for check in added:
         if check.name in inherited:
-            other = inherited[check.name][0]
+            other = inherited[check.name]
             raise ValueError(f"its check {check.name} stands in {other} as well; write one of that name in spec.health")
 
 

@@ -5,14 +5,15 @@ import pytest
 from localplane.errors import KubectlError
 from localplane.testing import eventually
 
-CRD = Path(__file__).parents[3] / "crds" / "modelramp.io_modeldeployments.yaml"
+CRDS = sorted((Path(__file__).parents[3] / "crds").glob("modelramp.io_*.yaml"))
 
 
 @pytest.fixture(scope="session")
 def resource(plane):
-    """A plane on which the resource exists, installed as people do it: plain `kubectl apply`."""
-    plane.kubectl("apply", "-f", str(CRD))
-    eventually(lambda: plane.kubectl("get", "modeldeployments", "--all-namespaces", "-o", "name") is not None)
+    """A plane on which the resources exist, installed as people do it: plain `kubectl apply`."""
+    plane.kubectl("apply", *(f"--filename={path}" for path in CRDS))
+    for kind in ("modeldeployments", "healthpolicies", "clusterhealthpolicies"):
+        eventually(lambda kind=kind: plane.kubectl("get", kind, "--all-namespaces", "-o", "name") is not None)
     return plane
 
 

@@ -24,7 +24,7 @@ def test_errors_end_with_1_and_name_file_line_and_field():
     assert result.stdout == (
         f"{BROKEN}:11: error: spec.rollout.steps: steps[].weight must rise strictly from step to step\n"
     )
-    assert result.stderr == "1 ModelDeployment: 1 error, 0 warnings\n"
+    assert result.stderr == "1 object: 1 error, 0 warnings\n"
 
 
 def test_a_clean_file_and_warnings_end_with_0():
