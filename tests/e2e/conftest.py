@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from localplane.testing import eventually, plane, pytest_runtest_makereport
+from tests.e2e import quiet_failures  # registers its stories
 from tests.e2e.rollout import Rollout, end_watches
 from tests.e2e.stories import STORIES
 
-__all__ = ["plane", "pytest_runtest_makereport"]
+__all__ = ["plane", "pytest_runtest_makereport", "quiet_failures"]
 
 HERE = Path(__file__).parent
 NAMESPACE = "e2e"

@@ -27,10 +27,10 @@ def serving(plane, namespace, name, **options):
     return rollout
 
 
-def wait_for_route(plane, rollout):
+def wait_for_route(plane, rollout, path="/"):
     """A gateway says that it has taken a new route a moment before it answers."""
     for _ in range(50):
-        if httpx.get(plane.gateway_url, headers={"Host": rollout.hostname}, timeout=10.0).status_code == OK:
+        if httpx.get(f"{plane.gateway_url}{path}", headers={"Host": rollout.hostname}, timeout=10.0).status_code == OK:
             return
         time.sleep(0.2)
     raise AssertionError(f"{rollout.hostname} is not answered")
