@@ -54,19 +54,22 @@ LIMITS = {
 }
 
 
-def drift(candidate: Buckets, reference: Buckets, rule: Rule | None = None) -> Result:
-    """Whether the candidate's histogram has drifted from the reference's (the stable version's, or a stored one)."""
+def drift(candidate: Buckets, reference: Buckets, rule: Rule | None = None, name: str = "reference") -> Result:
+    """Whether the candidate's histogram has drifted from the reference's (the stable version's, or a stored one).
+
+    name: what people call the reference.
+    """
     rule = rule or Rule()
-    for name, arm in (("candidate", candidate), ("reference", reference)):
+    for title, arm in (("candidate", candidate), (name, reference)):
         if problem := arm.problem():
-            return no_data(problem, candidate.total, arm=name)
+            return no_data(problem, candidate.total, arm=title)
         if arm.total < rule.min_samples:
-            return no_data(too_few(arm.total, rule.min_samples), candidate.total, arm=name)
+            return no_data(too_few(arm.total, rule.min_samples), candidate.total, arm=title)
     same = on_same_edges(candidate, reference)
     if same is None:
         return no_data(EDGES_DIFFER, candidate.total)
-    limit = LIMITS[rule.measure] if rule.limit is None else rule.limit
-    found = _MEASURES[rule.measure](same[0], same[1], limit, rule.alpha)
+    wished = LIMITS[rule.measure] if rule.limit is None else rule.limit
+    found = _MEASURES[rule.measure](same[0], same[1], wished, rule.alpha)
     if found is None:
         return no_data(
             (Reason.NOT_EVALUATED, "all observations lie in one bucket: no spread to compare"), candidate.total
@@ -74,8 +77,11 @@ def drift(candidate: Buckets, reference: Buckets, rule: Rule | None = None) -> R
     value, limit, p_value = found
     drifted = value > limit and p_value <= rule.alpha
     verdict, reason = (Verdict.BREACH, Reason.ABOVE_MAXIMUM) if drifted else (Verdict.HEALTHY, Reason.WITHIN_LIMIT)
+    held = " is above" if value > limit else ", limit"
+    raised = f" ({shown(wished)}, raised for so few samples)" if limit > wished else ""
+    chance = ", which chance may explain" if value > limit and not drifted else ""
     detail = (
-        f"{_NAMES[rule.measure]} {shown(value)}, limit {shown(limit)}, {p_text(p_value)}, "
+        f"{_NAMES[rule.measure]} {shown(value)}{held} {shown(limit)}{raised}{chance}, {p_text(p_value)}, "
         f"n = {count_text(candidate.total)} against {count_text(reference.total)}"
     )
     return Result(verdict, reason, detail, value, limit, None, p_value, candidate.total)

@@ -123,9 +123,9 @@ def count_text(n: float) -> str:
     """A count for people.
 
     >>> count_text(1204.0), count_text(12.34)
-    ('1,204', '12.3')
+    ('1,204', '12')
     """
-    return f"{n:,.0f}" if n >= 100 or n == int(n) else f"{n:.3g}"
+    return f"{n:,.0f}" if n >= 10 or n == int(n) else f"{n:.3g}"
 
 
 def p_text(p_value: float) -> str:

@@ -105,10 +105,14 @@ def _sentence(
     groups: Mapping[str, Proportion], best: str, worst: str, success: float, p_value: float, alpha: float
 ) -> str:
     text = (
-        f"errors {shown(groups[worst].rate, RATIO)} in group {worst}, {shown(groups[best].rate, RATIO)} in {best}; "
+        f"errors {_rate(groups[worst])} in group {worst}, {_rate(groups[best])} in {best}; "
         f"success ratio {success:.2f} (four-fifths rule: {FOUR_FIFTHS:g}), {p_text(p_value)}"
     )
     if p_value >= alpha or len(groups) == 2:
         return text
     named = worse_groups(groups, best, alpha)
     return f"{text}; worse than {best}: {', '.join(named[:5]) or 'none by itself'}{' ...' if len(named) > 5 else ''}"
+
+
+def _rate(group: Proportion) -> str:
+    return f"{shown(group.rate, RATIO)} of {count_text(group.total)}"

@@ -138,7 +138,7 @@ def _drift(check: Check, candidate: Arm, other: Arm | None) -> Result:
         if not isinstance(candidate, Buckets) or not isinstance(other, Buckets):
             return no_data(_WRONG_SHAPE)
         rule = drifting.Rule(_measure(check), check.max, wanted.alpha or 0.01, check.min_samples or 100)
-        return drifting.drift(candidate, other, rule)
+        return drifting.drift(candidate, other, rule, _NAMES[other_arm(check) or REFERENCE])
     if isinstance(candidate, (Buckets, Groups)) or isinstance(other, (Buckets, Groups)) or other is None:
         return no_data(_WRONG_SHAPE)
     n = candidate.total if isinstance(candidate, Proportion) else candidate.count

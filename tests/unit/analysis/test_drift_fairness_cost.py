@@ -130,6 +130,30 @@ def even(counts):
     return Buckets((*map(float, range(1, len(counts))), math.inf), tuple(map(float, counts)), 0.0)
 
 
+SENTENCES = {
+    "drift": ("psi", [100, 300, 600], [300, 400, 300], "PSI 0.4564 is above 0.2, p < 0.0001, n = 1,000 against 1,000"),
+    "no drift": ("psi", [110, 300, 590], [100, 300, 600], "PSI 0.001121, limit 0.2, p = 0.76, n = 1,000 against 1,000"),
+    "few samples": (
+        "psi",
+        [4, 12, 24],
+        [300, 400, 300],
+        "PSI 0.4564 is above 0.2395 (0.2, raised for so few samples), p = 0.00017, n = 40 against 1,000",
+    ),
+    "chance": ("ks", [24, 8, 8], [18, 12, 10], " 0.15 is above 0.1, which chance may explain, p = 0."),
+}
+
+
+@pytest.mark.parametrize(("measure", "candidate", "reference", "words"), SENTENCES.values(), ids=SENTENCES)
+def test_a_person_reads_what_was_found_what_was_wished_and_of_how_many(measure, candidate, reference, words):
+    found = drift(even(candidate), even(reference), Rule(Measure(measure), min_samples=20))
+    assert words in found.detail
+
+
+def test_the_arm_that_is_too_small_has_the_name_that_people_give_it():
+    found = drift(even([60, 60]), even([3, 4]), name="stable version")
+    assert found.detail.startswith("stable version: 7 observations, at least 100")
+
+
 BAD_HISTOGRAMS = {
     "no traffic": (even([0, 0, 0]), even([100, 100, 100]), Reason.EMPTY_RESULT, "candidate: nothing was counted"),
     "empty reference": (even([100, 100, 100]), even([0, 0, 0]), Reason.EMPTY_RESULT, "reference: nothing was counted"),
@@ -207,7 +231,7 @@ def test_two_groups_with_few_errors_are_tested_exactly():
 
 def test_the_group_that_is_worse_is_named():
     found = fairness(groups(a=(10, 400), b=(11, 400), c=(60, 400), d=(1, 5)))
-    assert "errors 15 % in group c, 2.5 % in a; success ratio 0.87" in found.detail
+    assert "errors 15 % of 400 in group c, 2.5 % of 400 in a; success ratio 0.87" in found.detail
     assert "worse than a: c" in found.detail
     assert "1 left out with fewer than 30 answers" in found.detail
 

@@ -301,7 +301,7 @@ def test_native_histograms_are_weighed_like_classic_ones(kind, rows, verdict):
 def test_a_group_without_failures_has_none_when_others_have_some():
     found = judge(FAIR, {"candidate.bad": grouped(b=40), "candidate.total": grouped(a=100, b=100)})
     assert found.verdict is Verdict.BREACH
-    assert "40 % in group b, 0 % in a" in found.detail
+    assert "40 % of 100 in group b, 0 % of 100 in a" in found.detail
 
 
 def test_a_query_with_too_few_samples_is_no_data_whatever_its_value():

@@ -100,7 +100,7 @@ VERDICTS = {
     "a stored reference": ("stored", arms(SHIFTED), "breach", "Kolmogorov-Smirnov"),
     "a missing reference": ("queried", arms(SHIFTED), "no-data", "reference: no numbers of it are given"),
     "fallen quality": ("quality", arms(bad(150, 1000)), "breach", "from the baseline of 95 %"),
-    "unfair": ("fair", arms(groups(a=(3, 100), b=(30, 100))), "breach", "30 % in group b, 3 % in a"),
+    "unfair": ("fair", arms(groups(a=(3, 100), b=(30, 100))), "breach", "30 % of 100 in group b, 3 % of 100 in a"),
     "small groups": ("fair", arms(groups(a=(3, 10), b=(9, 10))), "no-data", "0 of 2 groups"),
     "too many groups": ("fair", arms(groups(**{f"g{i}": (1, 90) for i in range(10_000)})), "no-data", "10,000 groups"),
     "dear": ("cost", arms(spent(12.5, 300)), "breach", "0.04167 each, limit 0.01"),
