@@ -51,6 +51,7 @@ class Rollout:
     gateway: str = "public"
     checks: list = field(default_factory=lambda: [{"name": "errors", "preset": "traefik-error-rate", "max": "0.05"}])
     after: dict = field(default_factory=dict)
+    evaluation: dict = field(default_factory=dict)
     replicas: int = 1
     by_revision: list = field(default_factory=list)
 
@@ -117,7 +118,12 @@ class Rollout:
                         "hostnames": [self.hostname],
                     }
                 },
-                "rollout": {"stepDuration": "10s", "progressDeadline": "30s", "scaleDownDelay": "3s"},
+                "rollout": {
+                    "stepDuration": "10s",
+                    "progressDeadline": "30s",
+                    "scaleDownDelay": "3s",
+                    **({"evaluation": self.evaluation} if self.evaluation else {}),
+                },
                 "health": {"interval": f"{INTERVAL_S}s", "checks": self.checks},
                 **({"afterPromotion": self.after} if self.after else {}),
             },
@@ -141,6 +147,7 @@ class Rollout:
             "deployment": "/apis/apps/v1/namespaces/{ns}/deployments",
             "controllerrevision": "/apis/apps/v1/namespaces/{ns}/controllerrevisions",
             "service": "/api/v1/namespaces/{ns}/services",
+            "job": "/apis/batch/v1/namespaces/{ns}/jobs",
         }[kind].format(ns=self.namespace)
         answer = self.http.get(path + (f"/{name}" if name else ""), params=query)
         answer.raise_for_status()

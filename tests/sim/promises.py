@@ -8,6 +8,7 @@ from tests.rules import kstatus
 from tests.sim.abtests import Tests
 from tests.sim.apiserver import Change
 from tests.sim.checker import DISTURBED_SECONDS, Checker, asked, readable
+from tests.sim.gate import Gate
 from tests.sim.gateway import Served, backends
 from tests.sim.oracle import Oracle
 from tests.sim.steps import Steps
@@ -35,6 +36,7 @@ class Promises:
             Traces(),
             Told(),
             Tests(),
+            Gate(world),
         )
 
     def changed(self, change: Change) -> None:

@@ -91,14 +91,15 @@ def read_results(text: str, where: ResultsIn) -> tuple[Results, str]:
         found = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)
         return _numbers(found), ""
     except RecursionError:
-        return {}, f"{place} is nested too deeply; a flat object of numbers is wanted"
+        problem = "is nested too deeply; a flat object of numbers is wanted"
     except json.JSONDecodeError as error:
-        if where is ResultsIn.TERMINATION_MESSAGE and size >= TERMINATION_BYTES:
-            fix = "write fewer results, or set spec.rollout.evaluation.results: ConfigMap"
-            return {}, f"{place} was truncated: the kubelet keeps {TERMINATION_BYTES:,} bytes; {fix}"
-        return {}, f"{place} is no JSON ({error.msg} at character {error.pos}); it begins with {text[:_SHOWN]!r}"
+        problem = f"is no JSON ({error.msg} at character {error.pos}); it begins with {text[:_SHOWN]!r}"
     except (ValueError, OverflowError) as error:
-        return {}, f"{place} cannot be used: {error}"
+        problem = f"cannot be used: {error}"
+    if where is ResultsIn.TERMINATION_MESSAGE and size >= TERMINATION_BYTES:
+        fix = "write fewer results, or set spec.rollout.evaluation.results: ConfigMap"
+        problem = f"was truncated: the kubelet keeps {TERMINATION_BYTES:,} bytes; {fix}"
+    return {}, f"{place} {problem}"
 
 
 def judge(results: Results, stable: Results | None, spec: EvaluationSpec) -> tuple[EvaluationState, str, list[Any]]:

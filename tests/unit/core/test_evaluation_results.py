@@ -65,6 +65,7 @@ def test_anything_else_counts_as_nothing_and_says_why(text, says):
 def test_a_message_that_fills_the_kubelets_four_kilobytes_was_truncated():
     cut = ('{"' + "a" * 5000)[:4096]
 
+    assert "was truncated" in read_results("7" * 4096, MESSAGE)[1]
     assert "truncated: the kubelet keeps 4,096 bytes" in read_results(cut, MESSAGE)[1]
     assert "results: ConfigMap" in read_results(cut, MESSAGE)[1]
     assert "truncated" not in read_results(cut, CONFIG_MAP)[1]

@@ -1,0 +1,47 @@
+"""A second opinion on the gate before a version's first traffic."""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from modelramp.api.names import FIELD_MANAGER, LABEL_REVISION
+from tests.sim.apiserver import Change
+from tests.sim.checker import Checker
+from tests.sim.gateway import backends
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+MINIMUM = 0.9
+"""Accuracy that a version of the simulated stories needs."""
+
+
+class Gate(Checker):
+    """Where an evaluation is wanted, no version is named by the route before one of its Jobs has written good results.
+
+    A second opinion: it reads the pods itself and knows nothing of what the operator made of them.
+    """
+
+    promise = "1 (no traffic before the evaluation is passed)"
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._passed: set[str] = set()
+
+    def changed(self, change: Change) -> Iterator[str]:
+        if change.kind == "Pod" and change.type == "ADDED":
+            self._note(change.obj)
+        wanted = self._world.digits.get("spec", {}).get("rollout", {}).get("evaluation")
+        if wanted and change.kind == "HTTPRoute" and change.type != "DELETED" and change.actor == FIELD_MANAGER:
+            for service in backends(change.obj):
+                if self._world.gateway.revisions.get(service, service) not in self._passed:
+                    yield f"the route names {service}, which no evaluation has passed"
+
+    def _note(self, pod: dict[str, Any]) -> None:
+        name = pod["metadata"].get("labels", {}).get("batch.kubernetes.io/job-name")
+        job = self._world.api.find("Job", pod["metadata"]["namespace"], name) if name else None
+        if job is None or pod["status"]["phase"] != "Succeeded":
+            return
+        message = pod["status"]["containerStatuses"][0]["state"]["terminated"]["message"]
+        if message.startswith("{") and json.loads(message)["accuracy"] >= MINIMUM:
+            self._passed.add(job["metadata"]["labels"][LABEL_REVISION])
