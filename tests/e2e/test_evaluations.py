@@ -26,7 +26,7 @@ def test_a_version_that_passes_is_rolled_out_and_its_results_are_recorded(storie
     assert passed["candidate"]["evaluation"]["metrics"][0]["verdict"] == "healthy"
     assert rollout.weights_seen[:2] == [FIRST, {"v1": 90, "v2": 10}]
     assert record(rollout, "v2") == {"state": "Passed", "metrics": {"accuracy": 0.97, "robustness": 0.8}}
-    told = {entry["name"]: entry["value"] for entry in job["spec"]["template"]["spec"]["containers"][0]["env"]}
+    told = {entry["name"]: entry.get("value", "") for entry in job["spec"]["template"]["spec"]["containers"][0]["env"]}
     assert told["MODELRAMP_MODEL_VERSION"] == "v2"
     assert told["MODELRAMP_STABLE_URL"] != told["MODELRAMP_CANDIDATE_URL"]
 
