@@ -17,7 +17,7 @@ from typing import Any
 
 from modelramp.api.errors import Gone
 from modelramp.engine.engine import Engine, Options
-from modelramp.engine.ports import Endpoint, Kind, Object, Ref, Sample
+from modelramp.engine.ports import Delivered, Endpoint, Kind, Object, Ref, Sample, WebhookCall
 from tests.sim.clock import VirtualLoop, run_virtually
 from tests.sim.scenarios import ROLLOUT, tell
 
@@ -105,6 +105,9 @@ class Quiet:
     async def publish(self, about: Object, reason: str, message: str, warning: bool) -> None:
         pass
 
+    async def call(self, call: WebhookCall) -> Delivered:
+        raise AssertionError(f"nothing calls a webhook here: {call}")
+
     def log(self, event: str, **fields: Any) -> None:
         pass
 
@@ -160,6 +163,7 @@ def drive(size: int) -> dict[str, float]:
         cluster=fleet,
         metrics=prometheus,
         events=quiet,
+        webhooks=quiet,
         telemetry=quiet,
         clock=clock,
         options=Options(prometheus_address="http://prometheus:9090", writes_per_second=1e6, write_burst=1e6),

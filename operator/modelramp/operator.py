@@ -19,6 +19,7 @@ from modelramp.adapters.events import KubernetesEvents
 from modelramp.adapters.prometheus import PrometheusMetrics
 from modelramp.adapters.telemetry import OperatorTelemetry, log_libraries
 from modelramp.adapters.web import Web, heartbeat_verdict
+from modelramp.adapters.webhooks import HttpWebhooks
 from modelramp.analysis import chances
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.engine.engine import WATCHED, Engine, Options
@@ -74,8 +75,15 @@ async def main(settings: Settings) -> None:
             default_secrets={settings.prometheus_address: secret} if secret else None,
         )
         events = KubernetesEvents(cluster, clock, telemetry, instance=platform.node())
+        webhooks = HttpWebhooks(secret_reader(cluster), settings.webhook_ca_file)
         engine = Engine(
-            cluster=cluster, metrics=metrics, events=events, telemetry=telemetry, clock=clock, options=options(settings)
+            cluster=cluster,
+            metrics=metrics,
+            events=events,
+            webhooks=webhooks,
+            telemetry=telemetry,
+            clock=clock,
+            options=options(settings),
         )
         web = Web(
             settings.web_host,
@@ -84,7 +92,7 @@ async def main(settings: Settings) -> None:
             ready=lambda: (engine.synced, "synced" if engine.synced else "waiting for the first complete list"),
             metrics=telemetry.render,
         )
-        async with metrics, events, web:
+        async with metrics, events, webhooks, web:
             await _run_both(engine, settings)
 
 

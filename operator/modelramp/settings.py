@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     prometheus_ca_file: Annotated[
         str | None, Field(description="PEM file with the authorities that are trusted for https to any Prometheus.")
     ] = None
+    webhook_ca_file: Annotated[
+        str | None, Field(description="PEM file with the authorities that are trusted for https to webhooks of hooks.")
+    ] = None
     namespaces: Annotated[
         tuple[str, ...], NoDecode, Field(description="Namespaces to work in, comma-separated; empty means all.")
     ] = ()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from modelramp.api.errors import ClusterSilent, Conflict, Gone, PrometheusSilent
-from modelramp.engine.ports import DEPLOYMENT, Endpoint, Kind, Object, Ref, Sample
+from modelramp.engine.ports import DEPLOYMENT, Delivered, Delivery, Endpoint, Kind, Object, Ref, Sample, WebhookCall
 from tests.sim.faults import FROZEN_SECONDS, LATE_SECONDS, OUTAGE_SECONDS, TIMEOUT_SECONDS, Call, Fault
 from tests.sim.fieldowners import copied
 
@@ -224,6 +224,20 @@ class SimEvents:
         entry = (self._wire.world.now(), reason, message, warning)
         name = about["metadata"]["name"]
         await self._wire.call("events", "publish", f"{name} {reason}", lambda: self._wire.world.events.append(entry))
+
+
+class SimWebhooks:
+    """The port `Webhooks`: a receiver that takes everything, and a way there on which answers get lost."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def call(self, call: WebhookCall) -> Delivered:
+        try:
+            await self._wire.call("webhooks", "call", call.url, lambda: self._wire.world.called.append(call))
+        except ClusterSilent:
+            return Delivered(Delivery.UNKNOWN, "no answer")
+        return Delivered(Delivery.TAKEN, "HTTP 200")
 
 
 class SimTelemetry:

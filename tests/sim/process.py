@@ -11,7 +11,7 @@ from modelramp.engine.engine import Engine, Options
 from tests.sim.clock import SimClock
 from tests.sim.faults import CLOCK_JUMP_SECONDS, OUTAGE_SECONDS, Fault
 from tests.sim.ledger import Ledger
-from tests.sim.ports import SimCluster, SimEvents, SimMetrics, SimTelemetry, Wire
+from tests.sim.ports import SimCluster, SimEvents, SimMetrics, SimTelemetry, SimWebhooks, Wire
 from tests.sim.watch import Watch
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Process:
             cluster=SimCluster(wire),
             metrics=SimMetrics(wire),
             events=SimEvents(wire),
+            webhooks=SimWebhooks(wire),
             telemetry=self.telemetry,
             clock=self.clock,
             options=Options(prometheus_address="http://prometheus.monitoring:9090"),

@@ -66,7 +66,7 @@ class Scenario:
 
     serves: the version with all traffic in the end. failed: the version that was rolled back, or None.
     versions: when each is applied (seconds since the beginning, at the earliest); phases: of what came before it.
-    rollout: what the manifests say of it beside the usual.
+    rollout: what the manifests say of it beside the usual; health: the same.
     minutes: virtual time within which a world must have come to rest, faults included.
     """
 
@@ -78,6 +78,7 @@ class Scenario:
     versions: tuple[tuple[float, str], ...] = ((0.0, "1.0.0"), (ROLLOUT_AT, "2.0.0"))
     scripts: Scripts = field(default_factory=dict)
     pods: Mapping[str, Pods] = field(default_factory=dict)
+    health: Mapping[str, Any] = field(default_factory=dict)
 
     def world(
         self, seed: int, fault: Fault | None = None, at_call: int = 0, faults: Mapping[int, Fault] | None = None
@@ -85,7 +86,8 @@ class Scenario:
         """A world in which this story happens."""
         world = World(seed, fault=fault, at_call=at_call, faults=faults, scripts=self.scripts, pods=self.pods)
         for index, (at, version) in enumerate(self.versions):
-            world.at(at, _apply(version, self.rollout), when=_in_phase(self.phases[index]) if index else _always)
+            wanted = _apply(version, self.rollout, self.health)
+            world.at(at, wanted, when=_in_phase(self.phases[index]) if index else _always)
         return world
 
     def at_rest(self, world: World) -> bool:
@@ -116,8 +118,10 @@ class Scenario:
         )
 
 
-def _apply(version: str, rollout: Mapping[str, Any]) -> Callable[[World], None]:
-    return lambda world: world.apply(manifest(version, **rollout))
+def _apply(version: str, rollout: Mapping[str, Any], health: Mapping[str, Any]) -> Callable[[World], None]:
+    wanted = manifest(version, **rollout)
+    wanted["spec"]["health"] |= health
+    return lambda world: world.apply(wanted)
 
 
 def _in_phase(phase: str) -> Callable[[World], bool]:

@@ -8,12 +8,13 @@ from typing import Any
 
 from modelramp.api.spec import parse_spec
 from modelramp.core.revisions import revision_of
-from modelramp.engine.ports import MODEL_DEPLOYMENT, Kind, Ref
+from modelramp.engine.ports import MODEL_DEPLOYMENT, Kind, Ref, WebhookCall
 from tests.sim.apiserver import ApiServer, Change, ref_of
 from tests.sim.clock import EPOCH, VirtualLoop, run_virtually
 from tests.sim.faults import Fault, FaultPlan
 from tests.sim.garbage import GarbageCollector
 from tests.sim.gateway import Gateway, Served
+from tests.sim.jobs import JobController
 from tests.sim.kubelet import Kubelet, Pods
 from tests.sim.ledger import Ledger
 from tests.sim.process import OWNER, Process, owned_task
@@ -67,6 +68,7 @@ class World:
         self.blame_late_routes = False
         self.outages: dict[str, float] = {}
         self.events: list[tuple[float, str, str, bool]] = []
+        self.called: list[WebhookCall] = []
         self.broken: list[str] = []
         self.processes: list[Process] = []
         self._lines: list[str] = []
@@ -78,6 +80,7 @@ class World:
         self.kubelet = Kubelet(self, pods or {})
         self.gateway = Gateway(self)
         self.garbage = GarbageCollector(self)
+        self.jobs = JobController(self)
         self.promises = Promises(self)
 
     # time

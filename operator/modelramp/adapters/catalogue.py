@@ -86,6 +86,18 @@ _ALL = (
         "Consecutive breached ticks; only while a rollout is in flight.",
         ("namespace", "name"),
     ),
+    Metric(
+        "modelramp_hooks_total",
+        Type.COUNTER,
+        "Episodes of onDrift and onBreach hooks that became Due, Running, Done, Failed or Unknown.",
+        ("on", "state"),
+    ),
+    Metric(
+        "modelramp_webhook_calls_total",
+        Type.COUNTER,
+        "Calls of webhooks, each try by itself: taken, refused, not-sent, busy or unknown.",
+        ("result",),
+    ),
     Metric("modelramp_watch_events_total", Type.COUNTER, "What the watches reported.", ("kind", "type")),
     Metric(
         "modelramp_events_dropped_total",

@@ -153,6 +153,7 @@ class HookStatus(StatusModel):
     ]
     at: Annotated[Time | None, Field(description="Since when it is in that state.")] = None
     message: Annotated[str, Field(description="What was started, and how it ended.")] = ""
+    by: Annotated[str, Field(description="The process that calls the webhook; for programs.")] = ""
 
 
 class PolicyStatus(StatusModel):

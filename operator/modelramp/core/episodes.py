@@ -32,6 +32,7 @@ class Episode:
     since: the first breaching tick. until: the tick that ended the episode; 0 while it goes on. breaches: in a row,
     no longer counted once the hook has fired. checks, cause: what breached at the last counted tick.
     at: when the present state was reached. id: the same for the same episode, whoever computes it and how often.
+    by: the process that calls the webhook; no other one may.
     """
 
     on: On
@@ -47,14 +48,19 @@ class Episode:
     state: HookState = HookState.COUNTING
     message: str = ""
     at: int = 0
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What the world says of what a hook has started: Running, Done, Failed or Unknown, and a sentence."""
+    """What the world says of what a hook has started: Running, Done, Failed or Unknown, and a sentence.
+
+    by: the process that is about to call a webhook.
+    """
 
     state: HookState
     message: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +183,10 @@ def _informed(episode: Episode, hook: Hook | None, news: News | None, now: int) 
         return episode
     if news is not None:
         moved = news.state is not episode.state
-        return replace(episode, state=news.state, message=news.message[:_LONGEST], at=now) if moved else episode
+        if not moved:
+            return episode
+        by = news.by or episode.by
+        return replace(episode, state=news.state, message=news.message[:_LONGEST], at=now, by=by)
     episode = replace(episode, at=min(episode.at, now))  # a clock that was far ahead would make it wait for ever
     end = deadline(episode, hook)
     if end is None or now < end:

@@ -25,6 +25,7 @@ def hook_statuses(episodes: Iterable[Episode]) -> tuple[HookStatus, ...]:
             state=episode.state,
             at=to_text(episode.at) if episode.at else None,
             message=episode.message,
+            by=episode.by,
         )
         for episode in episodes
     )
@@ -47,6 +48,7 @@ def episodes_of(statuses: Iterable[HookStatus]) -> tuple[Episode, ...]:
             state=status.state,
             message=status.message,
             at=to_seconds(status.at) if status.at else 0,
+            by=status.by,
         )
         for status in statuses
     )

@@ -10,6 +10,7 @@ from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.api.verdict import TickOutcome
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.ticks import SCRAPE_DELAY
+from modelramp.engine.hooks import HookRunner
 from modelramp.engine.limiter import WriteLimiter
 from modelramp.engine.loading import Load, Loading
 from modelramp.engine.ports import (
@@ -29,6 +30,7 @@ from modelramp.engine.ports import (
     Metrics,
     Object,
     Telemetry,
+    Webhooks,
 )
 from modelramp.engine.settle import Settler
 from modelramp.engine.store import Key, Store
@@ -69,6 +71,7 @@ class Engine:
         cluster: Cluster,
         metrics: Metrics,
         events: Events,
+        webhooks: Webhooks,
         telemetry: Telemetry,
         clock: Clock,
         options: Options,
@@ -80,7 +83,8 @@ class Engine:
         self.store = Store()
         limiter = WriteLimiter(clock, options.writes_per_second, options.write_burst)
         writer = Writer(self.store, cluster, events, telemetry, limiter)
-        self._settler = Settler(self.store, cluster, writer, telemetry, clock)
+        self._hooks = HookRunner(self.store, cluster, webhooks, telemetry, clock, limiter, self._mark)
+        self._settler = Settler(self.store, cluster, writer, self._hooks, telemetry, clock)
         self._ticker = Ticker(self.store, metrics, telemetry, clock, options.scrape_delay, options.prometheus_address)
         self._loading = Loading(options.load)
         self._dirty: dict[Key, None] = {}
@@ -103,11 +107,14 @@ class Engine:
     async def run(self) -> None:
         """Work until cancelled. Before the first complete list nothing is decided: no news is not bad news."""
         await self._sync()
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(self._options.workers):
-                tasks.create_task(self._reconcile())
-            tasks.create_task(self._tick())
-            tasks.create_task(self._sweep())
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(self._options.workers):
+                    tasks.create_task(self._reconcile())
+                tasks.create_task(self._tick())
+                tasks.create_task(self._sweep())
+        finally:
+            self._hooks.stop()
 
     def _mark(self, key: Key) -> None:
         self._dirty[key] = None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol
 
 from modelramp.analysis.native import Native
@@ -74,6 +75,38 @@ class Sample:
     histogram: Native | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class WebhookCall:
+    """One POST: to a URL, with the Secret that holds its credentials (namespace, name), if any.
+
+    timeout: seconds for all of it. key: the same whenever the same event is told, globally unique.
+    """
+
+    url: str
+    secret: tuple[str, str] | None
+    timeout: int
+    key: str
+    body: Mapping[str, Any]
+
+
+class Delivery(StrEnum):
+    """What became of a call: with NOT_SENT and BUSY the receiver surely has not acted on it."""
+
+    TAKEN = "taken"
+    REFUSED = "refused"
+    NOT_SENT = "not-sent"
+    BUSY = "busy"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The end of a call, with a sentence for people that holds no secret and nothing of the answer's body."""
+
+    delivery: Delivery
+    detail: str
+
+
 class Clock(Protocol):
     """Wall time, injected."""
 
@@ -140,6 +173,14 @@ class Events(Protocol):
 
     async def publish(self, about: Object, reason: str, message: str, warning: bool) -> None:
         """Tell people, in `kubectl describe` of the object `about`."""
+        ...
+
+
+class Webhooks(Protocol):
+    """Receivers outside of the cluster. Never raises: an end that nobody knows is UNKNOWN."""
+
+    async def call(self, call: WebhookCall) -> Delivered:
+        """Send once; redirects are not followed."""
         ...
 
 

@@ -1,5 +1,6 @@
 """The operator's own metrics about one object, told from two states: what changed between them is what is counted."""
 
+from modelramp.api.hooks import HookState
 from modelramp.api.verdict import TICK_MARK
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import Ended, State
@@ -17,6 +18,7 @@ def report(telemetry: Telemetry, key: Key, before: State, after: State) -> None:
     for entry in after.history:
         if entry not in known:
             _count_end(telemetry, entry)
+    _count_hooks(telemetry, before, after)
     namespace, name = key
     shown = after.weights if after.phase in IN_FLIGHT else {}
     for revision in {*before.weights, *shown}:
@@ -25,6 +27,13 @@ def report(telemetry: Telemetry, key: Key, before: State, after: State) -> None:
         )
     breaches = after.watch.breaches if after.watch is not None and after.phase in IN_FLIGHT else None
     telemetry.gauge("modelramp_breaches", breaches, namespace=namespace, name=name)
+
+
+def _count_hooks(telemetry: Telemetry, before: State, after: State) -> None:
+    was = {episode.id: episode.state for episode in before.hooks}
+    for episode in after.hooks:
+        if episode.state is not was.get(episode.id, HookState.COUNTING):
+            telemetry.count("modelramp_hooks_total", on=episode.on.value, state=episode.state.value)
 
 
 def _count_end(telemetry: Telemetry, entry: Ended) -> None:

@@ -16,6 +16,7 @@ from modelramp.core.recall import read_status
 from modelramp.core.record import status_of
 from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target
 from modelramp.engine.evaluation import look_at_job
+from modelramp.engine.hooks import HookRunner, next_looks
 from modelramp.engine.obstacles import inspect_gateway, inspect_pods
 from modelramp.engine.ports import MODEL_DEPLOYMENT, OWNED, Clock, Cluster, Object, Ref, Telemetry
 from modelramp.engine.report import report
@@ -35,6 +36,7 @@ class Settler:
     store: Store
     cluster: Cluster
     writer: Writer
+    hooks: HookRunner
     telemetry: Telemetry
     clock: Clock
     _locks: dict[Key, asyncio.Lock] = field(default_factory=dict)
@@ -85,16 +87,17 @@ class Settler:
         with suppress(NoAnswer):
             await look_at_job(self.cluster, self.store, key, record, now)
         route = self.store.route(key)
-        seen = see(self.store, key, record)
+        seen = replace(see(self.store, key, record), hooks=self.hooks.news(key, record))
         decision = decide(target, record.state, seen, _with_pods(record, target, seen, ticks), now)
         decision = decision.then(*policy_findings(record.obj.get("status") or {}, target))
         rival = self._rival(key)
         before = record.state
         await self._write_status(key, record, decision, seen, rival or record.obstacle, now)
         report(self.telemetry, key, before, record.state)
+        again = self.hooks.follow(key, record)
         record.wake_at = _next_look(target, record.state, now)
         record.failures = 0
-        return await self._make_children(key, record, seen, route, now, blocked=rival is not None)
+        return await self._make_children(key, record, seen, route, now, blocked=rival is not None) or again
 
     async def _make_children(
         self, key: Key, record: Record, seen: Seen, route: Object | None, now: int, *, blocked: bool
@@ -199,6 +202,7 @@ def _with_pods(record: Record, target: Target, seen: Seen, ticks: Sequence[TickO
 def _next_look(target: Target, state: State, now: int) -> float | None:
     """When something is to be done though nobody calls: a deadline, pods that may end, a gateway that is silent."""
     times = [float(item.at) for item in state.retiring if item.at is not None]
+    times += next_looks(target, state, now)
     if state.candidate is not None and state.candidate.step < 0:
         due = pods_due(target, state.candidate)
         times += [float(due)] if due is not None else []

@@ -52,8 +52,8 @@ class Writer:
     async def status(self, key: Key, record: Record, status: Mapping[str, Any], decision: Decision) -> None:
         """Write the status if it is worth it, as a compare-and-swap; then tell people what happened."""
         if worth_writing(record, status, decision):
+            body = {**record.obj, "status": dict(status)}  # before any wait: the version that was decided on
             await self.limiter.acquire()
-            body = {**record.obj, "status": dict(status)}
             answer = await self.cluster.replace_status(body)
             self.store.observe(MODEL_DEPLOYMENT, "MODIFIED", answer)
             self.telemetry.count("modelramp_writes_total", kind="status", result="ok")

@@ -68,6 +68,7 @@ episodes = st.builds(
     st.sampled_from(HookState),
     texts,
     seconds,
+    texts,
 )
 experiments = st.builds(
     Experiment,

@@ -1,0 +1,51 @@
+"""What a hook says to a webhook, and what a Job says of itself. Pure."""
+
+from collections.abc import Iterable
+
+from modelramp.api.hooks import HookState, On, Webhook
+from modelramp.api.times import to_text
+from modelramp.core.episodes import Episode, News
+from modelramp.core.state import Target
+from modelramp.desired.ownership import Owner
+from modelramp.engine.obstacles import pod_trouble
+from modelramp.engine.ports import Object, WebhookCall
+
+_EVENTS = {On.DRIFT: "drift", On.BREACH: "breach"}
+
+
+def webhook_call(owner: Owner, target: Target, episode: Episode, webhook: Webhook) -> WebhookCall:
+    """The call that one episode stands for: always the same text and the same key."""
+    body = {
+        "event": _EVENTS[episode.on],
+        "namespace": owner.namespace,
+        "name": owner.name,
+        "revision": episode.revision,
+        "modelName": target.spec.model.name,
+        "modelVersion": episode.model_version,
+        "hook": episode.name,
+        "checks": list(episode.checks),
+        "reason": episode.cause,
+        "breaches": episode.breaches,
+        "since": to_text(episode.since),
+        "id": episode.id,
+    }
+    secret = (owner.namespace, webhook.secret_ref.name) if webhook.secret_ref is not None else None
+    return WebhookCall(webhook.url, secret, webhook.timeout, key=f"{owner.uid}-{episode.id}", body=body)
+
+
+def job_news(job: Object) -> News:
+    """How far a Job is, by its conditions."""
+    name = f"Job {job['metadata']['name']}"
+    for condition in (job.get("status") or {}).get("conditions") or ():
+        if condition.get("status") == "True" and condition["type"] in {"Complete", "Failed"}:
+            if condition["type"] == "Complete":
+                return News(HookState.DONE, f"{name} succeeded")
+            return News(HookState.FAILED, f"{name} failed ({condition.get('reason') or 'no reason given'})")
+    return News(HookState.RUNNING, f"{name} was started")
+
+
+def failure_of(job: Object, pods: Iterable[Object]) -> str:
+    """Why a Job has failed, for people: its own reason, and what the first of its pods with a reason says."""
+    told = (f"pod {pod['metadata']['name']}: {trouble}" for pod in pods if (trouble := pod_trouble(pod)))
+    first = next(told, "")
+    return job_news(job).message + (f"; {first}" if first else "")
