@@ -1,4 +1,4 @@
-"""Jobs, as far as the operator can see them: each runs for a while and succeeds."""
+"""Jobs, as far as the operator can see them: each runs for a while and succeeds, or fails with a pod that says why."""
 
 import random
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,11 @@ ACTOR = "job-controller"
 
 
 class JobController:
-    """Job controller, scheduler and kubelet in one."""
+    """Job controller, scheduler and kubelet in one. exit_code: of every Job; 0 succeeds, None never ends."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
+        self.exit_code: int | None = 0
         self._random = random.Random(world.seed)  # noqa: S311 - a simulation, not a secret
         world.api.listeners.append(self._changed)
 
@@ -26,6 +27,17 @@ class JobController:
 
     def _complete(self, job: dict[str, Any], uid: str) -> None:
         current = self._world.api.find("Job", job["metadata"]["namespace"], job["metadata"]["name"])
-        if current is not None and current["metadata"]["uid"] == uid:
-            status = {"conditions": [{"type": "Complete", "status": "True"}], "succeeded": 1}
-            self._world.api.update_status({**current, "status": status}, ACTOR)
+        if current is None or current["metadata"]["uid"] != uid or self.exit_code is None:
+            return
+        if self.exit_code:
+            self._fail(current, self.exit_code)
+        condition = {"type": "Failed", "reason": "BackoffLimitExceeded"} if self.exit_code else {"type": "Complete"}
+        status = {"conditions": [{**condition, "status": "True"}]}
+        self._world.api.update_status({**current, "status": status}, ACTOR)
+
+    def _fail(self, job: dict[str, Any], exit_code: int) -> None:
+        name, namespace = job["metadata"]["name"], job["metadata"]["namespace"]
+        ended = {"terminated": {"reason": "Error", "exitCode": exit_code, "message": "no labels of last month"}}
+        metadata = {"name": f"{name}-x2x", "namespace": namespace, "labels": {"batch.kubernetes.io/job-name": name}}
+        status = {"phase": "Failed", "containerStatuses": [{"name": "look", "ready": False, "state": ended}]}
+        self._world.api.create({"kind": "Pod", "metadata": metadata, "status": status}, ACTOR)

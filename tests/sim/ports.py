@@ -227,17 +227,19 @@ class SimEvents:
 
 
 class SimWebhooks:
-    """The port `Webhooks`: a receiver that takes everything, and a way there on which answers get lost."""
+    """The port `Webhooks`: the world's receiver, and a way there on which answers get lost."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
     async def call(self, call: WebhookCall) -> Delivered:
+        world = self._wire.world
         try:
-            await self._wire.call("webhooks", "call", call.url, lambda: self._wire.world.called.append(call))
+            await self._wire.call("webhooks", "call", call.url, lambda: world.called.append(call))
         except ClusterSilent:
             return Delivered(Delivery.UNKNOWN, "no answer")
-        return Delivered(Delivery.TAKEN, "HTTP 200")
+        await asyncio.sleep(world.slow_receiver)
+        return Delivered(next(world.receiver, Delivery.TAKEN), "as the receiver said")
 
 
 class SimTelemetry:

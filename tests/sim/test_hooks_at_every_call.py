@@ -2,48 +2,17 @@
 
 import itertools
 import os
-from dataclasses import fields
 
 import pytest
 
 from tests.sim.faults import Fault
-from tests.sim.scenarios import AFTER_PROMOTION, ROLLBACK, Scenario, tell
+from tests.sim.hooked import SCENARIOS, hooks, jobs
+from tests.sim.scenarios import tell
 
-POD = {"spec": {"containers": [{"name": "look", "image": "look:1"}]}}
-HOOKS = {
-    "onBreach": [
-        {"name": "tell", "webhook": {"url": "https://pipelines.example.com/"}},
-        {"name": "look", "job": {"template": POD}},
-    ]
-}
-ENDED = {"Done", "Failed", "Unknown"}
-
-
-class Hooked(Scenario):
-    """A story that has ended when its hooks have ended as well."""
-
-    def unrest(self, world):
-        left = [hook["name"] for hook in hooks(world).values() if hook["state"] not in ENDED]
-        return super().unrest(world) or ", ".join(left)
-
-
-def hooked(scenario):
-    return Hooked(**{item.name: getattr(scenario, item.name) for item in fields(scenario)} | {"health": HOOKS})
-
-
-SCENARIOS = {"rollback": hooked(ROLLBACK), "rollback after promotion": hooked(AFTER_PROMOTION)}
 DEADLY = {Fault.CRASH_BEFORE, Fault.CRASH_AFTER}
 """Faults that may end the process between the decision to call and the answer."""
 FAULTS = [fault for fault in Fault if fault is not Fault.METRICS_OUTAGE]
 STRIDE = 1 if os.environ.get("MODELRAMP_SIM_SWEEP") == "all" else 13
-
-
-def hooks(world):
-    return {hook["name"]: hook for hook in world.status.get("hooks", ()) if hook["state"] != "Counting"}
-
-
-def jobs(world):
-    return [change.obj for change in world.api.log if change.kind == "Job" and change.type == "ADDED"]
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

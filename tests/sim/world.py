@@ -2,13 +2,13 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from modelramp.api.spec import parse_spec
 from modelramp.core.revisions import revision_of
-from modelramp.engine.ports import MODEL_DEPLOYMENT, Kind, Ref, WebhookCall
+from modelramp.engine.ports import MODEL_DEPLOYMENT, Delivery, Kind, Ref, WebhookCall
 from tests.sim.apiserver import ApiServer, Change, ref_of
 from tests.sim.clock import EPOCH, VirtualLoop, run_virtually
 from tests.sim.faults import Fault, FaultPlan
@@ -69,6 +69,8 @@ class World:
         self.outages: dict[str, float] = {}
         self.events: list[tuple[float, str, str, bool]] = []
         self.called: list[WebhookCall] = []
+        self.receiver: Iterator[Delivery] = iter(())
+        self.slow_receiver = 0.0
         self.broken: list[str] = []
         self.processes: list[Process] = []
         self._lines: list[str] = []
