@@ -1,4 +1,4 @@
-"""Hooks in stories: receivers that are busy, slow or silent, Jobs that are refused or fail; the rollback never waits."""
+"""Hooks in stories: busy, slow and silent receivers, Jobs that are refused or fail; no rollback waits for them."""
 
 import copy
 from itertools import repeat
