@@ -149,17 +149,18 @@ def hook_verdict(health: Health, on: On, hook: Hook, tick: Judged) -> tuple[Verd
     """What a tick says to one hook, which checks breached, and a sentence.
 
     BREACH if one of its checks breached, NO_DATA if none did and one had no data or none was asked at this tick, else
-    HEALTHY.
+    HEALTHY. What a check said when it was last asked ends no episode either, unless it was healthy.
     """
     names = set(hook.checks)
     if not names and on is On.BREACH:
         return tick.verdict, tick.checks, tick.detail
     names = names or {check.name for check in health.checks if check.drift is not None}
-    found = [check for check in tick.outcome.checks if check.name in names and check.at == tick.at]
-    breached = [check for check in found if check.verdict is Verdict.BREACH]
+    found = [check for check in tick.outcome.checks if check.name in names]
+    asked = [check for check in found if check.at == tick.at]
+    breached = [check for check in asked if check.verdict is Verdict.BREACH]
     if breached:
         return Verdict.BREACH, tuple(check.name for check in breached), _listed(breached)
-    if not found or any(check.verdict is Verdict.NO_DATA for check in found):
+    if not asked or any(check.verdict is not Verdict.HEALTHY for check in found):
         return Verdict.NO_DATA, (), ""
     return Verdict.HEALTHY, (), ""
 

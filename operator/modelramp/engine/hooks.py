@@ -56,14 +56,15 @@ class HookRunner:
         """What is known of what the hooks of an object have started, by id of the episode."""
         if record.target is None or not record.state.hooks:
             return {}
-        found = ((item.id, self._news_of(key, item, record.target)) for item in record.state.hooks)
+        owner = Owner(key[0], key[1], record.uid)
+        found = ((item.id, self._news_of(key, owner, item, record.target)) for item in record.state.hooks)
         return {name: news for name, news in found if news is not None}
 
-    def _news_of(self, key: Key, episode: Episode, target: Target) -> News | None:
+    def _news_of(self, key: Key, owner: Owner, episode: Episode, target: Target) -> News | None:
         known = self._news.get((key, episode.id))
         if known is not None:
             return known
-        job = self._job(key, episode)
+        job = self._job(key, owner, episode)
         if job is not None:
             found = job_news(job)
             # Its end is told when its pods were asked why.
@@ -101,8 +102,9 @@ class HookRunner:
     def _room(self) -> bool:
         return len(self._calling) < AT_ONCE
 
-    def _job(self, key: Key, episode: Episode) -> Object | None:
-        return self.store.children(key, JOB).get(hook_job_name(key[1], episode))
+    def _job(self, key: Key, owner: Owner, episode: Episode) -> Object | None:
+        job = self.store.children(key, JOB).get(hook_job_name(key[1], episode))
+        return job if job is not None and owned_by(job, owner) else None
 
     def _forget(self, key: Key, state: State) -> None:
         open_ones = {item.id for item in state.hooks if item.state in LIVE}
@@ -111,7 +113,7 @@ class HookRunner:
             self._called.discard(name)
 
     def _follow_job(self, key: Key, owner: Owner, episode: Episode, hook: Hook, target: Target) -> None:
-        made = self._job(key, episode)
+        made = self._job(key, owner, episode)
         if made is None:
             refused = (key, episode.id) in self._news
             if episode.state is HookState.DUE and not refused and len(self._tasks) < 2 * AT_ONCE:

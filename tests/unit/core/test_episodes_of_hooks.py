@@ -128,6 +128,37 @@ def test_with_several_checks_one_breach_counts_and_all_must_be_healthy_to_end():
     assert story.run("h", inputs="h", accuracy="h").state.hooks == ()
 
 
+def hourly(checks, hook):
+    """A check that is asked at every third tick, and one hook; the clock stands before a tick at which it is asked."""
+    story = Story.of("v1", state=serving(), checks=checks, after={"onBreach": "Report"}, onBreach=[hook])
+    story.now = START - START % 180 + 120
+    return story
+
+
+@pytest.mark.parametrize("names", [["accuracy"], ["accuracy", "errors"]])
+def test_a_check_that_is_asked_less_often_counts_when_it_is_asked_and_stands_in_between(names):
+    slow = {"name": "accuracy", "role": "inform", "query": "a", "min": "0.9", "interval": "3m"}
+    story = hourly((ERRORS, slow), {"name": "tell", "checks": names, "after": 2, **HOOK})
+    story.run("hhh", accuracy="bbb")
+    assert [episode.breaches for episode in story.state.hooks] == [1]
+
+    story.run("hhhhhh", accuracy="bbbbbb")
+    assert fired(story) == 1
+
+    story.run("hhh", accuracy="hhh")
+    assert [bool(episode.until) for episode in story.state.hooks] == [True]
+
+
+def test_a_slow_check_that_goes_on_breaching_is_one_episode():
+    slow = {"name": "accuracy", "query": "a", "min": "0.9", "interval": "3m", "failureThreshold": 1}
+    story = hourly((ERRORS, slow), {"name": "tell", **HOOK})
+    story.run("h" * 12, accuracy="b" * 12)
+    assert fired(story) == 1
+
+    story.run("hhhhhh", accuracy="hhhbbb")
+    assert fired(story) == 2
+
+
 def test_pods_that_are_missing_are_a_breach_with_a_name():
     (episode,) = breach(watched(), "p").state.hooks
 
