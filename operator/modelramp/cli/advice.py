@@ -6,6 +6,7 @@ from typing import Any
 from modelramp.api.check import Role
 from modelramp.api.quantity import format_duration
 from modelramp.api.spec import ModelDeploymentSpec
+from modelramp.cli.job_advice import of_evaluation
 from modelramp.cli.known_policies import NOT_AT_HAND
 from modelramp.cli.output import Advice, Level
 from modelramp.cli.query_advice import of_check
@@ -20,6 +21,7 @@ def advice(spec: ModelDeploymentSpec, template: Mapping[str, Any], known: Lookup
     """Errors and warnings about a spec that follows all rules; `template` as written. known: finds policies."""
     found = resolve(spec.health, known)
     yield from _of_steps(spec)
+    yield from of_evaluation(spec.rollout.evaluation)
     yield from _of_policies(found)
     yield from _of_checks(spec, found)
     containers = [*template["spec"].get("containers", ())]

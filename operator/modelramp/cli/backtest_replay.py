@@ -16,6 +16,7 @@ from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
 from modelramp.core.asking import settle
 from modelramp.core.breaches import tick_verdict
 from modelramp.core.decide import decide
+from modelramp.core.gate import ungated
 from modelramp.core.moves import label
 from modelramp.core.scores import judged
 from modelramp.core.state import Decision, Pods, Seen, State, Target, Version
@@ -99,7 +100,7 @@ def replay(spec: ModelDeploymentSpec, revision: str, stable: str, history: Histo
     Pods count as available and the route as obedient: Prometheus has not recorded them for a rollout that never was.
     again: after a rollback a new rollout begins at the next healthy tick, so that one incident counts once.
     """
-    return Replayed(tuple(_moments(_World(Target(spec, revision), stable), history, again=again)))
+    return Replayed(tuple(_moments(_World(Target(ungated(spec), revision), stable), history, again=again)))
 
 
 @dataclass(frozen=True, slots=True)

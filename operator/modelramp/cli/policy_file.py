@@ -48,6 +48,9 @@ def read_policy(
     if checks_needed and not spec.health.checks:
         line = document.line_of("spec.health.checks")
         raise click.ClickException(f"{file.name}:{line}: spec.health.checks is empty: there is nothing to ask history")
+    if spec.rollout.evaluation is not None:
+        line = document.line_of("spec.rollout.evaluation")
+        click.echo(f"{file.name}:{line}: spec.rollout.evaluation is left out: no Job runs here", err=True)
     written = name_of(document.value, "namespace")
     return Policy(namespace or written or "default", name_of(document.value), spec)
 

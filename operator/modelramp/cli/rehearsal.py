@@ -16,6 +16,7 @@ from modelramp.cli.ticklines import Line
 from modelramp.core.asking import settle
 from modelramp.core.breaches import tick_verdict
 from modelramp.core.decide import decide
+from modelramp.core.gate import ungated
 from modelramp.core.moves import label
 from modelramp.core.revisions import revision_of
 from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target, Version
@@ -62,7 +63,7 @@ def rehearse(spec: ModelDeploymentSpec, lines: Sequence[Line]) -> tuple[tuple[Ro
     Windows never exceed the interval here, and every check is asked at every tick, without a delay: a line speaks of
     its own interval only.
     """
-    target = Target(_with_checks_at_every_tick(spec), revision_of(spec))
+    target = Target(_with_checks_at_every_tick(ungated(spec)), revision_of(spec))
     interval = target.spec.health.interval
     start = _DAY * interval
     state = _settled(Decision(State(phase=Phase.HEALTHY, stable=STABLE)), target, start).state

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from modelramp.api.evaluation import EvaluationSpec, EvaluationState
 from modelramp.api.names import REQUEST_ANNOTATION, Phase, Reason
+from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.times import to_clock
 from modelramp.core import moves
 from modelramp.core.capacity import all_available
@@ -45,6 +46,13 @@ def is_open(target: Target, candidate: Candidate, seen: Seen) -> bool:
         return True
     passed = evaluation is not None and evaluation.state is EvaluationState.PASSED
     return passed and _recorded(candidate, seen)
+
+
+def ungated(spec: ModelDeploymentSpec) -> ModelDeploymentSpec:
+    """The spec without its evaluation, for trying out a policy where no Job can run."""
+    if spec.rollout.evaluation is None:
+        return spec
+    return spec.model_copy(update={"rollout": spec.rollout.model_copy(update={"evaluation": None})})
 
 
 def pods_due(target: Target, candidate: Candidate) -> int | None:
