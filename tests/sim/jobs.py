@@ -3,6 +3,7 @@
 import random
 from typing import TYPE_CHECKING, Any
 
+from modelramp.desired.job import HOOK, role_of
 from tests.sim.apiserver import Change
 
 if TYPE_CHECKING:
@@ -12,7 +13,10 @@ ACTOR = "job-controller"
 
 
 class JobController:
-    """Job controller, scheduler and kubelet in one. exit_code: of every Job; 0 succeeds, None never ends."""
+    """Job controller, scheduler and kubelet of hooks. exit_code: of every Job; 0 succeeds, None never ends.
+
+    Evaluations have one of their own (tests.sim.evaluations): what they write matters.
+    """
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -21,7 +25,7 @@ class JobController:
         world.api.listeners.append(self._changed)
 
     def _changed(self, change: Change) -> None:
-        if change.kind == "Job" and change.type == "ADDED":
+        if change.kind == "Job" and change.type == "ADDED" and role_of(change.obj) == HOOK:
             uid = change.obj["metadata"]["uid"]
             self._world.later(self._random.uniform(5.0, 40.0), lambda: self._complete(change.obj, uid))
 

@@ -14,6 +14,7 @@ RATE = 'sum(rate(model_errors_total{revision="{{revision}}"}[{{window}}]))'
 def findings_of(**spec):
     """Findings for the sample with other parts of the spec, as (level, path, message)."""
     manifest = load(EVERY_FIELD)
+    manifest["spec"]["health"].pop("policies", None)  # they stand in files of their own
     manifest["spec"] |= spec
     _, findings = lint_text("digits.json", json.dumps(manifest).encode())
     return [(finding.level.value, finding.path, finding.message) for finding in findings]
