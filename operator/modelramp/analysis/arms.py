@@ -159,4 +159,6 @@ def _groups(bad: Sequence[Series], total: Sequence[Series], label: str) -> Group
     if counted and not failed:
         return Reason.EMPTY_RESULT, _NO_FAILURES
     # A group in which nothing went wrong has no series of its own when the metric counts only failures.
-    return Groups({name: Proportion(failed.get(name, 0.0), value) for name, value in counted.items()})
+    # One that only bad knows stays in, so that it is refused instead of overlooked.
+    names = dict.fromkeys((*counted, *failed))
+    return Groups({name: Proportion(failed.get(name, 0.0), counted.get(name, 0.0)) for name in names})

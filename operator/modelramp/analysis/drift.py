@@ -72,7 +72,8 @@ def drift(candidate: Buckets, reference: Buckets, rule: Rule | None = None, name
     found = _MEASURES[rule.measure](same[0], same[1], wished, rule.alpha)
     if found is None:
         return no_data(
-            (Reason.NOT_EVALUATED, "all observations lie in one bucket: no spread to compare"), candidate.total
+            (Reason.NOT_EVALUATED, "all observations lie in one bucket: no spread to compare; add edges"),
+            candidate.total,
         )
     value, limit, p_value = found
     drifted = value > limit and p_value <= rule.alpha

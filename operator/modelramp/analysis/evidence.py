@@ -56,7 +56,7 @@ class Mean:
     def problem(self) -> Problem | None:
         """Why these numbers cannot be used; None when they can."""
         if not math.isfinite(self.sum):
-            return Reason.NOT_A_NUMBER, "sum is not a finite number"
+            return Reason.NOT_A_NUMBER, "sum is not a finite number; add up with increase(), and do not divide"
         if problem := _impossible({"count": self.count}):
             return problem
         return nothing_counted() if self.count == 0 else None
@@ -140,7 +140,7 @@ def p_text(p_value: float) -> str:
 def _impossible(counts: Mapping[str, float]) -> Problem | None:
     for name, value in counts.items():
         if not math.isfinite(value):
-            return Reason.NOT_A_NUMBER, f"{name} is not a finite number"
+            return Reason.NOT_A_NUMBER, f"{name} is not a finite number; count with increase(), and do not divide"
         if value < 0:
             return Reason.NOT_A_NUMBER, f"{name} is negative ({value:g}); a counter never falls: use increase()"
     return None

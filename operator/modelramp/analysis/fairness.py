@@ -48,7 +48,8 @@ def fairness(groups: Groups, rule: Fairness | None = None) -> Result:
         few = f"{len(looked)} of {len(groups.by_name)} groups with at least {count_text(rule.min_samples)} answers"
         return no_data((Reason.TOO_FEW_SAMPLES, f"{few}; two are needed"), n)
     p_value = homogeneity(looked)
-    best, worst = min(looked, key=lambda g: looked[g].rate), max(looked, key=lambda g: looked[g].rate)
+    best = min(looked, key=lambda g: looked[g].rate)
+    worst = max((name for name in looked if name != best), key=lambda g: looked[g].rate)
     difference = looked[worst].rate - looked[best].rate
     success = (1 - looked[worst].rate) / (1 - looked[best].rate) if looked[best].good else 1.0
     unfair = (

@@ -73,15 +73,16 @@ def from_classic(buckets: Mapping[str, float]) -> Buckets | Problem:
     except ValueError:
         return Reason.NOT_A_NUMBER, "an le label is not a number"
     if len(rows) < 2 or rows[-1][0] != math.inf:
-        return Reason.EMPTY_RESULT, "the histogram needs the bucket +Inf and at least one other"
+        return Reason.EMPTY_RESULT, "the histogram needs the bucket +Inf and at least one other; keep all le"
     if any(not math.isfinite(count) for _, count in rows):
-        return Reason.NOT_A_NUMBER, "a bucket's count is not a finite number"
+        return Reason.NOT_A_NUMBER, "a bucket's count is not a finite number; use increase()"
     if rows[0][1] < 0:
         return Reason.NOT_A_NUMBER, "a bucket's count is negative; a counter never falls: use increase()"
     running, counts = 0.0, []
     for edge, count in rows:
         if count < running * (1 - TOLERATED_FALL):
-            return Reason.NOT_A_NUMBER, f"the count at le={edge:g} is lower than at the bucket before it"
+            lower = f"the count at le={edge:g} is lower than at the bucket before it"
+            return Reason.NOT_A_NUMBER, f"{lower}; count all buckets alike: sum by (le) (increase(...))"
         counts.append(max(0.0, count - running))
         running = max(running, count)
     edges = tuple(edge for edge, _ in rows)

@@ -56,6 +56,10 @@ def grouped(**counts):
 RATIO = check(ratio={"bad": f"bad{OWN}", "total": f"total{OWN}"}, max="0.01")
 COMPARE = check(compare={"bad": f"bad{OWN}", "total": f"total{OWN}"})
 DRIFT = check(drift={"buckets": f"x_bucket{OWN}"})
+QUANTILES = check(compare={"buckets": f"x_bucket{OWN}"})
+KS = check(drift={"measure": "ks", "buckets": f"x_bucket{OWN}"})
+SHIFT = check(drift={"measure": "mean-shift", "buckets": f"x_bucket{OWN}"})
+MEANS = check(compare={"sum": f"sum{OWN}", "count": f"count{OWN}"})
 FAIR = check(fairness={"bad": f"bad{OWN}", "total": f"total{OWN}"})
 
 
@@ -263,6 +267,42 @@ SAYS_NOTHING = {
         Reason.TOO_FEW_SAMPLES,
         "0 of 2 groups",
     ),
+    "a group of which only failures are known": (
+        FAIR,
+        {"candidate.bad": grouped(a=3, b=3, c=4), "candidate.total": grouped(a=100, b=100)},
+        Reason.NOT_A_NUMBER,
+        "group c: bad (4) is more than total (0); check both queries",
+    ),
+    "one group": (
+        FAIR,
+        {"candidate.bad": grouped(a=3), "candidate.total": grouped(a=100)},
+        Reason.TOO_FEW_SAMPLES,
+        "1 of 1 groups with at least 30 answers; two are needed",
+    ),
+    "groups without traffic": (
+        FAIR,
+        {"candidate.bad": grouped(a=0, b=0), "candidate.total": grouped(a=0, b=0)},
+        Reason.TOO_FEW_SAMPLES,
+        "0 of 2 groups",
+    ),
+    "NaN in a group": (
+        FAIR,
+        {"candidate.bad": grouped(a=math.nan, b=1), "candidate.total": grouped(a=100, b=100)},
+        Reason.NOT_A_NUMBER,
+        "group a: bad is not a finite number",
+    ),
+    "a mean of nothing": (
+        MEANS,
+        answers(candidate_sum=3, candidate_count=3, stable_sum=0, stable_count=0),
+        Reason.EMPTY_RESULT,
+        "stable version: nothing was counted",
+    ),
+    "a mean of a count that fell": (
+        MEANS,
+        answers(candidate_sum=3, candidate_count=-3, stable_sum=1, stable_count=1),
+        Reason.NOT_A_NUMBER,
+        "candidate: count is negative (-3); a counter never falls: use increase()",
+    ),
     "a missing price": (
         check(cost={"usage": {"in": "a"}, "prices": {"out": 2}, "count": "n"}, max=1),
         {"candidate.usage.in": [Series(5.0)], "candidate.count": [Series(5.0)]},
@@ -296,6 +336,41 @@ NATIVE = {
 def test_native_histograms_are_weighed_like_classic_ones(kind, rows, verdict):
     stable = native((0.5, 1, 1200), (1, 2, 600), (2, 4, 200))
     assert judge(kind, {"candidate.buckets": [native(*rows)], "stable.buckets": [stable]}).verdict is verdict
+
+
+GOOD = histogram(le1=500, le2=900, inf=1000)
+BAD_HISTOGRAMS = {
+    "no series": ([], Reason.EMPTY_RESULT, "is it a histogram with the label le?"),
+    "only +Inf": (histogram(inf=900), Reason.EMPTY_RESULT, "at least one other; keep all le"),
+    "no +Inf": (histogram(le1=500, le2=900), Reason.EMPTY_RESULT, "needs the bucket +Inf"),
+    "no traffic": (histogram(le1=0, le2=0, inf=0), Reason.EMPTY_RESULT, "nothing was counted in the window"),
+    "a bucket that was reset": (
+        histogram(le1=500, le2=300, inf=900),
+        Reason.NOT_A_NUMBER,
+        "count all buckets alike: sum by (le) (increase(...))",
+    ),
+    "a negative bucket": (histogram(le1=-5, le2=300, inf=900), Reason.NOT_A_NUMBER, "use increase()"),
+    "NaN": (histogram(le1=math.nan, le2=300, inf=900), Reason.NOT_A_NUMBER, "not a finite number; use increase()"),
+    "infinite": (histogram(le1=5, le2=300, inf=math.inf), Reason.NOT_A_NUMBER, "not a finite number; use increase()"),
+    "an le that is no number": (histogram(leone=5, inf=900), Reason.NOT_A_NUMBER, "an le label is not a number"),
+    "too few": (histogram(le1=20, le2=30, inf=40), Reason.TOO_FEW_SAMPLES, "at least 100 are needed"),
+}
+
+
+@pytest.mark.parametrize("kind", [QUANTILES, DRIFT, KS, SHIFT], ids=["compare", "psi", "ks", "mean-shift"])
+@pytest.mark.parametrize("arm", ["candidate", "stable"])
+@pytest.mark.parametrize(("series", "reason", "words"), BAD_HISTOGRAMS.values(), ids=BAD_HISTOGRAMS)
+def test_a_histogram_that_says_nothing_is_no_data_in_the_name_of_its_version(kind, arm, series, reason, words):
+    other = {"candidate": "stable", "stable": "candidate"}[arm]
+    found = judge(kind, {f"{arm}.buckets": series, f"{other}.buckets": GOOD})
+    assert (found.verdict, found.reason) == (Verdict.NO_DATA, reason)
+    assert words in found.detail
+    assert found.detail.startswith(("candidate: ",) if arm == "candidate" else ("stable version: ", "reference: "))
+
+
+def test_equal_groups_are_told_as_two():
+    found = judge(FAIR, {"candidate.bad": grouped(a=3, b=3), "candidate.total": grouped(a=100, b=100)})
+    assert "errors 3 % in group b, 3 % in a" in found.detail
 
 
 def test_a_group_without_failures_has_none_when_others_have_some():
