@@ -370,7 +370,7 @@ def test_a_histogram_that_says_nothing_is_no_data_in_the_name_of_its_version(kin
 
 def test_equal_groups_are_told_as_two():
     found = judge(FAIR, {"candidate.bad": grouped(a=3, b=3), "candidate.total": grouped(a=100, b=100)})
-    assert "errors 3 % in group b, 3 % in a" in found.detail
+    assert "in group b, 3 % of 100 in a" in found.detail
 
 
 def test_a_group_without_failures_has_none_when_others_have_some():
