@@ -1,11 +1,16 @@
 """Versions that are evaluated before their traffic, by real Jobs: what passes, what fails, and what says nothing."""
 
 import json
+from pathlib import Path
+
+import yaml
 
 from tests.e2e.rollout import Rollout
 from tests.e2e.stories import serving
 
 STORIES = {}
+ROOT = Path(__file__).parents[2]
+FINE = [{"name": "fine", "query": "vector(0)", "max": "1"}]
 METRICS = [{"name": "accuracy", "min": "0.9", "maxDecrease": "0.02"}]
 SAYS = "echo '{}' > /dev/termination-log"
 GOOD = SAYS.format(json.dumps({"accuracy": 0.97, "robustness": 0.8}))
@@ -49,8 +54,7 @@ def until_state(rollout, wished, timeout_s=60.0):
 
 def evaluated(plane, namespace, name):
     """A rollout with version 1 serving, which passed."""
-    checks = [{"name": "fine", "query": "vector(0)", "max": "1"}]
-    return serving(plane, namespace, name, evaluation=evaluation(GOOD), checks=checks)
+    return serving(plane, namespace, name, evaluation=evaluation(GOOD), checks=FINE)
 
 
 @story
@@ -157,6 +161,32 @@ def config_map(plane, namespace):
     rollout.evaluation = evaluation("true", results="ConfigMap")
     rollout.apply("v2")
     return rollout, until_state(rollout, "NoData")
+
+
+@story
+def golden_set(plane, namespace):
+    """The sample of examples/evaluated.yaml with the real model server, evaluated without a Service to ask."""
+    sample = yaml.safe_load((ROOT / "examples" / "evaluated.yaml").read_text())
+    wanted = sample["spec"]["rollout"]["evaluation"]
+    wanted["template"]["spec"]["containers"][0]["args"] = ["--artefact"]
+    template = sample["spec"]["template"]
+    rollout = Rollout(plane, namespace, "golden-set", evaluation=wanted, checks=FINE)
+
+    def apply(version, variant):
+        template["spec"]["containers"][0]["env"][0]["value"] = variant
+        rollout.apply(version, template=template)
+
+    def rolled_back(version):
+        return rollout.until(
+            lambda status: status.get("phase") == "RolledBack" and status["history"][0]["modelVersion"] == version
+        )
+
+    apply("2.0.0", "v2")
+    served = rollout.until_serving("2.0.0", 120)
+    apply("3.0.0", "v3")
+    wrong = rolled_back("3.0.0")
+    apply("5.0.0", "v5")
+    return rollout, served, wrong, rolled_back("5.0.0")
 
 
 def record(rollout, version):

@@ -95,3 +95,13 @@ def test_results_may_stand_in_a_config_map(stories):
 
     assert record(rollout, "v1") == {"state": "Passed", "metrics": {"accuracy": 0.98}}
     assert "without making the ConfigMap" in missing["message"]
+
+
+def test_the_sample_tells_the_demo_s_models_apart_before_a_single_user_sees_them(stories):
+    rollout, served, wrong, unfair = stories["golden_set"].result()
+
+    assert served["stable"]["modelVersion"] == "2.0.0"
+    assert "accuracy 0.1321 is below the minimum 0.9" in wrong["history"][0]["message"]
+    assert "fairness-gap 0.2058 is above the maximum 0.05" in unfair["history"][0]["message"]
+    assert rollout.weights_seen == [{"2.0.0": 100}]
+    assert record(rollout, "5.0.0")["metrics"]["accuracy"] > 0.97

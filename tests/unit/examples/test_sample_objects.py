@@ -8,7 +8,7 @@ from examples.server.settings import Settings
 from modelramp.api.spec import parse_spec
 
 MANIFESTS = Path("examples/manifests")
-SAMPLES = [*sorted(MANIFESTS.glob("digits-*.yaml")), Path("examples/quickstart.yaml")]
+SAMPLES = [*sorted(MANIFESTS.glob("digits-*.yaml")), Path("examples/quickstart.yaml"), Path("examples/evaluated.yaml")]
 
 
 def load(path):
