@@ -1,8 +1,8 @@
 """What a version of the digits model is worth before anybody uses it: `python -m examples.evaluate [--artefact]`.
 
-Runs as a Job of spec.rollout.evaluation. It asks the candidate's Service ($MODELRAMP_CANDIDATE_URL) for the 719 held-out
-images, or with --artefact the model of $MODELRAMP_MODEL_VERSION itself, where Services cannot be reached. The results go
-to the termination log as JSON:
+Runs as a Job of spec.rollout.evaluation. It asks the candidate's Service ($MODELRAMP_CANDIDATE_URL) for the 719
+held-out images, or with --artefact the model of $MODELRAMP_MODEL_VERSION itself, where Services cannot be reached.
+The results go to the termination log as JSON:
 
 accuracy           share of the images, as a desktop scanner takes them, that it gets right
 robustness         the same with noise on every pixel

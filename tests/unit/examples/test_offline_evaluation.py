@@ -50,7 +50,7 @@ def test_an_unfair_version_is_seen_by_nothing_but_its_gap(results):
 
 
 def test_a_version_that_is_not_known_is_said():
-    with pytest.raises(ValueError, match="'9.9.9' is not known; known are 1.0.0, 2.0.0"):
+    with pytest.raises(ValueError, match=r"'9\.9\.9' is not known; known are 1\.0\.0, 2\.0\.0"):
         of_artefact("9.9.9")
 
 
