@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from modelramp.analysis.arms import STABLE, other_arm
 from modelramp.api.check import Role
 from modelramp.api.quantity import format_duration
 from modelramp.api.spec import ModelDeploymentSpec
@@ -71,6 +72,13 @@ def _of_checks(spec: ModelDeploymentSpec, found: Resolved) -> Iterator[Advice]:
     elif all(check.role is not Role.ROLLBACK for check in health.checks):
         message = "none has role: rollback, so no measured value can bring the last version back"
         yield Advice(Level.WARNING, "spec.health.checks", message)
+    beside = [check.name for check in health.checks if other_arm(check) == STABLE]
+    if beside and spec.rollout.stages[0].weight == 100:
+        message = (
+            f"no step below 100 %, so {', '.join(beside)} compares with a stable version that has no traffic any more; "
+            "begin with a smaller step"
+        )
+        yield Advice(Level.WARNING, "spec.rollout.steps", message)
     for index, check in enumerate(spec.health.checks):
         yield from of_check(check, health, f"spec.health.checks[{index}]")
     for check in health.checks:

@@ -143,6 +143,13 @@ SPECS = {
         {"rollout": {"stepDuration": "2m"}},
         *("warning", "spec.rollout.stepDuration", "has only 2 checks, and a rollback takes 3 breaches"),
     ),
+    "nobody beside it to compare with": (
+        {
+            "rollout": {"steps": [{"weight": 100}]},
+            "health": check(name="drift", drift={"buckets": 'x_bucket{revision="{{revision}}"}'}),
+        },
+        *("warning", "spec.rollout.steps", "so drift compares with a stable version that has no traffic any more"),
+    ),
     "a port nobody names": (
         {"service": {"targetPort": "grpc"}},
         *("error", "spec.service.targetPort", "no container's port is named 'grpc'; there are http"),
