@@ -6,8 +6,10 @@ from typing import Any
 from modelramp.analysis.arms import STABLE, other_arm
 from modelramp.api.check import Role
 from modelramp.api.quantity import format_duration
+from modelramp.api.rollout import Watching
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.cli.job_advice import of_evaluation
+from modelramp.cli.kind_advice import of_watch
 from modelramp.cli.known_policies import NOT_AT_HAND
 from modelramp.cli.output import Advice, Level
 from modelramp.cli.query_advice import of_check
@@ -87,6 +89,8 @@ def _of_checks(spec: ModelDeploymentSpec, found: Resolved) -> Iterator[Advice]:
             # Warnings about its queries are said once, of the policy.
             errors = (item for item in of_check(check, health, "") if item.level is Level.ERROR)
             yield from (Advice(Level.ERROR, path, f"check {check.name}{item.path}: {item.message}") for item in errors)
+    if spec.after_promotion.watch is Watching.FOREVER:
+        yield from of_watch(health)
 
 
 def _of_port(spec: ModelDeploymentSpec, containers: list[Container]) -> Iterator[Advice]:

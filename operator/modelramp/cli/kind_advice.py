@@ -5,15 +5,21 @@ from collections.abc import Iterator
 
 from modelramp.analysis.arms import STABLE, other_arm, parts_of
 from modelramp.analysis.promql import parse_problem, variables_in
-from modelramp.api.check import Check
+from modelramp.api.check import Check, Role
+from modelramp.api.check_kinds import Detect
+from modelramp.api.health import Health
 from modelramp.api.kind_rules import KINDS
 from modelramp.cli.output import Advice, Level
 
 _PER_SECOND = re.compile(r"\bi?rate\s*\(")
 
 
-def of_kind(check: Check, path: str) -> Iterator[Advice]:
+def of_kind(check: Check, health: Health, path: str) -> Iterator[Advice]:
     """Errors and warnings about a check that is neither query nor preset; `path` is where it stands."""
+    in_a_row = check.failure_threshold or health.failure_threshold
+    if check.sequential is not None and check.role is Role.ROLLBACK and in_a_row > 1:
+        message = f"evidence that suffices has already added up over the ticks; {in_a_row} breaches in a row only come "
+        yield Advice(Level.WARNING, f"{path}.failureThreshold", f"{message}{in_a_row - 1} later: set it to 1 here")
     kind = next(kind for kind in KINDS if getattr(check, kind) is not None)
     for part, query in _queries(check).items():
         field = f"{path}.{kind}.{part}"
@@ -36,3 +42,12 @@ def _queries(check: Check) -> dict[str, str]:
     if reference is not None and reference.query is not None:
         found["reference.query"] = reference.query
     return found
+
+
+def of_watch(health: Health) -> Iterator[Advice]:
+    """A warning when after promotion nothing would soon find what goes wrong after good hours."""
+    rolling = [check for check in health.checks if check.role is Role.ROLLBACK]
+    if rolling and all(check.sequential and check.sequential.detect is Detect.DIFFERENCE for check in rolling):
+        message = "after promotion good hours outweigh a bad one in sequential checks that detect a difference, and no "
+        message += "other check has role: rollback; add one with detect: change, or a ratio"
+        yield Advice(Level.WARNING, "spec.health.checks", message)

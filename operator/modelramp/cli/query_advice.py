@@ -50,7 +50,7 @@ _COUNTER_ENDINGS = ("_total", "_count", "_bucket")
 def of_check(check: Check, health: Health, path: str) -> Iterator[Advice]:
     """Errors and warnings about one check; `path` is where it stands."""
     if check.preset is None and check.query is None:
-        yield from of_kind(check, path)
+        yield from of_kind(check, health, path)
     if check.samples is not None and (problem := parse_problem(check.samples)):
         yield Advice(Level.ERROR, f"{path}.samples", problem)
     if check.preset is not None:

@@ -67,3 +67,49 @@ def test_a_query_of_a_kind_is_looked_at_where_it_stands(check, expected):
 )
 def test_counts_of_a_version_and_grouped_counts_are_fine(query):
     assert findings_of(compare=pair(query, query)) == []
+
+
+def warned(health, **spec):
+    manifest = load(EVERY_FIELD)
+    manifest["spec"] |= {"health": health} | spec
+    _, findings = lint_text("digits.json", json.dumps(manifest).encode())
+    return [(finding.path.removeprefix("spec.health."), finding.message) for finding in findings]
+
+
+SEQUENTIAL = {"name": "a", "sequential": pair(GOOD) | {"detect": "change"}, "max": "0.03"}
+LATER = (
+    "checks[0].failureThreshold",
+    (
+        "evidence that suffices has already added up over the ticks; 3 breaches in a row only come 2 later: "
+        "set it to 1 here"
+    ),
+)
+
+
+def test_evidence_that_has_to_come_three_times_is_warned_of():
+    assert warned({"checks": [SEQUENTIAL]}) == [LATER]
+    assert warned({"checks": [SEQUENTIAL | {"failureThreshold": 3}]}) == [LATER]
+
+
+@pytest.mark.parametrize(
+    "health",
+    [
+        {"checks": [SEQUENTIAL | {"failureThreshold": 1}]},
+        {"checks": [SEQUENTIAL], "failureThreshold": 1},
+        {"checks": [SEQUENTIAL | {"role": "hold"}, {"name": "b", "query": GOOD, "max": 1}]},
+    ],
+)
+def test_evidence_that_suffices_once_is_fine(health):
+    assert warned(health) == []
+
+
+def test_a_watch_that_only_good_hours_decide_is_warned_of():
+    slow = SEQUENTIAL | {"sequential": pair(GOOD), "failureThreshold": 1}
+    found = warned({"checks": [slow]})
+    assert [path for path, _ in found] == ["checks"]
+    assert "add one with detect: change" in found[0][1]
+    assert warned({"checks": [slow]}, afterPromotion={"watch": "never"}) == []
+    assert warned({"checks": [slow, SEQUENTIAL | {"name": "b", "failureThreshold": 1}]}) == []
+    assert warned({"checks": [slow, {"name": "b", "query": GOOD, "max": 1}]}) == []
+    held = SEQUENTIAL | {"name": "b", "role": "hold"}
+    assert [path for path, _ in warned({"checks": [slow, held]})] == ["checks"]
