@@ -33,6 +33,25 @@ def mean_ticks(rule: Rule, per_minute: float, rate: float) -> float:
     return looks / -math.expm1(-per_minute)
 
 
+def least_error(requests: float, before: float, after: float, power: float) -> float:
+    """How often the best test of so many requests (Poisson) errs at one rate when it finds the other with `power`.
+
+    Source: J. Neyman, E. S. Pearson, Phil. Trans. R. Soc. A 231 (1933), 289-337: it is the likelihood ratio's.
+    """
+    bad, good = _counts(requests * before, requests * after), _counts(requests * (1 - before), requests * (1 - after))
+    here, there = (
+        np.outer(poisson.pmf(bad, requests * rate), poisson.pmf(good, requests * (1 - rate))).ravel()
+        for rate in (before, after)
+    )
+    order = np.argsort(here / there)
+    needed = int(np.searchsorted(np.cumsum(there[order]), power))
+    return float(np.cumsum(here[order])[needed])
+
+
+def _counts(*means: float) -> Array:
+    return np.arange(int(poisson.ppf(1e-12, min(means))), int(poisson.isf(1e-12, max(means))) + 1, dtype=np.float64)
+
+
 def per_thousand_hours(ticks: float) -> float:
     """Rollbacks in 1,000 hours of ticks of a minute each, when one comes every so many ticks."""
     return 60_000 / ticks

@@ -1,14 +1,18 @@
 """Whether the tests keep the chance of a false alarm that they declare: over many looks, and at every sample size."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+from scipy.stats import binom  # type: ignore[import-untyped]
 
 from benchmarks.rules import LIMIT, Border, Counts, sequential_breaches
-from benchmarks.watching import Estimate, minutes, share
-from modelramp.analysis.drift import Measure, Rule, drift
+from benchmarks.sums import Sums, over_limit, over_stable
+from benchmarks.watching import Estimate, minutes, per_thousand, share
+from modelramp.analysis.change import LIMIT_ALPHA
+from modelramp.analysis.drift import Measure, Rule, drift, performance
 from modelramp.analysis.evidence import Mean, Proportion, Result
 from modelramp.analysis.histograms import Buckets
 from modelramp.analysis.sequential import Design, MeanLooks, RateLooks, look_at_means, look_at_rates
@@ -31,8 +35,40 @@ class Level:
 
     @property
     def kept(self) -> bool:
-        """Whether the runs are compatible with the declared alpha."""
-        return self.alarms.low <= self.alpha
+        """Whether so many alarms are no wonder at the declared alpha: there are hundreds of levels, so one in 1,000."""
+        return float(binom.sf(round(self.alarms.value * self.runs) - 1, self.runs, self.alpha)) >= 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class LongRun:
+    """`detect: change` at a rate exactly at its limit: looks to a false alarm, as promised and as counted."""
+
+    setting: str
+    promised: float
+    looks: Estimate
+
+    @property
+    def kept(self) -> bool:
+        """Whether the looks are compatible with the promise."""
+        return self.looks.high >= self.promised
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Two samples of one distribution. tail: each bucket holds half of what the one before it holds.
+
+    times: how large the reference is, against the candidate.
+    """
+
+    tail: bool = False
+    times: float = 1
+
+    def __str__(self) -> str:
+        spread = "long tail" if self.tail else "even"
+        return spread if self.times == 1 else f"{spread}, reference {self.times:g} n"
+
+
+SHAPES = tuple(Shape(tail, times) for tail in (False, True) for times in (1, 10, 0.1))
 
 
 def of_limit(alpha: float, per_minute: float, looks: int, runs: int, seed: int) -> Level:
@@ -76,21 +112,69 @@ def of_means(arms: tuple[float, float], looks: int, runs: int, seed: int) -> Lev
     return Level("sequential, means", setting, design.alpha, runs, share(alarms, runs))
 
 
-def of_drift(measure: Measure, n: int, runs: int, seed: int, *, limit: float | None, tail: bool = False) -> Level:
-    """A drift check on two samples of one distribution in ten buckets; limit 0 leaves it only its p-value.
+def of_change_over_limit(alpha: float, per_minute: float, looks: int, runs: int, seed: int) -> Level:
+    """`detect: change` at a rate exactly at the limit: the chance of an alarm within n looks is at most n alpha."""
+    sums, traffic, alarmed = Sums(runs, alpha), minutes(seed, per_minute, LIMIT, runs), np.zeros(runs, dtype=bool)
+    for _ in range(looks):
+        bad, total = next(traffic)
+        alarmed |= sums.tick(over_limit(bad, total), total > 0)
+    setting = f"true rate at the limit, {per_minute:g} requests a tick, alpha {alpha:g} a look"
+    return Level("change, limit", setting, alpha * looks, runs, share(int(alarmed.sum()), runs))
 
-    tail: each bucket holds half of what the one before it holds, so that the last are nearly empty; else all the same.
-    """
+
+def of_change_over_stable(
+    rate: float, arms: tuple[float, float], alpha: float, looks: int, runs: int, seed: int
+) -> Level:
+    """`detect: change` between two rates that are equal; arms: requests a tick of candidate and stable version."""
+    sums, alarmed = Sums(runs, alpha), np.zeros(runs, dtype=bool)
+    one, other = (minutes(seed + place, arm, rate, runs) for place, arm in enumerate(arms))
+    for _ in range(looks):
+        counts = (*next(one), *next(other))
+        alarmed |= sums.tick(over_stable(*counts), (counts[1] > 0) & (counts[3] > 0))
+    setting = f"both {rate * 100:g} %, {arms[0]:g} and {arms[1]:g} requests a tick, alpha {alpha:g} a look"
+    return Level("change, rates", setting, alpha * looks, runs, share(int(alarmed.sum()), runs))
+
+
+def run_length(per_minute: float, looks: int, runs: int, seed: int) -> LongRun:
+    """Looks to a false alarm of `detect: change` with its default alpha; after each it begins anew."""
+    sums, traffic, found = Sums(runs, LIMIT_ALPHA), minutes(seed, per_minute, LIMIT, runs), 0
+    for _ in range(looks):
+        bad, total = next(traffic)
+        alarms = sums.tick(over_limit(bad, total), total > 0)
+        found += int(alarms.sum())
+        sums.forget(alarms)
+    rate = per_thousand(found, looks * runs)
+    between = Estimate(*(1000 / each if each else math.inf for each in (rate.value, rate.high, rate.low)))
+    return LongRun(f"{per_minute:,g} requests a tick", 1 / LIMIT_ALPHA, between)
+
+
+EVEN = Shape()
+
+
+def of_drift(measure: Measure, n: int, runs: int, seed: int, *, limit: float | None, shape: Shape = EVEN) -> Level:
+    """A drift check on two samples of one distribution in ten buckets; limit 0 leaves it only its p-value."""
     random, rule = np.random.default_rng([seed, n]), Rule(measure, limit)
-    weights = np.array([0.5**place if tail else 1.0 for place in range(len(EDGES))])
+    weights = np.array([0.5**place if shape.tail else 1.0 for place in range(len(EDGES))])
 
-    def sample() -> Buckets:
-        return Buckets(EDGES, tuple(random.multinomial(n, weights / weights.sum()).tolist()), lowest=0.0)
+    def sample(size: float) -> Buckets:
+        return Buckets(EDGES, tuple(random.multinomial(round(size), weights / weights.sum()).tolist()), lowest=0.0)
 
-    alarms = sum(drift(sample(), sample(), rule).verdict is Verdict.BREACH for _ in range(runs))
-    spread = "long tail" if tail else "even"
-    setting = f"n = {n:,}, {spread}, {'default limit' if limit is None else 'limit 0'}"
-    return Level(f"drift, {measure.value}", setting, rule.alpha, runs, share(alarms, runs))
+    drifted = (drift(sample(n), sample(n * shape.times), rule).verdict is Verdict.BREACH for _ in range(runs))
+    setting = f"n = {n:,}, {shape}, {'default limit' if limit is None else 'limit 0'}"
+    return Level(f"drift, {measure.value}", setting, rule.alpha, runs, share(sum(drifted), runs))
+
+
+def of_performance(n: int, times: float, runs: int, seed: int) -> Level:
+    """Drift of a share that is right: both are wrong in 5 % of cases; limit 0 leaves the check only its p-value."""
+    random, alpha = np.random.default_rng([seed, n]), 0.05
+    arms = [(size, random.binomial(size, 0.05, runs).tolist()) for size in (n, round(n * times))]
+    (size, bad), (base, before) = arms
+    drifted = (
+        performance(Proportion(b, size), Proportion(r, base), 0.0, alpha).verdict is Verdict.BREACH
+        for b, r in zip(bad, before, strict=True)
+    )
+    setting = f"n = {n:,}, baseline {times:g} n, limit 0"
+    return Level("drift, performance", setting, alpha, runs, share(sum(drifted), runs))
 
 
 def _ever(look: Callable[[Looks], tuple[Looks, Result]], state: Looks, looks: int) -> bool:

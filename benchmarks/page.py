@@ -1,9 +1,10 @@
 """docs/reference/operating-curves.md, written from what was simulated: no number in it is typed by hand."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from benchmarks.chances import least_error
 from benchmarks.curves import BEFORE, FLOOR, HEALTHY, SICK, Curves, Measured
-from benchmarks.levels import Level
+from benchmarks.levels import Level, LongRun
 from benchmarks.rules import LIMIT
 from benchmarks.watching import HORIZON_TICKS, Delay, Estimate
 
@@ -11,7 +12,7 @@ FALSE_MOST, MEDIAN_MOST, WITHIN_TEN_LEAST, TARGET_TRAFFIC = 1.0, 5.0, 0.99, 30
 
 HEAD = """# Operating curves
 
-<!-- Made by `python -m benchmarks curves` from simulations with fixed seeds; do not edit. -->
+<!-- Made by `python -m benchmarks curves` from simulations with fixed seeds, in some minutes; do not edit. -->
 
 What does a rule for rolling back cost, and what does it buy? Each row below is a rule of `modelramp.analysis` (the real
 functions give every verdict) on simulated traffic: a Poisson number of requests a minute, one tick a minute, a limit of
@@ -25,23 +26,26 @@ functions give every verdict) on simulated traffic: a Poisson number of requests
 ![False rollbacks against ticks to detection](operating-curves.svg)
 
 The picture varies one setting of each rule: 1 to 5 breaches in a row for `threshold` and `ratio` (computed), alpha for
-`sequential` (simulated, one breach rolls back). A point with an arrow lies lower than the picture can show, or no
+`sequential` (simulated, one breach rolls back; *difference* and *change* are what it detects). A point with an arrow
+lies lower than the picture can show, or no
 false rollback was seen and it stands at the upper end of its interval. The line is Page's CUSUM for exactly this
 change: it knows both rates, and at the same false alarms none has a shorter worst delay.
 """
 
 MISSING = """
-Not reached by the present code, and what would:
-
 - `threshold` has too many false rollbacks at this traffic: one failed request of 30 is 3.3 %. No count of breaches in
   a row mends that and stays fast (see the picture); more requests a tick do, or another kind of check.
 - `ratio` has nearly none, and needs too long: three minutes in a row must each bring their own evidence.
-- `sequential` in the common count of three loses two ticks for nothing, as its evidence has already added up.
-  With `failureThreshold: 1` on the check it reaches both targets for a version that is sick from the start of a step.
-- After healthy ticks in the same step no setting of `sequential` reaches them: good requests outweigh the first bad
-  ones. The row *proposal* would: the same verdicts at alpha 0.04, the evidence begun anew at every tick at which the
-  rate counted so far keeps the limit (as a CUSUM forgets). The bound on alpha over all looks is then lost, and
-  the false rollbacks in the tables take its place. It is no kind of check yet.
+- `sequential` in the common count of three loses two ticks for nothing, as its evidence has already added up:
+  give it `failureThreshold: 1`.
+- With `detect: difference` it reaches both targets for a version that is sick from the start of a step. After healthy
+  ticks in the same step no alpha does: good requests outweigh the first bad ones.
+- With `detect: change` (alpha 0.01 a look, the default) it reaches both, whenever the change comes.
+
+What `change` gives up is the bound on alpha over *all* looks, and against a limit no test could keep it: whatever finds
+a rise from exactly the limit to {sick} within ten ticks in 99 % of cases, at any time, calls {bound_ten:.2g} % of all
+ten ticks at the limit wrongly, and so errs within 500 looks with a chance of {bound_looks:.0f} % (Neyman and Pearson,
+with the requests of ten ticks). Against the stable version a change to {sick} is so much plainer that both can be had.
 """
 
 READING = """
@@ -51,60 +55,79 @@ How to read it:
   with it. With exactly 30 requests in each minute, not 30 on average, there are more than twice as many.
 - **ratio**: at 3 requests a minute it is hardly stricter than the threshold (one failed request of 3 has an interval
   from 6 % up): give it `minSamples` or a longer interval there.
-- **sequential** adds up all requests since the step began. It is made for steps, where evidence begins anew; on the
-  watch after promotion, after a healthy hour, it takes about half an hour.
+- **sequential difference** adds up all requests since the step began. It is made for steps, where evidence begins anew;
+  on the watch after promotion, after a healthy hour, it takes about half an hour.
+- **sequential change** (alpha 0.01 a look) does not mind how long all was well.
 - **optimal CUSUM**: its delays at no more than the false-alarm rate in brackets. That is the row's own: computed
   where ticks are independent, else simulated, or the upper end of the interval when fewer than ten were seen; {floor:g}
-  per 1,000 hours where it is still lower. It begins with the change, which is its worst case; what is sick from the
-  start of the evidence may be caught a little sooner, as a CUSUM must reckon with a change at any time.
+  per 1,000 hours where it is still lower. It knows the rate before ({healthy}) and after ({sick}); the checks know the
+  limit only. It begins with the change, which is its worst case; what is sick from the start of the evidence may be
+  caught a little sooner, as a CUSUM must reckon with a change at any time.
 """
 
 LEVELS = """
 ## Declared alphas
 
-The share of runs without any difference in which a check ever calls a breach. *kept*: the interval lies below the
-declared alpha or reaches down to it.
+The share of runs without any difference in which a check ever calls a breach. *kept*: at the declared alpha, so many
+alarms or more come in more than one of 1,000 such tables; the interval is the usual one of 95 %.
 
-`sequential` over {looks} looks:
+`sequential` over {looks} looks. `detect: difference` declares alpha for all looks, `detect: change` for each look, here
+such that they come to 0.05 over all:
 """
 
+LONG_RUNS = """
+`sequential` with `detect: change` in the long run, at a true rate that lies exactly at the limit, the worst that is
+still healthy (alpha 0.01 a look, the default; at {healthy} see the false rollbacks above):
+
+| traffic | looks to a false alarm, at least | simulated | |
+|---|---|---|---|"""
+
 DRIFT = """
-`drift` between two samples of n each from one distribution in ten buckets, which are equal or halve from each to the
-next (long tail). With the default limit a breach needs a distance that matters as well, so large samples never alarm;
-limit 0 leaves the p-value alone:
+`drift` between two samples of one distribution in ten buckets, which are equal or halve from each to the next (long
+tail); n each, or the reference ten times or a tenth of that. With the default limit a breach needs a distance that
+matters as well, so large samples never alarm; limit 0 leaves the p-value alone:
 """
 
 STABLE = """## Against the stable version
 
 `sequential` as a comparison: the candidate has the requests of the first column, the stable version nine times as
-many at a steady {healthy}; alpha 0.05, one breach rolls back; {hours:,} hours and {changes:,} changes a row. An alpha
-of 5 % allows 50 false rollbacks in 1,000 rollouts; a smaller `alpha` allows fewer.
+many at a steady {healthy}; one breach rolls back. `difference` with alpha 0.05 over all looks allows 50 false rollbacks
+in 1,000 rollouts ({stepped:,} hours and {pairs:,} changes a row, look by look); `change` with alpha 0.00002 a look
+allows 1.2 in 1,000 hours ({hours:,} hours and {changes:,} changes).
 """
 
 
 def page(curves: Curves) -> str:
     """The whole page."""
-    sizes, healthy = curves.sizes, _percent(HEALTHY)
+    sizes, healthy, sick = curves.sizes, _percent(HEALTHY), _percent(SICK)
     lines = [
-        HEAD.format(
-            limit=_percent(LIMIT), healthy=healthy, sick=_percent(SICK), hours=sizes.hours, changes=sizes.changes
-        ),
+        HEAD.format(limit=_percent(LIMIT), healthy=healthy, sick=sick, hours=sizes.hours, changes=sizes.changes),
         "## What was to be reached",
         "",
         *targets(curves),
-        MISSING,
+        missing(),
         "## All rules",
         "",
         *_table(curves.measured, optimum=True),
-        READING.format(floor=FLOOR),
-        STABLE.format(healthy=healthy, hours=2 * sizes.pairs, changes=sizes.pairs),
+        READING.format(floor=FLOOR, healthy=healthy, sick=sick),
+        STABLE.format(
+            healthy=healthy, stepped=2 * sizes.pairs, pairs=sizes.pairs, hours=sizes.hours, changes=sizes.changes
+        ),
         *_table(curves.stable, optimum=False),
         LEVELS.format(looks=sizes.looks),
-        *_levels([level for level in curves.levels if not level.test.startswith("drift")]),
+        *_levels(curves.levels),
+        LONG_RUNS.format(healthy=healthy),
+        *map(_long_run, curves.long_runs),
         DRIFT,
-        *_levels([level for level in curves.levels if level.test.startswith("drift")]),
+        *_levels(curves.drift),
     ]
     return "\n".join(line.rstrip() for line in "\n".join(lines).split("\n")).rstrip("\n") + "\n"
+
+
+def missing() -> str:
+    """What each rule reaches, and what none can."""
+    ten = least_error(TARGET_TRAFFIC * 10, LIMIT, SICK, WITHIN_TEN_LEAST)
+    return MISSING.format(sick=_percent(SICK), bound_ten=ten * 100, bound_looks=(1 - (1 - ten) ** 50) * 100)
 
 
 def targets(curves: Curves) -> Iterator[str]:
@@ -116,11 +139,12 @@ def targets(curves: Curves) -> Iterator[str]:
         f"{_percent(WITHIN_TEN_LEAST)} of cases within 10 ticks."
     )
     yield ""
-    yield "| rule | false rollbacks | " + " | ".join(f"caught, {_when(ticks)}" for ticks in BEFORE) + " |"
-    yield "|---|---|" + "---|" * len(BEFORE)
+    when = " | ".join(f"caught, {_when(ticks)}" for ticks in BEFORE)
+    yield f"| rule | false rollbacks | {when} | optimal CUSUM at as many |"
+    yield "|---|---|" + "---|" * (len(BEFORE) + 1)
     for row in rows:
         rate = row.exact if row.exact is not None else row.false.value
-        cells = [_met(rate <= FALSE_MOST, f"{rate:.3g}"), *map(_caught, row.delays)]
+        cells = [_met(rate <= FALSE_MOST, f"{rate:.3g}"), *map(_caught, row.delays), _optimum(row)]
         yield f"| {row.rule} | " + " | ".join(cells) + " |"
 
 
@@ -144,13 +168,21 @@ def _table(rows: tuple[Measured, ...], *, optimum: bool) -> Iterator[str]:
         cells = [f"{row.per_minute:,}", row.rule, _interval(row.false)]
         cells += ["" if row.exact is None else _small(row.exact)] if optimum else []
         cells += [_delay(delay) for delay in row.delays]
-        cells += (
-            [f"{row.optimum.median}; {row.optimum.ninety_nine} (at {_small(row.optimum.matched)})"] if optimum else []
-        )
+        cells += [_optimum(row)] if optimum else []
         yield "| " + " | ".join(cells) + " |"
 
 
-def _levels(levels: list[Level]) -> Iterator[str]:
+def _optimum(row: Measured) -> str:
+    found = row.optimum
+    return "" if found is None else f"{found.median}; {found.ninety_nine} (at {_small(found.matched)})"
+
+
+def _long_run(run: LongRun) -> str:
+    looks, kept = run.looks, "kept" if run.kept else "**exceeded**"
+    return f"| {run.setting} | {run.promised:g} | {looks.value:,.0f} ({looks.low:,.0f} to {looks.high:,.0f}) | {kept} |"
+
+
+def _levels(levels: Sequence[Level]) -> Iterator[str]:
     yield "| test | setting | alpha | runs | alarms | |"
     yield "|---|---|---|---|---|---|"
     for level in levels:

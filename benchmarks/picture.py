@@ -12,9 +12,9 @@ X_RANGE, Y_RANGE = (0.8, 1_000.0), (0.001, 1_000.0)
 STYLES = {
     "threshold": ("#b3261e", "circle"),
     "ratio": ("#b26a00", "square"),
-    "sequential, sick from the start": ("#0b57d0", "circle"),
-    "sequential, sick after an hour": ("#0b57d0", "hollow"),
-    "proposal, sick after an hour": ("#146c2e", "square"),
+    "difference, sick from the start": ("#0b57d0", "circle"),
+    "difference, sick after an hour": ("#0b57d0", "hollow"),
+    "change, sick after an hour": ("#146c2e", "square"),
     "optimal CUSUM": ("#444444", "line"),
 }
 

@@ -1,7 +1,8 @@
 """The rules that are held against each other, each as the least number of failures that its real check calls a breach.
 
-Every verdict comes from `modelramp.analysis`. All rules here rise with the failures and fall with the requests, so one
-number per count of requests says it all: the check is called along that border instead of once for every minute.
+Every verdict comes from `modelramp.analysis`. All rules but those that detect a change rise with the failures and fall
+with the requests, so one number per count of requests says it all: the check is called along that border instead of
+once for every minute. Those that detect a change are in benchmarks.sums.
 """
 
 import math
@@ -12,6 +13,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from modelramp.analysis.change import LIMIT_ALPHA
 from modelramp.analysis.checks import VALUE, judge
 from modelramp.analysis.evidence import Proportion
 from modelramp.analysis.intervals import ratio
@@ -31,7 +33,7 @@ class Evidence(StrEnum):
 
     TICK = "the requests of its own tick"
     LOOKS = "all requests since the evidence began anew"
-    EXCESS = "all requests since the rate counted last kept the limit"
+    CHANGE = "sums that forget what was healthy"
 
 
 class Border:
@@ -62,12 +64,17 @@ class Border:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One way to roll back. in_a_row: consecutive breaches that do it (failureThreshold)."""
+    """One way to roll back.
+
+    in_a_row: consecutive breaches that do it (failureThreshold). border: unused by those that detect a change, as
+    alpha is by all others.
+    """
 
     name: str
     border: Border
     in_a_row: int = 3
     evidence: Evidence = Evidence.TICK
+    alpha: float = LIMIT_ALPHA
 
     @property
     def independent(self) -> bool:
@@ -99,13 +106,22 @@ def sequential_breaches(alpha: float = 0.05) -> Callable[[int, int], bool]:
 
 
 PLAIN, RATIO, SEQUENTIAL = Border(threshold_breaches), Border(ratio_breaches), Border(sequential_breaches())
-ALPHAS = (0.5, 0.2, 0.1, 0.05, 0.04, 0.02, 0.01, 0.001)
+ALPHAS = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.001)
 BY_ALPHA = {alpha: SEQUENTIAL if alpha == 0.05 else Border(sequential_breaches(alpha)) for alpha in ALPHAS}
+CHANGE_ALPHAS = (0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001)
+NO_BORDER = Border(lambda bad, total: bad > total)
+
+
+def detecting(name: str, in_a_row: int = 1, alpha: float = LIMIT_ALPHA) -> Rule:
+    """A rule that detects a change."""
+    return Rule(name, NO_BORDER, in_a_row, Evidence.CHANGE, alpha)
+
 
 RULES = (
     Rule("threshold, 3 in a row", PLAIN),
     Rule("ratio, 3 in a row", RATIO),
-    Rule("sequential, 3 in a row", SEQUENTIAL, 3, Evidence.LOOKS),
-    Rule("sequential, failureThreshold 1", SEQUENTIAL, 1, Evidence.LOOKS),
-    Rule("proposal: sequential, failureThreshold 1, anew while healthy", BY_ALPHA[0.04], 1, Evidence.EXCESS),
+    Rule("sequential difference, 3 in a row", SEQUENTIAL, 3, Evidence.LOOKS),
+    Rule("sequential difference, failureThreshold 1", SEQUENTIAL, 1, Evidence.LOOKS),
+    detecting("sequential change, 3 in a row", 3),
+    detecting("sequential change, failureThreshold 1"),
 )

@@ -5,14 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import binom, binomtest, chi2  # type: ignore[import-untyped]
 
-from benchmarks.rules import LIMIT, Counts, Evidence, Rule
+from benchmarks.rules import Counts, Evidence, Rule
+from benchmarks.sums import Flags, Sums, over_limit
 
 MINUTES = 60
 HORIZON_TICKS = 2_000
-Flags = NDArray[np.bool_]
 
 
 class Watching:
@@ -24,28 +23,28 @@ class Watching:
         self.total = np.zeros(rollouts, dtype=np.int64)
         self.row = np.zeros(rollouts, dtype=np.int64)
         self.crossed = np.zeros(rollouts, dtype=bool)
+        self.sums = Sums(rollouts, rule.alpha)
 
     def tick(self, bad: Counts, total: Counts) -> Flags:
         """Which rollouts are rolled back by one more minute's counts."""
-        if self.rule.evidence is Evidence.TICK:
-            self.bad, self.total = bad.copy(), total.copy()
-            self.crossed[:] = False
-        else:
-            self.bad += bad
-            self.total += total
-        # The smallest p-value of any look stands: a sequential check that has breached stays breached.
-        self.crossed |= (self.total > 0) & (self.bad >= self.rule.border.least(self.total))
-        self.row = np.where(self.total == 0, self.row, np.where(self.crossed, self.row + 1, 0))
-        rolled = self.row >= self.rule.in_a_row
-        self._forget(rolled)
-        if self.rule.evidence is Evidence.EXCESS:
-            self._forget((self.bad <= LIMIT * self.total) & ~self.crossed)
-        return rolled
-
-    def _forget(self, which: Flags) -> None:
+        seen = total > 0
+        match self.rule.evidence:
+            case Evidence.TICK:
+                self.crossed = seen & (bad >= self.rule.border.least(total))
+            case Evidence.LOOKS:
+                self.bad, self.total = self.bad + bad, self.total + total
+                # The smallest p-value of any look stands: such a check that has breached stays breached.
+                seen = self.total > 0
+                self.crossed |= seen & (self.bad >= self.rule.border.least(self.total))
+            case Evidence.CHANGE:
+                self.crossed = self.sums.tick(over_limit(bad, total), seen)
+        self.row = np.where(seen, np.where(self.crossed, self.row + 1, 0), self.row)
+        rolled: Flags = self.row >= self.rule.in_a_row
         for counts in (self.bad, self.total, self.row):
-            counts[which] = 0
-        self.crossed[which] = False
+            counts[rolled] = 0
+        self.crossed[rolled] = False
+        self.sums.forget(rolled)
+        return rolled
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,18 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import poisson
 
-from benchmarks.chances import Cusum, breach_chance, mean_ticks, per_thousand_hours
-from benchmarks.levels import Level, of_drift, of_limit
+from benchmarks.chances import Cusum, breach_chance, least_error, mean_ticks, per_thousand_hours
+from benchmarks.levels import (
+    Level,
+    LongRun,
+    of_change_over_limit,
+    of_change_over_stable,
+    of_drift,
+    of_limit,
+    run_length,
+)
 from benchmarks.rules import PLAIN, RATIO, Border, Rule
 from benchmarks.watching import Estimate, delay_of, detection, per_thousand, share
 from modelramp.analysis.drift import Measure
@@ -84,9 +93,36 @@ def test_intervals_are_those_of_the_textbooks():
     assert delays.median.high > 56
 
 
-def test_a_level_counts_as_kept_unless_the_whole_interval_lies_above():
-    assert Level("t", "s", 0.05, 100, Estimate(0.06, 0.02, 0.12)).kept
-    assert not Level("t", "s", 0.05, 100, Estimate(0.12, 0.06, 0.2)).kept
+def test_a_level_counts_as_kept_unless_so_many_alarms_are_one_in_a_thousand():
+    """Of 1,000 runs at 5 %, 73 or more alarms come with a chance of 0.0010: scipy.stats.binom.sf(72, 1000, 0.05)."""
+    assert Level("t", "s", 0.05, 1_000, Estimate(0.071, 0.06, 0.09)).kept
+    assert not Level("t", "s", 0.05, 1_000, Estimate(0.075, 0.06, 0.09)).kept
+
+
+def test_a_long_run_counts_as_kept_while_its_interval_reaches_up_to_the_promise():
+    assert LongRun("s", 100, Estimate(90, 80, 101)).kept
+    assert not LongRun("s", 100, Estimate(90, 80, 99)).kept
+
+
+def test_a_change_at_the_limit_comes_no_sooner_and_no_more_often_than_promised():
+    run = run_length(30, 300, 200, seed=5)
+    assert run.kept
+    assert run.looks.value < 1_000
+    level = of_change_over_limit(0.001, 30, 300, 300, seed=6)
+    assert level.alpha == pytest.approx(0.3)
+    assert level.kept
+    assert level.alarms.value > 0.03
+    level = of_change_over_stable(0.05, (30, 270), 0.001, 300, 300, seed=6)
+    assert level.kept
+    assert level.alarms.value > 0.03
+
+
+def test_the_least_error_is_that_of_the_likelihood_ratio():
+    """At 1 % against 10 % the failures of 300 requests order by themselves, and the successes decide within a tie."""
+    needed = poisson.ppf(0.01, 30)
+    assert poisson.sf(needed, 3) < least_error(300, 0.01, 0.1, 0.99) < poisson.sf(needed - 1, 3)
+    assert least_error(300, 0.03, 0.1, 0.99) == pytest.approx(0.0022, abs=0.0003)
+    assert least_error(300, 0.03, 0.1, 0.5) < least_error(300, 0.03, 0.1, 0.99) / 10
 
 
 def test_the_sequential_check_at_the_limit_uses_up_much_of_its_alpha_and_no_more():
