@@ -137,7 +137,9 @@ def every_level(sizes: Sizes) -> list[levels.Level]:
     """The tests under no difference."""
     looks, pairs = sizes.looks, sizes.pairs
     found = [levels.of_limit(alpha, n, looks, sizes.runs, SEED + 3) for alpha in (0.05, 0.01) for n in (3, 30, 300)]
-    found += [levels.of_rates(HEALTHY, arms, looks, pairs, SEED + 4) for arms in ((30, 270), (300, 300))]
+    found += [
+        levels.of_rates(HEALTHY, arms, looks, pairs, SEED + 4) for arms in ((3, 27), (10, 990), (30, 270), (300, 300))
+    ]
     found += [levels.of_means(arms, looks, pairs, SEED + 5) for arms in ((30, 270), (300, 300))]
     found += [levels.of_change_over_limit(0.05 / looks, n, looks, sizes.runs, SEED + 7) for n in (3, 30, 300)]
     for arms in ((3, 27), (30, 270), (300, 300), (270, 30)):

@@ -258,10 +258,16 @@ def _by_ks(candidate: Buckets, reference: Buckets, limit: float, alpha: float) -
 
 
 def _by_mean_shift(candidate: Buckets, reference: Buckets, limit: float, alpha: float) -> Found:  # noqa: ARG001 - one shape for all
+    """The noise of the difference is the larger of two estimates: each side by its own spread, and both by all of it.
+
+    The spread of a small sample of a skewed distribution is small when its mean is: by itself it alarms too often.
+    """
     (now, spread), (before, scale) = mean_and_deviation(candidate), mean_and_deviation(reference)
     if scale == 0 or not math.isfinite(now + spread + scale):
         return None
-    noise = math.sqrt(spread * spread / candidate.total + scale * scale / reference.total)
+    n, m = candidate.total, reference.total
+    together = (n * spread * spread + m * scale * scale) / (n + m) + n * m * ((now - before) / (n + m)) ** 2
+    noise = math.sqrt(max(spread * spread / n + scale * scale / m, together * (1 / n + 1 / m)))
     return abs(now - before) / scale, limit, normal_tail((now - before) / noise)
 
 

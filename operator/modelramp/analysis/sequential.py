@@ -17,6 +17,8 @@ NOTHING = Proportion(0.0, 0.0)
 NO_SUM = Mean(0.0, 0.0)
 MIN_EVENTS = 10
 """Things gone wrong, in both versions together, from which on the normal approximation of a rate is used."""
+MIN_EXPECTED = 2
+"""Of these, how many must fall to the version with less traffic if both are alike: else one failure weighs too much."""
 MIN_SPREADS = 10
 """Degrees of freedom, ticks less versions, from which on the spread of a mean is believed."""
 
@@ -103,7 +105,9 @@ def look_at_rates(
     both = now.candidate.plus(now.stable)
     difference = now.candidate.rate - now.stable.rate
     variance = both.rate * (1 - both.rate) * (1 / now.candidate.total + 1 / now.stable.total)
-    if difference > 0 and variance > 0 and min(both.bad, both.good) >= MIN_EVENTS:
+    events = min(both.bad, both.good)
+    smaller = min(now.candidate.total, now.stable.total) / both.total
+    if difference > 0 and variance > 0 and events >= MIN_EVENTS and events * smaller >= MIN_EXPECTED:
         ratio = likelihood_ratio(difference, variance, design.effect)
         now = replace(now, p_value=min(now.p_value, 1 / (2 * ratio)))
     words = f"{shown(now.candidate.rate, RATIO)} against {shown(now.stable.rate, RATIO)} with the stable version"

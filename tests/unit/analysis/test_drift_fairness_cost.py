@@ -281,3 +281,18 @@ def test_a_budget_is_kept_until_it_is_overdrawn():
     assert budget(None, 100.0).verdict is Verdict.NO_DATA
     assert budget(math.nan, 100.0).verdict is Verdict.NO_DATA
     assert budget(75.0, 100.0, "EUR").detail == "75 EUR spent, 75 % of the budget of 100 EUR"
+
+
+def test_a_small_skewed_sample_against_a_large_one_shifts_its_mean_no_more_often_than_alpha():
+    """With the spread of each side by itself it were 1.6 %: the mean and the spread of a skewed sample go together."""
+    rng, shares = np.random.default_rng(60), 0.5 ** np.arange(1, 11)
+    weights = shares / shares.sum()
+    rule = Rule(Measure.MEAN_SHIFT, 0.0, alpha=0.01)
+    alarms = 0
+    for _ in range(4_000):
+        one, other = (
+            Buckets(tuple(map(float, range(1, 11))), tuple(rng.multinomial(n, weights).tolist()), lowest=0.0)
+            for n in (1_000, 100)
+        )
+        alarms += drift(one, other, rule).verdict is Verdict.BREACH
+    assert alarms <= 0.01 * 4_000 + 3.1 * math.sqrt(0.01 * 0.99 * 4_000)
