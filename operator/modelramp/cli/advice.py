@@ -89,7 +89,7 @@ def _of_checks(spec: ModelDeploymentSpec, found: Resolved) -> Iterator[Advice]:
             # Warnings about its queries are said once, of the policy.
             errors = (item for item in of_check(check, health, "") if item.level is Level.ERROR)
             yield from (Advice(Level.ERROR, path, f"check {check.name}{item.path}: {item.message}") for item in errors)
-    if spec.after_promotion.watch is Watching.FOREVER:
+    if spec.after_promotion.watch is Watching.FOREVER and not found.missing:
         yield from of_watch(health)
 
 
