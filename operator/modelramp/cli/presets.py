@@ -110,6 +110,10 @@ that use the preset with the same window. Latencies are told in seconds, whateve
 Linkerd's proxies, whose port 4191 has to be scraped with the same labels. With OpenTelemetry, metrics that are pushed
 need the three labels from the collector. A model server that several models share cannot be told apart by them.
 
+*Histograms* may be classic or native. Only `kserve-error-rate`, `ray-serve-error-rate`, `gen-ai-error-rate`,
+`gen-ai-tokens-per-second` and `tgi-tokens-per-second` add up the `_count` or `_sum` of a histogram: where Prometheus
+turns those into native ones, let it keep the classic ones too (`always_scrape_classic_histograms: true`).
+
 *From gateways.* The other gateways name the Service that a request went to, and each revision has its own:
 
 | gateway | which series |

@@ -1,9 +1,11 @@
 """Native histograms from a real Prometheus: the quantiles are its own, and the checks weigh them."""
 
+import json
 import math
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from recorded import SCRAPE_SECONDS, Recording
 
 from modelramp.analysis.histograms import quantile
@@ -12,6 +14,7 @@ from modelramp.analysis.subject import Subject
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
+from modelramp.cli.main import main
 from modelramp.engine.plan import Due, outcomes
 from modelramp.engine.replay import Missed, missed_outcomes
 
@@ -50,6 +53,20 @@ EXPONENTIAL = {
 CUSTOM = {"r1": seconds(0.2, 6), "good": seconds(0.2, 7), "bad": seconds(0.6, 8)}
 
 
+LATENCIES = {
+    "fast": (seconds(0.2, 9), False),
+    "slow": (seconds(4.0, 10), False),
+    "custom": (seconds(0.2, 11), True),
+    "beyond": (seconds(8.0, 12), True),
+}
+"""By revision: how long answers take, and whether its own histogram has custom buckets."""
+
+
+def inbound(target, revision):
+    """Labels of a pod's own traffic in Linkerd's proxy, which counts in milliseconds."""
+    return target | {"revision": revision, "direction": "inbound", "srv_port": "8080"}
+
+
 @pytest.fixture(scope="module", autouse=True)
 def history(prometheus, last_minute):
     recording = Recording(prometheus)
@@ -61,6 +78,13 @@ def history(prometheus, last_minute):
             recording.exponential("exp", draw(scrapes * EACH)[:seen], schema, at, **target, revision=revision)
         for revision, draw in CUSTOM.items():
             recording.custom("nhcb", draw(scrapes * EACH)[:seen], BOUNDS, at, **target, revision=revision)
+        for revision, (draw, custom) in LATENCIES.items():
+            values = draw(scrapes * EACH)[:seen]
+            if custom:
+                recording.custom("prediction_latency_seconds", values, BOUNDS, at, **target, revision=revision)
+            else:
+                recording.exponential("prediction_latency_seconds", values, 3, at, **target, revision=revision)
+            recording.custom("response_latency_ms", values * 1000, (50, 500, 5000), at, **inbound(target, revision))
         recording.exponential("idle", [], 3, at, **target, revision="good")
     recording.play()
 
@@ -166,3 +190,41 @@ async def test_a_native_histogram_that_says_nothing_has_a_reason(
     (found,) = await said(due(endpoint, "good", ({"name": "c", **fields},)), metrics, telemetry, last_minute)
     assert (found.verdict, found.reason) == (Verdict.NO_DATA, reason)
     assert words in found.detail
+
+
+@pytest.mark.parametrize("revision", LATENCIES)
+async def test_presets_of_latencies_speak_of_native_histograms_too(endpoint, metrics, telemetry, last_minute, revision):
+    given = tuple({"name": name, "preset": name} for name in ("p95-latency", "latency-mean", "linkerd-p95-latency"))
+    own, mean, proxy = await said(due(endpoint, revision, given), metrics, telemetry, last_minute)
+    draw, _ = LATENCIES[revision]
+    true = draw(MINUTES * 60 // SCRAPE_SECONDS * EACH)
+    if revision == "beyond":
+        assert (own.verdict, own.value) == (proxy.verdict, proxy.value) == (Verdict.BREACH, math.inf)
+    else:
+        assert own.value == pytest.approx(np.quantile(true, 0.95), rel=0.3)
+        assert own.verdict is (Verdict.BREACH if revision == "slow" else Verdict.HEALTHY)
+        assert (proxy.value == math.inf) == (revision == "slow")
+    assert mean.value == pytest.approx(true.mean(), rel=0.2)
+
+
+MANIFEST = """
+apiVersion: modelramp.io/v1alpha1
+kind: ModelDeployment
+metadata: {{name: digits, namespace: natives}}
+spec:
+  model: {{name: digits, version: 2.0.0}}
+  template: {{spec: {{containers: [{{name: model, image: digits}}]}}}}
+  routing: {{gateway: {{parentRefs: [{{name: public}}]}}}}
+  health: {{checks: [{{name: p90, compare: {{buckets: '{query}', quantile: "0.9"}}}}]}}
+"""
+
+
+@pytest.mark.parametrize(("revision", "rollbacks"), [("good", 0), ("bad-coarse", 1)])
+def test_a_backtest_replays_native_histograms(prometheus, last_minute, tmp_path, revision, rollbacks):
+    manifest = tmp_path / "policy.yaml"
+    manifest.write_text(MANIFEST.format(query=QUERIES["named"].replace("METRIC", "exp")))
+    times = ["--from", str(last_minute - 60 * MINUTES), "--to", str(last_minute), "--no-sensitivity"]
+    chosen = ["--prometheus", prometheus, "--revision", revision, "--stable", "r1"]
+    done = CliRunner().invoke(main, ["backtest", "-f", str(manifest), *chosen, *times])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout.splitlines()[-1])["rollbacks"]["count"] == rollbacks

@@ -43,8 +43,10 @@ def test_the_line_that_uses_a_preset_is_a_check_that_lint_passes(preset):
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
 def test_the_range_of_a_preset_is_what_its_query_can_give(preset):
-    """Of a quantile the query does not show it; those of presets are times, which are above 0."""
-    query = re.sub(r"histogram_quantile\(0\.95, ", "sum(", preset.query).replace("summary_us", "summary_us_total")
+    """Of quantiles and means the query does not show it; those of presets are times, which are above 0."""
+    query = re.sub(r"histogram_(avg\(|quantile\([\d.]+, )", "sum(", preset.query).replace(
+        "summary_us", "summary_us_total"
+    )
     low, high = preset.range
     assert never_negative(query) == (low >= 0)
     assert low < high

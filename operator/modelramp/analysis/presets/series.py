@@ -31,19 +31,25 @@ def total(done: str, failed: str) -> str:
 
 
 def mean(metric: str, by: str = OWN, matchers: str = "", scale: str = "") -> str:
-    """Mean of a histogram or summary by its sum and count; `scale`, as in " / 1000", brings it to its unit."""
-    return f"{rate(f'{metric}_sum', by, matchers)} / {rate(f'{metric}_count', by, matchers)}{scale}"
+    """Mean of a histogram, classic or native, or of a summary; `scale`, as in " / 1000", brings it to its unit."""
+    of_counters = f"{rate(f'{metric}_sum', by, matchers)} / {rate(f'{metric}_count', by, matchers)}"
+    return f"({of_counters} or histogram_avg({rate(metric, by, matchers)})){scale}"
 
 
 def quantile(q: float, metric: str, by: str = OWN, matchers: str = "", scale: str = "", of: Rate = rate) -> str:
-    """A quantile of a classic histogram that says +Inf when it lies beyond the last finite bucket.
+    """A quantile of a histogram, classic or native, that says +Inf when it lies beyond the last finite bucket.
 
     histogram_quantile() answers with that bucket's bound then, so that a limit at the bound could never be breached:
-    https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile.
-    `scale`, as in " / 1000", brings the value to its unit.
+    https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile. Of a native histogram's
+    quantiles only those can be the highest value of all. `scale`, as in " / 1000", brings the value to its unit.
     """
     count = of(f"{metric}_count", by, matchers)
     buckets = of(f"{metric}_bucket", f"{by}, le", matchers)
     finite = of(f"{metric}_bucket", f"{by}, le", f'{matchers},le!="+Inf"')
     beyond = f"({count} * {q} > max by ({by}) ({finite})) * Inf"
-    return f"({beyond}) or histogram_quantile({q}, {buckets}){scale}"
+    native = of(metric, by, matchers)
+    above = f"(histogram_quantile({q}, {native}) == histogram_quantile(1, {native})) * Inf"
+    return (
+        f"({beyond}) or histogram_quantile({q}, {buckets}){scale} "
+        f"or ({above}) or histogram_quantile({q}, {native}){scale}"
+    )
