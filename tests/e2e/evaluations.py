@@ -185,7 +185,7 @@ def golden_set(plane, namespace):
     served = rollout.until_serving("2.0.0", 120)
     apply("3.0.0", "v3")
     wrong = rolled_back("3.0.0")
-    apply("5.0.0", "v5")
+    apply("5.0.0", "unfair")
     return rollout, served, wrong, rolled_back("5.0.0")
 
 

@@ -17,6 +17,8 @@ TERMINATION_BYTES = 4096
 """The kubelet keeps so much of what a container writes to its termination log."""
 ENTRIES_MAX = 64
 NAME_MAX = 63
+WHY_MAX = 600
+"""Characters of a judgement; the status cuts longer messages, and what is cut differs from what is said anew."""
 _SHOWN = 60
 _TOLERANCE = 1e-9
 
@@ -116,7 +118,8 @@ def judge(results: Results, stable: Results | None, spec: EvaluationSpec) -> tup
     ):
         found = [outcome.detail for outcome in outcomes if outcome.verdict is verdict]
         if found:
-            return state, "; ".join(found), outcomes
+            why = "; ".join(found)
+            return state, why if len(why) <= WHY_MAX else f"{why[: WHY_MAX - 3]}...", outcomes
     raise AssertionError("the schema wants at least one metric")
 
 

@@ -351,3 +351,16 @@ def test_what_keeps_the_job_s_pod_from_running_is_said():
     assert "Job digits-eval-x (no image), begun 08:00:00Z, ends by 08:30:00Z" in sentence(
         story.target, story.state, waiting
     )
+
+
+@pytest.mark.parametrize("output", ['{"other": 1}', "{" + ", ".join(f'"{n:063}": 0' for n in range(64)) + "}"])
+def test_much_that_is_wrong_is_said_once_and_not_at_every_look(output):
+    metrics = [{"name": f"{number:063}", "min": 1} for number in range(64)]
+    story = first(metrics=metrics)
+    story.ends(output)
+    told = len(story.findings)
+    story.look()
+    story.look()
+
+    assert story.state.weights == {}
+    assert len(story.findings) == told

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modelramp.api.evaluation import EvaluationState
 from modelramp.api.hooks import HookState, On
 from modelramp.api.names import Phase, Reason
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.core.conditions import OBSTACLES
 from modelramp.core.episodes import MOST_EPISODES, Episode
+from modelramp.core.evaluation import Evaluation, MetricOutcome
 from modelramp.core.recall import read_status, state_of
 from modelramp.core.record import status_of
 from modelramp.core.state import (
@@ -40,7 +42,31 @@ seconds = st.integers(0, 4_000_000_000)
 counts = st.integers(0, 1000)
 reasons = st.sampled_from(sorted(frozenset(Reason) - OBSTACLES))
 versions = st.builds(Version, names, texts, seconds, seconds)
-candidates = st.builds(Candidate, versions, st.integers(0, 100), st.integers(-1, 19), seconds)
+instants = st.integers(1, 4_000_000_000)
+numbers = st.integers(-9999, 9999).map(float)
+measured = st.builds(MetricOutcome, names, st.sampled_from(Verdict), texts, st.none() | numbers, texts)
+results = st.dictionaries(names, st.floats(allow_nan=False, allow_infinity=False), max_size=3)
+evaluations = st.builds(
+    Evaluation,
+    names,
+    names,
+    instants,
+    st.sampled_from(EvaluationState),
+    seconds,
+    names,
+    texts,
+    results.map(lambda found: tuple(sorted(found.items()))),
+    st.lists(measured, max_size=3).map(tuple),
+)
+candidates = st.builds(
+    Candidate,
+    versions,
+    st.integers(0, 100),
+    st.integers(-1, 19),
+    seconds,
+    st.booleans(),
+    st.none() | evaluations,
+)
 checks = st.dictionaries(names, st.integers(1, 100), max_size=3).map(lambda found: tuple(sorted(found.items())))
 watches = st.builds(Watch, names, seconds, counts, counts, checks)
 outcomes = st.builds(
