@@ -9,10 +9,10 @@ from modelramp.api.names import LABEL_ROLE
 from tests.sim.apiserver import Change
 from tests.sim.gate import MINIMUM
 from tests.sim.scenarios import Scenario, manifest
+from tests.sim.world import World
 
 if TYPE_CHECKING:
     from tests.sim.faults import Fault
-    from tests.sim.world import World
 
 ACTOR = "job-controller"
 SPEC = {
@@ -26,12 +26,12 @@ Outputs = Mapping[str, tuple[str, ...]]
 """By model version: what its Jobs write, one after the other; the last goes on for ever. The default is GOOD."""
 
 
-def evaluations(world: "World") -> list[dict[str, Any]]:
+def evaluations(world: World) -> list[dict[str, Any]]:
     """The evaluation Jobs that there are."""
     return [obj for obj in world.api.all("Job") if obj["metadata"]["labels"].get(LABEL_ROLE) == "evaluation"]
 
 
-def retry(world: "World") -> None:
+def retry(world: World) -> None:
     """A person asks for another attempt."""
     command = f"retry/{world.status['candidate']['revision']}/{world.api.version}"
     annotations = world.digits["metadata"].get("annotations", {}) | {"modelramp.io/request": command}
@@ -41,7 +41,7 @@ def retry(world: "World") -> None:
 class Evaluator:
     """Job controller and kubelet for evaluation Jobs: each runs for some seconds and leaves a pod with last words."""
 
-    def __init__(self, world: "World", outputs: Outputs) -> None:
+    def __init__(self, world: World, outputs: Outputs) -> None:
         self._world = world
         self._outputs = outputs
         self._begun: dict[str, int] = {}
@@ -94,17 +94,20 @@ class Evaluator:
 
 @dataclass(frozen=True, slots=True)
 class Evaluated(Scenario):
-    """A story in which every version is evaluated. helped: a person asks for another attempt after no result."""
+    """A story in which every version is evaluated. helped: a person asks for another attempt after no result.
+
+    operators: how many run side by side.
+    """
 
     outputs: Outputs = field(default_factory=dict)
     helped: bool = False
+    operators: int = 1
 
     def world(
         self, seed: int, fault: "Fault | None" = None, at_call: int = 0, faults: "Mapping[int, Fault] | None" = None
-    ) -> "World":
-        from tests.sim.world import World
-
-        world = World(seed, fault=fault, at_call=at_call, faults=faults, scripts=self.scripts, pods=self.pods)
+    ) -> World:
+        plan = {"fault": fault, "at_call": at_call, "faults": faults, "operators": self.operators}
+        world = World(seed, scripts=self.scripts, pods=self.pods, **plan)
         Evaluator(world, self.outputs)
         for index, (at, version) in enumerate(self.versions):
             wanted, phase = manifest(version, evaluation=SPEC), self.phases[index]
@@ -114,7 +117,7 @@ class Evaluated(Scenario):
         return world
 
 
-def state(world: "World") -> str | None:
+def state(world: World) -> str | None:
     """Where the evaluation of the candidate stands."""
     return ((world.status.get("candidate") or {}).get("evaluation") or {}).get("state")
 

@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import random
+from dataclasses import replace
 
 import pytest
 
@@ -33,6 +35,14 @@ def test_a_fault_at_any_call_opens_no_gate_and_leaves_nobody_waiting(name, fault
         if world.faults.exhausted:
             break
     assert n > 40, "the story is shorter than it was: is the world still wired up?"
+
+
+@pytest.mark.parametrize("name", SWEPT)
+def test_two_operators_at_once_open_no_gate_either(name):
+    for seed in range(3):
+        chance = random.Random(seed)  # noqa: S311 - a simulation, not a secret
+        faults = {chance.randint(20, 160): chance.choice(FAULTS) for _ in range(3)}
+        tell(replace(SCENARIOS[name], operators=2), seed, faults=faults)
 
 
 def test_the_results_of_every_version_stand_in_its_record():
