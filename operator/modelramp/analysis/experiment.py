@@ -75,6 +75,10 @@ class Tick:
         return None
 
 
+NOTHING_COUNTED = Tick(Proportion(0.0, 0.0), Proportion(0.0, 0.0), (0.0, 0.0))
+"""A tick in which neither version had any traffic."""
+
+
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything counted so far.

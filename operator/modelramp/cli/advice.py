@@ -8,6 +8,7 @@ from modelramp.api.check import Role
 from modelramp.api.quantity import format_duration
 from modelramp.api.rollout import Watching
 from modelramp.api.spec import ModelDeploymentSpec
+from modelramp.cli.experiment_advice import of_test
 from modelramp.cli.job_advice import of_evaluation
 from modelramp.cli.kind_advice import of_watch
 from modelramp.cli.known_policies import NOT_AT_HAND
@@ -37,6 +38,9 @@ def advice(spec: ModelDeploymentSpec, template: Mapping[str, Any], known: Lookup
 
 def _of_steps(spec: ModelDeploymentSpec) -> Iterator[Advice]:
     interval, rollout = spec.health.interval, spec.rollout
+    if rollout.ab_test is not None:
+        yield from of_test(rollout.ab_test, interval)
+        return
     for index, step in enumerate(rollout.steps):
         own = step.duration is not None
         path = f"spec.rollout.steps[{index}].duration" if own else "spec.rollout.stepDuration"

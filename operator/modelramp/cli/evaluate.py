@@ -11,9 +11,12 @@ from modelramp.analysis.checks import SAMPLES, VALUE, judge, limits_of
 from modelramp.analysis.evidence import Result
 from modelramp.analysis.kinds import weigh
 from modelramp.analysis.memory import Episode
+from modelramp.api.abtest import ABTest
 from modelramp.api.check import Check
 from modelramp.api.names import Reason
+from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.cli.evaluation_data import BadData, Measured, Ticks, read_data
+from modelramp.cli.experiment_evaluation import evaluate_test, test_text
 from modelramp.cli.policy_file import read_policy
 from modelramp.engine.ports import Sample
 
@@ -29,11 +32,12 @@ DATA is {"candidate": ARM, "stable": ARM}, or "reference" instead of "stable". A
   {"buckets": [[0.1, 0.2, 3], [0.2, 0.5, 10]]}         the same from a native histogram: from, to, count
   {"groups": {"a": {"bad": 3, "total": 100}, ...}}     fairness
   {"value": 0.031, "samples": 1204}                    query and preset checks
-A sequential check takes lists of arms, one for each tick.
+A sequential check takes lists of arms, one for each tick. So does the metric of an A/B test, whose arms are
+{"good": 12, "total": 1204}, with "bad" or as a mean, and may have "assigned": 1210.
 Exit code: 0 when the check was evaluated, whatever it says; 1 for unusable input.""",
 )
 @click.option("-f", "--filename", "manifest", type=click.File("rb"), required=True, help="ModelDeployment, YAML or -.")
-@click.option("--check", "name", required=True, help="Name of the check in spec.health.checks.")
+@click.option("--check", "name", required=True, help="Name of the check, or of the A/B test's metric.")
 @click.option("--data", type=click.File("rb"), required=True, help="The numbers, JSON or -.")
 @click.option("--name", "deployment", default=None, help="Which ModelDeployment, when the file has several.")
 @click.option("-o", "--output", type=click.Choice(["json", "text"]), default="json", show_default=True)
@@ -42,9 +46,15 @@ def command(manifest: IO[bytes], name: str, data: IO[bytes], deployment: str | N
 
     The same code judges in the cluster. No Prometheus and no cluster is asked.
     """
-    check = _chosen(read_policy(manifest, deployment, None).spec.health.checks, name, manifest.name)
+    spec = read_policy(manifest, deployment, None, checks_needed=False).spec
+    check = _chosen(spec, name, manifest.name)
     try:
-        numbers = read_data(data.read().decode("utf-8-sig"), check)
+        text = data.read().decode("utf-8-sig")
+        if not isinstance(check, Check):
+            told = evaluate_test(check, spec.health.interval, text)
+            click.echo(json.dumps(told) if output == "json" else test_text(name, told))
+            return
+        numbers = read_data(text, check)
     except UnicodeDecodeError as error:
         raise click.ClickException(f"{data.name}: byte {error.start + 1} is not UTF-8 text") from None
     except BadData as error:
@@ -101,10 +111,14 @@ def _finite(value: float | None) -> float | int | None:
     return int(value) if value == int(value) and abs(value) < 2**53 else value
 
 
-def _chosen(checks: tuple[Check, ...], name: str, source: str) -> Check:
-    by_name = {check.name: check for check in checks}
+def _chosen(spec: ModelDeploymentSpec, name: str, source: str) -> Check | ABTest:
+    by_name: dict[str, Check | ABTest] = {check.name: check for check in spec.health.checks}
+    test = spec.rollout.ab_test
+    if test is not None:
+        by_name.setdefault(test.metric.name, test)
     if name not in by_name:
         near = get_close_matches(name, by_name, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
-        raise click.ClickException(f'{source}: has no check "{name}", but {", ".join(by_name)}{hint}')
+        known = f"but {', '.join(by_name)}{hint}" if by_name else "for spec.health.checks is empty"
+        raise click.ClickException(f'{source}: has no check "{name}", {known}')
     return by_name[name]

@@ -49,7 +49,7 @@ def read_data(text: str, check: Check) -> Ticks | Measured:
     Numbers may be texts as Prometheus writes them ("NaN", "+Inf"). What can be read but says nothing (negative counts,
     NaN, a histogram without buckets) is not refused here: the check gives NO_DATA with its reason.
     """
-    given = _loaded(text)
+    given = loaded(text)
     if not isinstance(given, dict):
         raise BadData(f'is {kind_of(given)}; write {{"candidate": {_shape(check)}}}')
     for key in given:
@@ -206,7 +206,8 @@ def _number(given: Any, where: str) -> float:
         raise BadData(f"{where} is too large for a number") from None
 
 
-def _loaded(text: str) -> Any:
+def loaded(text: str) -> Any:
+    """The JSON value of a text; raises BadData, also for a key that stands there twice."""
     try:
         return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:

@@ -11,7 +11,7 @@ from modelramp.api.health import Health
 from modelramp.api.kind_rules import KINDS
 from modelramp.cli.output import Advice, Level
 
-_PER_SECOND = re.compile(r"\bi?rate\s*\(")
+PER_SECOND = re.compile(r"\bi?rate\s*\(")
 
 
 def of_kind(check: Check, health: Health, path: str) -> Iterator[Advice]:
@@ -26,7 +26,7 @@ def of_kind(check: Check, health: Health, path: str) -> Iterator[Advice]:
         if problem := parse_problem(query):
             yield Advice(Level.ERROR, field, problem)
             continue
-        if _PER_SECOND.search(query):
+        if PER_SECOND.search(query):
             message = "counts per second; evidence needs how many there were: use increase(...[{{window}}])"
             yield Advice(Level.WARNING, field, message)
         if not variables_in(query) & {"revision", "service"} and "revision" not in query and part != "reference.query":

@@ -5,17 +5,19 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from modelramp.analysis.checks import VALUE, judge, limits_of
+from modelramp.analysis.experiment import NOTHING_COUNTED, Trial, judge_tick
 from modelramp.analysis.wording import limit_text
 from modelramp.api.check import Check
 from modelramp.api.health import Health
 from modelramp.api.names import Phase, Reason
 from modelramp.api.rollout import Watching
 from modelramp.api.spec import ModelDeploymentSpec
-from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
+from modelramp.api.verdict import CheckOutcome, ExperimentOutcome, TickOutcome, Verdict
 from modelramp.cli.ticklines import Line
 from modelramp.core.asking import settle
 from modelramp.core.breaches import tick_verdict
 from modelramp.core.decide import decide
+from modelramp.core.experiment import has_won, standing, under_test
 from modelramp.core.gate import ungated
 from modelramp.core.moves import label
 from modelramp.core.revisions import revision_of
@@ -73,10 +75,11 @@ def rehearse(spec: ModelDeploymentSpec, lines: Sequence[Line]) -> tuple[tuple[Ro
         tick = start + number * interval
         health = _health(target, state) if outcome.outcome != "rolled-back" else target.spec.health.during(rolling=True)
         given = settle(health, _outcome_of(target, line, tick), traffic_since=0, step_entered=0)
+        told = replace(given, checks=(*given.checks, *_tried(target, state, line)))
         if outcome.outcome == "rolled-back":
             rows.append(_ended_row(target, state, given, number, outcome))
             continue
-        decision = _settled(decide(target, state, _seen(target, state), (given,), tick), target, tick)
+        decision = _settled(decide(target, state, _seen(target, state), (told,), tick), target, tick)
         rows.append(_row(target, state, decision, given, number, start))
         state = decision.state
         outcome = _outcome(target, decision, rows[-1], outcome)
@@ -114,6 +117,16 @@ def _outcome_of(target: Target, line: Line, tick: int) -> TickOutcome:
     replicas = target.spec.replicas
     pods = f"{replicas if line.available else 0}/{replicas}"
     return TickOutcome(tick, target.revision, checks, line.available, pods)
+
+
+def _tried(target: Target, state: State, line: Line) -> tuple[ExperimentOutcome, ...]:
+    """What an A/B test under way says of the line; of one without counts, what it said before."""
+    test, candidate = target.spec.rollout.ab_test, under_test(target, state)
+    if test is None or candidate is None:
+        return ()
+    memory = state.experiment.memory if state.experiment is not None else ""
+    trial = Trial(test, candidate.weight, candidate.version.revision, memory=memory)
+    return (judge_tick(trial, line.experiment or NOTHING_COUNTED),)
 
 
 def _judged(check: Check, value: float | None) -> CheckOutcome:
@@ -162,8 +175,11 @@ def _waits(target: Target, state: State, given: TickOutcome, verdict: Verdict, s
     if candidate is None or verdict is not Verdict.HEALTHY:
         return []
     place = f"step {candidate.step + 1}/{len(target.spec.rollout.stages)}"
+    tested = standing(target, state)
+    if tested and not has_won(state):
+        return [tested[-1]]
     ends = step_ends(target, candidate)
-    if given.tick < ends:
+    if not tested and given.tick < ends:
         return [f"{place} ends at tick {-(-(ends - start) // target.spec.health.interval)} at the earliest"]
     return [f"{place} is over", *_messages(blockers(target, state, _seen(target, state), given.checks))]
 

@@ -24,7 +24,9 @@ _STYLE = {"healthy": "green", "breach": "red", "no-data": "yellow"}
     epilog="""\b
 Each line of TICKS is one interval:
   {"checks": {"error-rate": 0.002, "accuracy": null}, "available": true}
-null or absent is no data. The candidate has the first step's weight at tick 0.
+null or absent is no data. Of an A/B test it may also hold what was counted:
+  {"experiment": {"candidate": {"good": 12, "total": 100}, "stable": {"good": 9, "total": 98}}}
+The candidate has the first step's weight at tick 0.
 Everything is read and checked before anything is decided or printed.
 Exit code: 0 when the simulation ran, however it ended; 1 for unusable input.""",
 )
@@ -39,7 +41,8 @@ def command(manifest: IO[bytes], ticks: IO[bytes], name: str | None, output: str
     """
     spec = read_policy(manifest, name, checks_needed=False).spec
     try:
-        lines = read_lines(text_of(ticks), [check.name for check in spec.health.checks])
+        test = spec.rollout.ab_test
+        lines = read_lines(text_of(ticks), [check.name for check in spec.health.checks], test.metric if test else None)
     except BadLine as error:
         raise click.ClickException(f"{ticks.name}: {error}") from None
     rows, outcome = rehearse(spec, lines)

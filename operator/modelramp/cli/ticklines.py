@@ -6,9 +6,13 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
+from modelramp.analysis.experiment import Tick
+from modelramp.api.abtest import PrimaryMetric
+from modelramp.cli.evaluation_data import BadData
+from modelramp.cli.experiment_data import read_tick
 from modelramp.cli.json_words import kind_of
 
-_KEYS = ("checks", "available")
+_KEYS = ("checks", "available", "experiment")
 
 
 class BadLine(Exception):
@@ -24,23 +28,28 @@ class _Unusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One tick: what each check measured (None: no data), and whether the candidate's pods were available."""
+    """One tick: what each check measured (None: no data), and whether the candidate's pods were available.
+
+    experiment: what an A/B test counted; None: nothing.
+    """
 
     values: Mapping[str, float | None]
     available: bool = True
+    experiment: Tick | None = None
 
 
-def read_lines(text: str, checks: Collection[str]) -> tuple[Line, ...]:
+def read_lines(text: str, checks: Collection[str], metric: PrimaryMetric | None = None) -> tuple[Line, ...]:
     """The ticks of a text in the form {"checks": {"error-rate": 0.002}, "available": true}; empty lines count nothing.
 
-    checks: names that spec.health.checks knows. Raises BadLine for the first line that cannot be read.
+    checks: names that spec.health.checks knows. metric: of the A/B test, if there is one. Raises BadLine for the first
+    line that cannot be read.
     """
     found = []
     for number, raw in enumerate(text.split("\n"), start=1):
         if raw.strip():
             try:
-                found.append(_line(raw, checks))
-            except (_Unusable, ValueError, RecursionError) as error:
+                found.append(_line(raw, checks, metric))
+            except (_Unusable, BadData, ValueError, RecursionError) as error:
                 raise BadLine(number, _words(error)) from None
     return tuple(found)
 
@@ -51,7 +60,7 @@ def _words(error: Exception) -> str:
     return "is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def _line(raw: str, checks: Collection[str]) -> Line:
+def _line(raw: str, checks: Collection[str], metric: PrimaryMetric | None) -> Line:
     given = json.loads(raw, object_pairs_hook=_object)
     if not isinstance(given, dict):
         raise _Unusable(f'is {kind_of(given)}; write an object such as {{"checks": {{"error-rate": 0.002}}}}')
@@ -61,7 +70,15 @@ def _line(raw: str, checks: Collection[str]) -> Line:
     available = given.get("available", True)
     if not isinstance(available, bool):
         raise _Unusable(f"available is {kind_of(available)}; write true or false")
-    return Line(_values(given.get("checks"), checks), available)
+    return Line(_values(given.get("checks"), checks), available, _experiment(given.get("experiment"), metric))
+
+
+def _experiment(given: Any, metric: PrimaryMetric | None) -> Tick | None:
+    if given is None:
+        return None
+    if metric is None:
+        raise _Unusable("experiment is only for spec.rollout.strategy: ABTest")
+    return read_tick(given, metric, where="experiment.")
 
 
 def _values(given: Any, checks: Collection[str]) -> Mapping[str, float | None]:
