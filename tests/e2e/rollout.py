@@ -53,6 +53,7 @@ class Rollout:
     after: dict = field(default_factory=dict)
     evaluation: dict = field(default_factory=dict)
     replicas: int = 1
+    steps: dict = field(default_factory=dict)
     by_revision: list = field(default_factory=list)
 
     def __post_init__(self):
@@ -122,6 +123,7 @@ class Rollout:
                     "stepDuration": "10s",
                     "progressDeadline": "30s",
                     "scaleDownDelay": "3s",
+                    **self.steps,
                     **({"evaluation": self.evaluation} if self.evaluation else {}),
                 },
                 "health": {"interval": f"{INTERVAL_S}s", "checks": self.checks},

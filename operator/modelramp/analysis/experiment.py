@@ -33,6 +33,7 @@ from modelramp.api.verdict import EXPERIMENT, ExperimentOutcome, Verdict
 
 ASSIGNED = "assigned"
 """Name of the part that counts the assignment, when it has a query of its own."""
+_NOTHING = "nothing was counted yet: is there traffic, and does the interval span at least two scrapes?"
 NO_PAIRS = Paired()
 _RARE = (
     "returned nothing; while none was counted its series may be missing: add `or vector(0)`, or in a grouped query "
@@ -223,9 +224,9 @@ def _said(trial: Trial, evidence: Evidence, problem: Problem | None) -> Experime
     test, found = trial.test, difference_in(trial.test, evidence)
     sign = 1 if test.metric.rises else -1
     ends = sorted((sign * found.low, sign * found.high)) if found else (None, None)
-    if problem is None and found is None:
-        problem = Reason.TOO_FEW_SAMPLES, "too little was counted to bound the difference"
     words = _words(test, evidence, found)
+    if problem is None and found is None:
+        problem = Reason.TOO_FEW_SAMPLES, "too little was counted to bound the difference" if words else _NOTHING
     detail = "; ".join(filter(None, (words, problem[1] if problem else "")))
     return ExperimentOutcome(
         EXPERIMENT,
