@@ -12,7 +12,8 @@ from modelramp.cli.evaluation_data import BadData
 from modelramp.cli.experiment_data import read_tick
 from modelramp.cli.json_words import kind_of
 
-_KEYS = ("checks", "available", "experiment")
+_KEYS = ("checks", "available")
+_OF_A_TEST = "experiment"
 
 
 class BadLine(Exception):
@@ -64,21 +65,20 @@ def _line(raw: str, checks: Collection[str], metric: PrimaryMetric | None) -> Li
     given = json.loads(raw, object_pairs_hook=_object)
     if not isinstance(given, dict):
         raise _Unusable(f'is {kind_of(given)}; write an object such as {{"checks": {{"error-rate": 0.002}}}}')
+    if _OF_A_TEST in given and metric is None:
+        raise _Unusable(f"{_OF_A_TEST} is only for spec.rollout.strategy: ABTest")
+    known = _KEYS if metric is None else (*_KEYS, _OF_A_TEST)
     for key in given:
-        if key not in _KEYS:
-            raise _Unusable(f'unknown key "{key}"; known are {", ".join(_KEYS)}{_hint(key, _KEYS)}')
+        if key not in known:
+            raise _Unusable(f'unknown key "{key}"; known are {", ".join(known)}{_hint(key, known)}')
     available = given.get("available", True)
     if not isinstance(available, bool):
         raise _Unusable(f"available is {kind_of(available)}; write true or false")
-    return Line(_values(given.get("checks"), checks), available, _experiment(given.get("experiment"), metric))
+    return Line(_values(given.get("checks"), checks), available, _experiment(given.get(_OF_A_TEST), metric))
 
 
 def _experiment(given: Any, metric: PrimaryMetric | None) -> Tick | None:
-    if given is None:
-        return None
-    if metric is None:
-        raise _Unusable("experiment is only for spec.rollout.strategy: ABTest")
-    return read_tick(given, metric, where="experiment.")
+    return None if given is None or metric is None else read_tick(given, metric, where=f"{_OF_A_TEST}.")
 
 
 def _values(given: Any, checks: Collection[str]) -> Mapping[str, float | None]:
