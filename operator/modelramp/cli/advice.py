@@ -9,6 +9,7 @@ from modelramp.api.quantity import format_duration
 from modelramp.api.rollout import Watching
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.cli.experiment_advice import of_test
+from modelramp.cli.hook_advice import of_hooks
 from modelramp.cli.job_advice import of_evaluation
 from modelramp.cli.kind_advice import of_watch
 from modelramp.cli.known_policies import NOT_AT_HAND
@@ -28,6 +29,7 @@ def advice(spec: ModelDeploymentSpec, template: Mapping[str, Any], known: Lookup
     yield from of_evaluation(spec.rollout.evaluation)
     yield from _of_policies(found)
     yield from _of_checks(spec, found)
+    yield from of_hooks(spec, found.health, complete=not found.missing)
     containers = [*template["spec"].get("containers", ())]
     yield from _of_port(spec, [*containers, *template["spec"].get("initContainers", ())])
     for index, container in enumerate(containers):

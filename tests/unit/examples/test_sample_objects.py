@@ -5,10 +5,16 @@ import yaml
 
 from examples.models import RECIPES, Variant
 from examples.server.settings import Settings
+from examples.server.telemetry import CONFIDENCE_BUCKETS
 from modelramp.api.spec import parse_spec
 
 MANIFESTS = Path("examples/manifests")
-SAMPLES = [*sorted(MANIFESTS.glob("digits-*.yaml")), Path("examples/quickstart.yaml"), Path("examples/evaluated.yaml")]
+SAMPLES = [
+    *sorted(MANIFESTS.glob("digits-*.yaml")),
+    Path("examples/quickstart.yaml"),
+    Path("examples/evaluated.yaml"),
+    Path("examples/retrain-on-drift.yaml"),
+]
 
 
 def load(path):
@@ -60,3 +66,11 @@ def test_the_demo_is_short_but_its_checks_see_three_ticks_at_each_step():
 
     assert spec.health.interval == 10
     assert all(spec.rollout.duration_of(step) >= 3 * spec.health.interval for step in range(3))
+
+
+def test_the_stored_confidence_has_the_edges_that_the_server_has():
+    health = parse_spec(load(Path("examples/retrain-on-drift.yaml"))["spec"]).health
+    (confidence,) = [check for check in health.checks if check.name == "confidence"]
+    edges = [float(edge) for edge in confidence.drift.reference.buckets]
+
+    assert edges == [*CONFIDENCE_BUCKETS, float("inf")]
