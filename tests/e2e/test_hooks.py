@@ -1,18 +1,18 @@
 """Hooks of the shipped operator on the real plane: real Jobs, a real receiver, a real API server that refuses."""
 
 import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 
 import pytest
 
-from tests.e2e.conftest import kill_operator
+from localplane import Plane
+from tests.e2e.conftest import NAMESPACE, kill_operator
 
 pytestmark = pytest.mark.timeout(360)
 SCORES = (
     'label_replace(vector(5), "le", "0.5", "", "") or label_replace(vector(900), "le", "0.9", "", "") '
-    'or label_replace(vector(1000), "le", "+Inf", "", "")'
+    'or label_replace(vector(1000), "le", "+Inf", "", "") or sum by (le) (up{revision="{{revision}}"} > 1)'
 )
 DRIFTED = {"0.5": 900, "0.9": 950, "+Inf": 1000}
 CHECKS = [
@@ -30,19 +30,14 @@ ENVIRONMENT = (
 )
 
 
-class Receiver(ThreadingHTTPServer):
-    """Keeps what it is told and answers 202."""
+RECEIVER = """
+import json, os
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), _Answer)
-        self.told = []
-        self.url = f"http://127.0.0.1:{self.server_port}/hooks"
-
-
-class _Answer(BaseHTTPRequestHandler):
+class Answer(BaseHTTPRequestHandler):
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.told.append((json.loads(body), self.headers["Idempotency-Key"]))
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        print(json.dumps({"body": body, "key": self.headers["Idempotency-Key"]}), flush=True)
         self.send_response(202)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -50,16 +45,37 @@ class _Answer(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+HTTPServer((os.environ["POD_IP"], 8080), Answer).serve_forever()
+"""
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """A pod that keeps what it is told and answers 202."""
+
+    plane: Plane
+    url: str
+
+    @property
+    def told(self):
+        return [json.loads(line) for line in self.plane.kubectl("logs", "-n", NAMESPACE, "receiver").splitlines()]
+
 
 @pytest.fixture
-def receiver():
-    server = Receiver()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def receiver(operator):
+    ip = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
+    container = {"name": "main", "image": "localplane/python:1", "args": ["-c", RECEIVER], "env": [ip]}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "receiver", "namespace": NAMESPACE},
+        "spec": {"containers": [container], "terminationGracePeriodSeconds": 1},
+    }
+    operator.kubectl("apply", "-f", "-", input=json.dumps(pod))
+    operator.kubectl("wait", "-n", NAMESPACE, "--for=condition=Ready", "pod/receiver", "--timeout=30s")
+    address = operator.kubectl("get", "pod", "receiver", "-n", NAMESPACE, "-o", "jsonpath={.status.podIP}")
+    yield Receiver(operator, f"http://{address}:8080/hooks")
+    operator.kubectl("delete", "pod", "receiver", "-n", NAMESPACE, "--wait=false")
 
 
 def job(script, **spec):
@@ -110,7 +126,8 @@ def test_each_hook_acts_once_on_real_parts_also_when_the_operator_is_killed(roll
     assert "exit code 3: no labels" in said["fails"]
     assert "restartPolicy" in said["refused"]
     assert "DeadlineExceeded" in said["hangs"]
-    (body, key) = receiver.told[0]
+    (told,) = receiver.told
+    body, key = told["body"], told["key"]
     assert (body["event"], body["name"], body["hook"], body["checks"]) == ("drift", "hooked", "tell", ["scores"])
     assert key.endswith(body["id"])
     assert one.condition("Ready")["status"] == "True", "what hooks do is no obstacle"
