@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
+from modelramp.engine.engine import Options
 from tests.sim.clock import EPOCH
 from tests.sim.kubelet import Pods
 from tests.sim.scenarios import (
@@ -260,3 +262,23 @@ def test_harm_ends_a_test_before_its_least_time_and_a_restart_counts_no_minute_t
     assert calm.status["history"][0]["outcome"] == "Harm"
     assert restarted.status["experiment"]["candidate"] == calm.status["experiment"]["candidate"]
     assert len(restarted.processes) == 2
+
+
+ERRORS = {"name": "errors", "preset": "error-rate"}
+GROUPS = 'sim_accuracy{revision="{{revision}}"}'
+FAIR = {"name": "fair", "role": "inform", "fairness": {"bad": GROUPS, "total": GROUPS}}
+
+
+@pytest.mark.parametrize(("checks", "loads"), [([ERRORS], 0), ([ERRORS, FAIR], 1)], ids=["thresholds", "statistics"])
+def test_what_statistics_need_is_loaded_once_before_they_are_judged(monkeypatch, checks, loads):
+    loaded = []
+
+    async def load():
+        loaded.append(1)
+
+    monkeypatch.setattr("tests.sim.process.Options", partial(Options, load=load))
+    scenario = Scenario(serves="1.0.0", versions=((0.0, "1.0.0"),), health={"checks": checks})
+    world = scenario.world(seed=1).run(minutes=8)
+
+    assert len(world.status["checks"]) == len(checks)
+    assert len(loaded) == loads

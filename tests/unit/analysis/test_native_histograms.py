@@ -91,6 +91,7 @@ QUANTILES = {
     "over a gap": ([(0.25, 0.5, 10), (1, 2, 10)], 0.75, math.sqrt(2)),
     "evenly in custom buckets": ([(-INF, 0.1, 10), (0.1, 0.3, 10)], 0.75, 0.2),
     "a lone custom bucket of no power of two": ([(0.1, 0.3, 10)], 0.5, 0.2),
+    "custom buckets on the grid of others": ([(1, 2, 10), (2, 8, 10)], 0.75, 5.0),
     "custom buckets as wide as none": ([(1, 2, 10), (5, 10, 10)], 0.75, 7.5),
 }
 
