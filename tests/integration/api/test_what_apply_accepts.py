@@ -44,6 +44,7 @@ def test_defaults_are_filled_in_as_people_write_them(resource):
     path = next(path for path in ACCEPTED if path.stem == "nulls")
     stored = json.loads(resource.kubectl("apply", "--dry-run=server", "-o", "json", "-f", str(path)))["spec"]
     assert stored["rollout"] == {
+        "strategy": "Canary",
         "steps": [{"weight": 10}, {"weight": 50}, {"weight": 100}],
         "stepDuration": "5m",
         "progressDeadline": "10m",
