@@ -54,6 +54,8 @@ def declared() -> dict[str, Declared]:
         "compare quantiles": Declared(_check(compare={"buckets": "h"}), buckets),
         "sequential rates": Declared(_check(sequential=RATE), often | stable),
         "sequential limit": Declared(_check(sequential=RATE, max="0.01"), often),
+        "sequential change": Declared(_check(sequential=RATE | {"detect": "change"}), often | stable),
+        "sequential change of limit": Declared(_check(sequential=RATE | {"detect": "change"}, max="0.01"), often),
         "sequential means": Declared(_check(sequential=MEAN), both_times, between=numbers(sum=5, count=10) | slower),
         **{f"drift {name}": Declared(_check(drift={"buckets": "h", "measure": name}), buckets) for name in MEASURES},
         "drift performance": Declared(_check(drift={**RATE, "measure": "performance"}), often | stable),

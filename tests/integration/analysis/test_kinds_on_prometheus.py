@@ -39,6 +39,8 @@ def checks(of):
         "quantiles": {"compare": {"buckets": of("seconds_bucket", "le"), "maxRelativeIncrease": "0.5"}},
         "looks": {"sequential": pair},
         "looks-at-limit": {"sequential": pair, "max": "0.05"},
+        "change": {"sequential": pair | {"detect": "change"}},
+        "change-at-limit": {"sequential": pair | {"detect": "change"}, "max": "0.05"},
         "looks-at-means": {"sequential": seconds},
         "psi": {"drift": {"buckets": of("seconds_bucket", "le")}},
         "quality": {"drift": {"measure": "performance", **pair}},
