@@ -15,6 +15,7 @@ from modelramp.cli.kind_advice import of_watch
 from modelramp.cli.known_policies import NOT_AT_HAND
 from modelramp.cli.output import Advice, Level
 from modelramp.cli.query_advice import of_check
+from modelramp.cli.timing_advice import of_timing
 from modelramp.core.policies import Lookup, Resolved, resolve
 
 Container = Mapping[str, Any]
@@ -89,12 +90,14 @@ def _of_checks(spec: ModelDeploymentSpec, found: Resolved) -> Iterator[Advice]:
         yield Advice(Level.WARNING, "spec.rollout.steps", message)
     for index, check in enumerate(spec.health.checks):
         yield from of_check(check, health, f"spec.health.checks[{index}]")
+        yield from of_timing(spec, check, f"spec.health.checks[{index}]")
     for check in health.checks:
         if check.name in found.origin:
             path = f"spec.health.policies[{found.origin[check.name]}]"
-            # Warnings about its queries are said once, of the policy.
-            errors = (item for item in of_check(check, health, "") if item.level is Level.ERROR)
-            yield from (Advice(Level.ERROR, path, f"check {check.name}{item.path}: {item.message}") for item in errors)
+            # Warnings about its queries are said once, of the policy; those about its times depend on the rollout.
+            items = [item for item in of_check(check, health, "") if item.level is Level.ERROR]
+            for item in (*items, *of_timing(spec, check, "")):
+                yield Advice(item.level, path, f"check {check.name}{item.path}: {item.message}")
     if spec.after_promotion.watch is Watching.FOREVER and not found.missing:
         yield from of_watch(health)
 

@@ -96,11 +96,11 @@ def _of_query(check: Check, health: Health, path: str) -> Iterator[Advice]:
         message = "is a comparison, which gives nothing when it is false: that is no data, not a breach; use min or max"
         yield Advice(Level.WARNING, path, message)
     fixed = sorted(seconds for seconds in _ranges(tree) if seconds != _PROBE_WINDOW)
-    if check.role is Role.ROLLBACK and fixed and fixed[-1] > health.interval:
+    if check.role is Role.ROLLBACK and fixed and fixed[-1] > health.interval_of(check):
         message = (
-            f"looks back {format_duration(fixed[-1])}, longer than health.interval "
-            f"({format_duration(health.interval)}), so one burst is counted several times; write [{{{{window}}}}], or "
-            "set role: hold"
+            f"looks back {format_duration(fixed[-1])}, longer than the check's interval "
+            f"({format_duration(health.interval_of(check))}), so one burst is counted several times; write "
+            "[{{window}}], or set role: hold"
         )
         yield Advice(Level.WARNING, path, message)
     if check.window is not None and "window" not in used:
