@@ -99,7 +99,7 @@ def _of_checks(spec: ModelDeploymentSpec, found: Resolved) -> Iterator[Advice]:
             for item in (*items, *of_timing(spec, check, "")):
                 yield Advice(item.level, path, f"check {check.name}{item.path}: {item.message}")
     if spec.after_promotion.watch is Watching.FOREVER and not found.missing:
-        yield from of_watch(health)
+        yield from of_watch(health.during(rolling=False))
 
 
 def _of_port(spec: ModelDeploymentSpec, containers: list[Container]) -> Iterator[Advice]:

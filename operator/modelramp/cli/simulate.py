@@ -38,6 +38,7 @@ def command(manifest: IO[bytes], ticks: IO[bytes], name: str | None, output: str
     """Run the real decision core over given outcomes, one line per tick.
 
     Says after which tick each step would have begun, when the version would have been promoted or rolled back, and why.
+    Every check is asked at every tick here: interval, delay and window have no effect.
     """
     spec = read_policy(manifest, name, checks_needed=False).spec
     try:
