@@ -7,7 +7,7 @@ LATE = {"name": "accuracy", "preset": "accuracy", "role": "hold"}
 
 
 def found(check, **health):
-    told = advice(spec(checks=(check,), **health), {"spec": {"containers": []}})
+    told = advice(spec(checks=(check,), **health), {"spec": {"containers": []}}, {}.get)
     return [
         (each.path.removeprefix("spec.health.checks[0]."), each.message)
         for each in told
