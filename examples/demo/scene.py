@@ -126,7 +126,7 @@ def _rows(cast: Cast, journal: Journal, load: Snapshot | None) -> list[Row]:
         revision = journal.revision(version)
         if revision is None:
             continue
-        role, pods, wanted = _role(journal.status, revision)
+        role, pods, wanted = _role(journal, version, revision)
         count = counts.get(version)
         rows.append(
             Row(
@@ -145,15 +145,16 @@ def _rows(cast: Cast, journal: Journal, load: Snapshot | None) -> list[Row]:
     return rows
 
 
-def _role(status: Status, revision: str) -> tuple[str, str, int]:
+def _role(journal: Journal, version: str, revision: str) -> tuple[str, str, int]:
     """What a revision is at present, its pods, and the percent that it should have."""
+    status = journal.status
     candidate, stable = status.candidate, status.stable
     weight = candidate.weight if candidate else 0
     if candidate is not None and candidate.revision == revision:
         return ("candidate" if candidate.step >= 0 else "starting"), candidate.pods, weight
     if stable is not None and stable.revision == revision:
         return "stable", stable.pods, 100 - weight
-    if status.failed_revision == revision:
+    if status.failed_revision == revision or journal.ending(version, "RolledBack") is not None:
         return "failed", _pods(status.previous, revision), 0
     return "previous", _pods(status.previous, revision), 0
 
