@@ -16,6 +16,7 @@ from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
 from modelramp.core.asking import settle
 from modelramp.core.breaches import tick_verdict
 from modelramp.core.decide import decide
+from modelramp.core.experiment import under_test
 from modelramp.core.gate import ungated
 from modelramp.core.moves import label
 from modelramp.core.scores import judged
@@ -50,6 +51,10 @@ History = Sequence[Recorded]
 """Ticks, rising."""
 
 PROMOTED, ROLLED_BACK, HELD, STEP = "promoted", "rolled-back", "held", "step"
+_NOT_REPLAYED = (
+    "an A/B test is not replayed, as history was not split between two versions: only its guardrails are; try the test "
+    "itself with `modelramp simulate` or `modelramp evaluate`"
+)
 _SAID_ELSEWHERE = frozenset({Reason.RESTORED, Reason.ROLLOUT_STARTED, Reason.BREACHES_CLEARED})
 
 
@@ -231,6 +236,8 @@ def _event(world: _World, before: State, decision: Decision, settled: TickOutcom
     candidate = before.running
     if candidate is None or settled.tick < step_ends(target, candidate) or verdict is Verdict.BREACH:
         return "", told
+    if under_test(target, before) is not None:
+        return HELD, _NOT_REPLAYED
     found = [finding.message for finding in blockers(target, before, world.seen(before), settled.checks)]
     if verdict is Verdict.NO_DATA:
         _, _, detail = tick_verdict(target.spec.health.during(rolling=True), settled)

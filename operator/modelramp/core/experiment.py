@@ -13,6 +13,8 @@ from modelramp.core.steps import held_by_route
 
 SILENT = frozenset({Reason.QUERY_FAILED, Reason.PROMETHEUS_UNREACHABLE, Reason.PROMETHEUS_TIMEOUT, Reason.WARMING_UP})
 """Reasons that pass by themselves: a test does not end on a tick of which nothing could be asked."""
+_MESSAGE_LIMIT = 768
+"""Characters: with who is tried and since when it still fits into status.message."""
 _LOST = {
     Ending.HARM: Reason.AB_TEST_HARM,
     Ending.NO_DIFFERENCE: Reason.AB_TEST_NO_DIFFERENCE,
@@ -91,7 +93,7 @@ def observe(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome
     known = replace(
         begun,
         ending=ending,
-        message=_sentence(ending, why, found, begun),
+        message=_sentence(ending, why, found, begun)[:_MESSAGE_LIMIT],
         memory=found.memory,
         metric=test.metric.name,
         candidate=found.candidate,

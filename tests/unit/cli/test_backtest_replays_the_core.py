@@ -23,12 +23,13 @@ VALUES = {"h": 0.002, "b": 0.5, "?": None}
 START = 1_795_000_020
 
 
-def spec(checks=(ERRORS,), after=None, **health):
+def spec(checks=(ERRORS,), after=None, rollout=None, **health):
     return parse_spec(
         {
             "model": {"name": "digits", "version": "2.0.0"},
             "template": {"spec": {"containers": [{"name": "model", "image": "digits"}]}},
             "routing": {"gateway": {"parentRefs": [{"name": "public"}]}},
+            "rollout": rollout or {},
             "health": {"checks": list(checks), **health},
             "afterPromotion": after or {},
         }
@@ -93,6 +94,16 @@ def test_a_rollback_ends_it_unless_it_begins_again():
     assert [moment.number for moment in found.having(PROMOTED)] == [26]
     assert {moment.trial for moment in found.moments} == {1, 0, 2}
     assert [moment.weight for moment in found.moments[5:11]] == [0] * 5 + [10]
+
+
+def test_of_an_ab_test_only_the_guardrails_are_replayed():
+    metric = {"name": "conversion", "good": "g", "total": "t"}
+    test = {"metric": metric, "minEffect": "0.01", "minDuration": "3m", "maxDuration": "5m"}
+    found = told("h" * 8 + "bbb", rollout={"strategy": "ABTest", "abTest": test})
+
+    assert [moment.weight for moment in found.moments] == [50] * 10 + [0]
+    assert "an A/B test is not replayed" in found.moments[5].reason
+    assert found.decisive.event == ROLLED_BACK
 
 
 def test_each_incident_counts_once():
