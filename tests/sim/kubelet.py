@@ -39,7 +39,7 @@ class Kubelet:
         world.api.listeners.append(self._changed)
 
     def _changed(self, change: Change) -> None:
-        namespace, name = change.obj["metadata"]["namespace"], change.obj["metadata"]["name"]
+        namespace, name = change.obj["metadata"].get("namespace", ""), change.obj["metadata"]["name"]
         if change.kind == "Deployment" and change.actor != ACTOR:
             self._soon(0.05, 0.4, lambda: self._run_pods(namespace, name))
             self._soon(0.3, 1.5, lambda: self._endpoints(namespace))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tests.sim.ledger import Ledger
+    from tests.sim.policies import Variant
     from tests.sim.world import World
 
 REPLAY_LIMIT = 15
@@ -87,10 +88,22 @@ class Oracle:
     def _letters(
         self, spec: Status, old: Status, subject: str, tick: int, start: int, told: "Ledger"
     ) -> tuple[set[str], bool]:
-        """The possible verdicts of a tick, and whether somebody asked for it."""
-        verdict, live, asked_at = "h", False, 0.0
-        asked = False
-        for check in spec["health"]["checks"]:
+        """The possible verdicts of a tick, and whether somebody asked for it.
+
+        While nobody can know whether the operator had heard of a change of policies, both verdicts are possible.
+        """
+        found = [
+            self._of_checks(spec, old, subject, tick, start, told, variant) for variant in spec["health"]["variants"]
+        ]
+        return set().union(*(letters for letters, _ in found)), any(asked for _, asked in found)
+
+    def _of_checks(
+        self, spec: Status, old: Status, subject: str, tick: int, start: int, told: "Ledger", variant: "Variant"
+    ) -> tuple[set[str], bool]:
+        checks, missing = variant
+        verdict, live, asked_at = "?" if missing else "h", False, 0.0
+        asked = missing
+        for check in checks:
             if check.get("role", "rollback") != "rollback":
                 continue
             answered = told.found.get((check["name"], subject, tick))

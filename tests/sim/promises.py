@@ -11,6 +11,7 @@ from tests.sim.checker import DISTURBED_SECONDS, Checker, asked, readable
 from tests.sim.gate import Gate
 from tests.sim.gateway import Served, backends
 from tests.sim.oracle import Oracle
+from tests.sim.policies import PoliciesOverTime
 from tests.sim.steps import Steps
 
 if TYPE_CHECKING:
@@ -60,12 +61,16 @@ class Counting(Checker):
     def __init__(self, world: "World") -> None:
         self._world = world
         self._oracle = Oracle(world)
+        self._policies = PoliciesOverTime(world)
 
     def changed(self, change: Change) -> Iterator[str]:
+        self._policies.changed(change)
         if change.kind != "ModelDeployment" or change.actor != FIELD_MANAGER or change.type != "MODIFIED":
             return
         old = (change.before or {}).get("status", {})
-        yield from self._oracle.judge(readable(change.obj["spec"]), old, change.obj["status"], self._world.told())
+        spec = readable(change.obj["spec"])
+        spec["health"]["variants"] = self._policies.variants(change.obj["spec"])
+        yield from self._oracle.judge(spec, old, change.obj["status"], self._world.told())
 
 
 class Failed(Checker):
