@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from modelramp.api.crd import COLUMNS, object_schema
+from modelramp.api.policy import PolicyKind
+from modelramp.api.policy_crd import policy_schema
 from modelramp.cli.main import main as modelramp
 
 HERE = Path(__file__).parent / "reference"
@@ -29,6 +31,14 @@ STATUS_HEAD = """## status
 
 Written by the operator only. `kubectl get mdep` shows:
 """
+POLICY_HEAD = f"""# HealthPolicy and ClusterHealthPolicy
+
+{MADE}
+
+`modelramp.io/v1alpha1`; short names `hpol` (in a namespace) and `chpol` (in the cluster). Both have the same fields;
+those of a check are those of `spec.health.checks` in [ModelDeployment](modeldeployment.md), where their defaults
+stand. [Health policies](../concepts/policies.md) says what they are for. Fields in **bold** must be written.
+"""
 CLI_HEAD = f"""# The command `modelramp`
 
 {MADE}
@@ -46,6 +56,12 @@ def resource_page() -> str:
     lines += [f"| {name.upper()} | `{path[1:]}` | {says} |" for name, _, path, says, _ in COLUMNS]
     lines += ["", *_sections(schema["status"], "status", "##")]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def policy_page() -> str:
+    """docs/reference/healthpolicy.md."""
+    spec = policy_schema(PolicyKind.NAMESPACED)["properties"]["spec"]
+    return "\n".join([POLICY_HEAD, *_sections(spec, "spec", "#")]).rstrip("\n") + "\n"
 
 
 def _sections(schema: dict[str, Any], path: str, level: str) -> Iterator[str]:
@@ -107,7 +123,7 @@ def cli_page() -> str:
 def main() -> int:
     """Write the pages, or with --check say which are out of date; the exit code."""
     os.environ["NO_COLOR"] = "1"
-    pages = {"modeldeployment.md": resource_page(), "cli.md": cli_page()}
+    pages = {"modeldeployment.md": resource_page(), "healthpolicy.md": policy_page(), "cli.md": cli_page()}
     stale = [
         name
         for name, text in pages.items()

@@ -50,6 +50,7 @@ class Rollout:
     hostname: str = ""
     gateway: str = "public"
     checks: list = field(default_factory=lambda: [{"name": "errors", "preset": "traefik-error-rate", "max": "0.05"}])
+    policies: list = field(default_factory=list)
     after: dict = field(default_factory=dict)
     evaluation: dict = field(default_factory=dict)
     replicas: int = 1
@@ -126,7 +127,7 @@ class Rollout:
                     **self.steps,
                     **({"evaluation": self.evaluation} if self.evaluation else {}),
                 },
-                "health": {"interval": f"{INTERVAL_S}s", "checks": self.checks},
+                "health": {"interval": f"{INTERVAL_S}s", "checks": self.checks, "policies": self.policies},
                 **({"afterPromotion": self.after} if self.after else {}),
             },
         }

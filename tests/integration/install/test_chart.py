@@ -5,7 +5,8 @@ from packaging.version import Version
 import modelramp
 from tests.integration.install.conftest import ROOT
 
-CRD = ROOT / "crds/modelramp.io_modeldeployments.yaml"
+CRDS = ROOT / "crds"
+RESOURCES = ("modeldeployments", "healthpolicies", "clusterhealthpolicies")
 
 
 def kinds(objects):
@@ -74,10 +75,11 @@ def test_the_chart_runs_what_the_manifests_run(render, kustomize):
     assert mine == other
 
 
-def test_the_charts_crd_is_the_generated_one(render):
-    crd = named(render(), "CustomResourceDefinition", "modeldeployments.modelramp.io")
+@pytest.mark.parametrize("plural", RESOURCES)
+def test_the_charts_crds_are_the_generated_ones(render, plural):
+    crd = named(render(), "CustomResourceDefinition", f"{plural}.modelramp.io")
     assert crd["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
-    assert crd["spec"] == yaml.safe_load(CRD.read_text())["spec"]
+    assert crd["spec"] == yaml.safe_load((CRDS / f"modelramp.io_{plural}.yaml").read_text())["spec"]
 
 
 def test_the_crd_may_be_left_to_others_or_go_with_the_release(render):
