@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from modelramp.engine.engine import WATCHED
-from modelramp.engine.ports import GATEWAY, MODEL_DEPLOYMENT, OWNED, POD
+from modelramp.engine.ports import CONFIG_MAP, GATEWAY, MODEL_DEPLOYMENT, OWNED, POD
 
 OPERATOR = "system:serviceaccount:modelramp-system:modelramp"
 
@@ -49,6 +49,7 @@ ALLOWED = [
     *((verb, kind) for kind in WATCHED for verb in ("list", "watch", "get")),
     *((verb, kind) for kind in OWNED for verb in ("create", "patch", "delete")),
     ("get", GATEWAY),
+    ("get", CONFIG_MAP),
     ("list", POD),
 ]
 
@@ -94,7 +95,9 @@ FORBIDDEN = [
     ("create", "pods", "exec"),
     ("get", "secrets", ""),
     ("list", "secrets", ""),
-    ("get", "configmaps", ""),
+    ("list", "configmaps", ""),
+    ("create", "configmaps", ""),
+    ("delete", "configmaps", ""),
     ("patch", "gateways.gateway.networking.k8s.io", ""),
     ("list", "namespaces", ""),
     ("impersonate", "users", ""),
