@@ -21,6 +21,7 @@ def digits(resource):
         "progress": "2/3",
         "breaches": 1,
         "ticks": "++++?+++-",
+        "scores": {"operational": 100, "technical": 66},
         "next": "12:04:05Z",
         "replicas": 3,
         "selector": "modelramp.io/deployment=digits",
@@ -40,7 +41,9 @@ def test_get_answers_what_serves_what_is_tried_and_what_is_next(digits):
     assert row.split()[:10] == [
         *("digits", "Progressing", "1.4.0", "2.0.0", "50", "2/3", "1", "++++?+++-", "12:04:05Z", "StepRunning")
     ]
-    assert "step 2/3: 50 % on 2.0.0" in digits("get", "-o", "wide")
+    wide = digits("get", "-o", "wide")
+    assert "step 2/3: 50 % on 2.0.0" in wide
+    assert '{"operational":100,"technical":66}' in wide
 
 
 def test_it_is_found_by_get_all(resource, digits):
