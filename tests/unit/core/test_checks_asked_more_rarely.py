@@ -87,6 +87,15 @@ def test_nobody_is_blamed_for_what_the_window_saw_before_the_step():
     assert told.weight == 10
 
 
+def test_what_a_rollback_check_said_of_one_step_lets_no_other_step_end():
+    told = story(SLOW).run("hhhhh", accuracy="hhhhh")
+    assert told.weight == 100
+    told.run("hhhh", accuracy="hhhh")
+    assert told.state.phase is Phase.PROGRESSING
+    assert said(told).reason is Reason.WARMING_UP
+    assert told.run("h", accuracy="h").state.phase is Phase.HEALTHY
+
+
 def test_a_slow_rollback_check_counts_for_itself_at_its_own_ticks():
     told = story(SLOW).run("hhhhb" + "hhhh", accuracy="hhhhb" + "hhhh")
     assert told.state.watch.checks == (("accuracy", 1),)
