@@ -15,8 +15,9 @@ from modelramp.api.abtest import ABTest
 from modelramp.api.check import Check
 from modelramp.api.names import Reason
 from modelramp.api.spec import ModelDeploymentSpec
-from modelramp.cli.evaluation_data import BadData, Measured, Ticks, read_data
+from modelramp.cli.evaluation_data import Measured, Ticks, read_data
 from modelramp.cli.experiment_evaluation import evaluate_test, test_text
+from modelramp.cli.json_words import BadData
 from modelramp.cli.policy_file import read_policy
 from modelramp.engine.ports import Sample
 

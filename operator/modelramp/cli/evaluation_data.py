@@ -11,7 +11,7 @@ from modelramp.analysis.histograms import Side, from_classic
 from modelramp.analysis.native import from_native
 from modelramp.api.check import Check
 from modelramp.api.names import Reason
-from modelramp.cli.json_words import kind_of
+from modelramp.cli.json_words import BadData, kind_of, number_in
 
 Read = Arm | Problem
 _OTHERS = ("stable", "reference")
@@ -21,10 +21,6 @@ _BUCKETS = '{"buckets": {"0.1": 3, "0.5": 10, "+Inf": 12}}'
 _GROUPS = '{"groups": {"a": {"bad": 3, "total": 100}, "b": {"bad": 9, "total": 100}}}'
 _USAGE = '{"usage": {"tokens": 5000}, "count": 300}'
 _VALUE = '{"value": 0.031}'
-
-
-class BadData(Exception):
-    """The data cannot be read as numbers for the check; says where, what was found and what is wished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,19 +92,19 @@ def _arm(given: Any, where: str, check: Check) -> Read:
     reader = _READERS[_shape(check)]
     if check.cost is not None and "usage" in fields:
         _only(fields, ("usage", "count"), where, _USAGE)
-        used = {kind: _number(amount, f"{where}.usage.{kind}") for kind, amount in _mapping(fields, "usage", where)}
-        return money(check, used, _number(fields["count"], f"{where}.count"))
+        used = {kind: number_in(amount, f"{where}.usage.{kind}") for kind, amount in _mapping(fields, "usage", where)}
+        return money(check, used, number_in(fields["count"], f"{where}.count"))
     return reader(fields, where)
 
 
 def _proportion(fields: Mapping[str, Any], where: str) -> Proportion:
     _only(fields, ("bad", "total"), where, _PROPORTION)
-    return Proportion(_number(fields["bad"], f"{where}.bad"), _number(fields["total"], f"{where}.total"))
+    return Proportion(number_in(fields["bad"], f"{where}.bad"), number_in(fields["total"], f"{where}.total"))
 
 
 def _mean(fields: Mapping[str, Any], where: str) -> Mean:
     _only(fields, ("sum", "count"), where, _MEAN)
-    return Mean(_number(fields["sum"], f"{where}.sum"), _number(fields["count"], f"{where}.count"))
+    return Mean(number_in(fields["sum"], f"{where}.sum"), number_in(fields["count"], f"{where}.count"))
 
 
 def _buckets(fields: Mapping[str, Any], where: str) -> Read:
@@ -117,14 +113,14 @@ def _buckets(fields: Mapping[str, Any], where: str) -> Read:
     if isinstance(given, list):
         return from_native([_native(row, f"{where}.buckets[{index}]") for index, row in enumerate(given)])
     counted = _mapping(fields, "buckets", where)
-    return from_classic({edge: _number(count, f"{where}.buckets.{edge}") for edge, count in counted})
+    return from_classic({edge: number_in(count, f"{where}.buckets.{edge}") for edge, count in counted})
 
 
 def _native(row: Any, where: str) -> Side:
     """A bucket as people write it, or as Prometheus does: with the rule of its edges before it."""
     if not isinstance(row, list) or len(row) not in (3, 4):
         raise BadData(f"{where} is {kind_of(row)}; a native histogram's bucket is [lower edge, upper edge, count]")
-    left, right, count = (_number(value, where) for value in row[-3:])
+    left, right, count = (number_in(value, where) for value in row[-3:])
     return left, right, count
 
 
@@ -162,7 +158,7 @@ def _shape(check: Check) -> str:
 
 def _measured(given: Any, check: Check) -> Measured:
     if isinstance(given, (int, float, str)) and not isinstance(given, bool):
-        found = Measured(_number(given, "candidate"))
+        found = Measured(number_in(given, "candidate"))
     elif not isinstance(given, dict):
         raise BadData(f"candidate is {kind_of(given)}; this check judges one number: write {_VALUE}")
     elif set(given) == {"bad", "total"}:
@@ -173,8 +169,8 @@ def _measured(given: Any, check: Check) -> Measured:
         found = Measured(mean.mean if mean.count else float("nan"), mean.count)
     else:
         _only(given, ("value",), "candidate", _VALUE, ("samples",))
-        samples = _number(given["samples"], "candidate.samples") if "samples" in given else None
-        found = Measured(_number(given["value"], "candidate.value"), samples)
+        samples = number_in(given["samples"], "candidate.samples") if "samples" in given else None
+        found = Measured(number_in(given["value"], "candidate.value"), samples)
     if check.samples is not None and found.samples is None:
         raise BadData('candidate needs "samples", as the check has minSamples: write {"value": 0.031, "samples": 1204}')
     return found
@@ -193,17 +189,6 @@ def _mapping(fields: Mapping[str, Any], key: str, where: str) -> list[tuple[str,
     if not isinstance(found, dict):
         raise BadData(f"{where}.{key} is {kind_of(found)}; write an object from names to numbers")
     return list(found.items())
-
-
-def _number(given: Any, where: str) -> float:
-    if isinstance(given, bool) or not isinstance(given, (int, float, str)):
-        raise BadData(f"{where} is {kind_of(given)}; write a number")
-    try:
-        return float(given)
-    except ValueError:
-        raise BadData(f"{where} is {kind_of(given)}; write a number") from None
-    except OverflowError:
-        raise BadData(f"{where} is too large for a number") from None
 
 
 def loaded(text: str) -> Any:

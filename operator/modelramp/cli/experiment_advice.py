@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from modelramp.analysis.abtest import needed_samples
 from modelramp.analysis.evidence import count_text
 from modelramp.analysis.experiment import parts_of_test
-from modelramp.analysis.promql import parse_problem, variables_in
 from modelramp.api.abtest import ABTest
 from modelramp.api.quantity import format_duration, format_number
-from modelramp.cli.kind_advice import PER_SECOND
+from modelramp.cli.kind_advice import of_count
 from modelramp.cli.output import Advice, Level
 
 _DAY = 86_400
@@ -51,12 +50,4 @@ def _needed(test: ABTest) -> str:
 def _of_queries(test: ABTest) -> Iterator[Advice]:
     for part, query in parts_of_test(test).items():
         field = f"{_PATH}.assignment" if part == "assigned" else f"{_PATH}.metric.{part}"
-        if problem := parse_problem(query):
-            yield Advice(Level.ERROR, field, problem)
-            continue
-        if PER_SECOND.search(query):
-            message = "counts per second; evidence needs how many there were: use increase(...[{{window}}])"
-            yield Advice(Level.WARNING, field, message)
-        if not variables_in(query) & {"revision", "service"} and "revision" not in query:
-            message = "names no version: the series of both versions are found by the label revision, which it does "
-            yield Advice(Level.WARNING, field, message + "not mention")
+        yield from of_count(query, field, both=True)

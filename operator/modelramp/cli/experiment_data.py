@@ -6,8 +6,7 @@ from typing import Any
 from modelramp.analysis.evidence import Mean, Proportion
 from modelramp.analysis.experiment import Tick
 from modelramp.api.abtest import PrimaryMetric
-from modelramp.cli.evaluation_data import BadData
-from modelramp.cli.json_words import kind_of
+from modelramp.cli.json_words import BadData, kind_of, number_in
 
 _ARMS = ("candidate", "stable")
 _ASSIGNED = "assigned"
@@ -62,21 +61,10 @@ def _arm(given: Any, where: str, metric: PrimaryMetric) -> tuple[Proportion | Me
     if not isinstance(given, dict) or not set(wanted) <= set(given) <= {*wanted, _ASSIGNED}:
         has = ", ".join(given) or "nothing" if isinstance(given, dict) else kind_of(given)
         raise BadData(f'{where} has {has}; write {shape(metric)}, and "{_ASSIGNED}" if that is another count')
-    first, second = (_number(given[key], f"{where}.{key}") for key in wanted)
+    first, second = (number_in(given[key], f"{where}.{key}") for key in wanted)
     arm: Proportion | Mean = Mean(first, second) if metric.sum is not None else Proportion(first, second)
-    return arm, _number(given.get(_ASSIGNED, second), f"{where}.{_ASSIGNED}")
+    return arm, number_in(given.get(_ASSIGNED, second), f"{where}.{_ASSIGNED}")
 
 
 def _event(metric: PrimaryMetric) -> str:
     return "good" if metric.good is not None else "bad"
-
-
-def _number(given: Any, where: str) -> float:
-    if isinstance(given, bool) or not isinstance(given, (int, float, str)):
-        raise BadData(f"{where} is {kind_of(given)}; write a number")
-    try:
-        return float(given)
-    except ValueError:
-        raise BadData(f"{where} is {kind_of(given)}; write a number") from None
-    except OverflowError:
-        raise BadData(f"{where} is too large for a number") from None

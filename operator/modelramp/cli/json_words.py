@@ -1,6 +1,10 @@
-"""A JSON value in words, for messages about input that cannot be used."""
+"""JSON values that people write: as numbers, and in words for messages about those that cannot be used."""
 
 from typing import Any
+
+
+class BadData(Exception):
+    """The data cannot be read as numbers for the check; says where, what was found and what is wished."""
 
 
 def kind_of(value: Any) -> str:
@@ -22,3 +26,15 @@ def kind_of(value: Any) -> str:
             return "a list"
         case _:
             return f"the number {value!r}"[:60]
+
+
+def number_in(given: Any, where: str) -> float:
+    """The number of a JSON value, also in quotes, as "+Inf"; raises BadData in the name of `where`."""
+    if isinstance(given, bool) or not isinstance(given, (int, float, str)):
+        raise BadData(f"{where} is {kind_of(given)}; write a number")
+    try:
+        return float(given)
+    except ValueError:
+        raise BadData(f"{where} is {kind_of(given)}; write a number") from None
+    except OverflowError:
+        raise BadData(f"{where} is too large for a number") from None

@@ -11,7 +11,7 @@ from modelramp.api.health import Health
 from modelramp.api.kind_rules import KINDS
 from modelramp.cli.output import Advice, Level
 
-PER_SECOND = re.compile(r"\bi?rate\s*\(")
+_PER_SECOND = re.compile(r"\bi?rate\s*\(")
 
 
 def of_kind(check: Check, health: Health, path: str) -> Iterator[Advice]:
@@ -23,16 +23,24 @@ def of_kind(check: Check, health: Health, path: str) -> Iterator[Advice]:
     kind = next(kind for kind in KINDS if getattr(check, kind) is not None)
     for part, query in _queries(check).items():
         field = f"{path}.{kind}.{part}"
-        if problem := parse_problem(query):
-            yield Advice(Level.ERROR, field, problem)
-            continue
-        if PER_SECOND.search(query):
-            message = "counts per second; evidence needs how many there were: use increase(...[{{window}}])"
-            yield Advice(Level.WARNING, field, message)
-        if not variables_in(query) & {"revision", "service"} and "revision" not in query and part != "reference.query":
-            each = " of both versions" if other_arm(check) == STABLE else ""
-            message = f"names no version: the series{each} are found by the label revision, which it does not mention"
-            yield Advice(Level.WARNING, field, message)
+        yield from of_count(query, field, both=other_arm(check) == STABLE, any_version=part == "reference.query")
+
+
+def of_count(query: str, field: str, *, both: bool, any_version: bool = False) -> Iterator[Advice]:
+    """Errors and warnings about a query that counts.
+
+    both: it is asked of both versions. any_version: it need not say of which version it speaks.
+    """
+    if problem := parse_problem(query):
+        yield Advice(Level.ERROR, field, problem)
+        return
+    if _PER_SECOND.search(query):
+        message = "counts per second; evidence needs how many there were: use increase(...[{{window}}])"
+        yield Advice(Level.WARNING, field, message)
+    if not any_version and not variables_in(query) & {"revision", "service"} and "revision" not in query:
+        each = " of both versions" if both else ""
+        message = f"names no version: the series{each} are found by the label revision, which it does not mention"
+        yield Advice(Level.WARNING, field, message)
 
 
 def _queries(check: Check) -> dict[str, str]:

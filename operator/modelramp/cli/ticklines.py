@@ -8,9 +8,8 @@ from typing import Any
 
 from modelramp.analysis.experiment import Tick
 from modelramp.api.abtest import PrimaryMetric
-from modelramp.cli.evaluation_data import BadData
 from modelramp.cli.experiment_data import read_tick
-from modelramp.cli.json_words import kind_of
+from modelramp.cli.json_words import BadData, kind_of
 
 _KEYS = ("checks", "available")
 _OF_A_TEST = "experiment"
