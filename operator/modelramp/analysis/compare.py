@@ -8,6 +8,7 @@ from modelramp.analysis.histograms import EDGES_DIFFER, Buckets, on_same_edges, 
 from modelramp.analysis.intervals import Interval, newcombe, normal_tail
 from modelramp.analysis.wording import RATIO, shown
 from modelramp.api.names import Reason
+from modelramp.api.quantity import above
 from modelramp.api.verdict import Verdict
 
 FISHER_BELOW = 5
@@ -51,7 +52,8 @@ def rates(candidate: Proportion, stable: Proportion, tolerance: Tolerance | None
         f"{count_text(stable.total)} with the stable version"
     )
     interval = newcombe(candidate, stable, 1 - tolerance.alpha)
-    return _compared(difference, allowed, interval, p_value, tolerance.alpha, words, candidate.total)
+    more = above(difference, allowed, max(candidate.rate, stable.rate))
+    return _compared(difference, allowed, interval, p_value, tolerance.alpha, words, candidate.total, more)
 
 
 def rates_p_value(first: Proportion, second: Proportion) -> float:
@@ -105,7 +107,9 @@ def means(candidate: Mean, stable: Mean, tolerance: Tolerance | None = None, uni
         return few
     words = f"mean {shown(candidate.mean, unit)} against {shown(stable.mean, unit)} with the stable version"
     difference, allowed = candidate.mean - stable.mean, tolerance.allowed(stable.mean)
-    return _compared(difference, allowed, None, None, tolerance.alpha, words, candidate.count)
+    words += f"; {_allowance(allowed, unit)}, n = {count_text(candidate.count)}"
+    more = above(difference, allowed, max(abs(candidate.mean), abs(stable.mean)))
+    return _compared(difference, allowed, None, None, tolerance.alpha, words, candidate.count, more)
 
 
 def quantiles(
@@ -136,6 +140,8 @@ def quantiles(
     allowed = tolerance.allowed(other)
     words = f"p{q * 100:g} {shown(one, unit)} against {shown(other, unit)} with the stable version"
     sure = interval[0] > allowed
+    if one - other > allowed and not sure:
+        words += ", which chance may explain"
     verdict, reason = (Verdict.BREACH, Reason.ABOVE_MAXIMUM) if sure else (Verdict.HEALTHY, Reason.WITHIN_LIMIT)
     detail = f"{words}; {_allowance(allowed, unit)}, n = {count_text(candidate.total)}"
     return Result(verdict, reason, detail, one - other, allowed, interval, n=candidate.total)
@@ -157,11 +163,12 @@ def _compared(
     alpha: float,
     words: str,
     n: float,
+    more: bool,
 ) -> Result:
-    worse = difference > allowed and (p_value is None or p_value < alpha)
+    worse = more and (p_value is None or p_value < alpha)
     verdict, reason = (Verdict.BREACH, Reason.ABOVE_MAXIMUM) if worse else (Verdict.HEALTHY, Reason.WITHIN_LIMIT)
     detail = words if p_value is None else f"{words}, {p_text(p_value)}"
-    if difference > allowed and not worse:
+    if more and not worse:
         detail += ": may be chance"
     return Result(verdict, reason, detail, difference, allowed, interval, p_value, n)
 

@@ -17,6 +17,7 @@ from modelramp.analysis.histograms import EDGES_DIFFER, Buckets, mean_and_deviat
 from modelramp.analysis.intervals import normal_tail
 from modelramp.analysis.wording import RATIO, shown
 from modelramp.api.names import Reason
+from modelramp.api.quantity import above
 from modelramp.api.verdict import Verdict
 
 EMPTY_SHARE = 1e-4
@@ -76,11 +77,12 @@ def drift(candidate: Buckets, reference: Buckets, rule: Rule | None = None, name
             candidate.total,
         )
     value, limit, p_value = found
-    drifted = value > limit and p_value <= rule.alpha
+    far = above(value, limit, scale=1.0)
+    drifted = far and p_value <= rule.alpha
     verdict, reason = (Verdict.BREACH, Reason.ABOVE_MAXIMUM) if drifted else (Verdict.HEALTHY, Reason.WITHIN_LIMIT)
-    held = " is above" if value > limit else ", limit"
+    held = " is above" if far else ", limit"
     raised = f" ({shown(wished)}, raised for so few samples)" if limit > wished else ""
-    chance = ", which chance may explain" if value > limit and not drifted else ""
+    chance = ", which chance may explain" if far and not drifted else ""
     detail = (
         f"{_NAMES[rule.measure]} {shown(value)}{held} {shown(limit)}{raised}{chance}, {p_text(p_value)}, "
         f"n = {count_text(candidate.total)} against {count_text(reference.total)}"
@@ -108,10 +110,11 @@ def performance(
     if before == 0:
         return no_data((Reason.NOT_EVALUATED, "the baseline is 0: no share of it can be taken"), n)
     change = (now - before) / abs(before)
-    worse = sign * change > limit and (p_value is None or p_value <= alpha)
+    worse = above(sign * change, limit, scale=1.0) and (p_value is None or p_value <= alpha)
     beyond = Reason.ABOVE_MAXIMUM if sign > 0 else Reason.BELOW_MINIMUM
     verdict, reason = (Verdict.BREACH, beyond) if worse else (Verdict.HEALTHY, Reason.WITHIN_LIMIT)
-    detail = f"{shown(now, unit)}, {change * 100:+.3g} % from the baseline of {shown(before, unit)}, limit {limit:.3g}"
+    moved = f"{change * 100:+.3g} % from the baseline of {shown(before, unit)}"
+    detail = f"{shown(now, unit)}, {moved}, limit {sign * limit * 100:+.3g} %"
     detail += "" if p_value is None else f", {p_text(p_value)}"
     return Result(verdict, reason, detail, change, sign * limit, None, p_value, n)
 

@@ -10,6 +10,7 @@ from modelramp.analysis.evidence import Groups, Problem, Proportion, Result, cou
 from modelramp.analysis.intervals import newcombe
 from modelramp.analysis.wording import RATIO, shown
 from modelramp.api.names import Reason
+from modelramp.api.quantity import above
 from modelramp.api.verdict import Verdict
 
 MOST_GROUPS = 100
@@ -54,8 +55,8 @@ def fairness(groups: Groups, rule: Fairness | None = None) -> Result:
     success = (1 - looked[worst].rate) / (1 - looked[best].rate) if looked[best].good else 1.0
     unfair = (
         p_value < rule.alpha
-        and difference > rule.difference
-        and (rule.four_fifths is None or success < rule.four_fifths)
+        and above(difference, rule.difference, looked[worst].rate)
+        and (rule.four_fifths is None or above(rule.four_fifths, success, scale=1.0))
     )
     verdict, reason = (Verdict.BREACH, Reason.ABOVE_MAXIMUM) if unfair else (Verdict.HEALTHY, Reason.WITHIN_LIMIT)
     detail = _sentence(looked, best, worst, success, p_value, rule.alpha)

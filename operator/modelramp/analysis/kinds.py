@@ -201,6 +201,8 @@ def _cost(check: Check, candidate: Arm, episode: Episode) -> tuple[Result, str]:
         if candidate.sum < 0 or (problem is not None and problem[0] is not Reason.EMPTY_RESULT):
             return each, episode.memory
         so_far += candidate.sum
+    if candidate.count == 0 and episode.trial and so_far <= check.cost.budget:
+        return each, spent_text(check, episode, so_far)
     whole = replace(budget(so_far, check.cost.budget, check.unit), n=candidate.count)
     limited = check.min is not None or check.max is not None
     worse = each if limited and _RANK[each.verdict] > _RANK[whole.verdict] else whole

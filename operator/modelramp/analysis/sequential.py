@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from modelramp.analysis.evidence import Mean, Proportion, Result, count_text, first_problem, no_data, p_text, too_few
 from modelramp.analysis.wording import RATIO, shown
 from modelramp.api.names import Reason
+from modelramp.api.quantity import ROUNDING
 from modelramp.api.verdict import Verdict
 
 NOTHING = Proportion(0.0, 0.0)
@@ -59,8 +60,12 @@ class Spread:
         return Spread(self.total.plus(tick), self.ticks + 1, self.squares + tick.sum * tick.sum / tick.count)
 
     def deviation(self) -> float:
-        """Sum of the squared deviations of the ticks' means, each weighed by its observations."""
-        return max(0.0, self.squares - self.total.sum * self.total.sum / self.total.count) if self.ticks else 0.0
+        """Sum of the squared deviations of the ticks' means, each weighed by its observations.
+
+        What rounding alone leaves of equal means is 0: taken for a spread it would be certainty.
+        """
+        found = self.squares - self.total.sum * self.total.sum / self.total.count if self.ticks else 0.0
+        return 0.0 if found <= ROUNDING * self.squares else found
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +185,8 @@ def look_at_means(looks: MeanLooks, candidate: Mean, stable: Mean, design: Desig
         few = too_few(freedom + 2, MIN_SPREADS + 2, "ticks with traffic in both versions together")
         return now, no_data(few if freedom < MIN_SPREADS else too_few(one.count, design.min_samples), one.count)
     variance = (now.candidate.deviation() + now.stable.deviation()) / freedom
+    if not math.isfinite(variance):
+        return looks, no_data((Reason.NOT_A_NUMBER, "the sums are too large to reckon with; count in a larger unit"))
     if variance <= 0:
         return now, no_data((Reason.NOT_EVALUATED, "every tick has the same mean: there is no spread to judge by"))
     difference = one.mean - other.mean

@@ -114,3 +114,17 @@ Number = Annotated[
     Rule(f"type(self) == int || self.matches(r'^{NUMBER}$')", 'must be a number: 5, "0.01" or "1e-3"', math.isfinite),
 ]
 """A finite decimal; an integer or a quoted decimal in YAML, so that 0.10 and 0.1 never differ between tools."""
+
+
+ROUNDING = 1e-12
+"""Relative size of what floating point may add to a sum or a difference."""
+
+
+def above(value: float, limit: float, scale: float) -> bool:
+    """Whether a reckoned value lies above its limit by more than rounding: a value equal to a limit keeps it.
+
+    scale: size of the numbers that the value was reckoned from; a difference of theirs is rounded like them.
+    >>> 0.4 - 0.3 > 0.1, above(0.4 - 0.3, 0.1, scale=0.4), above(0.11, 0.1, scale=0.4)
+    (True, False, True)
+    """
+    return value - limit > ROUNDING * max(abs(value), abs(limit), scale)

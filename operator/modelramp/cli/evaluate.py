@@ -1,14 +1,13 @@
 """`modelramp evaluate`: one check on numbers given by hand, to understand its verdict."""
 
 import json
-import math
 from difflib import get_close_matches
 from typing import IO, Any
 
 import click
 
 from modelramp.analysis.checks import SAMPLES, VALUE, judge, limits_of
-from modelramp.analysis.evidence import Result
+from modelramp.analysis.evidence import Result, no_data
 from modelramp.analysis.kinds import weigh
 from modelramp.analysis.memory import Episode
 from modelramp.api.abtest import ABTest
@@ -17,7 +16,7 @@ from modelramp.api.names import Reason
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.cli.evaluation_data import Measured, Ticks, read_data
 from modelramp.cli.experiment_evaluation import evaluate_test, test_text
-from modelramp.cli.json_words import BadData
+from modelramp.cli.json_words import BadData, finite
 from modelramp.cli.policy_file import read_policy
 from modelramp.engine.ports import Sample
 
@@ -77,6 +76,8 @@ def evaluate(check: Check, numbers: Ticks | Measured) -> Result:
 
 
 def _of_number(check: Check, measured: Measured) -> Result:
+    if measured.problem is not None:
+        return no_data(measured.problem)
     answers = {VALUE: [Sample({}, measured.value)]}
     if check.samples is not None and measured.samples is not None:
         answers[SAMPLES] = [Sample({}, measured.samples)]
@@ -92,11 +93,11 @@ def as_json(check: Check, result: Result) -> dict[str, Any]:
     limit = result.limit if result.limit is not None else limits.max if limits.max is not None else limits.min
     return {
         "verdict": result.verdict.value,
-        "value": _finite(result.value),
-        "limit": _finite(limit),
-        "interval": [_finite(end) for end in result.interval] if result.interval is not None else None,
-        "pValue": _finite(result.p_value),
-        "n": _finite(result.n),
+        "value": finite(result.value),
+        "limit": finite(limit),
+        "interval": [finite(end) for end in result.interval] if result.interval is not None else None,
+        "pValue": finite(result.p_value),
+        "n": finite(result.n),
         "reason": result.detail,
     }
 
@@ -104,12 +105,6 @@ def as_json(check: Check, result: Result) -> dict[str, Any]:
 def as_text(check: Check, result: Result) -> str:
     """The result for people."""
     return f"{check.name}: {result.verdict.value} ({result.reason}): {result.detail}"
-
-
-def _finite(value: float | None) -> float | int | None:
-    if value is None or not math.isfinite(value):
-        return None
-    return int(value) if value == int(value) and abs(value) < 2**53 else value
 
 
 def _chosen(spec: ModelDeploymentSpec, name: str, source: str) -> Check | ABTest:

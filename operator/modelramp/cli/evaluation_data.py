@@ -33,10 +33,14 @@ class Ticks:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The number that a query or a preset would have given, and how many samples stand behind it if that is known."""
+    """The number that a query or a preset would have given, and how many samples stand behind it if that is known.
+
+    problem: why the counts that were given instead of a number give none.
+    """
 
     value: float
     samples: float | None = None
+    problem: Problem | None = None
 
 
 def read_data(text: str, check: Check) -> Ticks | Measured:
@@ -163,10 +167,10 @@ def _measured(given: Any, check: Check) -> Measured:
         raise BadData(f"candidate is {kind_of(given)}; this check judges one number: write {_VALUE}")
     elif set(given) == {"bad", "total"}:
         arm = _proportion(given, "candidate")
-        found = Measured(arm.rate if arm.total else float("nan"), arm.total)
+        found = _divided(arm, arm.rate if arm.total else float("nan"), arm.total)
     elif set(given) == {"sum", "count"}:
         mean = _mean(given, "candidate")
-        found = Measured(mean.mean if mean.count else float("nan"), mean.count)
+        found = _divided(mean, mean.mean if mean.count else float("nan"), mean.count)
     else:
         _only(given, ("value",), "candidate", _VALUE, ("samples",))
         samples = number_in(given["samples"], "candidate.samples") if "samples" in given else None
@@ -174,6 +178,12 @@ def _measured(given: Any, check: Check) -> Measured:
     if check.samples is not None and found.samples is None:
         raise BadData('candidate needs "samples", as the check has minSamples: write {"value": 0.031, "samples": 1204}')
     return found
+
+
+def _divided(arm: Proportion | Mean, value: float, samples: float) -> Measured:
+    """The number that a query would have made of counts; without any it is 0 / 0, as in Prometheus."""
+    problem = arm.problem()
+    return Measured(value, samples, None if problem is None or problem[0] is Reason.EMPTY_RESULT else problem)
 
 
 def _only(

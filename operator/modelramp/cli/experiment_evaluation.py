@@ -7,6 +7,7 @@ from modelramp.api.abtest import ABTest
 from modelramp.api.verdict import Verdict
 from modelramp.cli.evaluation_data import loaded
 from modelramp.cli.experiment_data import read_ticks
+from modelramp.cli.json_words import finite
 from modelramp.core.experiment import conclude
 from modelramp.core.state import Ending
 
@@ -34,11 +35,11 @@ def evaluate_test(test: ABTest, interval: int, text: str) -> dict[str, Any]:
     place = f"{ending.value} after tick {number} of {len(ticks)}: {why}"
     return {
         "verdict": verdict.value,
-        "value": difference.estimate if difference else None,
-        "limit": test.min_effect,
-        "interval": [difference.low, difference.high] if difference else None,
-        "pValue": difference.p_value if difference else None,
-        "n": found.samples,
+        "value": finite(difference.estimate) if difference else None,
+        "limit": finite(test.min_effect),
+        "interval": [finite(difference.low), finite(difference.high)] if difference else None,
+        "pValue": finite(difference.p_value) if difference else None,
+        "n": finite(found.samples),
         "reason": "; ".join(part for part in (place, found.detail, ratio) if part),
     }
 

@@ -1,5 +1,6 @@
 """JSON values that people write: as numbers, and in words for messages about those that cannot be used."""
 
+import math
 from typing import Any
 
 
@@ -26,6 +27,17 @@ def kind_of(value: Any) -> str:
             return "a list"
         case _:
             return f"the number {value!r}"[:60]
+
+
+def finite(value: float | None) -> float | int | None:
+    """A number as JSON has it: whole ones without a point; null for one that is infinite or not there.
+
+    >>> finite(12.0), finite(0.5), finite(math.inf)
+    (12, 0.5, None)
+    """
+    if value is None or not math.isfinite(value):
+        return None
+    return int(value) if value == int(value) and abs(value) < 2**53 else value
 
 
 def number_in(given: Any, where: str) -> float:

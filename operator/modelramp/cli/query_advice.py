@@ -51,6 +51,8 @@ def of_check(check: Check, health: Health, path: str) -> Iterator[Advice]:
     """Errors and warnings about one check; `path` is where it stands."""
     if check.preset is None and check.query is None:
         yield from of_kind(check, health, path)
+    if check.ratio is not None or check.fairness is not None:
+        yield from _of_limits(check, path, 0.0, 1.0)
     if check.samples is not None and (problem := parse_problem(check.samples)):
         yield Advice(Level.ERROR, f"{path}.samples", problem)
     if check.preset is not None:
@@ -68,7 +70,7 @@ def of_check(check: Check, health: Health, path: str) -> Iterator[Advice]:
 
 
 def _of_limits(check: Check, path: str, low: float, high: float) -> Iterator[Advice]:
-    """low, high: between these every value of the query lies."""
+    """low, high: between these every value that the check measures lies."""
     limits = limits_of(check)
     field = f"{path}.max" if check.max is not None else f"{path}.min" if check.min is not None else path
     above = limits.max is not None and limits.max < high

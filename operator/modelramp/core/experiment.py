@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from modelramp.api.abtest import ABTest
 from modelramp.api.names import Reason
+from modelramp.api.quantity import above
 from modelramp.api.spec import Routing
 from modelramp.api.times import to_clock
 from modelramp.api.verdict import ExperimentOutcome, TickOutcome, Verdict
@@ -13,6 +14,8 @@ from modelramp.core.steps import held_by_route
 
 SILENT = frozenset({Reason.QUERY_FAILED, Reason.PROMETHEUS_UNREACHABLE, Reason.PROMETHEUS_TIMEOUT, Reason.WARMING_UP})
 """Reasons that pass by themselves: a test does not end on a tick of which nothing could be asked."""
+_SCALE = 1.0
+"""Size of what a difference of rates is reckoned from; an estimate that rounding put below minEffect is as large."""
 _MESSAGE_LIMIT = 768
 """Characters: with who is tried and since when it still fits into status.message."""
 _LOST = {
@@ -67,7 +70,7 @@ def _by_interval(test: ABTest, found: ExperimentOutcome, *, early: bool) -> tupl
     estimate, low, high = found.estimate or 0.0, found.low or 0.0, found.high or 0.0
     if high < 0:
         return Ending.HARM, "the candidate is worse"
-    if not early and low > 0 and estimate >= test.min_effect:
+    if not early and low > 0 and not above(test.min_effect, estimate, scale=_SCALE):
         return Ending.WINNER, "the candidate is better"
     if not early and -test.min_effect <= low and high <= test.min_effect:
         return Ending.NO_DIFFERENCE, "any difference is smaller than minEffect"

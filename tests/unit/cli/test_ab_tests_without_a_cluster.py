@@ -28,6 +28,8 @@ CONVERSION = "{name: conversion, good: 'g{revision=\"{{revision}}\"}', total: 't
 TOKENS = "{name: tokens, goal: Decrease, sum: 's{revision=\"{{revision}}\"}', count: 'c{revision=\"{{revision}}\"}'}"
 WIN, LOSE, SAME = ({"good": good, "total": 1000} for good in (300, 100, 200))
 
+JUST = {"good": 22_000, "total": 100_000}
+
 
 def run(tmp_path, command, *more, text="", metric=CONVERSION, replace=("", "")):
     manifest, numbers = tmp_path / "mdep.yaml", tmp_path / "numbers.json"
@@ -48,6 +50,12 @@ def evaluated(tmp_path, candidate, stable, check="conversion", metric=CONVERSION
 ENDINGS = {
     "harm at the first tick": ([LOSE] * 5, [SAME] * 5, "breach", "Harm after tick 1 of 5: the candidate is worse"),
     "a winner after the least time": ([WIN] * 5, [SAME] * 5, "healthy", "Winner after tick 3 of 5"),
+    "a winner by minEffect exactly": (
+        [JUST] * 5,
+        [{"good": 20_000, "total": 100_000}] * 5,
+        "healthy",
+        "Winner after tick 3 of 5",
+    ),
     "undecided before it": ([WIN] * 2, [SAME] * 2, "healthy", "Undecided after tick 2 of 2"),
     "one tick without a list": (WIN, SAME, "healthy", "Undecided after tick 1 of 1"),
     "too little": ([{"good": 1, "total": 5}] * 2, [{"good": 0, "total": 5}] * 2, "no-data", "too little was counted"),

@@ -20,6 +20,7 @@ spec:
     - {name: errors, ratio: {bad: b, total: t}, max: "0.01", minSamples: 30}
     - {name: rates, compare: {bad: b, total: t}}
     - {name: means, compare: {sum: s, count: c, maxRelativeIncrease: "0.1"}, unit: s}
+    - {name: plain, compare: {sum: s, count: c}, unit: s}
     - {name: p95, compare: {buckets: b}, unit: s}
     - {name: looks, sequential: {bad: b, total: t}}
     - {name: limited, sequential: {bad: b, total: t}, max: "0.03"}
@@ -29,6 +30,9 @@ spec:
     - {name: queried, drift: {buckets: b, reference: {query: q}}}
     - {name: quality, drift: {measure: performance, bad: b, total: t, reference: {bad: 50, total: 1000}}}
     - {name: fair, fairness: {bad: b, total: t}}
+    - {name: tolerant, compare: {bad: b, total: t, maxIncrease: "0.1"}}
+    - {name: risen, drift: {measure: performance, sum: s, count: c, reference: {sum: 100, count: 100}}}
+    - {name: fifths, fairness: {bad: b, total: t, maxDifference: "0.1", minSuccessRatio: "0.9"}}
     - {name: cost, cost: {sum: s, count: c}, max: "0.01"}
     - {name: budget, cost: {usage: {tokens: t}, prices: {tokens: "0.001"}, count: c, budget: 10}}
     - {name: value, query: up, max: "0.01"}
@@ -38,6 +42,9 @@ BUCKETS = {"buckets": {"1": 500, "2": 900, "+Inf": 1000}}
 SHIFTED = {"buckets": {"1": 100, "2": 300, "+Inf": 1000}}
 FAST = {"buckets": {"1": 1000, "2": 1000, "+Inf": 1000}}
 SLOW = {"buckets": {"1": 0, "2": 1000, "+Inf": 1000}}
+HUGE = {"sum": 1e300, "count": 3}
+FAST_FEW = {"buckets": {"1": 90, "2": 108, "+Inf": 110}}
+FASTER_FEW = {"buckets": {"1": 95, "2": 109, "+Inf": 110}}
 OTHER_EDGES = {"buckets": {"1": 5, "3": 900, "+Inf": 1000}}
 NATIVE = {"buckets": [[0, 1, 100], [1, 2, 200], [2, 4, 700]]}
 AS_ANSWERED = {"buckets": [[3, "-Inf", "1", "100"], [0, "1", "2", "200"], [0, "2", "+Inf", "700"]]}
@@ -91,6 +98,31 @@ VERDICTS = {
     "ten times the limit": ("limited", arms([bad(6, 30)] * 5), "breach", "against a limit of 3 %"),
     "the limit itself": ("limited", arms([bad(3, 100)] * 9), "healthy", "against a limit of 3 %"),
     "means without spread": ("mean-looks", arms([spent(3, 30)] * 9, [spent(3, 30)] * 9), "no-data", "no spread"),
+    "means without spread but for rounding": (
+        "mean-looks",
+        arms([spent(30, 30)] * 50, [spent(20, 30)] * 50),
+        "no-data",
+        "no spread",
+    ),
+    "sums beyond floating point": ("mean-looks", arms([HUGE] * 9, [HUGE] * 9), "no-data", "larger unit"),
+    "means that only rounding tells apart": ("plain", arms(spent(0.1 * 3, 3), spent(0.3, 3)), "healthy", "0.1 s"),
+    "a difference as large as is tolerated": ("tolerant", arms(bad(4000, 10_000), bad(3000, 10_000)), "healthy", "p <"),
+    "a difference just above it": ("tolerant", arms(bad(4001, 10_000), bad(3000, 10_000)), "breach", "p <"),
+    "a slower quantile that may be chance": ("p95", arms(FAST_FEW, FASTER_FEW), "healthy", "chance may explain"),
+    "five percent, as tolerated": ("risen", arms(spent(105, 100)), "healthy", "+5 % from the baseline of 1, limit +5"),
+    "a little more than five percent": ("risen", arms(spent(105.1, 100)), "breach", "limit +5 %"),
+    "groups as far apart as is tolerated": (
+        "fifths",
+        arms(groups(a=(400_000, 1_000_000), b=(300_000, 1_000_000))),
+        "healthy",
+        "success ratio 0.86",
+    ),
+    "groups a little further apart": (
+        "fifths",
+        arms(groups(a=(401_000, 1_000_000), b=(300_000, 1_000_000))),
+        "breach",
+        "success ratio 0.86",
+    ),
     "drift": ("drift", arms(SHIFTED, BUCKETS), "breach", "PSI"),
     "a native histogram": ("drift", arms(NATIVE, NATIVE), "healthy", "PSI 0, limit"),
     "a native histogram as Prometheus has it": ("drift", arms(AS_ANSWERED, AS_ANSWERED), "healthy", "PSI 0, limit"),
@@ -106,9 +138,14 @@ VERDICTS = {
     "dear": ("cost", arms(spent(12.5, 300)), "breach", "0.04167 each, limit 0.01"),
     "a negative price": ("cost", arms(spent(-1, 300)), "no-data", "check the prices"),
     "over budget": ("budget", arms({"usage": {"tokens": 20_000}, "count": 300}), "breach", "200 % of the budget of 10"),
+    "a budget without traffic": ("budget", arms({"usage": {"tokens": 0}, "count": 0}), "no-data", "is there traffic?"),
+    "a budget overdrawn for nothing": ("budget", arms({"usage": {"tokens": 20_000}, "count": 0}), "breach", "200 %"),
     "a missing price": ("budget", arms({"usage": {"images": 2}, "count": 300}), "no-data", "add prices.images"),
     "a number": ("value", arms(0.02), "breach", "0.02, limit 0.01"),
     "a number from counts": ("value", arms(bad(1, 100)), "healthy", "0.01, limit 0.01"),
+    "a number from impossible counts": ("value", arms(bad(-1, -200)), "no-data", "bad is negative"),
+    "a number from more bad than all": ("value", arms(bad(3, 2)), "no-data", "more than total"),
+    "a number from no traffic": ("value", arms(bad(0, 0)), "no-data", "NaN"),
     "a number that is none": ("value", arms({"value": "NaN"}), "no-data", "NaN"),
     "enough samples": ("counted", arms({"value": 0.02, "samples": 100}), "breach", "2 %, limit 1 %"),
     "too few samples": ("counted", arms({"value": 0.02, "samples": 99}), "no-data", "99 samples, at least 100"),

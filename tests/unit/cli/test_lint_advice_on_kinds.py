@@ -45,6 +45,14 @@ FOUND = {
         {"query": GOOD, "max": 1, "minSamples": 5, "samples": "q("},
         ("error", "samples", "not PromQL"),
     ),
+    "percent where a share is wanted": (
+        {"ratio": pair(GOOD), "max": 5},
+        ("error", "max", "can never breach: the value lies between 0 and 1"),
+    ),
+    "a difference of groups out of reach": (
+        {"fairness": pair(GOOD) | {"maxDifference": 10}},
+        ("error", "spec.health.checks[0]", "can never breach: the value lies between 0 and 1"),
+    ),
     "a rate where a count is wanted": (
         {"ratio": pair('sum(rate(x{revision="{{revision}}"}[{{window}}]))'), "max": "0.1"},
         ("warning", "ratio.bad", "use increase("),
