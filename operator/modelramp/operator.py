@@ -6,6 +6,7 @@ Kopf's handlers only put objects into the store. It adds no finalizer, no annota
 import asyncio
 import logging
 import platform
+import signal
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,11 +49,14 @@ def kopf_settings(namespaces: tuple[str, ...]) -> kopf.OperatorSettings:
 
 
 def watches(engine: Engine, *, clusterwide: bool) -> kopf.OperatorRegistry:
-    """A registry whose handlers hand every watched object to the engine; those of the cluster only if clusterwide."""
+    """A registry whose handlers hand every watched object to the engine; those of the cluster only if clusterwide.
+
+    What the engine could not list is left out: Kopf would end the whole operator over it.
+    """
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry)(kopf.login_via_client)
     for kind in WATCHED:
-        if kind.namespaced or clusterwide:
+        if kind not in engine.unwatched and (kind.namespaced or clusterwide):
             _watch(registry, kind, engine)
     return registry
 
@@ -114,22 +118,30 @@ async def _load() -> None:
 async def _run_both(engine: Engine, settings: Settings) -> None:
     """Run the engine and Kopf side by side; when one ends, the other is stopped."""
     running = asyncio.create_task(engine.run(), name="engine")
-    watching = asyncio.create_task(
-        kopf.operator(
-            registry=watches(engine, clusterwide=not settings.namespaces),
-            settings=kopf_settings(settings.namespaces),
-            standalone=True,
-            clusterwide=not settings.namespaces,
-            namespaces=settings.namespaces,
-        ),
-        name="kopf",
-    )
+    watching = asyncio.create_task(_watch_what_was_listed(engine, settings), name="kopf")
     done, pending = await asyncio.wait({running, watching}, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
     await asyncio.gather(*pending, return_exceptions=True)
     for task in done:
         task.result()
+
+
+async def _watch_what_was_listed(engine: Engine, settings: Settings) -> None:
+    """Run Kopf once the first list shows what may be watched; until then, heed signals as Kopf does."""
+    waiting = asyncio.create_task(engine.listed.wait())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, waiting.cancel)
+    await asyncio.wait({waiting})
+    if waiting.cancelled():
+        return
+    await kopf.operator(
+        registry=watches(engine, clusterwide=not settings.namespaces),
+        settings=kopf_settings(settings.namespaces),
+        standalone=True,
+        clusterwide=not settings.namespaces,
+        namespaces=settings.namespaces,
+    )
 
 
 def _group(kind: Kind) -> str:

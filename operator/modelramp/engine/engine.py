@@ -39,6 +39,8 @@ from modelramp.engine.writes import Writer
 
 WATCHED = (*POLICIES, CONTROLLER_REVISION, SERVICE, DEPLOYMENT, ENDPOINT_SLICE, HTTP_ROUTE, JOB, MODEL_DEPLOYMENT)
 """Kinds that the store keeps; ModelDeployments last, so that policies and children are known when they are decided."""
+DISPENSABLE = frozenset({*POLICIES, JOB})
+"""Kinds that only some ModelDeployments need. Where rights from before they existed refuse them, the rest goes on."""
 _SWEEP_POLL_SECONDS = 15.0
 
 
@@ -63,7 +65,10 @@ class Options:
 
 
 class Engine:
-    """Runs until stopped. `observe` is called by watches, from the same event loop."""
+    """Runs until stopped. `observe` is called by watches, from the same event loop.
+
+    listed: set after the first complete list. unwatched: kinds that it could not read; a watch of them would fail.
+    """
 
     def __init__(
         self,
@@ -90,6 +95,9 @@ class Engine:
         self._dirty: dict[Key, None] = {}
         self._work = asyncio.Event()
         self.synced = False
+        self.listed = asyncio.Event()
+        self._refused: set[Kind] = set()
+        self.unwatched: frozenset[Kind] = frozenset()
         self._relisted = False
         self.heartbeat = clock.now()
 
@@ -124,25 +132,45 @@ class Engine:
         delay = 1.0
         while True:
             try:
-                await self._list_everything()
+                for kind in WATCHED:
+                    await self._list_kind(kind)
             except NoAnswer as error:
                 self._telemetry.warn("waiting for the API server", reason=str(error), retry_seconds=delay)
                 await self._clock.sleep(delay)
                 delay = min(delay * 2, 30.0)
             else:
+                self.unwatched = frozenset(self._refused)
                 self.synced = True
+                self.listed.set()
                 return
 
-    async def _list_everything(self) -> None:
-        for kind in WATCHED:
-            if kind in POLICIES:
-                await self._list_policies(kind)
-                continue
+    async def _list_kind(self, kind: Kind) -> None:
+        if kind in POLICIES:
+            await self._list_policies(kind)
+            return
+        try:
             for namespace in self._options.namespaces or (None,):
                 known = frozenset(self.store.records)  # what is added while the list is under way is not in it
                 found = await self._list(kind, namespace)
                 for key in self.store.sweep(kind, found, namespace, known):
                     self._mark(key)
+        except Refused as error:
+            if kind not in DISPENSABLE:
+                raise
+            self._cannot_read(kind, error)
+        else:
+            self._can_read(kind)
+
+    def _cannot_read(self, kind: Kind, error: ModelrampError) -> None:
+        if kind not in self._refused:
+            self._refused.add(kind)
+            advice = "grant it (manifests/operator/rbac.yaml); until then what needs it waits, the rest goes on"
+            self._telemetry.warn("a kind cannot be read", kind=kind.kind, reason=str(error), advice=advice)
+
+    def _can_read(self, kind: Kind) -> None:
+        if kind in self._refused:
+            self._refused.discard(kind)
+            self._telemetry.log("a kind can be read again", kind=kind.kind)
 
     async def _list_policies(self, kind: Kind) -> None:
         """Policies that cannot be read are missing for those who refer to them, and hold up nobody else."""
@@ -157,8 +185,9 @@ class Engine:
                     before = policies.names()
                     users |= policies.sweep(kind, await self._cluster.list(kind, namespace), namespace, before)
                 users |= policies.cannot_read(kind, "")
+                self._can_read(kind)
             except (Gone, Refused) as error:
-                self._telemetry.warn("policies cannot be read", kind=kind.kind, reason=str(error))
+                self._cannot_read(kind, error)
                 users = policies.cannot_read(kind, str(error))
         for key in self.store.resolve(users):
             self._mark(key)
@@ -173,16 +202,17 @@ class Engine:
             return ()  # without the Gateway API's CRDs there are no routes; each object's status says so
 
     async def _sweep(self) -> None:
-        """List everything now and then, and soon after a watch began anew."""
+        """List everything now and then, and soon after a watch began anew; what is not watched, at every look."""
         listed = self._clock.now()
         while True:
             await self._clock.sleep(_SWEEP_POLL_SECONDS)
             now = self._clock.now()
-            if not self._relisted and now - listed < self._options.sweep_interval:
-                continue
-            self._relisted, listed = False, now
+            due = self._relisted or now - listed >= self._options.sweep_interval
+            if due:
+                self._relisted, listed = False, now
             with suppress(ModelrampError):
-                await self._list_everything()
+                for kind in WATCHED if due else self.unwatched:
+                    await self._list_kind(kind)
 
     async def _reconcile(self) -> None:
         while True:
