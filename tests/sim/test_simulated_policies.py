@@ -4,8 +4,11 @@ import copy
 
 import pytest
 
-from modelramp.engine.ports import CLUSTER_HEALTH_POLICY, HEALTH_POLICY, Ref
+from modelramp.api.errors import Refused
+from modelramp.engine.ports import CLUSTER_HEALTH_POLICY, HEALTH_POLICY, JOB, Ref
+from tests.sim import watch
 from tests.sim.faults import Fault
+from tests.sim.ports import SimCluster
 from tests.sim.scenarios import ROLLOUT_AT, manifest
 from tests.sim.world import USER, World
 
@@ -163,3 +166,40 @@ def test_no_fault_makes_a_missing_policy_roll_back_or_promote(fault):
         world.check_promises()
         assert "2.0.0" not in {entry["modelVersion"] for entry in seen}, world.story()
         assert world.serving() == {"2.0.0": 100}, world.story()
+
+
+@pytest.fixture
+def rights(monkeypatch):
+    """Kinds that the operator has no right to read, nor to make: what an update of it without its RBAC lacks."""
+    lacking = {HEALTH_POLICY, CLUSTER_HEALTH_POLICY, JOB}
+    listed = SimCluster.list
+
+    async def list_allowed(self, kind, namespace=None, selector=""):
+        if kind in lacking:
+            raise Refused(f"{kind.plural} is forbidden")
+        return await listed(self, kind, namespace, selector)
+
+    monkeypatch.setattr(SimCluster, "list", list_allowed)
+    monkeypatch.setattr(watch, "WATCHED", tuple(kind for kind in watch.WATCHED if kind not in lacking))
+    monkeypatch.setattr(watch, "_KINDS", {kind.kind: kind for kind in watch.WATCHED})
+    return lacking
+
+
+def test_without_the_rights_to_policies_and_jobs_whoever_needs_none_is_served(rights):
+    world = World(1, scripts={})
+    world.at(0.0, lambda world: world.apply(manifest("1.0.0")))
+    world.at(ROLLOUT_AT, lambda world: world.apply(manifest("2.0.0")))
+    world.run(minutes=12)
+    world.check_promises()
+    assert world.serving() == {"2.0.0": 100}
+
+
+def test_without_the_right_to_policies_their_users_wait_and_go_on_when_it_is_granted(rights):
+    seen = []
+    world = story((400.0, lambda world: seen.append((world.status["message"], world.serving()))))
+    world.at(ROLLOUT_AT + 401.0, lambda _: rights.clear())
+    world.run(minutes=25)  # the checkers believe that a policy which exists is known
+    ((message, serving),) = seen
+    assert "healthpolicies is forbidden" in message
+    assert serving == {"1.0.0": 100}
+    assert world.serving() == {"2.0.0": 100}, "read now and then, though no watch tells of them"
