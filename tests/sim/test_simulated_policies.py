@@ -196,9 +196,10 @@ def test_without_the_rights_to_policies_and_jobs_whoever_needs_none_is_served(ri
 
 def test_without_the_right_to_policies_their_users_wait_and_go_on_when_it_is_granted(rights):
     seen = []
-    world = story((400.0, lambda world: seen.append((world.status["message"], world.serving()))))
-    world.at(ROLLOUT_AT + 401.0, lambda _: rights.clear())
-    world.run(minutes=25)  # the checkers believe that a policy which exists is known
+    look = (350.0, lambda world: seen.append((world.status["message"], world.serving())))
+    world = story(look, (400.0, lambda _: rights.clear()), (400.0, write(policy())), with_policy=False)
+    world.run(minutes=25)
+    world.check_promises()
     ((message, serving),) = seen
     assert "healthpolicies is forbidden" in message
     assert serving == {"1.0.0": 100}

@@ -20,7 +20,10 @@ from modelramp.core.steps import blockers, step_ends
 def sentence(target: Target, state: State, seen: Seen) -> str:
     """The message for a state."""
     text = _of_state(target, state, seen)
-    return f"{text}; promotion waits for {target.missing}" if target.missing else text
+    if not target.missing:
+        return text
+    lacks = "promotion waits for" if state.candidate is not None else "some checks are missing, for want of"
+    return f"{text}; {lacks} {target.missing}"
 
 
 def _of_state(target: Target, state: State, seen: Seen) -> str:

@@ -10,7 +10,7 @@ from modelramp.core.asking import settle
 from modelramp.core.breaches import count, tick_verdict
 from modelramp.core.conditions import conditions
 from modelramp.core.policies import policy_findings
-from modelramp.core.state import Seen, Target, UsedPolicy, Watch
+from modelramp.core.state import Candidate, Seen, Target, UsedPolicy, Version, Watch
 from modelramp.core.wording import sentence
 from tests.unit.core.story import ERRORS, START, check, serving, spec
 
@@ -56,7 +56,9 @@ def test_the_sentence_and_the_conditions_name_it():
     wanted = target()
     found = {one.type: one for one in conditions(wanted, state, Seen(routed=True), None, generation=1, now=START)}
 
-    assert sentence(wanted, state, Seen(routed=True)).endswith(f"promotion waits for {MISSING}")
+    assert sentence(wanted, state, Seen(routed=True)).endswith(f"some checks are missing, for want of {MISSING}")
+    trying = replace(state, phase=Phase.PROGRESSING, candidate=Candidate(Version("v3", "3.0.0")))
+    assert sentence(wanted, trying, Seen(routed=True)).endswith(f"promotion waits for {MISSING}")
     assert (found["Ready"].status, found["Ready"].reason) == ("False", Reason.POLICY_UNRESOLVED)
     assert found["Ready"].message == "HealthPolicy web cannot be resolved; status.policies says why"
     assert found["Reconciling"].status == "True"
