@@ -112,7 +112,7 @@ def _healthy(state: State) -> tuple[str, Reason, str]:
     words = {
         "+": ("True", Reason.WITHIN_LIMIT, "the last tick was healthy"),
         "-": ("False", Reason.BREACHED, "the last tick breached; status.checks has the values"),
-        "?": ("Unknown", Reason.NO_DATA, "the last tick had no data; status.checks and status.policies say what is missing"),
+        "?": ("Unknown", Reason.NO_DATA, "the last tick had no data; see status.checks and status.policies"),
     }
     if (
         state.strip.endswith("+")
