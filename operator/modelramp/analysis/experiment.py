@@ -166,7 +166,9 @@ def judge_test(trial: Trial, answers: Answers, whole: bool) -> ExperimentOutcome
 def judge_tick(trial: Trial, tick: Tick) -> ExperimentOutcome:
     """What the test has found with one more tick."""
     if problem := tick.problem():
-        return _nothing(trial, problem)
+        reason, why = problem
+        named = why.replace("bad ", "good ", 1) if trial.test.metric.good is not None else why
+        return _nothing(trial, (reason, named))
     return _said(trial, evidence_of(trial).plus(tick, trial.weight / 100), None)
 
 

@@ -3,12 +3,15 @@
 import re
 from collections.abc import Iterator
 
-from modelramp.analysis.arms import STABLE, other_arm, parts_of
+from modelramp.analysis.arms import STABLE, other_arm, parts_of, stored
+from modelramp.analysis.checks import ONCE
+from modelramp.analysis.kinds import weigh
 from modelramp.analysis.promql import parse_problem, variables_in
 from modelramp.api.check import Check, Role
 from modelramp.api.check_kinds import Detect
 from modelramp.api.health import Health
 from modelramp.api.kind_rules import KINDS
+from modelramp.api.verdict import Verdict
 from modelramp.cli.output import Advice, Level
 
 _PER_SECOND = re.compile(r"\bi?rate\s*\(")
@@ -20,10 +23,35 @@ def of_kind(check: Check, health: Health, path: str) -> Iterator[Advice]:
     if check.sequential is not None and check.role is Role.ROLLBACK and in_a_row > 1:
         message = f"evidence that suffices has already added up over the ticks; {in_a_row} breaches in a row only come "
         yield Advice(Level.WARNING, f"{path}.failureThreshold", f"{message}{in_a_row - 1} later: set it to 1 here")
+    yield from _of_reference(check, path)
+    yield from _of_prices(check, path)
     kind = next(kind for kind in KINDS if getattr(check, kind) is not None)
     for part, query in _queries(check).items():
         field = f"{path}.{kind}.{part}"
         yield from of_count(query, field, both=other_arm(check) == STABLE, any_version=part == "reference.query")
+
+
+def _of_reference(check: Check, path: str) -> Iterator[Advice]:
+    """A warning when the numbers written as reference are none that a version could be held against."""
+    reference = check.drift.reference if check.drift is not None else None
+    if reference is None or reference.query is not None:
+        return
+    arm = stored(reference)
+    result, _ = weigh(check, arm, arm, ONCE)
+    if result.verdict is Verdict.NO_DATA:
+        why = result.detail.removeprefix("candidate: ")
+        yield Advice(Level.WARNING, f"{path}.drift.reference", f"this check can only give no data: {why}")
+
+
+def _of_prices(check: Check, path: str) -> Iterator[Advice]:
+    """An error for what is used and has no price, a warning for a price of nothing that is used."""
+    if check.cost is None or check.cost.usage is None or check.cost.prices is None:
+        return
+    usage, prices, field = check.cost.usage, check.cost.prices, f"{path}.cost.prices"
+    for kind in (kind for kind in usage if kind not in prices):
+        yield Advice(Level.ERROR, field, f"{kind} has no price, so this check has no data once it is used; add {kind}")
+    for kind in (kind for kind in prices if kind not in usage):
+        yield Advice(Level.WARNING, field, f"{kind} is no kind of usage, so its price changes nothing")
 
 
 def of_count(query: str, field: str, *, both: bool, any_version: bool = False) -> Iterator[Advice]:

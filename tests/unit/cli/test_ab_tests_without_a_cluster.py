@@ -58,6 +58,7 @@ ENDINGS = {
     ),
     "undecided before it": ([WIN] * 2, [SAME] * 2, "healthy", "Undecided after tick 2 of 2"),
     "one tick without a list": (WIN, SAME, "healthy", "Undecided after tick 1 of 1"),
+    "more good than all": ([{"good": 9, "total": 5}], [SAME], "no-data", "good (9) is more than total (5)"),
     "too little": ([{"good": 1, "total": 5}] * 2, [{"good": 0, "total": 5}] * 2, "no-data", "too little was counted"),
     "nothing until the end": ([{"good": 0, "total": 0}] * 6, [{"good": 0, "total": 0}] * 6, "no-data", "NoDifference"),
     "a broken split": (

@@ -45,6 +45,26 @@ FOUND = {
         {"query": GOOD, "max": 1, "minSamples": 5, "samples": "q("},
         ("error", "samples", "not PromQL"),
     ),
+    "a reference without +Inf": (
+        {"drift": {"buckets": GOOD, "reference": {"buckets": {"1": 5}}}},
+        ("warning", "drift.reference", "can only give no data: the histogram needs the bucket +Inf"),
+    ),
+    "a reference of too few": (
+        {"drift": {"buckets": GOOD, "reference": {"buckets": {"1": 5, "+Inf": 50}}}},
+        ("warning", "drift.reference", "50 observations, at least 100 are needed"),
+    ),
+    "a baseline of 0": (
+        {"drift": {"measure": "performance", "sum": GOOD, "count": GOOD, "reference": {"sum": 0, "count": 9}}},
+        ("warning", "drift.reference", "the baseline is 0"),
+    ),
+    "a kind of usage without a price": (
+        {"cost": {"usage": {"in": GOOD, "out": GOOD}, "prices": {"in": 1}, "count": GOOD}, "max": 1},
+        ("error", "cost.prices", "out has no price"),
+    ),
+    "a price of nothing that is used": (
+        {"cost": {"usage": {"in": GOOD}, "prices": {"in": 1, "out": 1}, "count": GOOD}, "max": 1},
+        ("warning", "cost.prices", "out is no kind of usage"),
+    ),
     "percent where a share is wanted": (
         {"ratio": pair(GOOD), "max": 5},
         ("error", "max", "can never breach: the value lies between 0 and 1"),
