@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
 
 from modelramp.api.errors import InvalidSpec, Problem
-from modelramp.api.rules import ApiModel, Rule, matches, problem_of
+from modelramp.api.rules import ApiModel, Rule, matches, problems_of
 
 MOST_CHECKS = 32
 """Checks of one policy, and of one ModelDeployment with those of all its policies."""
@@ -143,7 +143,7 @@ def parse_policy(raw: object) -> HealthPolicySpec:
     try:
         spec = HealthPolicySpec.model_validate(raw)
     except ValidationError as error:
-        raise InvalidSpec(tuple(problem_of(item) for item in error.errors())) from None
+        raise InvalidSpec(problems_of(error)) from None
     problems = tuple(undeclared(spec))
     if problems:
         raise InvalidSpec(problems)

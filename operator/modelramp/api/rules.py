@@ -5,7 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Self
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails, PydanticCustomError, core_schema
 
@@ -81,3 +88,10 @@ def problem_of(error: ErrorDetails, root: str = "spec") -> Problem:
     for part in error["loc"]:
         field += f"[{part}]" if isinstance(part, int) else f".{part}"
     return Problem(field + error.get("ctx", {}).get("field", ""), error["msg"].removeprefix("Value error, "))
+
+
+def problems_of(error: ValidationError, root: str = "spec") -> tuple[Problem, ...]:
+    """All errors of pydantic as Problems. A list that is too short only for its refused entries is not one more."""
+    found = error.errors()
+    owners = {item["loc"][:length] for item in found for length in range(len(item["loc"]))}
+    return tuple(problem_of(item, root) for item in found if item["type"] != "too_short" or item["loc"] not in owners)

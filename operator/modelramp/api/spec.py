@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 from modelramp.api.errors import InvalidSpec
 from modelramp.api.health import Health
 from modelramp.api.rollout import AfterPromotion, Rollout
-from modelramp.api.rules import ApiModel, Rule, matches, problem_of
+from modelramp.api.rules import ApiModel, Rule, matches, problems_of
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 Text = Annotated[str, Field(max_length=1024)]
@@ -156,4 +156,4 @@ def parse_spec(raw: object) -> ModelDeploymentSpec:
     try:
         return ModelDeploymentSpec.model_validate(raw)
     except ValidationError as error:
-        raise InvalidSpec(tuple(problem_of(item) for item in error.errors())) from None
+        raise InvalidSpec(problems_of(error)) from None

@@ -119,7 +119,10 @@ def _of_document(name: str, document: "Document", known: "KnownPolicies") -> Ite
     if any(not problem.field.startswith("spec.") or problem.field.startswith("spec.template") for problem in refused):
         return
     value = without_nulls(document.value)
+    said = {problem.field for problem in refused}
     for item in _of_deployment(value, known) if kind_of_policy(value) is None else _of_policy(value):
+        if item.level is Level.ERROR and item.path in said:
+            continue
         yield Finding(name, document.line_of(item.path), item.level, item.path, item.message)
 
 

@@ -16,7 +16,7 @@ from modelramp.api.errors import InvalidSpec
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.policy import HealthPolicySpec, PolicyKind, PolicyReference, filled, parse_policy
-from modelramp.api.rules import problem_of
+from modelramp.api.rules import problems_of
 from modelramp.core.revisions import short_hash
 from modelramp.core.state import Finding, Target, UsedPolicy
 
@@ -167,7 +167,7 @@ def _with_checks(health: Health, checks: tuple[Check, ...]) -> Health:
 
 
 def _in_words(error: ValidationError, root: str) -> str:
-    return "; ".join(str(problem_of(item, root)) for item in error.errors())
+    return "; ".join(str(problem) for problem in problems_of(error, root))
 
 
 def _with_problem(used: UsedPolicy, problem: str) -> UsedPolicy:

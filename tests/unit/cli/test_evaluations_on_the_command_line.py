@@ -43,6 +43,21 @@ def test_lint_knows_a_pod_better_than_the_definition_of_the_resource(evaluation,
     assert "the API server would refuse the Job" in finding.message
 
 
+ONCE = {
+    "no container": ({"template": {"spec": {"containers": []}}}, ".template.spec.containers"),
+    "a container without a name": ({"template": {"spec": {"containers": [{"image": "a"}]}}}, ".containers[0].name"),
+    "a number for a name": (template(name=1), ".containers[0].name"),
+    "a metric without a limit": ({"metrics": [{"name": "accuracy"}]}, ".metrics[0]"),
+}
+
+
+@pytest.mark.parametrize(("evaluation", "path"), ONCE.values(), ids=ONCE)
+def test_what_the_api_server_refuses_is_said_once(evaluation, path):
+    (finding,) = lint_text("digits.json", json.dumps(manifest(**evaluation)).encode())[1]
+
+    assert finding.path.endswith(path)
+
+
 @pytest.mark.parametrize("policy", ["Never", "OnFailure"])
 def test_a_job_s_restart_policies_are_fine(policy):
     assert lint_text("digits.json", json.dumps(manifest(**template({"restartPolicy": policy}))).encode())[1] == []
