@@ -130,6 +130,8 @@ def controller_manager(programs: Binaries, files: Files) -> Component:
         # Every controller gets a ServiceAccount with just its own rights, as in clusters made by kubeadm.
         "--use-service-account-credentials=true",
         *("--kube-api-qps=200", "--kube-api-burst=400"),
+        # The only node is this machine: when it is slow, or was asleep, its pods run all the same.
+        "--node-monitor-grace-period=10m",
     )
     return Component("controller-manager", command, f"https://127.0.0.1:{at.CONTROLLER_MANAGER_PORT}/healthz")
 

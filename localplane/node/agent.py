@@ -46,9 +46,10 @@ class Agent:
         self._in_use: set[str] = set()
         self._reserved: set[str] = set()
         self._addresses = pod_addresses()
+        self._started = now()
 
     async def run(self) -> None:
-        """Register, then renew the Lease and follow the pods until cancelled."""
+        """Register, then renew the Lease, report the node and follow the pods until cancelled."""
         await self._register()
         await asyncio.gather(self._renew(), self._follow())
 
@@ -78,7 +79,11 @@ class Agent:
         except ApiError as error:
             if error.code != 409:
                 raise
-        await retried("report the node", lambda: self._api.patch(f"{NODE_PATH}/status", {"status": _node_status()}))
+        await self._report()
+
+    async def _report(self) -> None:
+        status = _node_status(self._started)
+        await retried("report the node", lambda: self._api.patch(f"{NODE_PATH}/status", {"status": status}))
 
     async def _create_node(self, body: Object) -> Object:
         try:
@@ -98,6 +103,8 @@ class Agent:
                 is None
             ):
                 await retried("make the lease", lambda: self._api.create(LEASES, lease))
+            # The node controller calls a silent node Unknown and taints it; only the node itself can say Ready again.
+            await self._report()
             await asyncio.sleep(LEASE_INTERVAL_S)
 
     async def _follow(self) -> None:
@@ -157,9 +164,8 @@ class Agent:
             print(f"pod {uid}: {error!r}", flush=True)
 
 
-def _node_status() -> Object:
-    moment = now()
-    quiet = {"status": "False", "lastHeartbeatTime": moment, "lastTransitionTime": moment}
+def _node_status(since: str) -> Object:
+    quiet = {"status": "False", "lastHeartbeatTime": now(), "lastTransitionTime": since}
     pressures = [
         {"type": kind, "reason": "NothingIsLimited", "message": "the process node limits nothing", **quiet}
         for kind in ("MemoryPressure", "DiskPressure", "PIDPressure")

@@ -10,7 +10,7 @@ from localplane.node.containers import DEFAULT_GRACE_S, Container
 from localplane.node.context import PodContext, Services
 from localplane.node.environment import ConfigError
 from localplane.node.events import now
-from localplane.node.status import pod_status
+from localplane.node.status import pod_status, readiness
 from localplane.node.volumes import Volumes
 
 Object = dict[str, Any]
@@ -42,8 +42,14 @@ class Pod:
         self.update(pod)
 
     def update(self, pod: Object) -> None:
-        """Take note of a newer version of the pod: it may have been deleted, or given less time to end."""
+        """Take note of a newer version of the pod: deleted, given less time to end, or called unready by others.
+
+        The node controller does the last when the node was silent for long.
+        """
         self._context.pod = pod
+        if self._written and readiness(pod["status"]) != readiness(self._written):
+            self._written = {}
+            self._dirty.set()
         if pod["metadata"].get("deletionTimestamp"):
             self._ending.set()
             self._grace_changed.set()

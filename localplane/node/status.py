@@ -78,6 +78,11 @@ def phase(restart_policy: str, init: list[ContainerState], main: list[ContainerS
     return "Failed" if restart_policy == "Never" else "Running"
 
 
+def readiness(status: Object) -> str:
+    """Return what a pod's status says of Ready: True, False, or nothing yet."""
+    return next((str(one["status"]) for one in status.get("conditions", []) if one["type"] == "Ready"), "")
+
+
 def pod_status(
     pod: Object, address: str, init: list[ContainerState], main: list[ContainerState], now: str, start: str
 ) -> Object:

@@ -1,5 +1,6 @@
 """A plane leaves nothing behind, however it ends, and its parts can be broken one by one."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from localplane import NotRunningError, Plane, PlaneError
+from localplane.configs import NODE_NAME
 from localplane.testing import eventually
 
 
@@ -102,3 +104,25 @@ def test_pods_run_again_after_their_node_has_crashed(plane, namespace):
     restarts = "jsonpath={.status.containerStatuses[0].restartCount}"
     eventually(lambda: plane.kubectl(k, "get", "pod", "lives", "-o", restarts) == "1")
     plane.kubectl(k, "delete", "pod", "lives", "--grace-period=1", "--timeout=20s")
+
+
+def test_a_pod_that_was_called_unready_is_ready_again(plane, namespace):
+    """The node controller calls all pods of a silent node unready; the node knows better once it is back."""
+    k = f"--namespace={namespace}"
+    plane.kubectl(k, "run", "lives", "--image=localplane/sleep:1")
+    plane.kubectl(k, "wait", "--for=condition=Ready", "pod/lives", "--timeout=30s")
+    body = json.dumps({"status": {"conditions": [{"type": "Ready", "status": "False"}]}})
+    said = plane.kubectl(k, "patch", "pod", "lives", "--subresource=status", "--type=strategic", "--patch", body)
+    assert "(no change)" not in said
+    plane.kubectl(k, "wait", "--for=condition=Ready", "pod/lives", "--timeout=10s")
+
+
+def test_a_node_that_was_called_unreachable_takes_pods_again(plane):
+    """As after a long outage of the API server: the node controller has given the node up and tainted it."""
+    ready = "jsonpath={.status.conditions[?(@.type=='Ready')].status}"
+    unknown = {"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown", "message": "was silent"}
+    body = json.dumps({"status": {"conditions": [unknown]}})
+    plane.kubectl("patch", "node", NODE_NAME, "--subresource=status", "--type=strategic", "--patch", body)
+    eventually(lambda: "unreachable" in plane.kubectl("get", "node", NODE_NAME, "-o", "jsonpath={.spec.taints}"))
+    eventually(lambda: plane.kubectl("get", "node", NODE_NAME, "-o", ready) == "True", timeout_s=30)
+    eventually(lambda: not plane.kubectl("get", "node", NODE_NAME, "-o", "jsonpath={.spec.taints}"), timeout_s=30)
