@@ -19,6 +19,8 @@ from modelramp.engine.ports import Endpoint, Sample
 ONE = {"status": "success", "data": {"resultType": "scalar", "result": [60, "1"]}}
 HASTE = 0.3
 """Time-out of the questions in these tests, seconds."""
+PATIENCE = 1.5
+"""The same where a test tells one time-out from two: a busy machine must not look like the second."""
 
 
 async def no_secret(namespace, name):
@@ -28,6 +30,12 @@ async def no_secret(namespace, name):
 @pytest.fixture
 async def metrics(told, clock):
     async with PrometheusMetrics(told, clock, no_secret, timeout=HASTE) as made:
+        yield made
+
+
+@pytest.fixture
+async def patient(told, clock):
+    async with PrometheusMetrics(told, clock, no_secret, timeout=PATIENCE) as made:
         yield made
 
 
@@ -204,15 +212,15 @@ async def test_an_absent_prometheus_is_named_with_the_cause(address, words, told
     assert words in error.detail
 
 
-async def test_a_host_that_does_not_react_is_unreachable(metrics):
+async def test_a_host_that_does_not_react_is_unreachable(patient):
     with socket.create_server(("127.0.0.1", 0), backlog=0) as server, ExitStack() as waiting:
         for _ in range(4):
             client = waiting.enter_context(socket.socket())
             client.setblocking(False)
             client.connect_ex(server.getsockname())
         began = time.monotonic()
-        error = await refusal(metrics, f"http://127.0.0.1:{server.getsockname()[1]}")
-        assert time.monotonic() - began < 2.5 * HASTE, "asked more than once"
+        error = await refusal(patient, f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert time.monotonic() - began < 2 * PATIENCE, "asked more than once"
     assert error.reason is Reason.PROMETHEUS_UNREACHABLE
     assert "does not react" in error.detail
 
@@ -237,7 +245,7 @@ async def test_a_warning_is_logged_once_and_the_answer_counts(metrics, told):
     assert told.lines == [("Prometheus warns about a query", fields)]
 
 
-async def test_a_dead_prometheus_costs_a_few_time_outs_a_tick_and_leaves_a_worker_for_others(metrics):
+async def test_a_dead_prometheus_costs_a_few_time_outs_a_tick_and_leaves_a_worker_for_others(patient):
     connections = 0
 
     async def hang(_reader, _writer):
@@ -247,17 +255,17 @@ async def test_a_dead_prometheus_costs_a_few_time_outs_a_tick_and_leaves_a_worke
 
     async with serving(hang) as dead, answering(http(200, ONE)) as (alive, _):
         began = time.monotonic()
-        doomed = [asyncio.create_task(refusal(metrics, dead)) for _ in range(40)]
+        doomed = [asyncio.create_task(refusal(patient, dead)) for _ in range(40)]
         await asyncio.sleep(0.05)
-        assert await metrics.instant(Endpoint(alive), "up", 60) == (Sample({}, 1.0),)
-        assert time.monotonic() - began < HASTE, "the living one waited for the dead one"
+        assert await patient.instant(Endpoint(alive), "up", 60) == (Sample({}, 1.0),)
+        assert time.monotonic() - began < PATIENCE, "the living one waited for the dead one"
         errors = await asyncio.gather(*doomed)
-        assert time.monotonic() - began < 4 * HASTE
+        assert time.monotonic() - began < 4 * PATIENCE
         assert connections <= 6
         assert sum("asked again at the next tick" in error.detail for error in errors) >= 34
 
         connections = 0
-        await refusal(metrics, dead, at=120)
+        await refusal(patient, dead, at=120)
         assert connections == 1, "the next tick asks again"
 
 
