@@ -32,16 +32,20 @@ def without_nulls(value: Any) -> Any:
     return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-def problems(schema: Schema, value: Any, path: str) -> Iterator[Problem]:
+Around = tuple[tuple[str, Schema], ...]
+"""The mappings around a value, outermost first: path and known fields of each."""
+
+
+def problems(schema: Schema, value: Any, path: str, around: Around = ()) -> Iterator[Problem]:
     """Everything in a value (without nulls) that the schema does not allow; `path` names the value in messages."""
     if (wrong := _type_problem(schema, value)) is not None:
         yield Problem(path, wrong)
         return
     yield from (Problem(path, message) for message in _bounds(schema, value))
     if isinstance(value, dict):
-        yield from _of_mapping(schema, value, path)
+        yield from _of_mapping(schema, value, path, around)
     elif isinstance(value, list):
-        yield from _of_list(schema, value, path)
+        yield from _of_list(schema, value, path, around)
 
 
 def _type_problem(schema: Schema, value: Any) -> str | None:
@@ -111,33 +115,37 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern.replace("$", r"\Z") if pattern.endswith("$") else pattern, re.ASCII)
 
 
-def _of_mapping(schema: Schema, value: dict[str, Any], path: str) -> Iterator[Problem]:
+def _of_mapping(schema: Schema, value: dict[str, Any], path: str, around: Around) -> Iterator[Problem]:
     known: Schema = schema.get("properties", {})
+    inner = (*around, (path, known))
     for key in schema.get("required", ()):
         if key not in value:
             yield Problem(f"{path}.{key}", "is missing")
     for key, item in value.items():
         if key in known:
-            yield from problems(known[key], item, f"{path}.{key}")
+            yield from problems(known[key], item, f"{path}.{key}", inner)
         elif isinstance(schema.get("additionalProperties"), Mapping):
-            yield from problems(schema["additionalProperties"], item, f"{path}.{key}")
+            yield from problems(schema["additionalProperties"], item, f"{path}.{key}", inner)
         elif known and not schema.get("x-kubernetes-preserve-unknown-fields"):
-            yield Problem(f"{path}.{key}", f"is an unknown field{_meant(key, known)}")
+            yield Problem(f"{path}.{key}", f"is an unknown field{_meant(key, known, around)}")
 
 
-def _meant(key: str, known: Schema) -> str:
+def _meant(key: str, known: Schema, around: Around) -> str:
     from difflib import get_close_matches
 
+    # The innermost mapping decides: `max` written inside `ratio` belongs beside it.
+    if (owner := next((path for path, fields in reversed(around) if key in fields), None)) is not None:
+        return f" here; move it out to {f'{owner}.{key}'.removeprefix('.')}"
     near = get_close_matches(key, list(known), n=1, cutoff=0.6)
     return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}"
 
 
-def _of_list(schema: Schema, value: list[Any], path: str) -> Iterator[Problem]:
+def _of_list(schema: Schema, value: list[Any], path: str, around: Around) -> Iterator[Problem]:
     items: Schema = schema.get("items", {})
     seen: dict[tuple[Any, ...], int] = {}
     keys = schema.get("x-kubernetes-list-map-keys", ())
     for index, item in enumerate(value):
-        yield from problems(items, item, f"{path}[{index}]")
+        yield from problems(items, item, f"{path}[{index}]", around)
         if keys and isinstance(item, dict):
             identity = tuple(str(item.get(key, items["properties"][key].get("default"))) for key in keys)
             if identity in seen:

@@ -12,6 +12,7 @@ from modelramp.api.spec import ModelDeploymentSpec, parse_spec
 from modelramp.api.structural import without_nulls
 from modelramp.cli.documents import Document, Malformed, read
 from modelramp.cli.known_policies import NOT_AT_HAND, KnownPolicies, name_of
+from modelramp.cli.refusals import refusals
 from modelramp.core.policies import resolve
 
 
@@ -42,7 +43,9 @@ def read_policy(
     try:
         spec = parse_spec(without_nulls(document.value).get("spec"))
     except InvalidSpec as error:
-        told = (f"{file.name}:{document.line_of(problem.field)}: {problem}" for problem in error.problems)
+        # In the words of lint; the parser's own speak of Python.
+        problems = refusals(document.value) or error.problems
+        told = (f"{file.name}:{document.line_of(problem.field)}: {problem}" for problem in problems)
         raise click.ClickException("\n".join(told)) from None
     spec = _resolved(spec, document, KnownPolicies(one.value for one in documents), file.name)
     if checks_needed and not spec.health.checks:

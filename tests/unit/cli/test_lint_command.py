@@ -213,3 +213,24 @@ def test_every_verb_that_exists_is_a_command_with_help():
 def test_the_commands_page_names_every_verb():
     page = (Path(__file__).parents[3] / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
     assert [verb for verb in main.list_commands(None) if f"## modelramp {verb}" not in page] == []
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        (
+            "ratio: {bad: b, total: t, max: 0.01}",
+            "ratio.max: is an unknown field here; move it out to spec.health.checks[0].max",
+        ),
+        ("fairness: {bad: b, total: t, group: g}", "fairness.group: is an unknown field; did you mean groupLabel?"),
+        (
+            "ratio: {bad: b, total: t, colour: red}",
+            "ratio.colour: is an unknown field; known are bad, confidence, total",
+        ),
+    ],
+)
+def test_an_unknown_field_is_answered_with_the_one_that_was_meant(tmp_path, check, said):
+    file = tmp_path / "digits.yaml"
+    written = EVERY_FIELD.read_text(encoding="utf-8").split("    checks:\n")[0]
+    file.write_text(f"{written}    checks:\n    - {{name: errors, {check}}}\n", encoding="utf-8")
+    assert f"spec.health.checks[0].{said}\n" in lint(file).stdout
