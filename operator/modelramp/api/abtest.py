@@ -7,7 +7,7 @@ from zlib import crc32
 from pydantic import Field
 
 from modelramp.api.counted import Alpha, Count, Positive, Total, query_field
-from modelramp.api.quantity import Seconds, between, cel_duration
+from modelramp.api.quantity import Seconds, between, cel_duration, cel_number
 from modelramp.api.rules import ApiModel, Rule, matches
 
 
@@ -119,6 +119,12 @@ class ABTest(ApiModel):
             "minDuration must not be longer than maxDuration",
             lambda self: self.min_duration <= self.max_duration,
             field=".minDuration",
+        ),
+        Rule(
+            f"has(self.metric.sum) || {cel_number('self.minEffect')} < 1.0",
+            'must be below 1 for a rate: no version can be better by more; write 5 percentage points as "0.05"',
+            lambda self: self.metric.sum is not None or self.min_effect < 1,
+            field=".minEffect",
         ),
     )
 

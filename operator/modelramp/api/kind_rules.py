@@ -10,6 +10,10 @@ KINDS = ("query", "preset", "ratio", "compare", "sequential", "drift", "fairness
 """Fields of a check of which exactly one is set; it names the check's kind."""
 
 
+_MOST_JENSEN_SHANNON = 0.8326
+"""No Jensen-Shannon distance is above it: the root of ln 2, rounded up."""
+
+
 def _set(check: Any) -> list[str]:
     return [kind for kind in KINDS if getattr(check, kind) is not None]
 
@@ -26,8 +30,40 @@ def _rate_between(check: Any) -> bool:
     return check.sequential.bad is not None and 0 < check.max < 1
 
 
+def _share(check: Any) -> bool:
+    if check.ratio is None:
+        return True
+    given = [limit for limit in (check.min, check.max) if limit is not None]
+    crossed = (check.max is not None and check.max < 1) or (check.min is not None and check.min > 0)
+    return not given or (crossed and all(0 <= limit <= 1 for limit in given))
+
+
+def _rise_within_reach(check: Any) -> bool:
+    compare = check.compare
+    return compare is None or None in (compare.bad, compare.max_increase) or bool(compare.max_increase < 1)
+
+
+def _gap_within_reach(check: Any) -> bool:
+    fairness = check.fairness
+    return fairness is None or fairness.max_difference is None or bool(fairness.max_difference < 1)
+
+
+def _distance_within_reach(check: Any) -> bool:
+    drift = check.drift
+    if drift is None or check.max is None:
+        return True
+    most = _MOST_JENSEN_SHANNON if drift.measure == "js" else 1
+    bounded = drift.measure in ("ks", "chi-square", "js") or drift.bad is not None
+    return not bounded or bool(check.max < most)
+
+
 def _without(*kinds: str) -> Callable[[Any], bool]:
     return lambda check: not set(kinds) & set(_set(check))
+
+
+def _cel_share(field: str) -> str:
+    number = cel_number(f"self.{field}")
+    return f"(!has(self.{field}) || ({number} >= 0.0 && {number} <= 1.0))"
 
 
 KIND_RULES: tuple[Rule, ...] = (
@@ -58,6 +94,36 @@ KIND_RULES: tuple[Rule, ...] = (
         f"{cel_number('self.max')} < 1.0)",
         "max of a sequential check is a rate between 0 and 1, and needs bad and total",
         _rate_between,
+    ),
+    Rule(
+        f"!has(self.ratio) || (!has(self.min) && !has(self.max)) || ({_cel_share('min')} && {_cel_share('max')} && "
+        f"((has(self.max) && {cel_number('self.max')} < 1.0) || (has(self.min) && {cel_number('self.min')} > 0.0)))",
+        'min and max of a ratio are shares from 0 to 1, and no share is below 0 or above 1; write 5 % as "0.05"',
+        _share,
+    ),
+    Rule(
+        "!has(self.compare) || !has(self.compare.bad) || !has(self.compare.maxIncrease) || "
+        f"{cel_number('self.compare.maxIncrease')} < 1.0",
+        'must be below 1 for bad and total: no rate can rise by more; write 5 percentage points as "0.05", and 5 % of '
+        'the stable version\'s rate as maxRelativeIncrease: "0.05"',
+        _rise_within_reach,
+        field=".compare.maxIncrease",
+    ),
+    Rule(
+        "!has(self.fairness) || !has(self.fairness.maxDifference) || "
+        f"{cel_number('self.fairness.maxDifference')} < 1.0",
+        'must be below 1: no two error rates differ by more; write 5 percentage points as "0.05"',
+        _gap_within_reach,
+        field=".fairness.maxDifference",
+    ),
+    Rule(
+        "!has(self.drift) || !has(self.max) || ((!(self.drift.measure in ['ks', 'chi-square']) && "
+        f"!has(self.drift.bad)) || {cel_number('self.max')} < 1.0) && (self.drift.measure != 'js' || "
+        f"{cel_number('self.max')} < {_MOST_JENSEN_SHANNON})",
+        "must be below 1 for measure ks, chi-square and performance of bad and total, and below 0.8326 for js: none "
+        'can be more; write 5 % as "0.05"',
+        _distance_within_reach,
+        field=".max",
     ),
     Rule(
         "(has(self.query) || has(self.preset)) ? has(self.minSamples) == has(self.samples) : !has(self.samples)",

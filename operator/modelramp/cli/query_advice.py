@@ -51,8 +51,6 @@ def of_check(check: Check, health: Health, path: str) -> Iterator[Advice]:
     """Errors and warnings about one check; `path` is where it stands."""
     if check.preset is None and check.query is None:
         yield from of_kind(check, health, path)
-    if check.ratio is not None or check.fairness is not None:
-        yield from _of_limits(check, path, 0.0, 1.0)
     if check.samples is not None and (problem := parse_problem(check.samples)):
         yield Advice(Level.ERROR, f"{path}.samples", problem)
     if check.preset is not None:

@@ -110,7 +110,7 @@ def test_a_comparison_without_a_stable_version_cannot_be_asked():
 
 @pytest.mark.parametrize("query", ["x{a='{{nonsense}}'}", "{{revision}}"])
 def test_wrong_variables_in_any_query_of_a_kind_are_named(query):
-    found = ask(check(ratio={"bad": query, "total": "t"}, max=1), SUBJECT, 60)
+    found = ask(check(ratio={"bad": query, "total": "t"}, max="0.1"), SUBJECT, 60)
     assert (found.verdict, found.reason) == (Verdict.NO_DATA, Reason.QUERY_INVALID)
 
 

@@ -26,7 +26,7 @@ def pair(bad, total=GOOD):
 
 FOUND = {
     "no PromQL": (
-        {"ratio": pair("sum(x"), "max": 1},
+        {"ratio": pair("sum(x"), "max": "0.1"},
         ("error", "ratio.bad", "not PromQL"),
     ),
     "an unknown variable": (
@@ -65,14 +65,6 @@ FOUND = {
         {"cost": {"usage": {"in": GOOD}, "prices": {"in": 1, "out": 1}, "count": GOOD}, "max": 1},
         ("warning", "cost.prices", "out is no kind of usage"),
     ),
-    "percent where a share is wanted": (
-        {"ratio": pair(GOOD), "max": 5},
-        ("error", "max", "can never breach: the value lies between 0 and 1"),
-    ),
-    "a difference of groups out of reach": (
-        {"fairness": pair(GOOD) | {"maxDifference": 10}},
-        ("error", "spec.health.checks[0]", "can never breach: the value lies between 0 and 1"),
-    ),
     "a rate where a count is wanted": (
         {"ratio": pair('sum(rate(x{revision="{{revision}}"}[{{window}}]))'), "max": "0.1"},
         ("warning", "ratio.bad", "use increase("),
@@ -88,6 +80,28 @@ FOUND = {
 def test_a_query_of_a_kind_is_looked_at_where_it_stands(check, expected):
     level, path, words = expected
     assert [found for found in findings_of(**check) if found[:2] == (level, path) and words in found[2]]
+
+
+@pytest.mark.parametrize(
+    ("check", "field"),
+    [
+        ({"ratio": pair(GOOD), "max": 5}, ""),
+        ({"ratio": pair(GOOD), "max": 1}, ""),
+        ({"ratio": pair(GOOD), "min": 0, "max": 1}, ""),
+        ({"ratio": pair(GOOD), "max": "-0.1"}, ""),
+        ({"ratio": pair(GOOD), "min": "1.1"}, ""),
+        ({"compare": pair(GOOD) | {"maxIncrease": 1}}, "compare.maxIncrease"),
+        ({"fairness": pair(GOOD) | {"maxDifference": 10}}, "fairness.maxDifference"),
+        ({"drift": {"measure": "ks", "buckets": GOOD}, "max": 1}, "max"),
+        ({"drift": {"measure": "chi-square", "buckets": GOOD}, "max": 1}, "max"),
+        ({"drift": {"measure": "js", "buckets": GOOD}, "max": "0.8326"}, "max"),
+        ({"drift": {"measure": "performance"} | pair(GOOD), "max": 1}, "max"),
+    ],
+)
+def test_a_limit_out_of_reach_is_refused_in_one_sentence(check, field):
+    found = findings_of(**check)
+    assert [(level, path) for level, path, _ in found] == [("error", field or "spec.health.checks[0]")]
+    assert "write 5 " in found[0][2]
 
 
 @pytest.mark.parametrize(
