@@ -32,6 +32,19 @@ def without_nulls(value: Any) -> Any:
     return [without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
+def with_defaults(schema: Schema, value: Any) -> Any:
+    """The value as the API server stores it: with the schema's defaults in the mappings that were written."""
+    if isinstance(value, list):
+        return [with_defaults(schema.get("items", {}), item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    known, other = schema.get("properties", {}), schema.get("additionalProperties")
+    others = other if isinstance(other, Mapping) else {}
+    written = {key: with_defaults(known.get(key, others), item) for key, item in value.items()}
+    unwritten = {key: field["default"] for key, field in known.items() if "default" in field and key not in value}
+    return written | unwritten
+
+
 Around = tuple[tuple[str, Schema], ...]
 """The mappings around a value, outermost first: path and known fields of each."""
 

@@ -23,6 +23,11 @@ _WORST = (Verdict.BREACH, Verdict.NO_DATA, Verdict.HEALTHY)
 _MOST_EVENTS = 40
 _MARGIN = 50
 """Columns for a check's name and its range."""
+_INSTANTS = ("FIRST ROLLBACK", "PROMOTED")
+_HEADINGS = ("WINDOW", "INTERVAL", "THRESHOLD", "TICKS", "BREACHES", "NO DATA", "ROLLBACKS", *_INSTANTS)
+_ONLY_WIDE = ("TICKS", "NO DATA")
+_WIDE = 108
+"""Columns that the whole table of other thresholds and windows takes."""
 
 
 def print_replay(told: Replayed, variants: Sequence[Variant], console: Console) -> None:
@@ -46,7 +51,7 @@ def _print_strips(told: Replayed, console: Console) -> None:
         weights.append(BARS[round(group[-1].weight / 100 * 7)] if group[-1].weight else " ", "cyan")
     console.print(weights)
     first, last = to_text(told.moments[0].at), to_text(told.moments[-1].at)
-    console.print(Text(f"{'':<22} {first}{last:>{max(1, width - len(first))}}", style="dim"))
+    console.print(Text(f"{'':<22} {first}{last:>{max(len(last) + 2, width - len(first))}}", style="dim"))
     for name, counts in check_counts(told).items():
         console.print(Text(f"{name}: " + ", ".join(f"{count:,} {verdict}" for verdict, count in counts.items())))
 
@@ -111,16 +116,22 @@ def telling(moments: Sequence[Moment]) -> list[Moment]:
 
 
 def _print_variants(variants: Sequence[Variant], console: Console) -> None:
+    wide = console.width >= _WIDE
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("WINDOW", "INTERVAL", "THRESHOLD", "TICKS", "BREACHES", "NO DATA", "ROLLBACKS"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("FIRST ROLLBACK", "PROMOTED"):
-        table.add_column(heading, no_wrap=True)
+    headings = _HEADINGS if wide else [heading for heading in _HEADINGS if heading not in _ONLY_WIDE]
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading in _INSTANTS else "right", no_wrap=True)
     for each in variants:
-        counts = (each.failure_threshold, each.ticks, each.breaches, each.no_data, each.rollbacks)
-        times = ("-" if at is None else to_text(at) for at in (each.first_rollback, each.promoted))
-        style = "red" if each.rollbacks else ""
-        sizes = (format_duration(each.window), format_duration(each.interval))
-        table.add_row(*sizes, *(f"{count:,}" for count in counts), *times, style=style)
-    console.print("\nOther thresholds and windows on the same history (one incident counts once):")
+        table.add_row(*_variant_row(each, wide=wide), style="red" if each.rollbacks else "")
+    note = "one incident counts once" if wide else "one incident counts once; times in UTC"
+    console.print(f"\nOther thresholds and windows on the same history ({note}):")
     console.print(table)
+
+
+def _variant_row(each: Variant, *, wide: bool) -> list[str]:
+    counts = (each.failure_threshold, each.ticks, each.breaches, each.no_data, each.rollbacks)
+    times = ["-" if at is None else to_text(at) for at in (each.first_rollback, each.promoted)]
+    if not wide:
+        times = [time[5:].replace("T", " ").rstrip("Z") or time for time in times]
+    told = [format_duration(each.window), format_duration(each.interval), *(f"{count:,}" for count in counts), *times]
+    return [cell for heading, cell in zip(_HEADINGS, told, strict=True) if wide or heading not in _ONLY_WIDE]

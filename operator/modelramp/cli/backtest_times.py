@@ -10,7 +10,8 @@ from modelramp.core.ticks import newest_due
 
 MOST_TICKS = 200_000
 """Some four and a half months of minutes; more would need more memory and patience than a question deserves."""
-_FORMS = "write it as 2026-11-20T12:00:00Z, 2026-11-20, seconds since the epoch, -36h or now"
+_DAY = 86_400
+_FORMS = "write it as 2026-11-20T12:00:00Z, 2026-11-20, seconds since the epoch, -36h, -30d or now"
 
 
 def instant_of(text: str, now: float) -> int:
@@ -19,11 +20,14 @@ def instant_of(text: str, now: float) -> int:
     Raises ValueError with the accepted forms when the text is none of them.
     >>> instant_of("2026-11-20T13:00:00+01:00", 0), instant_of("-1h30m", 10_000), instant_of("now", 7.5)
     (1795176000, 4600, 7)
+    >>> instant_of("-30d", 2_592_000), instant_of("-1d12h", 129_600)
+    (0, 0)
     """
     if text == "now":
         return int(now)
-    if text.startswith("-"):
-        return int(now) - parse_duration(text[1:])
+    if ago := re.fullmatch(r"-(?:([0-9]{1,4})d)?(.*)", text):
+        days, rest = ago.groups()
+        return int(now) - int(days or 0) * _DAY - (parse_duration(rest) if rest or not days else 0)
     if re.fullmatch(r"[0-9]{9,11}", text):
         return int(text)
     try:

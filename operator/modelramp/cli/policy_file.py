@@ -8,8 +8,9 @@ import click
 
 from modelramp.api.errors import InvalidSpec
 from modelramp.api.names import API_VERSION, KIND
+from modelramp.api.pod_schema import pod_template_schema
 from modelramp.api.spec import ModelDeploymentSpec, parse_spec
-from modelramp.api.structural import without_nulls
+from modelramp.api.structural import with_defaults, without_nulls
 from modelramp.cli.documents import Document, Malformed, read
 from modelramp.cli.known_policies import NOT_AT_HAND, KnownPolicies, name_of
 from modelramp.cli.refusals import refusals
@@ -41,7 +42,7 @@ def read_policy(
         line = document.line_of("apiVersion")
         raise click.ClickException(f"{file.name}:{line}: apiVersion is {wrong!r}; {API_VERSION} is known")
     try:
-        spec = parse_spec(without_nulls(document.value).get("spec"))
+        spec = as_stored(parse_spec(without_nulls(document.value).get("spec")))
     except InvalidSpec as error:
         # In the words of lint; the parser's own speak of Python.
         problems = refusals(document.value) or error.problems
@@ -56,6 +57,11 @@ def read_policy(
         click.echo(f"{file.name}:{line}: spec.rollout.evaluation is left out: no Job runs here", err=True)
     written = name_of(document.value, "namespace")
     return Policy(namespace or written or "default", name_of(document.value), spec)
+
+
+def as_stored(spec: ModelDeploymentSpec) -> ModelDeploymentSpec:
+    """The spec with the template as the API server stores it, of which the operator makes the revision."""
+    return spec.model_copy(update={"template": with_defaults(pod_template_schema(), spec.template)})
 
 
 def text_of(file: IO[bytes]) -> str:

@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from modelramp.api.spec import parse_spec
+from modelramp.api.structural import without_nulls
+from modelramp.cli.policy_file import as_stored
+from modelramp.core.revisions import revision_of
 from tests.refused.samples import ACCEPTED, load
 
 SAMPLES = sorted(
@@ -69,6 +73,18 @@ def test_the_template_is_stored_without_added_fields(resource):
     written = load(path)["spec"]["template"]
     written["spec"]["containers"][0]["ports"][0]["protocol"] = "TCP"  # the key of a list-map needs its default
     assert stored == written
+
+
+@pytest.mark.parametrize("path", [*ACCEPTED, *SAMPLES], ids=lambda path: path.stem)
+def test_a_file_has_the_revision_that_the_cluster_gives_it(path, resource):
+    """`modelramp backtest` asks history for the revision of the file."""
+    for written in _documents(path):
+        if written["kind"] == "ModelDeployment":
+            stored = json.loads(
+                resource.kubectl("apply", "--dry-run=server", "-o", "json", "-f", "-", input=json.dumps(written))
+            )
+            ours = as_stored(parse_spec(without_nulls(written)["spec"]))
+            assert revision_of(ours) == revision_of(parse_spec(stored["spec"]))
 
 
 def _documents(path):

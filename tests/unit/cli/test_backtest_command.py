@@ -7,9 +7,11 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelramp.api.times import to_text
 from modelramp.cli.backtest_picture import picture_problem, svg
 from modelramp.cli.backtest_replay import Recorded, Said, replay
 from modelramp.cli.backtest_screen import columns, print_replay, telling
+from modelramp.cli.backtest_sensitivity import Variant
 from modelramp.cli.backtest_times import MOST_TICKS, instant_of, ticks_between
 from modelramp.cli.main import main
 from modelramp.cli.policy_file import read_policy
@@ -42,7 +44,9 @@ def run(tmp_path):
     ("arguments", "words"),
     [
         (("--prometheus", "http://x", "--from", "soon"), "--from: 'soon' is no instant; write it as 2026-11-20T12:00"),
-        (("--prometheus", "http://x", "--from", "-2d"), "--from: '2d' is not a duration"),
+        (("--prometheus", "http://x", "--from", "-2w"), "--from: '2w' is not a duration"),
+        (("--prometheus", "http://x", "--from", "-"), "--from: '' is not a duration"),
+        (("--prometheus", "http://x", "--from", "-12h2d"), "--from: '12h2d' is not a duration"),
         (
             ("--prometheus", "http://x", "--from", "2026-11-02", "--to", "2026-11-01"),
             "--from (2026-11-02T00:00:00Z) must lie before --to (2026-11-01T00:00:00Z)",
@@ -94,6 +98,15 @@ def test_what_cannot_be_tried_or_drawn_is_refused_before_history_is_read(run, ar
 def test_a_policy_that_the_server_would_refuse_is_refused_with_its_line(run, text, words):
     result = run(*ASKED, text=text)
     assert (result.exit_code, words in result.output) == (1, True), result.output
+
+
+def test_the_revision_is_that_of_the_template_as_the_server_stores_it(tmp_path):
+    (tmp_path / "policy.yaml").write_text(
+        MANIFEST.replace("image: digits", "image: digits, ports: [{containerPort: 80}]")
+    )
+    with (tmp_path / "policy.yaml").open("rb") as file:
+        template = read_policy(file, None).spec.template
+    assert template["spec"]["containers"][0]["ports"] == [{"containerPort": 80, "protocol": "TCP"}]
 
 
 @pytest.mark.parametrize(
@@ -181,6 +194,31 @@ def test_the_terminal_shows_what_happened_and_not_every_quiet_minute():
         print_replay(found, [], console)
     assert all(len(line) <= 100 for line in shown.get().splitlines())
     assert "rolled-back at" in shown.get()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_table_of_other_thresholds_loses_no_number_on_any_screen(width):
+    found = told("h" * 5)
+    variant = Variant(3600, 3600, 3, 10_080, 1_440, 19, 12, START + 60, START + 3660)
+    from rich.console import Console
+
+    with (console := Console(width=width, highlight=False)).capture() as shown:
+        print_replay(found, [variant], console)
+    table = shown.get().partition("Other thresholds")[2]
+    assert all(len(line) <= width for line in table.splitlines())
+    assert "…" not in table
+    for moment in (START + 60, START + 3660):
+        assert to_text(moment)[5:10] in table
+        assert to_text(moment)[11:19] in table
+
+
+def test_the_ends_of_a_short_history_do_not_run_into_each_other():
+    found = told("hhh")
+    from rich.console import Console
+
+    with (console := Console(width=80, highlight=False)).capture() as shown:
+        print_replay(found, [], console)
+    assert f"{to_text(found.moments[0].at)}  {to_text(found.moments[-1].at)}" in shown.get()
 
 
 def test_help_names_the_verbs():
