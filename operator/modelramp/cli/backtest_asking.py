@@ -48,7 +48,7 @@ _OPTIONS = (
         "--ca-file", envvar="MODELRAMP_PROMETHEUS_CA_FILE", default=None, help="Authority of its certificate."
     ),
     click.option("--timeout", type=click.FloatRange(1, 300), default=30.0, show_default=True, help="Seconds a query."),
-    click.option("--from", "begin", required=True, help="2026-11-20T12:00:00Z, 2026-11-20, epoch seconds, -36h or -30d."),
+    click.option("--from", "begin", required=True, help="2026-11-20T12:00:00Z, 2026-11-20, epoch seconds, -36h, -30d."),
     click.option("--to", "end", default="now", show_default=True, help="As --from; now is the newest whole interval."),
     click.option("--step", default=None, help="Time from tick to tick; spec.health.interval if not given."),
     click.option("--revision", default=None, help="Which revision's series; that of the file if not given."),

@@ -1,6 +1,6 @@
 """The verdict of a tick and the count of consecutive breaches (promises 2 and 3)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -99,11 +99,15 @@ def told(health: Health, rollback: Sequence[Judged], breached: Sequence[CheckOut
         f"{dimension} scores {score}, below {health.min_score}"
         for dimension, score in _too_low(health, rollback).items()
     )
-    return f"{low}: {_listed(breached)}" if low else _listed(breached)
+    critical = {check.name for check, _ in rollback if check.critical and health.min_score is not None}
+    return f"{low}: {_listed(breached, critical)}" if low else _listed(breached, critical)
 
 
-def _listed(outcomes: Iterable[CheckOutcome]) -> str:
-    return "; ".join(f"{found.name}: {found.detail}" for found in outcomes)
+def _listed(outcomes: Iterable[CheckOutcome], critical: Container[str] = ()) -> str:
+    """What each said; "critical" explains why one of many checks was enough."""
+    return "; ".join(
+        f"{found.name}{' (critical)' if found.name in critical else ''}: {found.detail}" for found in outcomes
+    )
 
 
 def _shared(health: Health, outcome: TickOutcome, rollback: Sequence[Judged], verdict: Verdict) -> Verdict:

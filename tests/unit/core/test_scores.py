@@ -63,7 +63,7 @@ MIN = 75
         ((A, B, C, OWN), "hhhh", Verdict.HEALTHY, "all checks within their limits"),
         ((A, {**B, "weight": 3}), "bh", Verdict.HEALTHY, "no score is below 75: a: 0.5, limit 0.01"),
         ((A, {**B, "weight": 2}), "bh", Verdict.BREACH, "technical scores 66, below 75: a: 0.5, limit 0.01"),
-        (({**A, "critical": True}, {**B, "weight": 9}), "bh", Verdict.BREACH, "technical scores 0, below 75: a: "),
+        (({**A, "critical": True}, {**B, "weight": 9}), "bh", Verdict.BREACH, "technical scores 0, below 75: a (criti"),
         ((A, {**OWN, "weight": 9}), "bh", Verdict.BREACH, "technical scores 0, below 75: a: 0.5, limit 0.01"),
         (({**A, "weight": 9}, OWN), "hb", Verdict.BREACH, "own: 0.5, limit 0.01"),
         ((A, {**B, "role": "inform"}), "hb", Verdict.HEALTHY, "all checks within their limits"),
