@@ -11,6 +11,7 @@ from modelramp.api.health import Health
 from modelramp.api.quantity import parse_duration
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.cli.backtest_asking import Asking, asking, asking_of, read_histories
+from modelramp.cli.backtest_looks import test_json
 from modelramp.cli.backtest_replay import History, Replayed, replay
 from modelramp.cli.backtest_report import moment_json, summary_json
 from modelramp.cli.backtest_sensitivity import Variant, variants, windows_of, with_window
@@ -26,6 +27,7 @@ _OWN = 0
     epilog="""\b
 The rollout begins at --from; one line for each tick, the last line sums up.
 History does not obey: its traffic stays what it was. Pods count as available.
+An A/B test is replayed with --stable, the version that served beside.
 The table of other thresholds and windows counts an incident once.
 Exit code: 0 when history was replayed, however it ended; 1 for unusable input
 or no data at all.""",
@@ -54,16 +56,22 @@ def command(
     table = _table(asked, {window: histories[_OWN if window in same else window] for window in tried})
     if picture is not None:
         _draw(picture, asked, told)
+    test = asked.spec.rollout.ab_test
     if output == "json":
         for moment in told.moments:
             click.echo(json.dumps(moment_json(moment)))
-        click.echo(json.dumps(summary_json(told, table)))
+        tested = {"abTest": test_json(told.looks, test, asked.subject.revision)} if test and told.looks else {}
+        click.echo(json.dumps(summary_json(told, table) | tested))
         return
     from rich.console import Console
 
+    from modelramp.cli.backtest_looks_screen import print_test
     from modelramp.cli.backtest_screen import print_replay
 
-    print_replay(told, table, Console(highlight=False))
+    console = Console(highlight=False)
+    print_replay(told, table, console)
+    if test is not None and told.looks:
+        print_test(told.looks, test, asked.subject.revision, console)
 
 
 def _tried(asked: Asking, windows: str | None) -> dict[int, ModelDeploymentSpec]:
@@ -106,7 +114,7 @@ def _draw(picture: Path, asked: Asking, told: Replayed) -> None:
 
     title = f"{asked.policy.namespace}/{asked.policy.name}, revision {asked.subject.revision}: what would have happened"
     try:
-        write_picture(picture, told, asked.spec.health.checks, title)
+        write_picture(picture, told, asked.spec.health.checks, title, asked.spec.rollout.ab_test)
     except NoPicture as error:
         raise click.ClickException(f"--picture: {error}") from None
     click.echo(f"wrote {picture}", err=True)

@@ -8,6 +8,7 @@ from typing import IO, Any, TypeVar
 import click
 
 from modelramp.adapters.clock import SystemClock
+from modelramp.analysis.experiment import Trial
 from modelramp.analysis.subject import Subject
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.health import Health
@@ -174,7 +175,13 @@ async def _read(asked: Asking, variants: Mapping[int, ModelDeploymentSpec]) -> d
     found: dict[int, History] = {}
     async with opened(asked.token, asked.ca_file, asked.timeout, asked.endpoint.address) as metrics:
         for key, ticks in wanted.items():
-            due = Due(asked.policy.name, asked.endpoint, variants[key].health, asked.subject)
+            due = Due(
+                asked.policy.name,
+                asked.endpoint,
+                variants[key].health,
+                asked.subject,
+                trial=_trial(variants[key], asked.subject),
+            )
             if not found and (problems := unaskable(due)):
                 hint = "" if asked.subject.stable else "\nFor queries that compare, give --stable REVISION."
                 raise NoHistory("\n".join(problems) + hint)
@@ -188,6 +195,12 @@ async def _read(asked: Asking, variants: Mapping[int, ModelDeploymentSpec]) -> d
     return found
 
 
+def _trial(spec: ModelDeploymentSpec, subject: Subject) -> Trial | None:
+    """The A/B test as history can be asked of it: with the version that served beside."""
+    test = spec.rollout.ab_test
+    return Trial(test, test.split, subject.revision) if test is not None and subject.stable else None
+
+
 def _silence(done: int) -> None:
     """The second reading of the same ticks counts nothing."""
 
@@ -196,7 +209,7 @@ async def _must_say_something(
     asked: Asking, due: Due, ticks: Sequence[int], history: History, metrics: Metrics
 ) -> None:
     silent = silent_checks(history)
-    if len(silent) < len(due.health.checks):
+    if len(silent) < len({check.name for recorded in history for check in recorded.said.checks}):
         for name, check in silent.items():
             click.echo(f"warning: {name} had no data at any tick: {check.detail}", err=True)
         return

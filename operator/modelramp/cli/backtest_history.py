@@ -6,7 +6,7 @@ from dataclasses import replace
 from modelramp.analysis.checks import Ask
 from modelramp.analysis.memory import remembers
 from modelramp.api.check import Check
-from modelramp.api.errors import PrometheusSilent
+from modelramp.api.errors import NoAnswer, PrometheusSilent
 from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.cli.backtest_replay import Given, History, Said
@@ -30,7 +30,11 @@ class NoHistory(Exception):
 
 def unaskable(due: Due) -> list[str]:
     """Checks that cannot be asked at all, each with the reason; empty when all can."""
-    return [f"{check.name}: {each.detail}" for check, each in asked(due, _ALL_DUE).checks if not isinstance(each, Ask)]
+    found = asked(due, _ALL_DUE)
+    told = [f"{check.name}: {each.detail}" for check, each in found.checks if not isinstance(each, Ask)]
+    return (
+        told if found.trial is None or isinstance(found.trial, Ask) else [*told, f"the A/B test: {found.trial.detail}"]
+    )
 
 
 async def read_history(
@@ -43,7 +47,9 @@ async def read_history(
     in time, or when a query is no PromQL.
     """
     found: list[tuple[int, Said]] = []
-    asks = [(check, each) for check, each in asked(due, _ALL_DUE).checks if isinstance(each, Ask) and remembers(check)]
+    every = asked(due, _ALL_DUE)
+    asks = [(check, each) for check, each in every.checks if isinstance(each, Ask) and remembers(check)]
+    test = every.trial if isinstance(every.trial, Ask) else None
     size = PIECE
     while len(found) < len(ticks):
         piece = tuple(ticks[len(found) : len(found) + size])
@@ -57,7 +63,8 @@ async def read_history(
         _raise_if_slow(newest, len(piece))
         for tick in piece:
             due_asks = [(check, each) for check, each in asks if due.health.is_due(check, tick)]
-            found.append((tick, Said(outcomes[tick], kept.answers(due_asks, tick))))
+            tested = kept.test(test, tick) if test is not None else None
+            found.append((tick, Said(outcomes[tick], kept.answers(due_asks, tick), tested)))
         progress(len(found))
     return found
 
@@ -65,9 +72,10 @@ async def read_history(
 def as_after_promotion(due: Due) -> Due | None:
     """The same when the version serves alone and is its own stable version; None when it asks for the same."""
     own = replace(due.subject, stable=due.subject.revision, stable_service=due.subject.service)
-    after = replace(due, subject=own)
+    before = replace(due, trial=None)
+    after = replace(before, subject=own)
     (tick,) = _ALL_DUE
-    return after if asked(after, _ALL_DUE).queries(tick) != asked(due, _ALL_DUE).queries(tick) else None
+    return after if asked(after, _ALL_DUE).queries(tick) != asked(before, _ALL_DUE).queries(tick) else None
 
 
 class _Kept:
@@ -77,10 +85,15 @@ class _Kept:
         self._metrics = metrics
         self._found: dict[tuple[str, int], Answer] = {}
         self._answered: set[str] = set()
+        self._silent: dict[str, NoAnswer] = {}
 
     async def instant(self, endpoint: Endpoint, query: str, at: int) -> tuple[Sample, ...]:
         """As Metrics."""
-        samples = await self._metrics.instant(endpoint, query, at)
+        try:
+            samples = await self._metrics.instant(endpoint, query, at)
+        except NoAnswer as error:
+            self._silent[query] = error
+            raise
         self._keep(query, {at: samples})
         return samples
 
@@ -88,7 +101,11 @@ class _Kept:
         self, endpoint: Endpoint, query: str, start: int, end: int, step: int
     ) -> Mapping[int, tuple[Sample, ...]]:
         """As Metrics."""
-        found = await self._metrics.range(endpoint, query, start, end, step)
+        try:
+            found = await self._metrics.range(endpoint, query, start, end, step)
+        except NoAnswer as error:
+            self._silent[query] = error
+            raise
         self._keep(query, found)
         return found
 
@@ -105,6 +122,16 @@ class _Kept:
             }
             for check, ask in asks
             if all(question.text in self._answered for question in ask.questions)
+        }
+
+    def test(self, ask: Ask, tick: int) -> Mapping[str, Sequence[Sample]] | NoAnswer:
+        """The series of an A/B test's questions; or why there are none, if one of them was not answered."""
+        for question in ask.questions:
+            if question.text in self._silent:
+                return self._silent[question.text]
+        return {
+            question.name: self._found.get((question.text, tick), _NOTHING).pick(question.pick)
+            for question in ask.questions
         }
 
 

@@ -6,8 +6,10 @@ from html import escape
 from pathlib import Path
 
 from modelramp.analysis.checks import limits_of
-from modelramp.analysis.wording import shown
+from modelramp.analysis.wording import RATIO, shown
+from modelramp.api.abtest import ABTest
 from modelramp.api.check import Check
+from modelramp.api.quantity import format_number
 from modelramp.api.times import to_text
 from modelramp.api.verdict import Verdict
 from modelramp.cli.backtest_replay import PROMOTED, ROLLED_BACK, Moment, Replayed
@@ -24,9 +26,9 @@ class NoPicture(Exception):
     """The picture cannot be written; the message says what would help."""
 
 
-def write_picture(path: Path, told: Replayed, checks: Sequence[Check], title: str) -> None:
+def write_picture(path: Path, told: Replayed, checks: Sequence[Check], title: str, test: ABTest | None = None) -> None:
     """Write an .svg or a .png (which needs the library cairosvg). Raises NoPicture."""
-    text = svg(told, checks, title)
+    text = svg(told, checks, title, test)
     try:
         if path.suffix.lower() == ".png":
             path.write_bytes(_png(text))
@@ -56,9 +58,10 @@ def _png(text: str) -> bytes:
     return made
 
 
-def svg(told: Replayed, checks: Sequence[Check], title: str) -> str:
+def svg(told: Replayed, checks: Sequence[Check], title: str, test: ABTest | None = None) -> str:
     """The picture as SVG text; at most some 20 kB for each check, whatever the length of history."""
-    height = TOP + len(checks) * (PANEL + GAP) + BAND + 2 * GAP
+    tested = test if told.looks else None
+    height = TOP + (len(checks) + (tested is not None)) * (PANEL + GAP) + BAND + 2 * GAP
     size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">',
@@ -70,6 +73,9 @@ def svg(told: Replayed, checks: Sequence[Check], title: str) -> str:
     top = TOP
     for index, check in enumerate(checks):
         parts += _panel(groups, index, check, top)
+        top += PANEL + GAP
+    if tested is not None:
+        parts += _looks(groups, tested, top)
         top += PANEL + GAP
     parts += _band(groups, top)
     parts += _marks(told, top + BAND)
@@ -137,6 +143,37 @@ def _stretches(groups: Sequence[Sequence[Moment]], index: int) -> Iterator[list[
             line = []
     if line:
         yield line
+
+
+def _looks(groups: Sequence[Sequence[Moment]], test: ABTest, top: float) -> Iterator[str]:
+    """An A/B test's estimate with its interval, and the least effect on either side; better is up."""
+    last = [(at, group[-1].look.found) for at, group in enumerate(groups) if group[-1].look is not None]
+    known = [(at, f.estimate, f.low, f.high) for at, f in last if None not in (f.estimate, f.low, f.high)]
+    bounds = [(at, estimate or 0.0, low or 0.0, high or 0.0) for at, estimate, low, high in known]
+    # The first intervals are many times as wide as the last; they are cut off, so that the others can be seen.
+    most = max((3 * test.min_effect, *(2 * abs(estimate) for _, estimate, _, _ in bounds)))
+
+    def y(value: float) -> float:
+        return top + PANEL / 2 - (PANEL / 2 - 6) * max(-1.0, min(1.0, value / most))
+
+    name, unit = test.metric.name, "" if test.metric.sum is not None else RATIO
+    level = format_number(100 * (1 - test.level))
+    yield f'<rect x="{LEFT}" y="{top}" width="{_INSIDE}" height="{PANEL}" fill="none" stroke="#dddddd"/>'
+    yield _text(LEFT, top - 6, f"A/B test: how much better {name} is, {level} % interval over all looks", "start")
+    yield _line(LEFT, y(0), WIDTH - RIGHT, y(0), f'stroke="{_GREY}"')
+    for effect in (-test.min_effect, test.min_effect):
+        yield _line(LEFT, y(effect), WIDTH - RIGHT, y(effect), f'stroke="{_GREEN}" stroke-dasharray="6 4"')
+        yield _text(LEFT - 6, y(effect) + 4, shown(effect, unit), "end", _GREY, 11)
+    if bounds:
+        upper = [f"{_x(at, len(groups)):.1f},{y(high):.1f}" for at, _, _, high in bounds]
+        lower = [f"{_x(at, len(groups)):.1f},{y(low):.1f}" for at, _, low, _ in reversed(bounds)]
+        yield f'<polygon points="{" ".join((*upper, *lower))}" fill="{_BLUE}" fill-opacity="0.2"/>'
+        points = " ".join(f"{_x(at, len(groups)):.1f},{y(estimate):.1f}" for at, estimate, _, _ in bounds)
+        yield f'<polyline points="{points}" fill="none" stroke="{_BLUE}" stroke-width="1.4"/>'
+    for at, found in last:
+        if found.mismatch:
+            x = _x(at, len(groups))
+            yield _line(x, top + PANEL - 5, x, top + PANEL, f'stroke="{_ORANGE}" stroke-width="2"')
 
 
 def _band(groups: Sequence[Sequence[Moment]], top: float) -> Iterator[str]:

@@ -6,34 +6,42 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from modelramp.analysis.checks import judge
+from modelramp.analysis.experiment import judge_test, silent_test
 from modelramp.analysis.memory import remembers
 from modelramp.analysis.subject import Subject
 from modelramp.api.check import Check
+from modelramp.api.errors import NoAnswer
 from modelramp.api.names import Phase, Reason
 from modelramp.api.rollout import Watching
 from modelramp.api.spec import ModelDeploymentSpec
-from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
+from modelramp.api.verdict import EXPERIMENT, CheckOutcome, ExperimentOutcome, TickOutcome, Verdict
+from modelramp.cli.backtest_looks import Look
 from modelramp.core.asking import settle
 from modelramp.core.breaches import tick_verdict
 from modelramp.core.decide import decide
-from modelramp.core.experiment import under_test
+from modelramp.core.experiment import has_won, under_test
 from modelramp.core.gate import ungated
 from modelramp.core.moves import label
 from modelramp.core.scores import judged
-from modelramp.core.state import Decision, Pods, Seen, State, Target, Version
+from modelramp.core.state import Decision, Ending, Pods, Seen, State, Target, Version
 from modelramp.core.steps import blockers, step_ends
 from modelramp.engine.plan import Due
 from modelramp.engine.ports import Endpoint, Sample
+from modelramp.engine.ticker import trial_of
 
 Given = Mapping[str, Mapping[str, Sequence[Sample]]]
 """For each check that adds up evidence its answers by the name of the question."""
 
 
 class Said(NamedTuple):
-    """What the checks said at a tick, and what the evidence of those that add it up was."""
+    """What the checks said at a tick, and what the evidence of those that add it up was.
+
+    test: the answers of an A/B test by the name of the question, or why there are none; None when it was not asked.
+    """
 
     checks: tuple[CheckOutcome, ...]
     answers: Given = MappingProxyType({})
+    test: Mapping[str, Sequence[Sample]] | NoAnswer | None = None
 
 
 class Recorded(NamedTuple):
@@ -52,8 +60,7 @@ History = Sequence[Recorded]
 
 PROMOTED, ROLLED_BACK, HELD, STEP = "promoted", "rolled-back", "held", "step"
 _NOT_REPLAYED = (
-    "an A/B test is not replayed, as history was not split between two versions: only its guardrails are; try the test "
-    "itself with `modelramp simulate` or `modelramp evaluate`"
+    "the A/B test is not replayed, only its guardrails are: give --stable REVISION, the version that served beside it"
 )
 _SAID_ELSEWHERE = frozenset({Reason.RESTORED, Reason.ROLLOUT_STARTED, Reason.BREACHES_CLEARED})
 
@@ -64,6 +71,7 @@ class Moment:
 
     number: counted from 1. at: seconds since the epoch. weight: percent of the traffic that the version would have.
     step: index in spec.rollout.steps, -1 without traffic. event: what happened, or "". trial: which rollout, from 1.
+    look: what an A/B test under way found.
     """
 
     number: int
@@ -77,6 +85,7 @@ class Moment:
     trial: int
     reason: str
     checks: tuple[CheckOutcome, ...]
+    look: Look | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,11 @@ class Replayed:
     def of(self, verdict: Verdict) -> tuple[Moment, ...]:
         """The moments with a verdict, while the version had traffic."""
         return tuple(moment for moment in self.moments if moment.verdict is verdict and moment.trial)
+
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        """All looks of the A/B test."""
+        return tuple(moment.look for moment in self.moments if moment.look is not None)
 
     @property
     def decisive(self) -> Moment:
@@ -123,15 +137,28 @@ class _World:
         """What the checks say at a tick; those that add up evidence go on from what they left in the state."""
         said = recorded.promoted if recorded.promoted is not None and state.running is None else recorded.said
         health = self.target.spec.health
+        plain = tuple(check for check in said.checks if check.name != EXPERIMENT)
+        tested = self._tested(state, recorded)
         if not any(remembers(check) for check in health.checks):
-            return said.checks
+            return (*plain, *tested)
         due = self._due(state)
-        return tuple(
+        found = (
             judge(check, said.answers[check.name], due.episode(check, recorded.tick))
             if check.name in said.answers
             else replace(outcome, memory=due.memory.get(check.name, ""))
-            for check, outcome in judged(health, said.checks)
+            for check, outcome in judged(health, plain)
         )
+        return (*found, *tested)
+
+    def _tested(self, state: State, recorded: Recorded) -> tuple[ExperimentOutcome, ...]:
+        """What an A/B test under way says, as the operator's plan puts it."""
+        trial, given = trial_of(self.target, state), recorded.said.test
+        if trial is None or given is None:
+            return ()
+        if isinstance(given, NoAnswer):
+            return (silent_test(trial, given),)
+        whole = recorded.tick - self.target.spec.health.interval >= trial.since
+        return (judge_test(trial, given, whole=whole),)
 
     def _due(self, state: State) -> Due:
         """As the operator's ticker puts it."""
@@ -193,7 +220,8 @@ def _moment(world: _World, number: int, before: State, decision: Decision, given
     settled = replace(given, checks=state.checks) if counted else settle(health, given, 0, 0, before.checks)
     verdict, _, detail = tick_verdict(health, settled)
     weight = state.weights.get(target.revision, 0)
-    event, told = _event(world, before, decision, settled, verdict)
+    look = _look(state, given)
+    event, told = _event(world, before, decision, settled, verdict, replayed=look is not None)
     if not counted:
         told = f"{detail}; not counted: spec.afterPromotion.watch is never"
     last = len(target.spec.rollout.stages) - 1
@@ -209,7 +237,18 @@ def _moment(world: _World, number: int, before: State, decision: Decision, given
         trial=trial,
         reason=told or detail,
         checks=_all(target, settled),
+        look=look,
     )
+
+
+def _look(after: State, given: TickOutcome) -> Look | None:
+    found = next((check for check in given.checks if isinstance(check, ExperimentOutcome)), None)
+    if found is None:
+        return None
+    known = after.experiment
+    if known is None:
+        return Look(given.tick, found, Ending.UNDECIDED, found.detail, given.tick)
+    return Look(given.tick, found, known.ending, known.message, known.since)
 
 
 def _all(target: Target, settled: TickOutcome) -> tuple[CheckOutcome, ...]:
@@ -222,8 +261,13 @@ def _no_part(check: Check) -> CheckOutcome:
     return CheckOutcome(check.name, Verdict.NO_DATA, Reason.NOT_EVALUATED, f"is asked {check.when.value} only")
 
 
-def _event(world: _World, before: State, decision: Decision, settled: TickOutcome, verdict: Verdict) -> tuple[str, str]:
-    """What happened at a tick, in a word and in a sentence; the sentence is empty when the tick's own says all."""
+def _event(
+    world: _World, before: State, decision: Decision, settled: TickOutcome, verdict: Verdict, *, replayed: bool
+) -> tuple[str, str]:
+    """What happened at a tick, in a word and in a sentence; the sentence is empty when the tick's own says all.
+
+    replayed: an A/B test had its look at this tick.
+    """
     target, state = world.target, decision.state
     findings = [finding for finding in decision.findings if finding.reason not in _SAID_ELSEWHERE]
     told = "; ".join(finding.message for finding in findings)
@@ -234,9 +278,12 @@ def _event(world: _World, before: State, decision: Decision, settled: TickOutcom
     if before.weights != state.weights:
         return STEP, told
     candidate = before.running
-    if candidate is None or settled.tick < step_ends(target, candidate) or verdict is Verdict.BREACH:
+    tested = under_test(target, before) is not None
+    if candidate is None or verdict is Verdict.BREACH:
         return "", told
-    if under_test(target, before) is not None:
+    if not (has_won(state) if replayed else settled.tick >= step_ends(target, candidate)):
+        return "", told
+    if tested and not replayed:
         return HELD, _NOT_REPLAYED
     found = [finding.message for finding in blockers(target, before, world.seen(before), settled.checks)]
     if verdict is Verdict.NO_DATA:

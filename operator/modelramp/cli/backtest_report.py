@@ -7,6 +7,7 @@ from typing import Any
 
 from modelramp.api.times import to_text
 from modelramp.api.verdict import CheckOutcome, Verdict
+from modelramp.cli.backtest_looks import look_json
 from modelramp.cli.backtest_replay import HELD, PROMOTED, ROLLED_BACK, Moment, Replayed
 from modelramp.cli.backtest_sensitivity import Variant
 
@@ -24,6 +25,7 @@ def moment_json(moment: Moment) -> dict[str, Any]:
         "event": moment.event or None,
         "reason": moment.reason,
         "checks": {check.name: _check_json(check) for check in moment.checks},
+        **({"experiment": look_json(moment.look)} if moment.look is not None else {}),
     }
 
 

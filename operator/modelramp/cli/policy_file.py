@@ -49,7 +49,7 @@ def read_policy(
         told = (f"{file.name}:{document.line_of(problem.field)}: {problem}" for problem in problems)
         raise click.ClickException("\n".join(told)) from None
     spec = _resolved(spec, document, KnownPolicies(one.value for one in documents), file.name)
-    if checks_needed and not spec.health.checks:
+    if checks_needed and not spec.health.checks and spec.rollout.ab_test is None:
         line = document.line_of("spec.health.checks")
         raise click.ClickException(f"{file.name}:{line}: spec.health.checks is empty: there is nothing to ask history")
     if spec.rollout.evaluation is not None:

@@ -110,7 +110,7 @@ class Ticker:
             health=health.during(rolling=state.running is not None),
             subject=subject,
             since=state.running.step_entered if state.running else serving,
-            trial=_trial(target, state),
+            trial=trial_of(target, state),
             alone=state.weights.keys() == {revision},
         ).after(state.checks)
         return Turn(key, revision, ticks, due)
@@ -120,7 +120,7 @@ class Ticker:
         return Endpoint(spec.address or self._address, secret)
 
 
-def _trial(target: Target, state: State) -> Trial | None:
+def trial_of(target: Target, state: State) -> Trial | None:
     """The A/B test under way, with what was counted of it so far."""
     test, candidate = target.spec.rollout.ab_test, under_test(target, state)
     if test is None or candidate is None:

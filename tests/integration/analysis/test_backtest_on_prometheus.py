@@ -149,3 +149,93 @@ def test_a_thin_history_gets_no_limits_but_the_reason(run):
     result = run("suggest", "--false-alarms-per-month", "1")
     assert result.exit_code == 1
     assert "90 ticks (0.1 days) cannot show that the rule fires at most 1 times a month" in result.output
+
+
+AB_TEST = """
+apiVersion: modelramp.io/v1alpha1
+kind: ModelDeployment
+metadata: {name: split, namespace: history}
+spec:
+  model: {name: digits, version: 2.0.0}
+  template: {spec: {containers: [{name: model, image: digits}]}}
+  routing: {gateway: {parentRefs: [{name: public}]}}
+  rollout:
+    strategy: ABTest
+    stepDuration: 5m
+    abTest:
+      split: SPLIT
+      minEffect: "0.02"
+      minDuration: 1h
+      maxDuration: 80m
+      metric:
+        name: conversion
+        good: 'sum(increase(bought{namespace="history", revision="{{revision}}"}[{{window}}]))'
+        total: 'sum by (namespace, modeldeployment, revision) (increase(visits[{{window}}]))'
+"""
+
+
+@pytest.fixture(scope="module")
+def split_history(prometheus, last_minute):
+    """An hour and a half of three versions side by side: `better` and `old` had as many visits, `few` a fifth."""
+    recording = Recording(prometheus)
+    begin = last_minute - 60 * MINUTES
+    chance = random.Random(11)  # noqa: S311 - noise of a test
+    visits, bought = {"better": 150, "old": 150, "few": 30}, {"better": 0.30, "old": 0.25, "few": 0.25}
+    totals = dict.fromkeys(visits, (0, 0))
+    for second in range(0, 60 * MINUTES + 1, SCRAPE_SECONDS):
+        for revision, number in visits.items():
+            seen, good = totals[revision]
+            good += sum(chance.random() < bought[revision] for _ in range(number))
+            totals[revision] = (seen + number, good)
+            target = {"namespace": "history", "modeldeployment": "split", "revision": revision}
+            text = f"visits {totals[revision][0]}\nbought {totals[revision][1]}\n"
+            recording.scraped(text, begin + second, **target)
+    recording.play()
+    return begin
+
+
+@pytest.fixture
+def tested(prometheus, split_history, tmp_path):
+    def call(*arguments, revision="better", split=50, stable=("--stable", "old")):
+        manifest = tmp_path / "test.yaml"
+        manifest.write_text(AB_TEST.replace("SPLIT", str(split)))
+        times = ["--from", str(split_history), "--to", str(split_history + 60 * MINUTES)]
+        chosen = ["--prometheus", prometheus, "--revision", revision, *stable, *times]
+        return CliRunner().invoke(main, ["backtest", "-f", str(manifest), "--no-sensitivity", *chosen, *arguments])
+
+    return call
+
+
+def test_an_ab_test_is_replayed_look_by_look_until_it_would_have_ended(tested, split_history):
+    *rows, end = told(tested())
+    test = end["abTest"]
+    assert (test["ending"], test["looks"], test["time"]) == ("Winner", 60, to_text(split_history + 3600))
+    assert 0.02 < test["low"] < test["estimate"] < test["high"] < 0.08
+    assert test["mismatch"] is False
+    widths = [row["experiment"]["high"] - row["experiment"]["low"] for row in rows[:60]]
+    assert widths[-1] < widths[0] / 4
+    assert [row["weight"] for row in rows[58:60]] == [50, 100]
+    assert "experiment" not in rows[60]
+    assert end["outcome"] == "promoted"
+
+
+def test_traffic_that_was_split_otherwise_is_called_invalid_unless_the_file_says_so(tested):
+    test = told(tested(revision="few"))[-1]["abTest"]
+    assert (test["ending"], test["mismatch"]) == ("Invalid", True)
+    assert any("history gave the candidate 16.6" in sentence for sentence in test["notKnown"])
+    fitting = told(tested(revision="few", split=17))[-1]["abTest"]
+    assert (fitting["ending"], fitting["mismatch"]) == ("NoDifference", False)
+
+
+def test_an_ab_test_is_shown_as_a_table_and_a_panel(tested, tmp_path):
+    picture = tmp_path / "test.svg"
+    result = tested("-o", "table", "--picture", str(picture))
+    assert result.exit_code == 0, result.output
+    assert all(word in result.stdout for word in ("CANDIDATE", "INTERVAL", "Winner", "History cannot know"))
+    assert "how much better conversion is" in picture.read_text()
+
+
+def test_an_ab_test_beside_an_unknown_version_says_that_it_had_no_data(tested):
+    result = tested(stable=("--stable", "never"))
+    assert result.exit_code == 1
+    assert "ab.test: stable.good returned nothing" in result.output

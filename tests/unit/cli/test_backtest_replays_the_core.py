@@ -96,16 +96,6 @@ def test_a_rollback_ends_it_unless_it_begins_again():
     assert [moment.weight for moment in found.moments[5:11]] == [0] * 5 + [10]
 
 
-def test_of_an_ab_test_only_the_guardrails_are_replayed():
-    metric = {"name": "conversion", "good": "g", "total": "t"}
-    test = {"metric": metric, "minEffect": "0.01", "minDuration": "3m", "maxDuration": "5m"}
-    found = told("h" * 8 + "bbb", rollout={"strategy": "ABTest", "abTest": test})
-
-    assert [moment.weight for moment in found.moments] == [50] * 10 + [0]
-    assert "an A/B test is not replayed" in found.moments[5].reason
-    assert found.decisive.event == ROLLED_BACK
-
-
 def test_each_incident_counts_once():
     text = ("h" * 3 + "b" * 7) * 4
     assert len(told(text, again=True).having(ROLLED_BACK)) == 4

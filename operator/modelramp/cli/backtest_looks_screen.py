@@ -1,0 +1,38 @@
+"""A replayed A/B test for the terminal: some of its looks, how it would have ended, and what history leaves open."""
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from modelramp.api.abtest import ABTest
+from modelramp.api.quantity import format_number
+from modelramp.api.times import to_text
+from modelramp.cli.backtest_looks import Look, decisive, not_known, rows_of
+from modelramp.core.state import Ending
+
+_STYLE = {Ending.WINNER: "bold green", Ending.HARM: "bold red", Ending.INVALID: "bold red"}
+
+
+def print_test(looks: Sequence[Look], test: ABTest, revision: str, console: Console) -> None:
+    """The looks as a table, and the sentence of the one that decided."""
+    level = format_number(100 * (1 - test.level))
+    console.print(f"\nThe A/B test of {test.metric.name}, {level} % interval over all looks:")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("LOOK", "TIME"):
+        table.add_column(heading, justify="right" if heading == "LOOK" else "left", no_wrap=True)
+    for heading in ("CANDIDATE", "STABLE", "DIFFERENCE", "INTERVAL", "VERDICT"):
+        table.add_column(heading, overflow="fold")
+    for number, look in rows_of(looks):
+        found = look.found
+        verdict = Text(look.ending.value, style=_STYLE.get(look.ending, ""))
+        cells = (found.candidate, found.stable, found.difference or "-", found.interval or "-")
+        table.add_row(f"{number:,}", to_text(look.at), *cells, verdict)
+    console.print(table)
+    end = decisive(looks)
+    when = f"would have ended at {to_text(end.at)}" if end.ended else "would not have ended by then"
+    console.print(Text(f"It {when}, look {looks.index(end) + 1:,}: {end.message}", style="bold"))
+    console.print("History cannot know:")
+    for sentence in not_known(looks, test, revision):
+        console.print(Text(f"- {sentence}"))
