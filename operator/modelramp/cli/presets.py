@@ -122,7 +122,33 @@ turns those into native ones, let it keep the classic ones too (`always_scrape_c
 | Istio | Istio's own proxies and gateways, as the caller saw it (`reporter="source"`) |
 | Contour | its Envoy's cluster statistics |
 | ingress-nginx | the controller's own metrics, with or without `honorLabels` |
-| Envoy Gateway | none can tell the arms apart: one Envoy cluster holds all backends of a rule. Use the model's own metrics |
+| Envoy Gateway | its Envoys' cluster statistics, with `mergeBackends` (below); without it one cluster holds all backends of a rule |
+
+Envoy Gateway 1.9 or later (experimental there) makes an Envoy cluster for each Service when the EnvoyProxy that the
+GatewayClass or the Gateway names as its parameters says so. Prometheus scrapes port 19001 of the Envoys, path
+`/stats/prometheus`:
+
+```yaml
+apiVersion: gateway.envoyproxy.io/v1alpha1
+kind: EnvoyProxy
+metadata: {name: modelramp, namespace: envoy-gateway-system}
+spec:
+  mergeBackends: {}      # not together with mergeGateways
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: eg}
+spec:
+  controllerName: gateway.envoyproxy.io/gatewayclass-controller
+  parametersRef: {group: gateway.envoyproxy.io, kind: EnvoyProxy, name: modelramp, namespace: envoy-gateway-system}
+```
+
+A route falls back to one cluster for all backends, and its checks to *no data*, while a BackendTrafficPolicy targets the
+route or the listener with settings of the cluster (load balancer, circuit breaker, health check, timeout ...) or targets the
+route without `mergeType`, while a ClientTrafficPolicy sets HTTP/1 options for the listener alone, and while the Gateway
+balances by `ConsistentHash`. Set such things for the whole Gateway. What other routes send to the same Service counts too.
+With Contour and Envoy Gateway, the error rate counts requests that ended without an answer of a pod (503, 504); their
+time is in no latency.
 
 *In modelramp's own names.* No convention exists for these, so the names are ours. Serve all of a preset's counters
 from the start at 0, since `rate()` does not see the first step of a series that is born with a value above 0. What is

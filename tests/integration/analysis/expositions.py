@@ -6,7 +6,7 @@ Counters that a server makes only at their first event are missing here until th
 from dataclasses import dataclass
 
 PYTHON = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
-ENVOY = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 600000)
+ENVOY = (0.5, 1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 600000, 1800000, 3600000)
 VLLM = (0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0, 120.0)
 VLLM_FIRST = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 20.0)
 TGI = tuple(0.0001 * 1.5**n for n in range(35))
@@ -221,7 +221,19 @@ def istio(namespace, service, seen):
 
 
 def contour(namespace, service, seen):
-    cluster = f'envoy_cluster_name="{namespace}_{service}_80"'
+    return envoy_cluster(f"{namespace}_{service}_80", seen)
+
+
+def envoy_gateway(namespace, service, seen, *, merged=True):
+    """`merged`: each Service has a cluster of its own, besides what other rules have; else there is only the rule's."""
+    rule = Seen(1000 * seen.all, 0, 0.001)
+    return envoy_cluster(f"httproute/{namespace}/{service}/rule/0", rule) + (
+        envoy_cluster(f"service/{namespace}/{service}/80/http", seen) if merged else ""
+    )
+
+
+def envoy_cluster(name, seen):
+    cluster = f'envoy_cluster_name="{name}"'
     name = "envoy_cluster_upstream_rq_xx"
     return (
         counter(name, f'envoy_response_code_class="2",{cluster}', seen.done, lazy=True)

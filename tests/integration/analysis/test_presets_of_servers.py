@@ -29,7 +29,7 @@ PODS = {
     "bentoml": expositions.bentoml,
     "linkerd": expositions.linkerd,
 }
-GATEWAYS = ("istio", "contour", "ingress-nginx")
+GATEWAYS = ("istio", "contour", "envoy-gateway", "ingress-nginx")
 TESTED_ELSEWHERE = {"error-rate", "accuracy", "latency-mean", "p95-latency", "requests-per-second"}
 
 
@@ -67,6 +67,12 @@ def served(prometheus, last_minute):
             recording.scraped(expositions.judged(revision, now), at, **{**target, "revision": "good"})
             recording.scraped(expositions.istio(NAMESPACE, f"istio-{revision}", now), at, job="mesh")
             recording.scraped(expositions.contour(NAMESPACE, f"contour-{revision}", now), at, job="envoy")
+            # Two Envoys share the traffic of a Gateway.
+            for envoy in ("a", "b"):
+                text = expositions.envoy_gateway(NAMESPACE, f"envoy-gateway-{revision}", now)
+                recording.scraped(text, at, pod=envoy)
+            text = expositions.envoy_gateway(NAMESPACE, f"unmerged-{revision}", now, merged=False)
+            recording.scraped(text, at, pod="a")
             for name, honor in (("ingress-nginx", True), ("renamed", False)):
                 services = (f"{name}-good", f"{name}-{revision}")
                 text = expositions.ingress_nginx(NAMESPACE, *services, now, honor=honor)
@@ -176,6 +182,13 @@ async def test_the_four_dimensions_keep_the_limits_of_the_field(preset, endpoint
 async def test_a_server_without_traffic_is_no_data(preset, name, endpoint, metrics, telemetry, last_minute):
     found = await outcome(preset, name, "idle", endpoint, metrics, telemetry, last_minute)
     assert (found.verdict, found.reason in (Reason.NOT_A_NUMBER, Reason.EMPTY_RESULT)) == (Verdict.NO_DATA, True)
+
+
+@pytest.mark.parametrize("preset", ["envoy-gateway-error-rate", "envoy-gateway-p95-latency"])
+@pytest.mark.usefixtures("served")
+async def test_backends_that_share_an_envoy_cluster_are_no_data(preset, endpoint, metrics, telemetry, last_minute):
+    found = await outcome(preset, "unmerged", "bad", endpoint, metrics, telemetry, last_minute)
+    assert (found.verdict, found.reason) == (Verdict.NO_DATA, Reason.EMPTY_RESULT)
 
 
 def test_every_preset_is_measured_somewhere():

@@ -1,12 +1,9 @@
-"""Gateways, which also see what never reached a pod. Their labels name a Service, and a revision has one of its own.
-
-Envoy Gateway has no preset: one Envoy cluster holds all backends of a rule, so its series cannot tell the arms apart.
-"""
+"""Gateways, which also see what never reached a pod. Their labels name a Service, and a revision has one of its own."""
 
 import re
 
 from modelramp.analysis.presets.preset import Labels, Preset, by_revision
-from modelramp.analysis.presets.series import OWN, SERVER_ERROR, quantile, rate, share
+from modelramp.analysis.presets.series import OWN, SERVER_ERROR, Rate, quantile, rate, share
 from modelramp.analysis.presets.shapes import error_rate, p95_latency, per_second
 from modelramp.analysis.subject import Subject
 
@@ -39,8 +36,8 @@ def by_istio_service(subject: Subject) -> Labels:
     )
 
 
-def by_contour_backend(subject: Subject) -> Labels:
-    """Series of Contour's Envoy, whose cluster names are cut in PromQL to namespace and Service."""
+def by_envoy_cluster(subject: Subject) -> Labels:
+    """Series of an Envoy whose clusters are named after a Service; PromQL cuts the names to namespace and Service."""
     return (("backend", f"{subject.namespace}/{subject.service}"),)
 
 
@@ -58,11 +55,21 @@ def _istio(metric: str, by: str, matchers: str) -> str:
     return f'sum by ({by}) (rate({metric}{{reporter="source"{matchers}}}[{{{{window}}}}]))'
 
 
-def _contour(metric: str, by: str, matchers: str) -> str:
-    # <namespace>_<service>_<port>: no Kubernetes name contains an underscore.
-    cluster = "([^_]+)_([^_]+)_[0-9]+"
-    series = f'rate({metric}{{envoy_cluster_name=~"{cluster}"{matchers}}}[{{{{window}}}}])'
-    return f'sum by ({by}) (label_replace({series}, "backend", "$1/$2", "envoy_cluster_name", "{cluster}"))'
+def _envoy(cluster: str) -> Rate:
+    """Rates of an Envoy's clusters whose names match `cluster`, which captures namespace and Service."""
+
+    def of(metric: str, by: str, matchers: str) -> str:
+        series = f'rate({metric}{{envoy_cluster_name=~"{cluster}"{matchers}}}[{{{{window}}}}])'
+        return f'sum by ({by}) (label_replace({series}, "backend", "$1/$2", "envoy_cluster_name", "{cluster}"))'
+
+    return of
+
+
+# <namespace>_<service>_<port>: no Kubernetes name contains an underscore.
+_contour = _envoy("([^_]+)_([^_]+)_[0-9]+")
+# service/<namespace>/<service>/<port>/<protocol>, with mergeBackends. Without it httproute/<namespace>/<route>/rule/<i>
+# holds all backends of a rule: not matched, so that a route that was not merged is no data.
+_envoy_gateway = _envoy("service/([^/]+)/([^/]+)/[0-9]+/[^/]+")
 
 
 def _nginx(metric: str, by: str, matchers: str) -> str:
@@ -81,6 +88,10 @@ _TRAEFIK = "https://doc.traefik.io/traefik/reference/install-configuration/obser
 _ISTIO = "https://istio.io/latest/docs/reference/config/metrics/"
 _ISTIO_BY = "destination_service_namespace, destination_service_name"
 _CONTOUR = "https://www.envoyproxy.io/docs/envoy/latest/configuration/upstream/cluster_manager/cluster_stats"
+# The clusters' names (irBackendClusterName); what mergeBackends is: api/v1alpha1/envoyproxy_types.go; when it does not
+# apply: shouldMergeBackend in internal/gatewayapi/route.go. The series themselves are Envoy's, as with Contour.
+_ENVOY_GATEWAY = "https://github.com/envoyproxy/gateway/blob/v1.9.1/internal/gatewayapi/helpers.go"
+_MERGED = "Envoy Gateway 1.9 or later with mergeBackends"
 _NGINX = "https://github.com/kubernetes/ingress-nginx/blob/main/internal/ingress/metric/collectors/socket.go"
 _NGINX_BY = "namespace, backend"
 _LINKERD = "https://linkerd.io/2/reference/proxy-metrics/"
@@ -138,14 +149,31 @@ PRESETS: tuple[Preset, ...] = (
             _contour("envoy_cluster_upstream_rq_xx", "backend", ""),
         ),
         _CONTOUR,
-        by_contour_backend,
+        by_envoy_cluster,
     ),
     p95_latency(
         "contour",
         _SEEN_95,
         quantile(0.95, "envoy_cluster_upstream_rq_time", "backend", scale=_MILLISECONDS, of=_contour),
         _CONTOUR,
-        by_contour_backend,
+        by_envoy_cluster,
+    ),
+    error_rate(
+        "envoy-gateway",
+        f"{_SEEN_FAILED}; {_MERGED}",
+        share(
+            _envoy_gateway("envoy_cluster_upstream_rq_xx", "backend", ',envoy_response_code_class="5"'),
+            _envoy_gateway("envoy_cluster_upstream_rq_xx", "backend", ""),
+        ),
+        _ENVOY_GATEWAY,
+        by_envoy_cluster,
+    ),
+    p95_latency(
+        "envoy-gateway",
+        f"{_SEEN_95}; {_MERGED}",
+        quantile(0.95, "envoy_cluster_upstream_rq_time", "backend", scale=_MILLISECONDS, of=_envoy_gateway),
+        _ENVOY_GATEWAY,
+        by_envoy_cluster,
     ),
     error_rate(
         "ingress-nginx",
