@@ -2,15 +2,16 @@
 
 All checks of a rule are moved together, each to the same share q of its own history that lies beyond its limit: the
 rule then has one number to choose. A higher q means tighter limits. Counting is that of core.breaches: a tick with any
-breach counts, one without data neither counts nor ends a row.
+breach counts (or, with scores, one at which the core says so), one without data neither counts nor ends a row.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import floor, isfinite, log10, sqrt
 
 from modelramp.cli.backtest_runs import Runs
+from modelramp.cli.backtest_scores import Scored
 
 MONTH = 30.4375 * 86_400
 """Seconds of a month: a twelfth of 365.25 days."""
@@ -35,10 +36,29 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Sides that feed one count of breaches in a row, and how many of them are an alarm."""
+    """Sides that feed one count of breaches in a row, and how many of them are an alarm.
+
+    judge: says which ticks breach when scores decide; None when any side beyond its limit does.
+    """
 
     sides: tuple[Side, ...]
     threshold: int
+    judge: Scored | None = None
+
+    @property
+    def ticks(self) -> range:
+        """All ticks of the history, as indices."""
+        return range(len(self.sides[0].values))
+
+    def silent(self, tick: int) -> bool:
+        """Whether anything that feeds the count had no data at a tick."""
+        if self.judge is not None and self.judge.silent(tick):
+            return True
+        return any(side.values[tick] is None for side in self.sides)
+
+    def breaches(self, tick: int, beyond: Collection[str]) -> bool:
+        """Whether a tick breaches when these checks lie beyond their limits."""
+        return bool(beyond) if self.judge is None else self.judge.breaches(tick, beyond)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +118,13 @@ def count_alarms(rules: Sequence[Rule], limits: dict[tuple[str, bool], float]) -
     total = 0
     for rule in rules:
         row = 0
-        for tick in range(len(rule.sides[0].values)):
+        for tick in rule.ticks:
             found = [(side, side.values[tick]) for side in rule.sides]
-            if any(value is not None and _beyond(side, value, limits) for side, value in found):
+            beyond = {side.check for side, value in found if value is not None and _beyond(side, value, limits)}
+            if rule.breaches(tick, beyond):
                 row += 1
                 total += row == rule.threshold
-            elif all(value is not None for _, value in found):
+            elif not rule.silent(tick):
                 row = 0
     return total
 
@@ -129,7 +150,7 @@ def quantile(values: Sequence[float | None], share: float) -> float:
 
 
 def _informed(rule: Rule) -> int:
-    return sum(all(side.values[tick] is not None for side in rule.sides) for tick in range(len(rule.sides[0].values)))
+    return sum(not rule.silent(tick) for tick in rule.ticks)
 
 
 def _beyond(side: Side, value: float, limits: dict[tuple[str, bool], float]) -> bool:
@@ -152,11 +173,10 @@ def _levels(rules: Sequence[Rule], interval: int) -> Iterator[tuple[float, int, 
     runs = []
     events: list[tuple[float, int, int]] = [(0.0, -1, -1)]
     for number, (rule, sides) in enumerate(zip(rules, scores, strict=True)):
-        ticks = list(zip(*sides, strict=True))
-        runs.append(Runs([None in tick for tick in ticks], rule.threshold))
-        for at, tick in enumerate(ticks):
-            known = [score for score in tick if score is not None]
-            events += [(min(known), number, at)] if known else []
+        runs.append(Runs([rule.silent(tick) for tick in rule.ticks], rule.threshold))
+        for at, tick in enumerate(zip(*sides, strict=True)):
+            level = _breached_from(rule, at, tick)
+            events += [(level, number, at)] if level is not None else []
     informed = [_informed(rule) for rule in rules]
     events.sort()
     for place, (level, number, at) in enumerate(events):
@@ -169,6 +189,19 @@ def _levels(rules: Sequence[Rule], interval: int) -> Iterator[tuple[float, int, 
             for each, ticks, rule in zip(runs, informed, rules, strict=True)
         )
         yield level, sum(each.alarms for each in runs), expected
+
+
+def _breached_from(rule: Rule, tick: int, scores: Sequence[float | None]) -> float | None:
+    """The least share at which a tick breaches; None when it never does. scores: of each side."""
+    if rule.breaches(tick, ()):
+        return 0.0
+    beyond: set[str] = set()
+    known = ((score, side.check) for score, side in zip(scores, rule.sides, strict=True) if score is not None)
+    for level, check in sorted(known):
+        beyond.add(check)
+        if rule.breaches(tick, beyond):
+            return level
+    return None
 
 
 def _limits(rules: Sequence[Rule], level: float, allowed: int) -> dict[tuple[str, bool], float]:

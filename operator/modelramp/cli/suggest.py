@@ -24,6 +24,7 @@ from modelramp.cli.backtest_limits import (
     quantile,
 )
 from modelramp.cli.backtest_replay import History
+from modelramp.cli.backtest_scores import Scored
 
 _SHARES = (0.5, 0.95, 0.99, 0.999)
 _FOLLOWS = 0.3
@@ -55,9 +56,11 @@ def command(per_month: float, output: str, **options: Any) -> None:
     health = asked.spec.health
     history = read_histories(asked, {0: asked.spec})[0]
     refused = {check.name: why for check in health.checks if (why := _useless(check, health, history))}
-    rules = _rules(health, history, refused)
+    judge = _judge(health, history, refused)
+    refused |= judge.powerless() if judge is not None else {}
+    rules = _rules(health, history, refused, judge)
     if not rules:
-        told = "\n".join(f"  {name}: {why}" for name, why in refused.items())
+        told = "\n".join(f"  {name}: {why}" for name, why in refused.items()) or "  it has none"
         raise click.ClickException(f"no check of this policy can get a proposal:\n{told}")
     try:
         proposal = propose(rules, health.interval, per_month)
@@ -96,7 +99,14 @@ def _useless(check: Check, health: Health, history: History) -> str | None:
     return None
 
 
-def _rules(health: Health, history: History, refused: dict[str, str]) -> list[Rule]:
+def _judge(health: Health, history: History, refused: dict[str, str]) -> Scored | None:
+    """Who says which ticks breach when scores decide; None when every breach does."""
+    if health.min_score is None:
+        return None
+    return Scored(health, history, [check.name for check in health.checks if check.name not in refused])
+
+
+def _rules(health: Health, history: History, refused: dict[str, str], judge: Scored | None) -> list[Rule]:
     shared: list[Side] = []
     rules = []
     for check in health.checks:
@@ -110,7 +120,7 @@ def _rules(health: Health, history: History, refused: dict[str, str]) -> list[Ru
             shared += sides
         else:
             rules.append(Rule(tuple(sides), check.failure_threshold))
-    return [*rules, *([Rule(tuple(shared), health.failure_threshold)] if shared else [])]
+    return [*rules, *([Rule(tuple(shared), health.failure_threshold, judge)] if shared else [])]
 
 
 def _as_json(
@@ -135,7 +145,7 @@ def _as_json(
         "breachedShare": float(f"{proposal.beyond:.3g}"),
         "checks": [_side_json(side, health, proposal) for side in sides],
         "without": refused,
-        "caveats": _caveats(sides, proposal),
+        "caveats": _caveats(sides, proposal, health.min_score),
     }
 
 
@@ -160,8 +170,13 @@ def _finite(value: float) -> float | None:
     return value if abs(value) != float("inf") else None
 
 
-def _caveats(sides: Sequence[Side], proposal: Proposal) -> list[str]:
+def _caveats(sides: Sequence[Side], proposal: Proposal, min_score: int | None) -> list[str]:
     found = ["all of this history counts as healthy: an incident in it makes the limits wider"]
+    if min_score is not None:
+        found.append(
+            f"only a score below {min_score} breaches a tick: these limits belong together and to this minScore, "
+            "weights and critical checks; what has no proposal is in the scores as it was"
+        )
     if not proposal.counted:
         found.append(
             "this history is too short to count such rare alarms in it: the rate is reckoned from how its runs of "

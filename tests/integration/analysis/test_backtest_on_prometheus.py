@@ -23,6 +23,7 @@ spec:
   routing: {{gateway: {{parentRefs: [{{name: public}}]}}}}
   health:
     failureThreshold: {threshold}
+    {scores}
     checks:
       - {{name: errors, query: '{query}', max: "0.05"}}
       - {{name: rate, role: hold, window: 5m, min: 0,
@@ -56,9 +57,9 @@ def begin(prometheus, last_minute):
 def run(prometheus, begin, tmp_path):
     """Calls a verb on that history; a file's text in place of the usual one, further arguments replace."""
 
-    def call(verb, *arguments, query=QUERY, threshold=3, revision="r1", after=0, until=60 * MINUTES):
+    def call(verb, *arguments, query=QUERY, threshold=3, revision="r1", after=0, until=60 * MINUTES, scores=""):
         manifest = tmp_path / "policy.yaml"
-        manifest.write_text(MANIFEST.format(query=query.replace("'", "''"), threshold=threshold))
+        manifest.write_text(MANIFEST.format(query=query.replace("'", "''"), threshold=threshold, scores=scores))
         times = ["--from", to_text(begin + after), "--to", str(begin + until)]
         chosen = ["--prometheus", prometheus, "--revision", revision]
         return CliRunner().invoke(main, [verb, "-f", str(manifest), *chosen, *times, *arguments])
@@ -135,6 +136,17 @@ def test_limits_come_from_the_good_part_of_history(run):
     assert told["without"] == {"rate": "role hold rolls nothing back"}
     assert told["alarmsInHistory"] == 0
     assert any("too short" in caveat for caveat in told["caveats"])
+
+
+def test_limits_are_reckoned_with_the_scores_of_the_policy(run):
+    asked = ("suggest", "--false-alarms-per-month", "1000", "--step", "15s")
+    alone = json.loads(run(*asked, until=60 * 40, query=LAST).stdout)
+    heard = run(*asked, until=60 * 40, query=LAST, scores="minScore: 100")
+    assert json.loads(heard.stdout)["checks"] == alone["checks"], "one check alone: every breach is a score of 0"
+    assert any("only a score below 100" in caveat for caveat in json.loads(heard.stdout)["caveats"])
+    deaf = run(*asked, until=60 * 40, query=LAST, scores="minScore: 0")
+    assert deaf.exit_code == 1
+    assert "errors: no value of it brings the score of technical below 0" in deaf.output
 
 
 def test_limits_can_be_read_by_people(run):
