@@ -18,7 +18,10 @@ difference is looked for."""
 MEAN_TAU = 0.1
 """The same for means, in standard deviations of one observation (Cohen: 0.2 is small)."""
 IMBALANCE_ALPHA = 0.001
-"""The chance, over all looks together, of calling a sample ratio mismatch where there is none."""
+"""The chance, over all looks together, of calling a sample ratio mismatch where there is none; and, of a chi-square,
+the chance at one look (Fabijan et al., KDD 2019)."""
+MIN_ASSIGNED = 5
+"""Least expected assignment of either version from which on chi-square is a good approximation (Cochran 1954)."""
 PRIOR_REQUESTS = 1000.0
 """How sharply the alternative of the sample ratio lies about the split: as after so many requests."""
 
@@ -115,6 +118,18 @@ def chi_square(candidate: float, total: float, share: float) -> tuple[float, flo
     expected = total * share
     statistic = (candidate - expected) ** 2 * (1 / expected + 1 / (total - expected))
     return statistic, math.erfc(math.sqrt(statistic / 2))
+
+
+def mismatched(suspicion: float, candidate: float, stable: float, share: float) -> bool:
+    """Whether the split was not kept: for good by the sequential test, for this one look by chi-square.
+
+    suspicion: the largest logarithm so far of the evidence against the split (see imbalance). candidate, stable: how
+    many were assigned to each. share: the candidate's, 0 to 1.
+    """
+    total = candidate + stable
+    if suspicion >= -math.log(IMBALANCE_ALPHA):
+        return True
+    return total * min(share, 1 - share) >= MIN_ASSIGNED and chi_square(candidate, total, share)[1] < IMBALANCE_ALPHA
 
 
 def imbalance(candidate: float, total: float, share: float) -> float:

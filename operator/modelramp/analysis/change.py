@@ -115,6 +115,6 @@ def _result(now: ChangeLooks, bound: Bound, against: str, value: float, limit: f
     when = "this tick" if now.looks == 1 else f"the last {now.looks} ticks"
     detail = (
         f"{shown(now.candidate.rate, RATIO)} in {when} {against}, evidence {count_text(evidence)}, a breach from "
-        f"{needed:,.0f} (false alarm at most every {needed:,.0f} ticks on average), n = {count_text(n)}"
+        f"{needed:,.0f} (at most one false alarm in {needed:,.0f} ticks on average), n = {count_text(n)}"
     )
     return Result(verdict, reason, detail, value, limit, n=n)

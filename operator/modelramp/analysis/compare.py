@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from modelramp.analysis.evidence import Mean, Proportion, Result, count_text, first_problem, no_data, p_text, too_few
 from modelramp.analysis.histograms import EDGES_DIFFER, Buckets, on_same_edges, quantile, quantile_interval
 from modelramp.analysis.intervals import Interval, newcombe, normal_tail
-from modelramp.analysis.wording import RATIO, shown
+from modelramp.analysis.wording import RATIO, points, shown
 from modelramp.api.names import Reason
 from modelramp.api.quantity import above
 from modelramp.api.verdict import Verdict
@@ -51,6 +51,8 @@ def rates(candidate: Proportion, stable: Proportion, tolerance: Tolerance | None
         f"{shown(candidate.rate, RATIO)} of {count_text(candidate.total)} against {shown(stable.rate, RATIO)} of "
         f"{count_text(stable.total)} with the stable version"
     )
+    words += f"; {points(allowed)} more tolerated" if allowed else ""
+    words += f", {p_text(p_value, tolerance.alpha)} ({rates_test(candidate, stable)})"
     interval = newcombe(candidate, stable, 1 - tolerance.alpha)
     more = above(difference, allowed, max(candidate.rate, stable.rate))
     return _compared(difference, allowed, interval, p_value, tolerance.alpha, words, candidate.total, more)
@@ -58,9 +60,17 @@ def rates(candidate: Proportion, stable: Proportion, tolerance: Tolerance | None
 
 def rates_p_value(first: Proportion, second: Proportion) -> float:
     """Two-sided p-value for equal rates; Fisher's where an expected count is below 5, else the pooled z test's."""
+    return fisher(first, second) if _small(first, second) else normal_tail(pooled_z(first, second))
+
+
+def rates_test(first: Proportion, second: Proportion) -> str:
+    """The name of the test behind rates_p_value."""
+    return "Fisher's exact test" if _small(first, second) else "z test"
+
+
+def _small(first: Proportion, second: Proportion) -> bool:
     both = first.plus(second)
-    least = min(first.total, second.total) * min(both.bad, both.good) / both.total
-    return fisher(first, second) if least < FISHER_BELOW else normal_tail(pooled_z(first, second))
+    return min(first.total, second.total) * min(both.bad, both.good) / both.total < FISHER_BELOW
 
 
 def pooled_z(first: Proportion, second: Proportion) -> float:
@@ -125,7 +135,7 @@ def quantiles(
     tolerance = tolerance or Tolerance()
     for name, arm in (("candidate", candidate), ("stable version", stable)):
         if problem := arm.problem():
-            return no_data(problem, arm=name)
+            return no_data(problem, candidate.total, arm=name)
     # Below five observations beyond the quantile the normal interval of its rank is too narrow.
     least = max(tolerance.min_samples, 5 / min(q, 1 - q))
     if few := _too_few(candidate.total, stable.total, least):
@@ -167,9 +177,7 @@ def _compared(
 ) -> Result:
     worse = more and (p_value is None or p_value < alpha)
     verdict, reason = (Verdict.BREACH, Reason.ABOVE_MAXIMUM) if worse else (Verdict.HEALTHY, Reason.WITHIN_LIMIT)
-    detail = words if p_value is None else f"{words}, {p_text(p_value)}"
-    if more and not worse:
-        detail += ": may be chance"
+    detail = f"{words}: may be chance" if more and not worse else words
     return Result(verdict, reason, detail, difference, allowed, interval, p_value, n)
 
 

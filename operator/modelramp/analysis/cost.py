@@ -4,8 +4,9 @@ import math
 from collections.abc import Mapping
 
 from modelramp.analysis.evidence import Mean, Problem, Result, count_text, no_data, too_few
-from modelramp.analysis.wording import Limits, shown
+from modelramp.analysis.wording import Limits, apart, percents, shown
 from modelramp.api.names import Reason
+from modelramp.api.quantity import above
 from modelramp.api.verdict import Verdict
 
 
@@ -36,14 +37,17 @@ def cost(spent: Mean, limits: Limits, min_samples: float = 1) -> Result:
     if spent.count < min_samples:
         return no_data(too_few(spent.count, min_samples), spent.count)
     value, verdict, reason, limit = spent.mean, Verdict.HEALTHY, Reason.WITHIN_LIMIT, limits.max
-    if limits.max is not None and value > limits.max:
+    below = limits.min is not None and above(limits.min, value, scale=0.0)
+    if limits.max is not None and above(value, limits.max, scale=0.0):
         verdict, reason = Verdict.BREACH, Reason.ABOVE_MAXIMUM
-    elif limits.min is not None and (value < limits.min or limit is None):
+    elif below or limit is None:
         limit = limits.min
-        if value < limits.min:
+        if below:
             verdict, reason = Verdict.BREACH, Reason.BELOW_MINIMUM
-    against = "no limit" if limit is None else f"limit {shown(limit, limits.unit)}"
-    detail = f"{shown(value, limits.unit)} each, {against}, n = {count_text(spent.count)}"
+    title = "minimum" if limit is not None and limit == limits.min else "limit"
+    against = "no limit" if limit is None else f"{title} {shown(limit, limits.unit)}"
+    found = shown(value, limits.unit) if limit is None else apart(value, limit, limits.unit)
+    detail = f"{found} each, {against}, n = {count_text(spent.count)}"
     return Result(verdict, reason, detail, value, limit, n=spent.count)
 
 
@@ -53,7 +57,9 @@ def budget(spent: float | None, most: float, unit: str = "") -> Result:
         return no_data((Reason.NOT_A_NUMBER, "what the rollout has cost so far is not known"))
     if spent < 0:
         return no_data((Reason.NOT_A_NUMBER, f"the cost so far is negative ({spent:g}); check the prices"))
-    over = spent > most
+    over = above(spent, most, scale=0.0)
     verdict, reason = (Verdict.BREACH, Reason.ABOVE_MAXIMUM) if over else (Verdict.HEALTHY, Reason.WITHIN_LIMIT)
-    share = f"{100 * spent / most:.3g} % of " if most > 0 else "against "
-    return Result(verdict, reason, f"{shown(spent, unit)} spent, {share}the budget of {shown(most, unit)}", spent, most)
+    share = f"{percents(spent / most, 3)} % of " if most > 0 else "against "
+    return Result(
+        verdict, reason, f"{apart(spent, most, unit)} spent, {share}the budget of {shown(most, unit)}", spent, most
+    )

@@ -12,10 +12,10 @@ from enum import StrEnum
 
 from modelramp.analysis.chances import chi_square_quantile, chi_square_tail, kolmogorov_tail
 from modelramp.analysis.compare import rates_p_value
-from modelramp.analysis.evidence import Mean, Proportion, Result, count_text, first_problem, no_data, p_text, too_few
+from modelramp.analysis.evidence import Proportion, Result, count_text, no_data, p_text, too_few
 from modelramp.analysis.histograms import EDGES_DIFFER, Buckets, mean_and_deviation, on_same_edges
 from modelramp.analysis.intervals import normal_tail
-from modelramp.analysis.wording import RATIO, shown
+from modelramp.analysis.wording import apart, shown
 from modelramp.api.names import Reason
 from modelramp.api.quantity import above
 from modelramp.api.verdict import Verdict
@@ -72,10 +72,9 @@ def drift(candidate: Buckets, reference: Buckets, rule: Rule | None = None, name
     wished = LIMITS[rule.measure] if rule.limit is None else rule.limit
     found = _MEASURES[rule.measure](same[0], same[1], wished, rule.alpha)
     if found is None:
-        return no_data(
-            (Reason.NOT_EVALUATED, "all observations lie in one bucket: no spread to compare; add edges"),
-            candidate.total,
-        )
+        whose = f" of the {name}" if rule.measure is Measure.MEAN_SHIFT else ""
+        flat = f"all observations{whose} lie in one bucket: no spread to compare; add edges"
+        return no_data((Reason.NOT_EVALUATED, flat), candidate.total)
     value, limit, p_value = found
     far = above(value, limit, scale=1.0)
     drifted = far and p_value <= rule.alpha
@@ -84,39 +83,10 @@ def drift(candidate: Buckets, reference: Buckets, rule: Rule | None = None, name
     raised = f" ({shown(wished)}, raised for so few samples)" if limit > wished else ""
     chance = ", which chance may explain" if far and not drifted else ""
     detail = (
-        f"{_NAMES[rule.measure]} {shown(value)}{held} {shown(limit)}{raised}{chance}, {p_text(p_value)}, "
-        f"n = {count_text(candidate.total)} against {count_text(reference.total)}"
+        f"{_found(rule.measure, same, apart(value, limit))}{held} {shown(limit)}{raised}{chance}, "
+        f"{p_text(p_value, rule.alpha)}, n = {count_text(candidate.total)} against {count_text(reference.total)}"
     )
     return Result(verdict, reason, detail, value, limit, None, p_value, candidate.total)
-
-
-def performance(
-    candidate: Proportion | Mean, baseline: Proportion | Mean, limit: float = 0.05, alpha: float = 0.05
-) -> Result:
-    """Whether a measure of quality has moved off its baseline by more than `limit` (0.05 is 5 %, the field's default).
-
-    Of a proportion the share that is right must not fall, with a two-proportion test; of a mean (an error, a cost)
-    the mean must not rise, without one: a sum and a count hold no spread.
-    """
-    if problem := first_problem(candidate, baseline, "baseline"):
-        return problem
-    if isinstance(candidate, Proportion) and isinstance(baseline, Proportion):
-        p_value: float | None = rates_p_value(candidate, baseline)
-        now, before, sign, unit, n = 1 - candidate.rate, 1 - baseline.rate, -1, RATIO, candidate.total
-    elif isinstance(candidate, Mean) and isinstance(baseline, Mean):
-        p_value, now, before, sign, unit, n = None, candidate.mean, baseline.mean, 1, "", candidate.count
-    else:
-        return no_data((Reason.NOT_EVALUATED, "candidate and baseline are of different kinds"))
-    if before == 0:
-        return no_data((Reason.NOT_EVALUATED, "the baseline is 0: no share of it can be taken"), n)
-    change = (now - before) / abs(before)
-    worse = above(sign * change, limit, scale=1.0) and (p_value is None or p_value <= alpha)
-    beyond = Reason.ABOVE_MAXIMUM if sign > 0 else Reason.BELOW_MINIMUM
-    verdict, reason = (Verdict.BREACH, beyond) if worse else (Verdict.HEALTHY, Reason.WITHIN_LIMIT)
-    moved = f"{change * 100:+.3g} % from the baseline of {shown(before, unit)}"
-    detail = f"{shown(now, unit)}, {moved}, limit {sign * limit * 100:+.3g} %"
-    detail += "" if p_value is None else f", {p_text(p_value)}"
-    return Result(verdict, reason, detail, change, sign * limit, None, p_value, n)
 
 
 def psi(candidate: Sequence[float], reference: Sequence[float]) -> float:
@@ -286,8 +256,15 @@ _NAMES = {
     Measure.KOLMOGOROV_SMIRNOV: "Kolmogorov-Smirnov distance",
     Measure.JENSEN_SHANNON: "Jensen-Shannon distance",
     Measure.CHI_SQUARE: "Cramer's V",
-    Measure.MEAN_SHIFT: "shift of the mean, in standard deviations,",
 }
+
+
+def _found(measure: Measure, arms: tuple[Buckets, Buckets], value: str) -> str:
+    """The measure's name and value; of a shift the means too, for they say which way it went."""
+    if measure is not Measure.MEAN_SHIFT:
+        return f"{_NAMES[measure]} {value}"
+    now, before = (shown(mean_and_deviation(arm)[0]) for arm in arms)
+    return f"mean {now} against {before}, a shift of {value} standard deviations"
 
 
 def _shares(counts: Sequence[float]) -> list[float]:

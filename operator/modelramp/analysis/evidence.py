@@ -24,6 +24,11 @@ class Proportion:
         return self.bad / self.total
 
     @property
+    def observed(self) -> float | None:
+        """How many were counted; None when that is no count."""
+        return self.total if 0 <= self.total < math.inf else None
+
+    @property
     def good(self) -> float:
         """How many went right."""
         return self.total - self.bad
@@ -47,6 +52,11 @@ class Mean:
 
     sum: float
     count: float
+
+    @property
+    def observed(self) -> float | None:
+        """How many were summed up; None when that is no count."""
+        return self.count if 0 <= self.count < math.inf else None
 
     @property
     def mean(self) -> float:
@@ -103,15 +113,23 @@ def first_problem(
 ) -> Result | None:
     """NO_DATA for the first arm whose numbers cannot be used; None when all can."""
     if problem := candidate.problem():
-        return no_data(problem, arm="candidate")
+        return no_data(problem, candidate.observed, arm="candidate")
     if other is not None and (problem := other.problem()):
-        return no_data(problem, arm=other_name)
+        return no_data(problem, candidate.observed, arm=other_name)
     return None
 
 
 def too_few(n: float, least: float, what: str = "observations") -> Problem:
-    """The problem of a thin sample."""
-    return Reason.TOO_FEW_SAMPLES, f"{count_text(n)} {what}, at least {count_text(least)} are needed"
+    """The problem of a thin sample. what: its plural, which comes first.
+
+    >>> too_few(1, 30)[1], too_few(29.7, 30, "samples")[1]
+    ('1 observation, at least 30 are needed', '29.7 samples, at least 30 are needed')
+    """
+    found = count_text(n) if round(n) < least else f"{math.floor(n * 10) / 10:,}"
+    noun, _, rest = what.partition(" ")
+    named = " ".join(filter(None, (noun.removesuffix("s") if n == 1 else noun, rest)))
+    verb = "is" if least == 1 else "are"
+    return Reason.TOO_FEW_SAMPLES, f"{found} {named}, at least {count_text(least)} {verb} needed"
 
 
 def nothing_counted() -> Problem:
@@ -128,13 +146,16 @@ def count_text(n: float) -> str:
     return f"{n:,.0f}" if n >= 10 or n == int(n) else f"{n:.3g}"
 
 
-def p_text(p_value: float) -> str:
-    """A p-value for people.
+def p_text(p_value: float, alpha: float | None = None) -> str:
+    """A p-value for people; beside alpha with as many digits as tell the two apart.
 
-    >>> p_text(0.0312), p_text(1e-9)
-    ('p = 0.031', 'p < 0.0001')
+    >>> p_text(0.0312), p_text(1e-9), p_text(0.0496, 0.05)
+    ('p = 0.031', 'p < 0.0001', 'p = 0.0496')
     """
-    return "p < 0.0001" if p_value < 1e-4 else f"p = {p_value:.2g}"
+    if p_value < 1e-4:
+        return "p < 0.0001"
+    alike = alpha not in (None, p_value) and f"{p_value:.2g}" == f"{alpha:.2g}"
+    return f"p = {p_value:.4g}" if alike else f"p = {p_value:.2g}"
 
 
 def _impossible(counts: Mapping[str, float]) -> Problem | None:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from modelramp.analysis.abtest import (
-    IMBALANCE_ALPHA,
     LEAST_TAU,
     Difference,
     Paired,
@@ -18,6 +17,7 @@ from modelramp.analysis.abtest import (
     difference_of_means,
     difference_of_rates,
     imbalance,
+    mismatched,
 )
 from modelramp.analysis.arms import CANDIDATE, STABLE, Answers, single
 from modelramp.analysis.checks import Ask, question
@@ -241,7 +241,7 @@ def _said(trial: Trial, evidence: Evidence, problem: Problem | None) -> Experime
         estimate=sign * found.estimate if found else None,
         low=ends[0],
         high=ends[1],
-        mismatch=evidence.suspicion >= -math.log(IMBALANCE_ALPHA),
+        mismatch=mismatched(evidence.suspicion, *evidence.assigned, trial.weight / 100),
         candidate=_arm_text(test, evidence.candidate),
         stable=_arm_text(test, evidence.stable),
         difference=_signed(test, found.estimate) if found else "",

@@ -1,14 +1,15 @@
 """Fairness: whether the model fails one group of people more often than another."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from modelramp.analysis.chances import chi_square_tail, holm
-from modelramp.analysis.compare import rates_p_value
+from modelramp.analysis.compare import FISHER_BELOW, pooled_z, rates_p_value, rates_test
 from modelramp.analysis.drift import chi_square
 from modelramp.analysis.evidence import Groups, Problem, Proportion, Result, count_text, no_data, p_text
 from modelramp.analysis.intervals import newcombe
-from modelramp.analysis.wording import RATIO, shown
+from modelramp.analysis.wording import RATIO, apart, points, shown
 from modelramp.api.names import Reason
 from modelramp.api.quantity import above
 from modelramp.api.verdict import Verdict
@@ -37,8 +38,8 @@ class Fairness:
 def fairness(groups: Groups, rule: Fairness | None = None) -> Result:
     """Whether error rates differ between groups: chi-square over all, and Holm's correction to say which.
 
-    value: the largest difference of error rates, between the worst and the best group. p_value: of Pearson's
-    chi-square for all groups alike. Groups too small for it are left out; with fewer than two left there is no verdict.
+    value: the largest difference of error rates, between the worst and the best group. p_value: for all groups alike
+    (see homogeneity). Groups too small for it are left out; with fewer than two left there is no verdict.
     """
     rule = rule or Fairness()
     if problem := _problem(groups):
@@ -48,7 +49,7 @@ def fairness(groups: Groups, rule: Fairness | None = None) -> Result:
     if len(looked) < 2:
         few = f"{len(looked)} of {len(groups.by_name)} groups with at least {count_text(rule.min_samples)} answers"
         return no_data((Reason.TOO_FEW_SAMPLES, f"{few}; two are needed"), n)
-    p_value = homogeneity(looked)
+    p_value, test = homogeneity(looked)
     best = min(looked, key=lambda g: looked[g].rate)
     worst = max((name for name in looked if name != best), key=lambda g: looked[g].rate)
     difference = looked[worst].rate - looked[best].rate
@@ -59,35 +60,54 @@ def fairness(groups: Groups, rule: Fairness | None = None) -> Result:
         and (rule.four_fifths is None or above(rule.four_fifths, success, scale=1.0))
     )
     verdict, reason = (Verdict.BREACH, Reason.ABOVE_MAXIMUM) if unfair else (Verdict.HEALTHY, Reason.WITHIN_LIMIT)
-    detail = _sentence(looked, best, worst, success, p_value, rule.alpha)
+    errors = f"errors {_rate(looked[worst])} in group {worst}, {_rate(looked[best])} in {best}"
+    detail = f"{errors}{_wished(rule, success)}, {p_text(p_value, rule.alpha)} ({test})"
+    if p_value >= rule.alpha and above(difference, rule.difference, looked[worst].rate):
+        detail += ": may be chance"
+    if p_value < rule.alpha and len(looked) > 2:
+        detail += _those_worse(looked, rule.alpha)
     if left_out := len(groups.by_name) - len(looked):
         detail += f"; {left_out} left out with fewer than {count_text(rule.min_samples)} answers"
     interval = newcombe(looked[worst], looked[best], 1 - rule.alpha)
     return Result(verdict, reason, detail, difference, rule.difference, interval, p_value, n)
 
 
-def homogeneity(groups: Mapping[str, Proportion]) -> float:
-    """p-value of Pearson's chi-square for one error rate in all groups; Fisher's exact test for two small ones.
+def homogeneity(groups: Mapping[str, Proportion]) -> tuple[float, str]:
+    """p-value and test for one error rate in all groups: Pearson's chi-square, exact tests where that is too rough.
 
+    Of two groups Fisher's test, where an expected count is below 5. Of more each group against all others, corrected
+    for how many there are (Bonferroni), where one is below 1 or more than a fifth are below 5 (Cochran 1954): beside a
+    large group, many small ones would else be called different up to three times as often as alpha says.
     1 when everything or nothing went wrong: the groups are alike then.
     """
     arms = list(groups.values())
-    if len(arms) == 2:
-        bad, total = arms[0].bad + arms[1].bad, arms[0].total + arms[1].total
-        if min(arm.total for arm in arms) * min(bad, total - bad) / total < 5:
-            return rates_p_value(arms[0], arms[1])
-    failed, fine = [arm.bad for arm in arms], [arm.good for arm in arms]
-    if not any(failed) or not any(fine):
-        return 1.0
-    statistic, freedom = chi_square(failed, fine)
-    return chi_square_tail(statistic, freedom)
+    both = Proportion(math.fsum(arm.bad for arm in arms), math.fsum(arm.total for arm in arms))
+    if both.bad <= 0 or both.good <= 0:
+        return 1.0, "chi-square"
+    expected = [arm.total * side / both.total for arm in arms for side in (both.bad, both.good)]
+    sparse = sum(1 for count in expected if count < FISHER_BELOW)
+    if len(arms) == 2 and sparse:
+        return rates_p_value(arms[0], arms[1]), rates_test(arms[0], arms[1])
+    if min(expected) < 1 or sparse > len(expected) / 5:
+        # Those that differ most suffice: leaving the others out can only raise the smallest p-value.
+        oddest = sorted(((arm, _rest(both, arm)) for arm in arms), key=lambda pair: -abs(pooled_z(*pair)))[:5]
+        return min(1.0, len(arms) * min(rates_p_value(*pair) for pair in oddest)), "exact tests by group"
+    statistic, freedom = chi_square([arm.bad for arm in arms], [arm.good for arm in arms])
+    return chi_square_tail(statistic, freedom), "chi-square"
 
 
-def worse_groups(groups: Mapping[str, Proportion], best: str, alpha: float) -> list[str]:
-    """The groups with a higher error rate than the best one's, each test corrected for how many there are (Holm)."""
-    others = [name for name in groups if name != best]
-    corrected = holm([rates_p_value(groups[name], groups[best]) for name in others])
-    return [name for name, p_value in zip(others, corrected, strict=True) if p_value < alpha]
+def worse_groups(groups: Mapping[str, Proportion], alpha: float) -> list[str]:
+    """The groups with a higher error rate than all others together, each corrected for how many there are (Holm)."""
+    arms = list(groups.values())
+    both = Proportion(math.fsum(arm.bad for arm in arms), math.fsum(arm.total for arm in arms))
+    pairs = [(arm, _rest(both, arm)) for arm in arms]
+    corrected = holm([rates_p_value(*pair) for pair in pairs])
+    found = zip(groups, pairs, corrected, strict=True)
+    return [name for name, (arm, rest), p_value in found if p_value < alpha and arm.rate > rest.rate]
+
+
+def _rest(both: Proportion, arm: Proportion) -> Proportion:
+    return Proportion(max(0.0, both.bad - arm.bad), both.total - arm.total)
 
 
 def _problem(groups: Groups) -> Problem | None:
@@ -103,17 +123,18 @@ def _problem(groups: Groups) -> Problem | None:
     return None
 
 
-def _sentence(
-    groups: Mapping[str, Proportion], best: str, worst: str, success: float, p_value: float, alpha: float
-) -> str:
-    text = (
-        f"errors {_rate(groups[worst])} in group {worst}, {_rate(groups[best])} in {best}; "
-        f"success ratio {success:.2f} (four-fifths rule: {FOUR_FIFTHS:g}), {p_text(p_value)}"
-    )
-    if p_value >= alpha or len(groups) == 2:
-        return text
-    named = worse_groups(groups, best, alpha)
-    return f"{text}; worse than {best}: {', '.join(named[:5]) or 'none by itself'}{' ...' if len(named) > 5 else ''}"
+def _wished(rule: Fairness, success: float) -> str:
+    """The success ratio, and what is tolerated, for people."""
+    tolerated = f"; {points(rule.difference)} tolerated" if rule.difference else ""
+    least = rule.four_fifths
+    ratio = apart(success, FOUR_FIFTHS if least is None else least)
+    bound = f"four-fifths rule: {FOUR_FIFTHS:g}" if least is None else f"at least {shown(least)} wished"
+    return f"{tolerated}; success ratio {ratio} ({bound})"
+
+
+def _those_worse(groups: Mapping[str, Proportion], alpha: float) -> str:
+    named = worse_groups(groups, alpha)
+    return f"; worse than the rest: {', '.join(named[:5]) or 'none by itself'}{' ...' if len(named) > 5 else ''}"
 
 
 def _rate(group: Proportion) -> str:

@@ -5,7 +5,7 @@ from functools import lru_cache
 from statistics import NormalDist
 
 from modelramp.analysis.evidence import Proportion, Result, count_text, no_data, too_few
-from modelramp.analysis.wording import RATIO, Limits, shown
+from modelramp.analysis.wording import RATIO, Limits, percents, shown
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 
@@ -62,12 +62,13 @@ def ratio(arm: Proportion, limits: Limits, confidence: float = 0.95, min_samples
     the limit, a breach comes up by chance in about (1 - confidence) / 2 of the windows.
     """
     if problem := arm.problem():
-        return no_data(problem)
+        return no_data(problem, arm.observed)
     if arm.total < min_samples:
         return no_data(too_few(arm.total, min_samples), arm.total)
     interval = wilson(arm, confidence)
     verdict, reason, limit = beyond(interval, limits)
-    detail = f"{rate_text(arm, confidence)} {_relation(arm.rate, limits, limit, verdict)}, n = {count_text(arm.total)}"
+    words = f"{rate_text(arm, confidence, limit)} {_relation(arm.rate, limits, limit, verdict)}"
+    detail = f"{words}, n = {count_text(arm.total)}"
     return Result(verdict, reason, detail, arm.rate, limit, interval, n=arm.total)
 
 
@@ -81,14 +82,24 @@ def beyond(interval: Interval, limits: Limits) -> tuple[Verdict, Reason, float |
     return Verdict.HEALTHY, Reason.WITHIN_LIMIT, limits.max if limits.max is not None else limits.min
 
 
-def rate_text(arm: Proportion, confidence: float = 0.95) -> str:
-    """A rate with its interval, for people.
+def rate_text(arm: Proportion, confidence: float = 0.95, limit: float | None = None) -> str:
+    """A rate with its interval, for people; beside a limit with as many digits as tell all three from it.
 
     >>> rate_text(Proportion(37, 1204))
     '3.07 % (95 % CI 2.24 to 4.21 %)'
+    >>> rate_text(Proportion(100_900, 10_000_000), limit=0.01)
+    '1.009 % (95 % CI 1.003 to 1.015 %)'
     """
     low, high = wilson(arm, confidence)
-    return f"{arm.rate * 100:.3g} % ({confidence * 100:g} % CI {low * 100:.3g} to {high * 100:.3g} %)"
+    numbers, digits = (arm.rate, low, high), 3
+    while limit is not None and digits < 10 and any(_alike(number, limit, digits) for number in numbers):
+        digits += 1
+    rate, lower, upper = (percents(number, digits) for number in numbers)
+    return f"{rate} % ({confidence * 100:g} % CI {lower} to {upper} %)"
+
+
+def _alike(number: float, limit: float, digits: int) -> bool:
+    return number != limit and percents(number, digits) == percents(limit, digits)
 
 
 def _relation(rate: float, limits: Limits, limit: float | None, verdict: Verdict) -> str:

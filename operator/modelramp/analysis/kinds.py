@@ -27,6 +27,7 @@ from modelramp.analysis.memory import (
     spent,
     spent_text,
 )
+from modelramp.analysis.performance import performance
 from modelramp.analysis.sequential import Design, look_at_limit, look_at_means, look_at_rates
 from modelramp.analysis.wording import Limits
 from modelramp.api.check import Check
@@ -141,12 +142,8 @@ def _drift(check: Check, candidate: Arm, other: Arm | None) -> Result:
         return drifting.drift(candidate, other, rule, _NAMES[other_arm(check) or REFERENCE])
     if isinstance(candidate, (Buckets, Groups)) or isinstance(other, (Buckets, Groups)) or other is None:
         return no_data(_WRONG_SHAPE)
-    n = candidate.total if isinstance(candidate, Proportion) else candidate.count
-    if n < (check.min_samples or 1) and candidate.problem() is None:
-        few = f"{n:g} observations, at least {check.min_samples} are needed"
-        return no_data((Reason.TOO_FEW_SAMPLES, few), n, "candidate")
     most = PERFORMANCE_LIMIT if check.max is None else check.max
-    return drifting.performance(candidate, other, most, wanted.alpha or 0.05)
+    return performance(candidate, other, most, wanted.alpha or 0.05, check.min_samples or 1, check.unit)
 
 
 def _sequential(check: Check, candidate: Arm, other: Arm | None, episode: Episode) -> tuple[Result, str]:
@@ -163,7 +160,7 @@ def _sequential(check: Check, candidate: Arm, other: Arm | None, episode: Episod
     effect = wanted.effect or (MEAN_EFFECT if of_means else Design().effect)
     design = Design(wanted.alpha or 0.05, effect, check.min_samples or 1)
     if of_means and isinstance(candidate, Mean) and isinstance(other, Mean):
-        looks, result = look_at_means(mean_looks(check, episode), candidate, other, design)
+        looks, result = look_at_means(mean_looks(check, episode), candidate, other, design, check.unit)
         return result, looks_text(check, episode, looks)
     if not of_means and isinstance(candidate, Proportion):
         if check.max is not None:

@@ -112,10 +112,13 @@ def look_at_rates(
     variance = both.rate * (1 - both.rate) * (1 / now.candidate.total + 1 / now.stable.total)
     events = min(both.bad, both.good)
     smaller = min(now.candidate.total, now.stable.total) / both.total
-    if difference > 0 and variance > 0 and events >= MIN_EVENTS and events * smaller >= MIN_EXPECTED:
+    words = f"{shown(now.candidate.rate, RATIO)} against {shown(now.stable.rate, RATIO)} with the stable version"
+    enough = events >= MIN_EVENTS and events * smaller >= MIN_EXPECTED
+    if difference > 0 and variance > 0 and enough:
         ratio = likelihood_ratio(difference, variance, design.effect)
         now = replace(now, p_value=min(now.p_value, 1 / (2 * ratio)))
-    words = f"{shown(now.candidate.rate, RATIO)} against {shown(now.stable.rate, RATIO)} with the stable version"
+    elif difference > 0 and not enough:
+        words += ", too few failures yet to test"
     return now, _result(difference, now.p_value, design.alpha, words, now.candidate.total)
 
 
@@ -167,7 +170,9 @@ def _mixture(arm: Proportion, limit: float) -> float:
     return math.fsum(math.exp(min(gain, 700.0)) for gain in gains_over_limit(arm, limit)) / len(ODDS)
 
 
-def look_at_means(looks: MeanLooks, candidate: Mean, stable: Mean, design: Design) -> tuple[MeanLooks, Result]:
+def look_at_means(
+    looks: MeanLooks, candidate: Mean, stable: Mean, design: Design, unit: str = ""
+) -> tuple[MeanLooks, Result]:
     """One more tick of two means, such as latency or cost: the same test, with the spread learnt from tick to tick.
 
     The variance of one observation is the pooled weighted variance of the ticks' means about their version's mean,
@@ -194,7 +199,7 @@ def look_at_means(looks: MeanLooks, candidate: Mean, stable: Mean, design: Desig
         noise = variance * (1 / one.count + 1 / other.count)
         ratio = likelihood_ratio(difference, noise, design.effect * math.sqrt(variance))
         now = replace(now, p_value=min(now.p_value, 1 / (2 * ratio)))
-    words = f"mean {shown(one.mean)} against {shown(other.mean)} with the stable version"
+    words = f"mean {shown(one.mean, unit)} against {shown(other.mean, unit)} with the stable version"
     return now, _result(difference, now.p_value, design.alpha, words, one.count)
 
 
@@ -211,5 +216,5 @@ def _idle(candidate: Proportion | Mean, stable: Proportion | Mean) -> bool:
 def _result(difference: float, p_value: float, alpha: float, words: str, n: float) -> Result:
     worse = p_value <= alpha
     verdict, reason = (Verdict.BREACH, Reason.ABOVE_MAXIMUM) if worse else (Verdict.HEALTHY, Reason.WITHIN_LIMIT)
-    detail = f"{words}, {p_text(p_value)} over all looks (alpha {alpha:g}), n = {count_text(n)}"
+    detail = f"{words}, {p_text(p_value, alpha)} over all looks (alpha {alpha:g}), n = {count_text(n)}"
     return Result(verdict, reason, detail, difference, 0.0, None, p_value, n)

@@ -21,15 +21,48 @@ class Limits:
 def shown(value: float, unit: str = "", digits: int = 4) -> str:
     """A number with its unit; ratios as percentages.
 
-    >>> shown(6.2, "s"), shown(0.031, "ratio"), shown(12, "/s")
-    ('6.2 s', '3.1 %', '12/s')
+    >>> shown(6.2, "s"), shown(0.031, "ratio"), shown(12, "/s"), shown(0.99997, "ratio")
+    ('6.2 s', '3.1 %', '12/s', '99.997 %')
     """
-    scaled = value * 100 if unit == RATIO else value
-    if not math.isfinite(scaled):
-        return "NaN" if math.isnan(scaled) else "+Inf" if scaled > 0 else "-Inf"
-    text = format_number(scaled) if digits == 4 else f"{scaled:.{digits}g}"
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
+    text = percents(value, digits) if unit == RATIO else format_number(value, digits)
     suffix = "%" if unit == RATIO else unit
     return f"{text}{'' if not suffix or suffix.startswith('/') else ' '}{suffix}"
+
+
+def percents(share: float, digits: int = 4) -> str:
+    """A share in percent, without the sign; what is missing to the whole keeps two digits.
+
+    >>> percents(0.0307), percents(0.9999512), percents(1)
+    ('3.07', '99.9951', '100')
+    """
+    scaled = share * 100
+    missing = 100 - scaled
+    if not 0 < missing < 1:
+        return format_number(scaled, digits)
+    places = min(10, max(digits - 2, 1 + math.ceil(-math.log10(missing))))
+    return f"{scaled:.{places}f}".rstrip("0").rstrip(".")
+
+
+def apart(value: float, limit: float, unit: str = "") -> str:
+    """A value beside a limit: with as many digits as it takes to tell the two apart.
+
+    >>> apart(5.00001, 5, "s"), apart(0.200004, 0.2), apart(0.31, 0.2)
+    ('5.00001 s', '0.200004', '0.31')
+    """
+    alike = value != limit and shown(value, unit) == shown(limit, unit)
+    return shown(value, unit, digits=10 if alike else 4)
+
+
+def points(share: float) -> str:
+    """A difference of shares for people.
+
+    >>> points(0.01), points(0.025)
+    ('1 percentage point', '2.5 percentage points')
+    """
+    text = format_number(100 * share)
+    return f"{text} percentage point{'' if text == '1' else 's'}"
 
 
 def limit_text(limits: Limits) -> str:

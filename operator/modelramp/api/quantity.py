@@ -2,6 +2,7 @@
 
 import math
 import re
+from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
@@ -54,9 +55,16 @@ def parse_number(text: str) -> float:
     return float(text)
 
 
-def format_number(value: float) -> str:
-    """A number as a person would write it, to four significant digits, without a trailing ".0"."""
-    return f"{value:.0f}" if value == int(value) and abs(value) < 1e15 else f"{value:.4g}"
+def format_number(value: float, digits: int = 4) -> str:
+    """A number as a person would write it: to so many significant digits, but whole before the point; no trailing ".0".
+
+    >>> format_number(0.031), format_number(12345.67), format_number(0.0000033), format_number(2.0)
+    ('0.031', '12346', '0.0000033', '2')
+    """
+    if abs(value) < 1e15 and (value == int(value) or abs(value) >= 10 ** (digits - 1)):
+        return f"{value:.0f}"
+    text = f"{value:.{digits}g}"
+    return f"{Decimal(text):f}" if "e-" in text and abs(value) >= 1e-12 else text
 
 
 def _duration(value: Any) -> Any:

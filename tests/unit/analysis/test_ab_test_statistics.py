@@ -13,6 +13,7 @@ from modelramp.analysis.abtest import (
     difference_of_means,
     difference_of_rates,
     imbalance,
+    mismatched,
     needed_samples,
 )
 from modelramp.analysis.evidence import Mean, Proportion
@@ -219,6 +220,33 @@ def test_the_published_mismatch_is_found():
     assert p_value < 2e-6
     assert statistic == pytest.approx(22.8, abs=0.1)
     assert imbalance(821588, 821588 + 815482, 0.5) > -math.log(IMBALANCE_ALPHA)
+
+
+MISMATCHES = [
+    (821_588, 815_482, 0.5, True),
+    (10_000, 9_500, 0.5, True),
+    (400, 520, 0.5, True),
+    (50_000, 49_000, 0.5, False),
+    (1_000, 900, 0.5, False),
+    (136, 900, 0.1, True),
+    (115, 900, 0.1, False),
+    (9, 0, 0.5, False),
+    (11, 0, 0.5, True),
+]
+
+
+@pytest.mark.parametrize(("candidate", "stable", "share", "wrong"), MISMATCHES)
+def test_one_look_finds_a_mismatch_where_the_chi_square_of_the_textbook_does(candidate, stable, share, wrong):
+    total = candidate + stable
+    p_value = stats.chisquare([candidate, stable], [total * share, total * (1 - share)]).pvalue
+
+    assert mismatched(0.0, candidate, stable, share) is wrong
+    assert wrong == (p_value < 0.001 and total * share >= 5)
+
+
+def test_what_the_sequential_test_has_found_stands_however_the_split_looks_now():
+    assert mismatched(-math.log(IMBALANCE_ALPHA), 500, 500, 0.5)
+    assert not mismatched(6.9, 500, 500, 0.5)
 
 
 def test_the_needed_sample_is_the_textbooks():

@@ -161,11 +161,11 @@ def test_the_sentence_says_what_was_seen_since_when_and_what_is_promised():
     assert result.detail.startswith(
         "13.33 % in the last 3 ticks against a limit of 3 %, evidence 2,166, a breach from 100"
     )
-    assert result.detail.endswith("166, a breach from 100 (false alarm at most every 100 ticks on average), n = 90")
+    assert result.detail.endswith("166, a breach from 100 (at most one false alarm in 100 ticks on average), n = 90")
     assert (result.value, result.limit, result.n, result.p_value) == (pytest.approx(12 / 90), LIMIT, 90, None)
     _, result = versus_stable(ChangeLooks(), (Proportion(9, 30), Proportion(3, 300)))
     assert result.detail.startswith("30 % in this tick against 1 % with the stable version, evidence ")
-    assert "every 50,000 ticks" in result.detail
+    assert "one false alarm in 50,000 ticks" in result.detail
     assert (result.value, result.limit) == (pytest.approx(0.29), 0.0)
 
 

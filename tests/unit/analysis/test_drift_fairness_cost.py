@@ -17,12 +17,12 @@ from modelramp.analysis.drift import (
     jensen_shannon,
     joined,
     ks_distance,
-    performance,
     psi,
 )
 from modelramp.analysis.evidence import Groups, Mean, Proportion
 from modelramp.analysis.fairness import Fairness, fairness, homogeneity
 from modelramp.analysis.histograms import Buckets, from_classic
+from modelramp.analysis.performance import performance
 from modelramp.analysis.wording import Limits
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
@@ -221,18 +221,40 @@ def test_groups_are_held_against_each_other(found, rule, verdict):
 def test_the_p_value_over_groups_is_scipys_chi_square():
     arms = {"a": Proportion(30, 500), "b": Proportion(60, 700), "c": Proportion(20, 300)}
     table = [[arm.bad, arm.good] for arm in arms.values()]
-    assert homogeneity(arms) == pytest.approx(stats.chi2_contingency(table, correction=False).pvalue)
+    expected = stats.chi2_contingency(table, correction=False).pvalue
+    assert homogeneity(arms) == (pytest.approx(expected), "chi-square")
 
 
 def test_two_groups_with_few_errors_are_tested_exactly():
     arms = {"a": Proportion(0, 40), "b": Proportion(4, 40)}
-    assert homogeneity(arms) == pytest.approx(stats.fisher_exact([[0, 40], [4, 36]]).pvalue)
+    expected = stats.fisher_exact([[0, 40], [4, 36]]).pvalue
+    assert homogeneity(arms) == (pytest.approx(expected), "Fisher's exact test")
+
+
+def test_many_small_groups_beside_a_large_one_alarm_no_more_often_than_alpha():
+    """Pearson's chi-square by itself would in 16 % of the cases."""
+    rng = np.random.default_rng(61)
+    alarms = 0
+    for _ in range(300):
+        small = {f"g{i}": (bad, 40) for i, bad in enumerate(rng.binomial(40, 0.005, 50))}
+        found = fairness(groups(large=(rng.binomial(100_000, 0.005), 100_000), **small))
+        alarms += found.verdict is Verdict.BREACH
+    assert alarms <= 0.05 * 300 + 3.1 * math.sqrt(0.05 * 0.95 * 300)
+
+
+def test_one_small_group_treated_badly_is_found_among_many_by_an_exact_test():
+    small = {f"g{i}": (0, 40) for i in range(9)}
+    found = fairness(groups(large=(1000, 100_000), bad=(6, 40), **small))
+    alone = stats.fisher_exact([[6, 34], [1000, 99_360]]).pvalue
+    assert found.verdict is Verdict.BREACH
+    assert found.p_value == pytest.approx(11 * alone, rel=1e-6)
+    assert found.detail.endswith("p < 0.0001 (exact tests by group); worse than the rest: bad")
 
 
 def test_the_group_that_is_worse_is_named():
     found = fairness(groups(a=(10, 400), b=(11, 400), c=(60, 400), d=(1, 5)))
     assert "errors 15 % of 400 in group c, 2.5 % of 400 in a; success ratio 0.87" in found.detail
-    assert "worse than a: c" in found.detail
+    assert "worse than the rest: c" in found.detail
     assert "1 left out with fewer than 30 answers" in found.detail
 
 
@@ -253,7 +275,7 @@ def test_holms_correction_keeps_the_order_of_its_input():
 COST = {
     "dear": (Mean(12.5, 300), Limits(max=0.01), Verdict.BREACH, "0.04167 each, limit 0.01, n = 300"),
     "cheap": (Mean(1.5, 300), Limits(max=0.01), Verdict.HEALTHY, "0.005 each, limit 0.01, n = 300"),
-    "suspiciously cheap": (Mean(0.0, 300), Limits(min=0.001), Verdict.BREACH, "0 each, limit 0.001"),
+    "suspiciously cheap": (Mean(0.0, 300), Limits(min=0.001), Verdict.BREACH, "0 each, minimum 0.001"),
     "negative": (Mean(-1, 300), Limits(max=0.01), Verdict.NO_DATA, "check the prices"),
     "no traffic": (Mean(0, 0), Limits(max=0.01), Verdict.NO_DATA, "nothing was counted"),
     "no limit": (Mean(3, 300), Limits(), Verdict.HEALTHY, "no limit"),

@@ -6,19 +6,32 @@ from modelramp.analysis.chances import chi_square_tail, holm, kolmogorov_tail
 from modelramp.analysis.compare import fisher, pooled_z, rates, rates_p_value
 from modelramp.analysis.drift import Measure, Rule, chi_square, drift, jensen_shannon, ks_distance, psi
 from modelramp.analysis.evidence import Groups, Proportion
-from modelramp.analysis.fairness import fairness
+from modelramp.analysis.fairness import Fairness, fairness
 from modelramp.analysis.histograms import from_classic, quantile_interval
 from modelramp.analysis.intervals import wilson
+from modelramp.api.verdict import Verdict
 
 P = Proportion
 
 # R. G. Newcombe, Statistics in Medicine 17 (1998), 857-872, table I, method 3.
 WILSON = [(P(81, 263), 0.2553, 0.3662), (P(15, 148), 0.0624, 0.1605), (P(0, 20), 0, 0.1611), (P(1, 29), 0.0061, 0.1718)]
+# As statsmodels' proportion_confint(method="wilson"), at the ends and for other confidences.
+WILSON_ENDS = [
+    (P(0, 1), 0.95, 0, 0.793451),
+    (P(1, 1), 0.95, 0.206549, 1),
+    (P(10, 10), 0.9, 0.787058, 1),
+    (P(9997, 10_000), 0.999, 0.998374, 0.999945),
+]
 
 
 @pytest.mark.parametrize(("arm", "low", "high"), WILSON)
 def test_wilsons_interval(arm, low, high):
     assert wilson(arm) == pytest.approx((low, high), abs=5e-5)
+
+
+@pytest.mark.parametrize(("arm", "confidence", "low", "high"), WILSON_ENDS)
+def test_wilsons_interval_at_the_ends(arm, confidence, low, high):
+    assert wilson(arm, confidence) == pytest.approx((low, high), abs=5e-7)
 
 
 # R. A. Fisher's lady tasting tea and criminal twins, two-sided as in R's fisher.test; scipy's page of fisher_exact.
@@ -57,6 +70,33 @@ def test_chi_square_of_four_groups():
     """Smokers among patients in four studies: the example of R's prop.test (Fleiss 1981, p. 139)."""
     found = fairness(Groups({"1": P(83, 86), "2": P(90, 93), "3": P(129, 136), "4": P(70, 82)}))
     assert found.p_value == pytest.approx(0.005585, abs=5e-7)
+
+
+def test_the_physicians_health_study():
+    """Heart attacks with placebo and with aspirin: X2 = 25.01 without correction (Agresti 2007, 2.4.3)."""
+    placebo, aspirin = P(189, 11_034), P(104, 11_037)
+    assert pooled_z(placebo, aspirin) ** 2 == pytest.approx(25.01, abs=0.005)
+    assert rates(placebo, aspirin).value == pytest.approx(0.0077, abs=5e-5)
+
+
+def test_admissions_to_berkeley_in_1973():
+    """Bickel, Hammel, O'Connell 1975, the six largest departments as in R's UCBAdmissions: X2 = 92.205."""
+    men, women = P(2691 - 1198, 2691), P(1835 - 557, 1835)
+    assert pooled_z(women, men) ** 2 == pytest.approx(92.205, abs=0.001)
+    found = fairness(Groups({"men": men, "women": women}))
+    assert found.value == pytest.approx(0.4452 - 0.3035, abs=1e-4)
+    assert "success ratio 0.6818 (four-fifths rule: 0.8)" in found.detail
+
+
+def test_the_four_fifths_rule_by_its_own_example():
+    """48 of 80 and 12 of 40 applicants hired: 30 % is half of 60 % (Uniform Guidelines, Questions and Answers, 12)."""
+    found = fairness(Groups({"White": P(32, 80), "Black": P(28, 40)}), Fairness(four_fifths=0.8))
+    assert found.verdict is Verdict.BREACH
+    assert found.p_value == pytest.approx(0.0019458, abs=1e-7)
+    assert found.detail == (
+        "errors 70 % of 40 in group Black, 40 % of 80 in White; success ratio 0.5 (at least 0.8 wished), p = 0.0019 "
+        "(chi-square)"
+    )
 
 
 def test_holms_correction():

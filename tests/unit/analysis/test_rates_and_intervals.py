@@ -141,7 +141,7 @@ def test_a_candidate_is_compared_with_the_stable_version(candidate, stable, tole
 
 def test_a_comparison_is_told_in_one_sentence():
     result = rates(Proportion(50, 1000), Proportion(100, 10_000))
-    assert result.detail == "5 % of 1,000 against 1 % of 10,000 with the stable version, p < 0.0001"
+    assert result.detail == "5 % of 1,000 against 1 % of 10,000 with the stable version, p < 0.0001 (z test)"
     assert result.value == pytest.approx(0.04)
 
 

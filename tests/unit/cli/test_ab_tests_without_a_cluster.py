@@ -67,6 +67,31 @@ ENDINGS = {
         "no-data",
         "Invalid after tick 6 of 6: the comparison is not valid",
     ),
+    # By chi-square at 0.001, as in a textbook: p = 0.00034, and 0.0015.
+    "a split that one look refutes": (
+        {"good": 1000, "total": 10_000},
+        {"good": 950, "total": 9_500},
+        "no-data",
+        "Undecided after tick 1 of 1: the comparison is not valid",
+    ),
+    "a split that chance explains": (
+        {"good": 5000, "total": 50_000},
+        {"good": 4900, "total": 49_000},
+        "healthy",
+        "chi-square 10.1, p = 0.0015",
+    ),
+    "a split that comes right": (
+        [{"good": 1000, "total": 10_000}, {"good": 1000, "total": 10_000}],
+        [{"good": 950, "total": 9_500}, {"good": 1050, "total": 10_500}],
+        "healthy",
+        "Undecided after tick 2 of 2: no verdict yet",
+    ),
+    "a split that is wrong at the end": (
+        [{"good": 1000, "total": 10_000}] + [{"good": 0, "total": 0}] * 5,
+        [{"good": 950, "total": 9_500}] + [{"good": 0, "total": 0}] * 5,
+        "no-data",
+        "Invalid after tick 6 of 6: the comparison is not valid",
+    ),
 }
 
 
