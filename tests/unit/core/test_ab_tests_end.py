@@ -243,6 +243,7 @@ def outcome(estimate, low, high, *, mismatch=False, verdict=Verdict.HEALTHY, rea
 
 
 MIN, MAX = 10, 30
+REVENUE = {"name": "revenue", "sum": "s", "count": "c", "goal": "Increase"}
 # name: estimate, low, high, minutes, mismatch -> ending, with minEffect 2
 TABLE = {
     "harm before the least time": (-3, -5, -0.1, 1, False, Ending.HARM),
@@ -268,14 +269,14 @@ TABLE = {
 
 @pytest.mark.parametrize(("estimate", "low", "high", "after", "mismatch", "ending"), TABLE.values(), ids=TABLE)
 def test_the_table_of_endings(estimate, low, high, after, mismatch, ending):
-    test = ABTest.model_validate(TEST | {"minEffect": 2})
+    test = ABTest.model_validate(TEST | {"metric": REVENUE, "minEffect": 2})
     found = outcome(estimate, low, high, mismatch=mismatch)
 
     assert conclude(test, found, START, START + after * 60)[0] is ending
 
 
 def test_a_tick_without_data_calls_nothing_before_the_longest_time():
-    test = ABTest.model_validate(TEST | {"minEffect": 2})
+    test = ABTest.model_validate(TEST | {"metric": REVENUE, "minEffect": 2})
     found = outcome(-3, -5, -1, verdict=Verdict.NO_DATA, reason=Reason.EMPTY_RESULT)
 
     assert conclude(test, found, START, START + MIN * 60)[0] is Ending.UNDECIDED
