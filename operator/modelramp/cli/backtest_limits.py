@@ -234,10 +234,9 @@ def _outwards(value: float, digits: int, *, up: bool) -> float:
 
 def _needed(rules: Sequence[Rule], interval: int, per_month: float, informed: int) -> str:
     least = max(LEAST_TICKS, _least_ticks(rules, interval, per_month))
-    days, wanted = informed * interval / 86_400, least * interval / 86_400
     return (
-        f"{informed:,} ticks ({days:.1f} days) cannot show that the rule fires at most "
-        f"{per_month:g} times a month, whatever the limits: some {least:,} ticks ({wanted:.1f} days) "
+        f"{informed:,} ticks ({_long(informed * interval)}) cannot show that the rule fires at most "
+        f"{per_month:g} times a month, whatever the limits: some {least:,} ticks ({_long(least * interval)}) "
         "would do if each tick were independent of the one before, more if not; give more history, a higher "
         "failureThreshold, or allow more false alarms"
     )
@@ -258,3 +257,11 @@ def _least_ticks(rules: Sequence[Rule], interval: int, per_month: float) -> int:
         if min(rates) <= per_month or per_month * ticks * interval / MONTH >= ENOUGH:
             return round(ticks)
         ticks *= 1.1
+
+
+def _long(seconds: float) -> str:
+    """How long that is, in the unit in which people would say it."""
+    for unit, size in (("days", 86_400), ("hours", 3_600)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds / 60:.0f} minutes"

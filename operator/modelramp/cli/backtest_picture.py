@@ -6,7 +6,7 @@ from html import escape
 from pathlib import Path
 
 from modelramp.analysis.checks import limits_of
-from modelramp.analysis.wording import RATIO, shown
+from modelramp.analysis.wording import RATIO, limit_text, shown
 from modelramp.api.abtest import ABTest
 from modelramp.api.check import Check
 from modelramp.api.quantity import format_number
@@ -80,6 +80,7 @@ def svg(told: Replayed, checks: Sequence[Check], title: str, test: ABTest | None
     parts += _band(groups, top)
     parts += _marks(told, top + BAND)
     parts += _axis(told.moments, top + BAND)
+    parts += _legend(top + BAND)
     return "\n".join((*parts, "</svg>\n"))
 
 
@@ -108,7 +109,8 @@ def _panel(groups: Sequence[Sequence[Moment]], index: int, check: Check, top: fl
         return top + PANEL - 6 - (PANEL - 12) * (value - low) / span
 
     yield f'<rect x="{LEFT}" y="{top}" width="{_INSIDE}" height="{PANEL}" fill="none" stroke="#dddddd"/>'
-    yield _text(LEFT, top - 6, f"{check.name} ({check.role.value})", "start")
+    limit = f", limit {limit_text(limits)}" if bounds else ""
+    yield _text(LEFT, top - 6, f"{check.name} ({check.role.value}{limit})", "start")
     for value in sorted({low, high}):
         yield _text(LEFT - 6, y(value) + 4, shown(value, limits.unit), "end", _GREY, 11)
     for bound in bounds:
@@ -207,3 +209,14 @@ def _axis(moments: Sequence[Moment], bottom: float) -> Iterator[str]:
         yield _line(x, bottom, x, bottom + 4, f'stroke="{_GREY}"')
         anchor = "start" if part == 0 else "end" if part == 4 else "middle"
         yield _text(x, bottom + 18, to_text(moments[index].at), anchor, _GREY, 11)
+
+
+def _legend(bottom: float) -> Iterator[str]:
+    """What the marks of the panels mean."""
+    y = bottom + 42
+    yield _line(LEFT, y - 4, LEFT + 24, y - 4, f'stroke="{_RED}" stroke-dasharray="6 4"')
+    yield _text(LEFT + 30, y, "limit", "start", _GREY, 11)
+    yield f'<circle cx="{LEFT + 90}" cy="{y - 4:.1f}" r="2.4" fill="{_RED}"/>'
+    yield _text(LEFT + 98, y, "breach", "start", _GREY, 11)
+    yield _line(LEFT + 160, y - 6, LEFT + 160, y - 1, f'stroke="{_ORANGE}" stroke-width="2"')
+    yield _text(LEFT + 168, y, "no data", "start", _GREY, 11)

@@ -17,19 +17,30 @@ from modelramp.analysis.wording import Limits, limit_text
     "-o", "--output", type=click.Choice(["table", "json", "markdown"]), default="table", help="How to show them."
 )
 def command(name: str | None, output: str) -> None:
-    """List the presets for spec.health.checks[].preset, or show one with its query."""
-    if name is not None and (problem := preset_problem(name)):
-        raise click.BadParameter(problem, param_hint="NAME")
-    presets = tuple(PRESETS.values()) if name is None else (PRESETS[name],)
+    """List the presets for spec.health.checks[].preset, or show one with its query.
+
+    The beginning of names, such as vllm or traefik, lists those that begin so.
+    """
+    presets = _chosen(name)
+    one = PRESETS.get(name or "")
     if output == "json":
-        shown: Any = [as_json(preset) for preset in presets] if name is None else as_json(presets[0])
-        click.echo(json.dumps(shown, indent=2))
+        click.echo(json.dumps(as_json(one) if one else [as_json(preset) for preset in presets], indent=2))
     elif output == "markdown":
         click.echo(as_markdown(presets), nl=False)
-    elif name is None:
-        click.echo(as_table(presets))
     else:
-        click.echo(as_text(presets[0]))
+        click.echo(as_text(one) if one else as_table(presets))
+
+
+def _chosen(name: str | None) -> tuple[Preset, ...]:
+    """The preset of that name, else all whose names begin so; raises click.BadParameter if there are none."""
+    if name is None:
+        return tuple(PRESETS.values())
+    if name in PRESETS:
+        return (PRESETS[name],)
+    found = tuple(preset for preset in PRESETS.values() if preset.name.startswith(f"{name}-"))
+    if not found:
+        raise click.BadParameter(preset_problem(name) or "", param_hint="NAME")
+    return found
 
 
 def limit_of(preset: Preset) -> str:

@@ -105,9 +105,16 @@ def told(health: Health, rollback: Sequence[Judged], breached: Sequence[CheckOut
 
 def _listed(outcomes: Iterable[CheckOutcome], critical: Container[str] = ()) -> str:
     """What each said; "critical" explains why one of many checks was enough."""
-    return "; ".join(
-        f"{found.name}{' (critical)' if found.name in critical else ''}: {found.detail}" for found in outcomes
-    )
+    return "; ".join(f"{', '.join(names)}: {detail}" for detail, names in by_detail(outcomes, critical).items())
+
+
+def by_detail(outcomes: Iterable[CheckOutcome], critical: Container[str] = ()) -> dict[str, list[str]]:
+    """Which checks said the same, by what they said, so that a message says it once."""
+    found: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        name = f"{outcome.name} (critical)" if outcome.name in critical else outcome.name
+        found.setdefault(outcome.detail, []).append(name)
+    return found
 
 
 def _shared(health: Health, outcome: TickOutcome, rollback: Sequence[Judged], verdict: Verdict) -> Verdict:

@@ -9,7 +9,7 @@ from modelramp.api.rollout import OnBreach
 from modelramp.api.times import to_clock
 from modelramp.api.verdict import TICK_MARK, Verdict
 from modelramp.core import gate
-from modelramp.core.breaches import breaching, tally, told
+from modelramp.core.breaches import breaching, by_detail, tally, told
 from modelramp.core.experiment import standing
 from modelramp.core.moves import label
 from modelramp.core.scores import judged
@@ -108,7 +108,10 @@ def _counted(target: Target, state: State) -> tuple[str, ...]:
             for check, found in counting
             if found.verdict is Verdict.NO_DATA and health.is_due(check, state.last_tick)
         )
-        missing = (f"{found.name} has no data ({found.detail})" for found in silent)
+        missing = (
+            f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} no data ({detail})"
+            for detail, names in by_detail(silent).items()
+        )
         return (*missing, f"{waits}the breach count stays at {watch.breaches}")
     if not watch.breaches:
         return ()

@@ -160,7 +160,7 @@ def test_limits_can_be_read_by_people(run):
 def test_a_thin_history_gets_no_limits_but_the_reason(run):
     result = run("suggest", "--false-alarms-per-month", "1")
     assert result.exit_code == 1
-    assert "90 ticks (0.1 days) cannot show that the rule fires at most 1 times a month" in result.output
+    assert "90 ticks (90 minutes) cannot show that the rule fires at most 1 times a month" in result.output
 
 
 AB_TEST = """

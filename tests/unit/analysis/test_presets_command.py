@@ -67,3 +67,16 @@ def test_the_reference_page_is_current():
     assert PAGE.read_text() == run("-o", "markdown").output, (
         "run: modelramp presets -o markdown > docs/reference/presets.md"
     )
+
+
+def test_the_beginning_of_names_lists_those_that_begin_so():
+    vllm = {name for name in PRESETS if name.startswith("vllm-")}
+    lines = run("vllm").output.splitlines()
+    assert {line.split()[0] for line in lines[1:]} == vllm
+    assert {preset["name"] for preset in json.loads(run("vllm", "-o", "json").output)} == vllm
+
+
+def test_a_part_of_a_word_is_no_beginning():
+    result = run("vll")
+    assert result.exit_code == 2
+    assert "there is no preset 'vll'" in result.output

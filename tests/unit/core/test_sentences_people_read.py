@@ -123,6 +123,13 @@ MESSAGES = {
             "at 1"
         ),
     ),
+    "no data for the same reason": (
+        lambda: stepping("b?", (ERRORS, {**ERRORS, "name": "refusals"}), refusals="b?"),
+        (
+            f"{STEP}; errors, refusals have no data (the query returned an empty result); promotion waits, the breach "
+            "count stays at 1"
+        ),
+    ),
     "held by a check": (
         lambda: stepping("h" * 6, (ERRORS, ACCURACY), accuracy="b" * 6),
         f"{STEP}; accuracy holds promotion: 0.5, limit 0.01",
