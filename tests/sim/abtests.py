@@ -24,6 +24,7 @@ class Tests(Checker):
         if "abTest" in spec["rollout"]:
             yield from _ended(old, new)
             yield from _counted(spec, old, new)
+            yield from _founded(spec, old, new)
 
 
 def _ended(old: Json, new: Json) -> Iterator[str]:
@@ -52,6 +53,43 @@ def _counted(spec: Json, old: Json, new: Json) -> Iterator[str]:
         yield f"{visits} visits were counted in {minutes} minutes of {VISITS}"
     if was.get("startedAt") == now["startedAt"] and _visits(was) > visits:
         yield f"evidence was lost: {_visits(was)} visits became {visits}"
+
+
+def _founded(spec: Json, old: Json, new: Json) -> Iterator[str]:
+    """The verdict is one that the counts in the status give, and that the times of the spec allow."""
+    test, now = spec["rollout"]["abTest"], new.get("experiment") or {}
+    verdict = now.get("verdict")
+    if verdict in {None, (old.get("experiment") or {}).get("verdict")} or "interval" not in now:
+        return
+    rates = [_rate(now[arm]) for arm in ("candidate", "stable")]
+    difference = _points(now["difference"])[0]
+    low, high = _points(now["interval"])
+    if abs(difference - (rates[0] - rates[1])) > ROUNDED or not low <= difference <= high:
+        yield f"{now['candidate']} and {now['stable']} differ by {difference}, {low} to {high}"
+    spent = seconds(new["lastTick"]) - seconds(now["startedAt"])
+    least, most, effect = (
+        seconds_of(test["minDuration"]),
+        seconds_of(test["maxDuration"]),
+        100 * float(test["minEffect"]),
+    )
+    if verdict == "Winner" and not (low > 0 and difference >= effect and spent >= least):
+        yield f"a winner after {spent} s with {difference} points, {low} to {high}"
+    if verdict == "Harm" and high >= 0:
+        yield f"harm with {low} to {high} points"
+    if verdict == "NoDifference" and not (spent >= most or (spent >= least and -effect <= low and high <= effect)):
+        yield f"no difference after {spent} s with {low} to {high} points"
+
+
+ROUNDED = 0.2
+"""Points by which numbers that are rounded for people may be off."""
+
+
+def _rate(arm: str) -> float:
+    return float(arm.split(" ", maxsplit=1)[0])
+
+
+def _points(text: str) -> list[float]:
+    return [float(number) for number in re.findall(r"[-+]?[\d.]+", text)]
 
 
 def _visits(experiment: Json) -> int:

@@ -37,10 +37,7 @@ def readable(spec: Json) -> Json:
     least = seconds_of(rollout["stepDuration"])
     test = rollout.get("abTest")
     stages = [{"duration": test["minDuration"]}, {}] if test else rollout["steps"]
-    checks = [
-        {**check, **({"window": seconds_of(check["window"])} if "window" in check else {})}
-        for check in health["checks"]
-    ]
+    checks = [timed(check) for check in health["checks"]]
     return {
         "replicas": spec["replicas"],
         "health": {**health, "interval": seconds_of(health["interval"]), "checks": checks},
@@ -48,6 +45,12 @@ def readable(spec: Json) -> Json:
             "durations": [seconds_of(s["duration"]) if "duration" in s else least for s in stages],
         },
     }
+
+
+def timed(check: Json) -> Json:
+    """The check with its times in seconds, and its role."""
+    times = {name: seconds_of(check[name]) for name in ("window", "interval", "delay") if name in check}
+    return {"role": "rollback", **check, **times}
 
 
 def weights_of(spec: Json) -> list[int]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from modelramp.api.names import FIELD_MANAGER, LABEL_REVISION
+from modelramp.desired.job import EVALUATION, role_of
 from tests.sim.apiserver import Change
 from tests.sim.checker import Checker
 from tests.sim.gateway import backends
@@ -27,8 +28,11 @@ class Gate(Checker):
     def __init__(self, world: "World") -> None:
         self._world = world
         self._passed: set[str] = set()
+        self._attempts: dict[str, tuple[str, object]] = {}
+        self._made: set[str] = set()
 
     def changed(self, change: Change) -> Iterator[str]:
+        yield from self._once(change)
         if change.kind == "Pod" and change.type == "ADDED":
             self._note(change.obj)
         wanted = self._world.digits.get("spec", {}).get("rollout", {}).get("evaluation")
@@ -36,6 +40,27 @@ class Gate(Checker):
             for service in backends(change.obj):
                 if self._world.gateway.revisions.get(service, service) not in self._passed:
                     yield f"the route names {service}, which no evaluation has passed"
+
+    def _once(self, change: Change) -> Iterator[str]:
+        """One attempt for each wish of a person, and one Job for each attempt, unless somebody deletes it."""
+        if change.kind == "Job" and role_of(change.obj) == EVALUATION:
+            name = change.obj["metadata"]["name"]
+            if change.type == "ADDED" and name in self._made:
+                yield f"Job {name} was made twice"
+            if change.type == "ADDED":
+                self._made.add(name)
+            if change.type == "DELETED":
+                self._made.discard(name)
+        if change.kind != "ModelDeployment" or change.type == "DELETED":
+            return
+        candidate = change.obj.get("status", {}).get("candidate") or {}
+        attempt = (candidate.get("evaluation") or {}).get("attempt")
+        if attempt:
+            wish = change.obj["metadata"].get("generation"), change.obj["status"].get("request", "")
+            known = self._attempts.get(candidate["revision"], (attempt, None))
+            if known[0] != attempt and known[1] == wish:
+                yield f"{candidate['revision']} is evaluated again ({attempt}, was {known[0]}), nobody asked for it"
+            self._attempts[candidate["revision"]] = (attempt, wish)
 
     def _note(self, pod: dict[str, Any]) -> None:
         name = pod["metadata"].get("labels", {}).get("batch.kubernetes.io/job-name")

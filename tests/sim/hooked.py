@@ -24,7 +24,8 @@ class Hooked(Scenario):
 
 def hooked(scenario, health=None):
     return Hooked(
-        **{item.name: getattr(scenario, item.name) for item in fields(scenario)} | {"health": health or HOOKS}
+        **{item.name: getattr(scenario, item.name) for item in fields(scenario)}
+        | {"health": health or dict(scenario.health) | HOOKS}
     )
 
 

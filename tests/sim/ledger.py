@@ -16,17 +16,17 @@ class Answered:
     """The last answer for one check of one revision at one tick.
 
     letter: ? stands for no data and for no answer. asked_at: wall time of the world.
-    live: whether it was the newest tick by the clock of the process: only then the pods are looked at as well.
+    newest: the newest tick by the clock of the process: only of that one the pods are looked at as well.
     """
 
     letter: str
-    live: bool
+    newest: int
     asked_at: float
 
 
 @dataclass(slots=True)
 class Ledger:
-    """Answers by (check, revision, tick). A question without an answer counts as no data, until it is asked again."""
+    """Answers by (check, revision, instant). Without an answer it counts as no data, until it is asked again."""
 
     world: "World"
     now: Callable[[], float]
@@ -35,10 +35,10 @@ class Ledger:
 
     def asked(self, query: str, instants: tuple[int, ...]) -> None:
         """A question is on its way."""
-        newest = (self.now() - SCRAPE_DELAY) // self.interval * self.interval
+        newest = int((self.now() - SCRAPE_DELAY) // self.interval) * self.interval
         for check, revision in self.world.prometheus.subjects(query):
             for tick in instants:
-                self.found[check, revision, tick] = Answered("?", tick == newest, self.world.now())
+                self.found[check, revision, tick] = Answered("?", newest, self.world.now())
 
     def answered(self, query: str, instants: tuple[int, ...]) -> None:
         """The answer has reached the process."""

@@ -2,12 +2,15 @@
 
 The operator says in its status up to which tick it has evaluated whom. From what Prometheus told that very process, the
 oracle works out every count of consecutive breaches that is possible; more than one is possible only while the pods'
-availability changed between the question and the write.
+availability, or a policy, changed between the question and the write.
 """
 
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+
+from tests.sim.counting import Counts, Minute
+from tests.sim.prometheus import CHECKS
 
 if TYPE_CHECKING:
     from tests.sim.ledger import Ledger
@@ -25,32 +28,17 @@ def seconds(text: str | None) -> int:
     return int(datetime.fromisoformat(text).timestamp()) if text else 0
 
 
-def count_breaches(minutes: str) -> int:
-    """Consecutive breaches at the end of a history; minutes without data neither count nor clear.
-
-    >>> count_breaches("hbb?b"), count_breaches("bbh"), count_breaches("??")
-    (3, 0, 0)
-    """
-    return minutes.rpartition("h")[2].count("b")
-
-
-def _since_healthy(history: str) -> str:
-    """The part of a history that still counts: from the last healthy minute on."""
-    return history[history.rfind("h") :] if "h" in history else history
-
-
 class Oracle:
     """Follows the status of one ModelDeployment and says what is wrong with each write."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
         self._key: tuple[str, str] | None = None
-        self._histories: set[str] = {""}
+        self._beliefs: set[Counts] = {Counts()}
 
     def judge(self, spec: Status, old: Status, new: Status, told: "Ledger") -> Iterator[str]:
         """What promise 2 or 3 says against a status write."""
-        health = spec["health"]
-        interval, threshold = health["interval"], health["failureThreshold"]
+        interval = spec["health"]["interval"]
         before, after = seconds(old.get("lastTick")), seconds(new.get("lastTick"))
         if after < before:
             yield f"lastTick went back from {before} to {after}"
@@ -62,15 +50,16 @@ class Oracle:
                 yield "rolled back although nothing was watched"
             return
         if self._key is None or self._key[0] != subject:
-            self._key, self._histories = (subject, _watch(new).get("since", "")), {""}
-        reached_before_the_last = False
+            self._key, self._beliefs = (subject, _watch(new).get("since", "")), {Counts()}
         for tick in _grid(before, after, interval):
-            reached_before_the_last |= self._all_reached(threshold) and _can_roll_back(old)
+            if _can_roll_back(old):
+                going_on = {belief for belief in self._beliefs if not belief.tripped}
+                if not going_on and before != after:
+                    yield "evaluated further ticks after the third consecutive breach: the rollback came late"
+                self._beliefs = going_on or self._beliefs
             yield from self._evaluate(spec, old, new, subject, tick, told)
-        if reached_before_the_last and before != after:
-            yield "evaluated further ticks after the third consecutive breach: the rollback came late"
-        yield from self._compare(old, new, threshold, moved=before != after)
-        yield from self._promotion(old, new)
+        yield from self._compare(old, new, moved=before != after)
+        yield from self._promotion(spec, old, new)
         self._follow(new)
 
     def _evaluate(
@@ -79,79 +68,89 @@ class Oracle:
         start = seconds((old.get("candidate") or {}).get("stepEntered")) if _running(old) else 0
         if not start:
             start = seconds(_watch(old if _watch(old).get("revision") == subject else new).get("since"))
-        letters, asked = self._letters(spec, old, subject, tick, start, told)
-        replayed = tick > seconds(new["lastTick"]) - REPLAY_LIMIT * spec["health"]["interval"]
-        if not asked and replayed and not self._world.clock_jumped:
-            yield f"tick {tick} of {subject} counts as evaluated, but Prometheus was never asked"
-        self._histories = {history + letter for history in self._histories for letter in letters}
-
-    def _letters(
-        self, spec: Status, old: Status, subject: str, tick: int, start: int, told: "Ledger"
-    ) -> tuple[set[str], bool]:
-        """The possible verdicts of a tick, and whether somebody asked for it.
-
-        While nobody can know whether the operator had heard of a change of policies, both verdicts are possible.
-        """
         found = [
-            self._of_checks(spec, old, subject, tick, start, told, variant) for variant in spec["health"]["variants"]
+            self._minutes(spec, old, subject, tick, start, told, variant) for variant in spec["health"]["variants"]
         ]
-        return set().union(*(letters for letters, _ in found)), any(asked for _, asked in found)
+        replayed = tick > seconds(new["lastTick"]) - REPLAY_LIMIT * spec["health"]["interval"]
+        if not any(asked for _, asked in found) and replayed and not self._world.clock_jumped:
+            yield f"tick {tick} of {subject} counts as evaluated, but Prometheus was never asked"
+        # While nobody can know whether the operator had heard of a change of policies, every verdict is possible.
+        self._beliefs = {
+            belief.after(spec["health"], variant[0], minute)
+            for (minutes, _), variant in zip(found, spec["health"]["variants"], strict=True)
+            for minute in minutes
+            for belief in self._beliefs
+        }
 
-    def _of_checks(
+    def _minutes(
         self, spec: Status, old: Status, subject: str, tick: int, start: int, told: "Ledger", variant: "Variant"
-    ) -> tuple[set[str], bool]:
+    ) -> tuple[list[Minute], bool]:
+        """What the tick may have said, and whether somebody asked for it."""
         checks, missing = variant
-        verdict, live, asked_at = "?" if missing else "h", False, 0.0
+        letters, live, asked_at = [], False, 0.0
         asked = missing
-        for check in checks:
-            if check.get("role", "rollback") != "rollback":
-                continue
-            answered = told.found.get((check["name"], subject, tick))
-            letter = answered.letter if answered else "?"
+        for check in due(spec["health"], checks, tick, rolling=_running(old)):
+            answered = told.found.get((check["name"], subject, tick - check.get("delay", 0)))
             if answered is not None:
-                asked, live, asked_at = True, live or answered.live, answered.asked_at
-            if tick - check.get("window", spec["health"]["interval"]) < start:
-                letter = "?"
-            verdict = "b" if "b" in (letter, verdict) else "?" if "?" in (letter, verdict) else "h"
+                asked, live, asked_at = True, live or answered.newest == tick, answered.asked_at
+            letter = answered.letter if answered and tick - reach(spec["health"], check) >= start else "?"
+            if check.get("role", "rollback") == "rollback":
+                letters.append((check, letter))
         if not live:
-            return {verdict}, asked
+            return [Minute(letters, None, missing)], asked
         seen = self._world.available(subject, asked_at - 0.5)
         needed = _needed(spec["replicas"], (old.get("candidate") or {}).get("weight", 0)) if _running(old) else 1
-        return {verdict if available >= needed else "b" for available in seen}, asked
+        return [Minute(letters, available < needed, missing) for available in seen], asked
 
-    def _compare(self, old: Status, new: Status, threshold: int, *, moved: bool) -> Iterator[str]:
+    def _compare(self, old: Status, new: Status, *, moved: bool) -> Iterator[str]:
         rolled = _rolled_back(old, new)
-        possible = {history for history in self._histories if count_breaches(history) >= threshold}
-        told = f"histories {sorted(history[-12:] for history in self._histories)}"
+        possible = {belief for belief in self._beliefs if belief.tripped}
         if rolled and not possible:
-            yield f"rolled back without {threshold} consecutive breaches; {told}"
-        if not rolled and moved and len(possible) == len(self._histories) and _can_roll_back(old):
-            yield f"did not roll back on the breaching tick; {told}"
+            yield f"rolled back without 3 consecutive breaches, or its own threshold; {self._told()}"
+        if not rolled and moved and len(possible) == len(self._beliefs) and _can_roll_back(old):
+            yield f"did not roll back on the breaching tick; {self._told()}"
         if rolled:
             return
         if _can_roll_back(old):
-            self._histories -= possible
-        counts = {count_breaches(history) for history in self._histories}
-        if moved and _watch(new).get("revision") == _subject(new) and _watch(new).get("breaches", 0) not in counts:
-            yield f"status says {_watch(new).get('breaches')} breaches; {told}"
-        elif moved:
-            exact = {h for h in self._histories if count_breaches(h) == _watch(new).get("breaches", 0)}
-            self._histories = {_since_healthy(history) for history in exact or self._histories}
+            self._beliefs -= possible
+        watch = _watch(new)
+        if not moved or watch.get("revision") != _subject(new):
+            return
+        written = (watch.get("breaches", 0), watch.get("shared", 0), tuple(sorted(watch.get("checks", {}).items())))
+        exact = {belief for belief in self._beliefs if (belief.every, belief.common, belief.own) == written}
+        if not exact:
+            yield f"status says {written[0]} breaches; {self._told()}; status {written}"
+        self._beliefs = exact or self._beliefs
 
-    def _promotion(self, old: Status, new: Status) -> Iterator[str]:
+    def _told(self) -> str:
+        return f"histories {sorted(f'{b.told} ({b.every}, {b.common}, {dict(b.own)})' for b in self._beliefs)}"
+
+    def _promotion(self, spec: Status, old: Status, new: Status) -> Iterator[str]:
         by_request = new.get("request") != old.get("request")
         if not _running(old) or _rolled_back(old, new) or by_request:
             return
         advanced = _step(new) > _step(old) or _stable(new) != _stable(old)
-        if (
-            advanced
-            and _subject(new) == _subject(old)
-            and not any(history.endswith("h") for history in self._histories)
-        ):
-            yield f"moved up on a tick that was not healthy: {sorted(h[-12:] for h in self._histories)}"
+        if not advanced or _subject(new) != _subject(old):
+            return
+        if not any(belief.last == "h" for belief in self._beliefs):
+            yield f"moved up on a tick that was not healthy: {self._told()}"
+        variants = spec["health"]["variants"]
+        subject, tick = _subject(old) or "", seconds(new.get("lastTick"))
+        found = [self._holding(spec["health"], checks, subject, tick) for checks, _ in variants]
+        if all(found):
+            yield f"moved up although its last asking was not healthy: {sorted(found[0])}"
 
-    def _all_reached(self, threshold: int) -> bool:
-        return all(count_breaches(history) >= threshold for history in self._histories)
+    def _holding(self, health: Status, checks: list[Status], subject: str, tick: int) -> list[str]:
+        """The checks that hold promotion: their last asking, at the tick or before, was healthy for no process."""
+        waiting = []
+        for check in during(checks, rolling=True):
+            slow = check.get("interval", 0) > health["interval"]
+            if check["name"] in CHECKS and (check["role"] == "hold" or (check["role"] == "rollback" and slow)):
+                asked = tick - tick % check.get("interval", health["interval"]) - check.get("delay", 0)
+                said = (process.ledger.found.get((check["name"], subject, asked)) for process in self._world.processes)
+                if not any(answered and answered.letter == "h" for answered in said):
+                    waiting.append(check["name"])
+        return waiting
 
     def _follow(self, new: Status) -> None:
         """Begin anew whenever another revision is watched, or the same one from another instant on."""
@@ -159,7 +158,24 @@ class Oracle:
         key = (watch.get("revision", ""), watch.get("since", "")) if watch else None
         if key != self._key:
             self._key = key
-            self._histories = {"b" * watch.get("breaches", 0)}
+            own = tuple(sorted(watch.get("checks", {}).items()))
+            self._beliefs = {Counts(watch.get("breaches", 0), watch.get("shared", 0), own)}
+
+
+def during(checks: list[Status], *, rolling: bool) -> list[Status]:
+    """The checks that are asked of a candidate (rolling), or of what serves."""
+    other = "after-promotion" if rolling else "rollout"
+    return [check for check in checks if check.get("when", "always") != other]
+
+
+def due(health: Status, checks: list[Status], tick: int, *, rolling: bool) -> list[Status]:
+    """The checks that are asked at a tick."""
+    return [check for check in during(checks, rolling=rolling) if tick % check.get("interval", health["interval"]) == 0]
+
+
+def reach(health: Status, check: Status) -> int:
+    """How far back an asking looks, seconds: its delay, and the window before that."""
+    return check.get("delay", 0) + check.get("window", check.get("interval", health["interval"]))
 
 
 def _subject(status: Status) -> str | None:

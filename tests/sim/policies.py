@@ -3,7 +3,7 @@
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.sim.checker import seconds_of
+from tests.sim.checker import timed
 
 if TYPE_CHECKING:
     from tests.sim.apiserver import Change
@@ -55,4 +55,4 @@ def _checks(health: Json, known: dict[str, Json]) -> Variant:
             missing = True
         else:
             found += json.loads(text)
-    return [{**one, **({"window": seconds_of(one["window"])} if "window" in one else {})} for one in found], missing
+    return [timed(one) for one in found], missing

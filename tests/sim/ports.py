@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Mapping
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from modelramp.api.errors import ClusterSilent, Conflict, Gone, PrometheusSilent
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from tests.sim.process import Process
 
 Json = dict[str, Any]
+ALWAYS_TAKEN = repeat(Delivery.TAKEN)
+"""What a receiver of webhooks says who is never busy."""
 
 
 class Wire:

@@ -23,6 +23,9 @@ CHECKS = {
     "accuracy": "sim_accuracy",
     "conversions": "sim_conversions",
     "visits": "sim_visits",
+    "labels": "sim_labels",
+    "answers": "sim_answers",
+    "tokens": "sim_tokens",
 }
 """Checks by name, with a metric that only their query has. The first is a preset (one query for all revisions)."""
 VISITS = 1000
@@ -37,8 +40,14 @@ VALUES = {
     ("conversions", "b"): 100,
     ("visits", "h"): VISITS,
 }
+_USUAL = {"h": 0.001, "b": 0.2}
 
 _REVISION = re.compile(r'revision="([^"]+)"')
+
+
+def value_of(check: str, letter: str) -> float:
+    """The number behind a letter."""
+    return VALUES.get((check, letter), _USUAL.get(letter, math.nan))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +150,7 @@ class ScriptedPrometheus:
         if letter == "?":
             silent = random.Random(f"{self._seed} {revision} {tick}").random() < 0.5  # noqa: S311
             return None if silent else Sample(labels, math.nan)
-        return Sample(labels, VALUES[check, letter])
+        return Sample(labels, value_of(check, letter))
 
     def _check(self, query: str) -> str:
         return next((name for name, metric in CHECKS.items() if metric in query), "")

@@ -8,6 +8,8 @@ from tests.rules import kstatus
 from tests.sim.abtests import Tests
 from tests.sim.apiserver import Change
 from tests.sim.checker import DISTURBED_SECONDS, Checker, asked, readable
+from tests.sim.episodes import Episodes
+from tests.sim.evidence import Evidence
 from tests.sim.gate import Gate
 from tests.sim.gateway import Served, backends
 from tests.sim.oracle import Oracle
@@ -38,6 +40,8 @@ class Promises:
             Told(),
             Tests(),
             Gate(world),
+            Episodes(world),
+            Evidence(world),
         )
 
     def changed(self, change: Change) -> None:

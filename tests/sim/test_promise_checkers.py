@@ -4,7 +4,7 @@ import pytest
 
 from modelramp.api.names import FIELD_MANAGER, LABEL_DEPLOYMENT, LABEL_REVISION
 from modelramp.engine.ports import DEPLOYMENT, SERVICE, Ref
-from tests.sim.oracle import count_breaches
+from tests.sim.counting import Counts, Minute
 from tests.sim.scenarios import manifest
 from tests.sim.world import World
 
@@ -140,8 +140,44 @@ def test_a_wrong_operator_is_caught(finding, crime):
 
 
 HISTORIES = {"": 0, "bb": 2, "bbh": 0, "b?b": 2, "hb?b?b": 3, "??": 0, "bbbh?b": 1}
+THREE = {"failureThreshold": 3}
+
+
+def counted(health, *minutes, declared=None):
+    """The counts after minutes of (check, letter) pairs."""
+    found = Counts()
+    for letters in minutes:
+        found = found.after(health, declared or [check for check, _ in letters], Minute(letters, short=False))
+    return found
 
 
 @pytest.mark.parametrize(("minutes", "count"), HISTORIES.items())
 def test_the_oracle_counts_breaches_in_a_row(minutes, count):
-    assert count_breaches(minutes) == count
+    found = counted(THREE, *([({"name": "errors"}, letter)] for letter in minutes))
+
+    assert (found.every, found.common, found.tripped) == (count, count, count == 3)
+
+
+SLOW, FAST = {"name": "labels", "failureThreshold": 2}, {"name": "errors"}
+WEIGHTS = [{"name": "one", "weight": 3}, {"name": "two"}]
+
+
+def test_the_oracle_keeps_the_count_of_a_check_that_is_not_asked():
+    ticks = [[(FAST, "h"), (SLOW, "b")], [(FAST, "h")], [(FAST, "b")], [(FAST, "?"), (SLOW, "b")]]
+    found = [counted(THREE, *ticks[:length], declared=[FAST, SLOW]) for length in range(1, 5)]
+
+    assert [dict(one.own)["labels"] for one in found] == [1, 1, 1, 2]
+    assert [one.common for one in found] == [0, 0, 1, 1]
+    assert [one.every for one in found] == [1, 1, 2, 3]
+    assert [one.tripped for one in found] == [False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("letters", "critical", "letter"),
+    [("hb", (), "h"), ("bh", (), "b"), ("hb", ("two",), "b"), ("?b", (), "b"), ("h?", (), "?")],
+)
+def test_the_oracle_knows_scores(letters, critical, letter):
+    checks = [{**check, "critical": check["name"] in critical} for check in WEIGHTS]
+    found = counted({**THREE, "minScore": 75}, list(zip(checks, letters, strict=True)))
+
+    assert found.last == letter

@@ -12,6 +12,7 @@ from tests.sim.clock import EPOCH
 from tests.sim.faults import Fault
 from tests.sim.kubelet import Pods
 from tests.sim.prometheus import Period
+from tests.sim.richhealth import NAMES, come_and_go, random_health
 from tests.sim.scenarios import manifest
 from tests.sim.world import World
 
@@ -20,9 +21,9 @@ MINUTES = 90
 CALLS = 140
 
 
-def health(chance):
+def health(chance, letters="hhhhhbbb??"):
     """A random start, then healthy for ever."""
-    return "".join(chance.choices("hb?", weights=(5, 3, 2), k=chance.randint(3, 16))) + "h"
+    return "".join(chance.choices(letters, k=chance.randint(3, 16))) + "h"
 
 
 def pods(chance):
@@ -96,6 +97,32 @@ def random_world(seed, **options):
     return world
 
 
+def rich_world(seed, **options):
+    """The same with random health: slow checks, scores, hooks, and a policy that comes and goes."""
+    chance = random.Random(f"rich {seed}")  # noqa: S311 - a simulation, not a secret
+    wanted, shared = random_health(chance)
+    versions = ["2.0.0", "3.0.0"][: chance.randint(1, 2)]
+    names = ["errors", "accuracy", *NAMES]
+    scripts = {
+        version: {name: health(chance, "hbbb?") if chance.random() < 0.5 else "h" for name in names}
+        for version in versions
+    }
+    if chance.random() < 0.5:
+        scripts |= {version: {name: f"h|{script}" for name, script in of.items()} for version, of in scripts.items()}
+    faults = {chance.randint(1, CALLS): chance.choice(list(Fault)) for _ in range(chance.randint(0, 4))}
+    world = World(seed, faults=faults, scripts=scripts, **options)
+    if shared:
+        come_and_go(chance, world, shared)
+    at = 0.0
+    for version in ["1.0.0", *versions]:
+        body = manifest(version)
+        body["spec"]["health"] |= wanted
+        world.at(at, lambda world, body=body: world.apply(body))
+        at += chance.uniform(60, 900)
+    world.at(at + 900, lambda _: None)  # what has been promoted is watched for a while
+    return world
+
+
 def at_rest(world):
     """Nothing in flight, and the stable version has all traffic; or it says that nothing better is at hand.
 
@@ -114,6 +141,15 @@ def at_rest(world):
 def test_promises_hold_and_the_world_comes_to_rest(part):
     for seed in range(part, SEEDS, 10):
         world = random_world(seed).run_until(at_rest, MINUTES)
+        world.check_promises()
+        assert at_rest(world), f"no rest in {MINUTES} minutes\n{world.story()}"
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("part", range(10))
+def test_promises_hold_with_slow_checks_scores_hooks_and_policies(part):
+    for seed in range(part, SEEDS, 10):
+        world = rich_world(seed).run_until(at_rest, MINUTES)
         world.check_promises()
         assert at_rest(world), f"no rest in {MINUTES} minutes\n{world.story()}"
 

@@ -17,6 +17,7 @@ from tests.sim.gateway import Gateway, Served
 from tests.sim.jobs import JobController
 from tests.sim.kubelet import Kubelet, Pods
 from tests.sim.ledger import Ledger
+from tests.sim.ports import ALWAYS_TAKEN
 from tests.sim.process import OWNER, Process, owned_task
 from tests.sim.prometheus import ScriptedPrometheus, Scripts
 from tests.sim.promises import Promises
@@ -69,7 +70,7 @@ class World:
         self.outages: dict[str, float] = {}
         self.events: list[tuple[float, str, str, bool]] = []
         self.called: list[WebhookCall] = []
-        self.receiver: Iterator[Delivery] = iter(())
+        self.receiver: Iterator[Delivery] = ALWAYS_TAKEN
         self.slow_receiver = 0.0
         self.broken: list[str] = []
         self.processes: list[Process] = []

@@ -1,0 +1,83 @@
+"""Evidence that adds up: the sums in the status are those of what Prometheus said, each tick once, whoever asked."""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from modelramp.api.names import FIELD_MANAGER
+from tests.sim.apiserver import Change
+from tests.sim.checker import Checker, Json, seconds_of
+from tests.sim.oracle import seconds
+from tests.sim.prometheus import value_of
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+Sums = tuple[float, float, float, float]
+"""Candidate: conversions, visits; stable: the same."""
+
+
+class Evidence(Checker):
+    """Follows what an A/B test and a sequential check of the same counters carry from tick to tick."""
+
+    promise = "evidence counts each answered tick exactly once, through restarts as well"
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self._sums: dict[str, tuple[object, Sums]] = {}
+
+    def changed(self, change: Change) -> Iterator[str]:
+        if change.kind != "ModelDeployment" or change.actor != FIELD_MANAGER or change.type != "MODIFIED":
+            return
+        old, new = (change.before or {}).get("status", {}), change.obj["status"]
+        interval = seconds_of(change.obj["spec"]["health"]["interval"])
+        arms, since = _arms(old), _since(old)
+        ticks = range(seconds(old.get("lastTick")) + interval, seconds(new.get("lastTick")) + 1, interval)
+        for name, memory in _memories(new).items():
+            if "looks" in memory:
+                key, found = (memory["revision"], memory["since"]), tuple(memory["looks"][:4])
+            else:
+                key, found = memory["test"], tuple(memory["sums"][:4])
+            before = self._sums.get(name)
+            sums = before[1] if before and before[0] == key else (0.0, 0.0, 0.0, 0.0)
+            for tick in ticks if seconds(old.get("lastTick")) else ():
+                sums = self._plus(sums, arms, tick if tick - interval >= since else 0)
+            if found != sums:
+                yield f"{name} carries {found}, what was answered adds up to {sums}"
+            self._sums[name] = (key, found)
+
+    def _plus(self, sums: Sums, arms: tuple[str, str], tick: int) -> Sums:
+        told = self._world.told().found
+        added = []
+        for revision in arms:
+            for check in ("conversions", "visits"):
+                answered = told.get((check, revision, tick))
+                added.append(value_of(check, answered.letter) if answered and answered.letter != "?" else None)
+        if None in added:
+            return sums
+        one, two, three, four = (total + more for total, more in zip(sums, added, strict=True) if more is not None)
+        return one, two, three, four
+
+
+def _arms(status: Json) -> tuple[str, str]:
+    """Whose counters are held against each other; whoever has all traffic is held against itself."""
+    candidate, stable = status.get("candidate") or {}, (status.get("stable") or {}).get("revision", "")
+    weight = candidate.get("weight", 0)
+    if not weight:
+        return stable, stable
+    return candidate["revision"], candidate["revision"] if weight == 100 else stable
+
+
+def _since(status: Json) -> int:
+    """From when on traffic at the present weight is evidence."""
+    candidate, stable = status.get("candidate") or {}, status.get("stable") or {}
+    return seconds(candidate.get("stepEntered") if candidate.get("weight") else stable.get("trafficSince"))
+
+
+def _memories(status: Json) -> dict[str, Json]:
+    """What is carried, by name: of sequential checks, and of the test under way."""
+    texts = {check["name"]: check.get("memory", "") for check in status.get("checks", ())}
+    if "experiment" in status and (status.get("candidate") or {}).get("step") == 0:
+        texts["experiment"] = status["experiment"].get("memory", "")
+    found = {name: json.loads(text) for name, text in texts.items() if text}
+    return {name: memory for name, memory in found.items() if "looks" in memory or name == "experiment"}

@@ -1,0 +1,154 @@
+"""The real engine with a quiet promise broken on purpose is noticed: slow checks, scores, policies, evidence, Jobs."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from modelramp.api.health import Health
+from modelramp.api.verdict import Verdict
+from modelramp.core import breaches, decide, episodes, experiment, gate, steps
+from modelramp.engine import hooks, plan
+from tests.sim.evaluations import SCENARIOS as EVALUATED
+from tests.sim.faults import Fault
+from tests.sim.hooked import SCENARIOS as HOOKED
+from tests.sim.quiet import AFTER_ONLY, AT_ONCE, CRITICAL, SLOW, SUMMED, TOLERANT
+from tests.sim.scenarios import TEST_WON, Scenario
+from tests.sim.test_simulated_policies import delete, story
+from tests.sim.test_wrong_engines import tell_all
+
+RESTARTED = [(SUMMED, {"fault": Fault.CRASH_BEFORE, "at_call": call}) for call in (75, 95, 115)]
+KILLED_WHILE_CALLING = [(HOOKED["rollback"], {"fault": Fault.CRASH_AFTER, "at_call": call}) for call in (103, 104)]
+NUMBERS = itertools.count()
+HELD = Scenario(serves="2.0.0", scripts={"2.0.0": {"accuracy": "bbbbbbh"}})
+real = {
+    "count": breaches.count,
+    "during": Health.during,
+    "after": plan.Due.after,
+    "tick_verdict": breaches.tick_verdict,
+    "by_interval": experiment._by_interval,
+    "after_news": episodes.after_news,
+}
+
+
+def every_breach(health, rollback):
+    return [found for _, found in rollback if found.verdict is Verdict.BREACH]
+
+
+def nothing_critical(health, rollback):
+    low = breaches._too_low(health, rollback)
+    return [found for _, found in rollback if found.verdict is Verdict.BREACH and found.dimension in low]
+
+
+def forgetful(health, outcome, *rest):
+    return replace(real["count"](health, outcome, *rest), checks=())
+
+
+def doubled(due, outcomes):
+    found = real["after"](due, outcomes)
+    return replace(found, since=due.since - 60)
+
+
+def never_unsure(known, health, news, now):
+    return real["after_news"](
+        [item if item.state != "Unknown" else replace(item, state="Due") for item in known], health, news, now
+    )
+
+
+WRONG = {
+    "the last answer of a slow check counts at every tick": (
+        (breaches, "_counting", lambda health, outcome: list(zip(health.checks, outcome.checks, strict=True))),
+        [(SLOW, {})],
+        "breaches; histories|rolled back without",
+    ),
+    "labels that were not complete count": (
+        (Health, "reach_of", lambda health, check: health.window_of(check)),
+        [(SLOW, {})],
+        "breaches; histories",
+    ),
+    "counts of slow checks are forgotten": (
+        (decide, "count", forgetful),
+        [(SLOW, {})],
+        "breaches; histories|did not roll back",
+    ),
+    "checks of the watch act during the rollout": (
+        (Health, "during", lambda health, rolling: health),
+        [(AFTER_ONLY, {})],
+        "breaches; histories",
+    ),
+    "every breach counts whatever the score": (
+        (breaches, "breaching", every_breach),
+        [(TOLERANT, {})],
+        "breaches; histories",
+    ),
+    "nothing is critical": (
+        (breaches, "breaching", nothing_critical),
+        [(replace(CRITICAL, health=CRITICAL.health | {"minScore": 0}), {})],
+        "breaches; histories",
+    ),
+    "hold checks hold nothing": (
+        (steps, "_held_by_checks", lambda *_: []),
+        [(HELD, {})],
+        "its last asking was not healthy",
+    ),
+    "replayed minutes leave no evidence": (
+        (plan.Due, "after", lambda due, outcomes: due),
+        RESTARTED,
+        "what was answered adds up to",
+    ),
+    "evidence begins before the step": ((plan.Due, "after", doubled), [(SUMMED, {})], "what was answered adds up to"),
+    "a test is won before its least time": (
+        (experiment, "_by_interval", lambda test, found, early: real["by_interval"](test, found, early=False)),
+        [(TEST_WON, {})],
+        "a winner after",
+    ),
+    "a rollback does not start the hooks": (
+        (episodes, "_reached", lambda *_: False),
+        [(AT_ONCE, {})],
+        "hook tell was not started",
+    ),
+    "whoever comes next goes on with the call": (
+        (hooks, "uuid4", lambda: type("Same", (), {"hex": "same"})),
+        KILLED_WHILE_CALLING,
+        "called twice in one episode",
+    ),
+    "what became of a hook is asked for again": (
+        (episodes, "deadline", lambda episode, hook: None),
+        KILLED_WHILE_CALLING,
+        "no rest within",
+    ),
+    "traffic comes before the evaluation": (
+        (gate, "is_open", lambda *_: True),
+        [(EVALUATED["passed"], {})],
+        "which no evaluation has passed",
+    ),
+    "an evaluation is begun anew at every look": (
+        (gate, "template_hash", lambda wanted: str(next(NUMBERS))),
+        [(EVALUATED["passed"], {})],
+        "nobody asked for it",
+    ),
+}
+
+
+@pytest.mark.parametrize(("place", "stories", "finding"), WRONG.values(), ids=WRONG)
+def test_what_is_broken_on_purpose_is_noticed(monkeypatch, place, stories, finding):
+    monkeypatch.setattr(*place)
+
+    with pytest.raises(AssertionError, match=finding):
+        tell_all(stories)
+
+
+@pytest.mark.parametrize(
+    ("missing", "finding"),
+    [(Verdict.HEALTHY, "moved up on a tick that was not healthy"), (Verdict.BREACH, "breaches; histories")],
+)
+def test_a_missing_policy_that_is_taken_for_a_verdict_is_noticed(monkeypatch, missing, finding):
+    def wrong(health, outcome, gone=""):
+        verdict = real["tick_verdict"](health, outcome, gone)
+        return (missing, *verdict[1:]) if gone and verdict[0] is Verdict.NO_DATA else verdict
+
+    monkeypatch.setattr(decide, "tick_verdict", wrong)
+    monkeypatch.setattr(breaches, "tick_verdict", wrong)
+    world = story((70.0, delete)).run(minutes=25)
+
+    assert any(finding in broken for broken in world.broken), world.broken
