@@ -5,7 +5,7 @@ from itertools import repeat
 
 import pytest
 
-from modelramp.api.errors import Refused
+from modelramp.api.errors import Forbidden, Refused
 from modelramp.engine.ports import Delivery
 from tests.sim.hooked import HOOKS, SCENARIOS, hooked, hooks, jobs
 from tests.sim.scenarios import ROLLBACK
@@ -82,6 +82,36 @@ def test_a_job_that_the_api_server_refuses_is_a_failed_hook_and_no_obstacle():
     assert hooks(world)["look"]["state"] == "Failed"
     assert "image: Required value" in hooks(world)["look"]["message"]
     assert world.status["reason"] == "ThresholdReached"
+
+
+def forbid_jobs(world, minutes):
+    create, until = world.api.create, world.now() + 600 + minutes * 60
+
+    def forbidding(obj, actor):
+        if obj["kind"] == "Job" and world.now() < until:
+            raise Forbidden("jobs.batch is forbidden: cannot create resource")
+        return create(obj, actor)
+
+    world.api.create = forbidding
+
+
+def test_a_job_that_may_not_be_made_waits_for_the_right_and_is_made_once():
+    seen = []
+    look = lambda world: seen.append(hooks(world)["look"])  # noqa: E731
+    world = lived(lambda world: (forbid_jobs(world, minutes=10), world.at(1100.0, look)))
+
+    assert (seen[0]["state"], len(jobs(world))) == ("Due", 1)
+    assert "waits for a right of the operator: jobs.batch is forbidden" in seen[0]["message"]
+    assert hooks(world)["look"]["state"] == "Done"
+    assert world.status["reason"] == "ThresholdReached"
+
+
+def test_a_job_that_may_never_be_made_is_given_up_when_its_time_is_over():
+    health = copy.deepcopy(HOOKS)
+    health["onBreach"][1]["job"]["ttl"] = "10m"
+    world = lived(lambda world: forbid_jobs(world, minutes=600), hooked(ROLLBACK, health))
+
+    assert (hooks(world)["look"]["state"], jobs(world)) == ("Unknown", [])
 
 
 def test_a_template_of_a_strange_form_is_a_failed_hook_and_no_obstacle():

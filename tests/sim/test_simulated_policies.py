@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from modelramp.api.errors import Refused
+from modelramp.api.errors import Forbidden, Refused
 from modelramp.engine.ports import CLUSTER_HEALTH_POLICY, HEALTH_POLICY, JOB, Ref
 from tests.sim import watch
 from tests.sim.faults import Fault
@@ -192,6 +192,40 @@ def test_without_the_rights_to_policies_and_jobs_whoever_needs_none_is_served(ri
     world.run(minutes=12)
     world.check_promises()
     assert world.serving() == {"2.0.0": 100}
+
+
+def test_without_the_right_to_jobs_a_conflict_costs_no_more_than_with_it(rights):
+    for at_call in range(40, 70):
+        world = World(1, fault=Fault.CONFLICT, at_call=at_call)
+        world.at(0.0, lambda world: world.apply(manifest("1.0.0")))
+        world.at(ROLLOUT_AT, lambda world: world.apply(manifest("2.0.0")))
+        world.run(minutes=4)
+        assert not [line for line in world.history if "waiting for the API server" in line], world.story()
+
+
+def refuse_statuses(world, since, until):
+    """Nobody may write a status for a while."""
+    update = world.api.update_status
+
+    def refusing(obj, actor):
+        if since <= world.loop.time() < until and obj["kind"] == "ModelDeployment":
+            raise Forbidden("cannot update resource modeldeployments/status")
+        return update(obj, actor)
+
+    world.api.update_status = refusing
+
+
+def test_without_the_right_to_write_statuses_nothing_moves_the_log_says_why_and_it_goes_on_when_it_is_granted():
+    world, seen = story(scripts={"2.0.0": {"errors": "hhb"}}), []
+    refuse_statuses(world, 200.0, 500.0)
+    world.at(499.0, lambda world: seen.append(world.serving())).run(minutes=12)
+    world.check_promises()
+
+    assert seen == [{"1.0.0": 90, "2.0.0": 10}]
+    assert any("modeldeployments/status" in line and "grant the right" in line for line in world.history)
+    assert not any("decision failed" in line for line in world.history)
+    assert world.serving() == {"1.0.0": 100}
+    assert world.status["history"][0]["endedAt"] == "2025-11-20T12:06:00Z", "the third breach, though told later"
 
 
 def test_without_the_right_to_policies_their_users_wait_and_go_on_when_it_is_granted(rights):

@@ -7,12 +7,12 @@ from typing import Any
 import aiohttp
 from kubernetes.aio.config import ConfigException
 
-from modelramp.api.errors import ClusterSilent, Conflict, Gone, ModelrampError, Refused
+from modelramp.api.errors import ClusterSilent, Conflict, Forbidden, Gone, ModelrampError, Refused
 
 LONGEST = 256
 """Characters of a foreign answer that people get to read."""
 _UNREADABLE = 500
-_REFUSALS = frozenset({400, 403, 413, 422})
+_REFUSALS = frozenset({400, 413, 422})
 
 FOREIGN = (TimeoutError, aiohttp.ClientError, OSError, ConfigException, ValueError)
 """What the client library lets through when the API server cannot be reached or its answer cannot be read."""
@@ -25,6 +25,8 @@ def of_answer(code: int, body: bytes, what: str) -> ModelrampError:
     what: the call in words, such as `apply Deployment ml/digits`.
     """
     words = _words(code, body)
+    if code == 403:
+        return Forbidden(words)
     if code in _REFUSALS or _refused_patch(code, words):
         return Refused(words)
     text = f"{what}: {words}"

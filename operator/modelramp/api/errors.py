@@ -1,7 +1,7 @@
 """The one hierarchy of errors, named by what the engine does next.
 
 ModelrampError
-  Refused     the object cannot be accepted   -> condition Stalled, no retry       InvalidSpec, NameTaken
+  Refused     the object cannot be accepted   -> condition Stalled, no retry       InvalidSpec, NameTaken, Forbidden
   NoAnswer    the world did not answer        -> NO_DATA, or wait and ask again    ClusterSilent, PrometheusSilent
   Outrun      somebody wrote first            -> read again, decide again          Conflict, Gone
   Broken      our own invariant fails         -> leave the traffic as it is, alert (a bug, never an input)
@@ -39,6 +39,10 @@ class InvalidSpec(Refused):
 
 class NameTaken(Refused):
     """Another object, not ours, already has the name (or hostname) that we would need."""
+
+
+class Forbidden(Refused):
+    """A right is missing, or a quota or a policy of the cluster says no: that may be put right without a new spec."""
 
 
 class NoAnswer(ModelrampError):

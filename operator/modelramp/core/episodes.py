@@ -55,6 +55,8 @@ class Episode:
 class News:
     """What the world says of what a hook has started: Running, Done, Failed or Unknown, and a sentence.
 
+    Due: why it could not be started yet.
+
     by: the process that is about to call a webhook.
     """
 
@@ -182,9 +184,10 @@ def after_news(known: Sequence[Episode], health: Health, news: Mapping[str, News
 def _informed(episode: Episode, hook: Hook | None, news: News | None, now: int) -> Episode:
     if episode.state not in LIVE and (episode.state is not HookState.UNKNOWN or news is None):
         return episode
-    if news is not None:
-        moved = news.state is not episode.state
-        if not moved:
+    if news is not None and news.state is HookState.DUE:  # why it is still due; that stops no clock
+        episode = replace(episode, message=news.message[:_LONGEST]) if episode.state is news.state else episode
+    elif news is not None:
+        if news.state is episode.state:
             return episode
         by = news.by or episode.by
         return replace(episode, state=news.state, message=news.message[:_LONGEST], at=now, by=by)

@@ -16,6 +16,7 @@ from modelramp.engine.loading import Load, Loading
 from modelramp.engine.ports import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
+    DISPENSABLE,
     ENDPOINT_SLICE,
     HTTP_ROUTE,
     JOB,
@@ -39,8 +40,6 @@ from modelramp.engine.writes import Writer
 
 WATCHED = (*POLICIES, CONTROLLER_REVISION, SERVICE, DEPLOYMENT, ENDPOINT_SLICE, HTTP_ROUTE, JOB, MODEL_DEPLOYMENT)
 """Kinds that the store keeps; ModelDeployments last, so that policies and children are known when they are decided."""
-DISPENSABLE = frozenset({*POLICIES, JOB})
-"""Kinds that only some ModelDeployments need. Where rights from before they existed refuse them, the rest goes on."""
 _SWEEP_POLL_SECONDS = 15.0
 
 

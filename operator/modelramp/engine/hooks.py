@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
-from modelramp.api.errors import Conflict, Gone, NoAnswer, Refused
+from modelramp.api.errors import Conflict, Forbidden, Gone, NoAnswer, Refused
 from modelramp.api.hooks import Hook, HookState
 from modelramp.core.episodes import LIVE, PAUSES, Episode, News, deadline, find_hook
 from modelramp.core.state import State, Target
@@ -62,7 +62,7 @@ class HookRunner:
 
     def _news_of(self, key: Key, owner: Owner, episode: Episode, target: Target) -> News | None:
         known = self._news.get((key, episode.id))
-        if known is not None:
+        if known is not None and known.state is not HookState.DUE:
             return known
         job = self._job(key, owner, episode)
         if job is not None:
@@ -72,7 +72,7 @@ class HookRunner:
         hook = find_hook(target.spec.health, episode)
         if episode.state is HookState.DUE and hook is not None and hook.webhook is not None and self._room():
             return News(HookState.RUNNING, f"POST {hook.webhook.url}", self.instance)
-        return None
+        return known
 
     def follow(self, key: Key, record: Record) -> bool:
         """Start what the persisted state calls for; True when a further decision can bring the next step at once."""
@@ -115,8 +115,9 @@ class HookRunner:
     def _follow_job(self, key: Key, owner: Owner, episode: Episode, hook: Hook, target: Target) -> None:
         made = self._job(key, owner, episode)
         if made is None:
-            refused = (key, episode.id) in self._news
-            if episode.state is HookState.DUE and not refused and len(self._tasks) < 2 * AT_ONCE:
+            told = self._news.get((key, episode.id))
+            waiting = told is None or told.state is HookState.DUE
+            if episode.state is HookState.DUE and waiting and len(self._tasks) < 2 * AT_ONCE:
                 self._start(key, episode, partial(self._make, key, owner, target, episode, hook))
         elif episode.state is not HookState.FAILED and job_news(made).state is HookState.FAILED:
             self._start(key, episode, partial(self._ask_why, key, episode, made))
@@ -174,6 +175,9 @@ class HookRunner:
         try:
             await self.limiter.acquire()
             made = await self._create(ref, owner, obj)
+        except Forbidden as error:
+            self._news[key, episode.id] = News(HookState.DUE, f"{ref} waits for a right of the operator: {error}")
+            self.telemetry.warn("a Job may not be made yet", namespace=key[0], name=key[1], reason=str(error))
         except (Refused, Gone) as error:
             self._news[key, episode.id] = News(HookState.FAILED, f"{ref} was not made: {error}")
         except (NoAnswer, Conflict) as error:
@@ -181,6 +185,7 @@ class HookRunner:
             return  # it stays due: the next look makes it, or finds that it was made
         else:
             self.store.observe(JOB, "MODIFIED", made)
+            self._news.pop((key, episode.id), None)
         self.mark(key)
 
     async def _create(self, ref: Ref, owner: Owner, obj: dict[str, Any]) -> Object:

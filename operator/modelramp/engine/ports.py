@@ -39,6 +39,9 @@ POLICIES = (HEALTH_POLICY, CLUSTER_HEALTH_POLICY)
 WRITTEN = (*POLICIES, MODEL_DEPLOYMENT)
 """Kinds that people write; objects of all other kinds are found by the operator's label."""
 
+DISPENSABLE = frozenset({*POLICIES, JOB})
+"""Kinds that only some ModelDeployments need. Where rights from before they existed refuse them, the rest goes on."""
+
 OWNED = (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE, JOB)
 """Kinds of which the operator makes objects, in the order in which they are made."""
 
@@ -123,7 +126,8 @@ class Cluster(Protocol):
     """The API server. Every call has a time-out inside.
 
     All methods raise ClusterSilent when there is no usable answer (whether a write took effect is then unknown),
-    Conflict on 409, Gone on 404, and Refused (with the server's words, at most 256 characters) on 400, 403 and 422.
+    Conflict on 409, Gone on 404, and Refused (with the server's words, at most 256 characters) on 400 and 422,
+    Forbidden on 403.
     """
 
     async def get(self, ref: Ref) -> Object:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 
 from modelramp.api.errors import ClusterSilent, Conflict, Gone, NameTaken, NoAnswer, Refused
@@ -18,7 +18,7 @@ from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target
 from modelramp.engine.evaluation import look_at_job
 from modelramp.engine.hooks import HookRunner, next_looks
 from modelramp.engine.obstacles import inspect_gateway, inspect_pods
-from modelramp.engine.ports import MODEL_DEPLOYMENT, OWNED, Clock, Cluster, Object, Ref, Telemetry
+from modelramp.engine.ports import DISPENSABLE, MODEL_DEPLOYMENT, OWNED, Clock, Cluster, Object, Ref, Telemetry
 from modelramp.engine.report import report
 from modelramp.engine.store import Key, Record, Store
 from modelramp.engine.view import see
@@ -27,6 +27,7 @@ from modelramp.engine.writes import Writer
 _ATTEMPTS = 5
 _RETRY_SECONDS_MAX = 60.0
 _INSPECT_SECONDS = 10.0
+_ADVICE = "grant the right (manifests/operator/rbac.yaml), or apply this version's CRDs; until then nothing moves"
 
 
 @dataclass(slots=True)
@@ -68,7 +69,7 @@ class Settler:
                 except Gone:
                     if not await self._reread(key):
                         return
-                except ClusterSilent as error:
+                except (ClusterSilent, Refused) as error:
                     self._later(record, error)
                     return
                 else:
@@ -157,8 +158,9 @@ class Settler:
         try:
             self.store.observe(MODEL_DEPLOYMENT, "MODIFIED", await self.cluster.get(Ref(MODEL_DEPLOYMENT, *key)))
             for kind in OWNED:
-                found = await self.cluster.list(kind, key[0], f"{LABEL_DEPLOYMENT}={key[1]}")
-                self.store.replace_children(key, kind, found)
+                with suppress(Refused) if kind in DISPENSABLE else nullcontext():
+                    found = await self.cluster.list(kind, key[0], f"{LABEL_DEPLOYMENT}={key[1]}")
+                    self.store.replace_children(key, kind, found)
         except Gone:
             self.store.forget(key)
             return False
@@ -182,7 +184,12 @@ class Settler:
         record.wake_at = self.clock.now() + delay
         namespace, name = record.obj["metadata"]["namespace"], record.obj["metadata"]["name"]
         self.telemetry.warn(
-            "waiting for the API server", namespace=namespace, name=name, reason=str(error), retry_seconds=delay
+            "waiting for the API server",
+            namespace=namespace,
+            name=name,
+            reason=str(error),
+            retry_seconds=delay,
+            **({"advice": _ADVICE} if isinstance(error, Refused) else {}),
         )
 
 

@@ -10,7 +10,7 @@ from adapter_fakes import answering, http, serving
 from kubernetes.aio import client
 
 from modelramp.adapters.cluster import CHUNK, KubernetesCluster
-from modelramp.api.errors import Broken, ClusterSilent, Conflict, Gone, Refused
+from modelramp.api.errors import Broken, ClusterSilent, Conflict, Forbidden, Gone, Refused
 from modelramp.engine.ports import DEPLOYMENT, MODEL_DEPLOYMENT, SECRET, SERVICE, Ref
 
 DIGITS = Ref(DEPLOYMENT, "ml", "digits")
@@ -33,7 +33,7 @@ async def connected(url, told, **more):
 
 CODES = {
     "bad request": (400, Refused),
-    "forbidden": (403, Refused),
+    "forbidden": (403, Forbidden),
     "not found": (404, Gone),
     "conflict": (409, Conflict),
     "too large": (413, Refused),
