@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from modelramp.api.errors import Gone, ModelrampError, NoAnswer, Refused
@@ -41,6 +40,7 @@ from modelramp.engine.writes import Writer
 WATCHED = (*POLICIES, CONTROLLER_REVISION, SERVICE, DEPLOYMENT, ENDPOINT_SLICE, HTTP_ROUTE, JOB, MODEL_DEPLOYMENT)
 """Kinds that the store keeps; ModelDeployments last, so that policies and children are known when they are decided."""
 _SWEEP_POLL_SECONDS = 15.0
+_GRANT = "grant it (manifests/operator/rbac.yaml)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +133,10 @@ class Engine:
             try:
                 for kind in WATCHED:
                     await self._list_kind(kind)
-            except NoAnswer as error:
-                self._telemetry.warn("waiting for the API server", reason=str(error), retry_seconds=delay)
+            except (NoAnswer, Refused) as error:
+                advice = {"advice": _GRANT} if isinstance(error, Refused) else {}
+                self._telemetry.warn("waiting for the API server", reason=str(error), retry_seconds=delay, **advice)
+                self.heartbeat = self._clock.now()  # a restart would not help
                 await self._clock.sleep(delay)
                 delay = min(delay * 2, 30.0)
             else:
@@ -163,7 +165,7 @@ class Engine:
     def _cannot_read(self, kind: Kind, error: ModelrampError) -> None:
         if kind not in self._refused:
             self._refused.add(kind)
-            advice = "grant it (manifests/operator/rbac.yaml); until then what needs it waits, the rest goes on"
+            advice = f"{_GRANT}; until then what needs it waits, the rest goes on"
             self._telemetry.warn("a kind cannot be read", kind=kind.kind, reason=str(error), advice=advice)
 
     def _can_read(self, kind: Kind) -> None:
@@ -201,17 +203,32 @@ class Engine:
             return ()  # without the Gateway API's CRDs there are no routes; each object's status says so
 
     async def _sweep(self) -> None:
-        """List everything now and then, and soon after a watch began anew; what is not watched, at every look."""
-        listed = self._clock.now()
+        """List everything now and then, and soon after a watch began anew; what is not watched, at every look.
+
+        What could not be listed is listed at the next look.
+        """
+        listed, left = self._clock.now(), frozenset[Kind]()
         while True:
             await self._clock.sleep(_SWEEP_POLL_SECONDS)
             now = self._clock.now()
             due = self._relisted or now - listed >= self._options.sweep_interval
             if due:
                 self._relisted, listed = False, now
-            with suppress(ModelrampError):
-                for kind in WATCHED if due else self.unwatched:
-                    await self._list_kind(kind)
+            again = left | self.unwatched
+            left = await self._list_again([kind for kind in WATCHED if due or kind in again])
+
+    async def _list_again(self, kinds: Sequence[Kind]) -> frozenset[Kind]:
+        """List these kinds; those of which there was no list. While there is no answer the rest is not asked for."""
+        left = set()
+        for index, kind in enumerate(kinds):
+            try:
+                await self._list_kind(kind)
+            except ModelrampError as error:
+                self._telemetry.warn("a kind was not listed", kind=kind.kind, reason=str(error))
+                left.add(kind)
+                if isinstance(error, NoAnswer):
+                    return frozenset(left.union(kinds[index:]))
+        return frozenset(left)
 
     async def _reconcile(self) -> None:
         while True:

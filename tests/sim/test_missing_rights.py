@@ -1,0 +1,82 @@
+"""Rights that are missing or taken away while the operator runs: what needs them waits, says so, and goes on later."""
+
+import pytest
+
+from modelramp.api.errors import Forbidden
+from modelramp.engine.ports import DEPLOYMENT, SERVICE
+from tests.sim.ports import SimCluster
+from tests.sim.scenarios import AFTER_PROMOTION, ROLLBACK, ROLLOUT_AT, manifest
+from tests.sim.world import World
+
+
+@pytest.fixture
+def unreadable(monkeypatch):
+    """Kinds that may not be listed: kind -> until when, seconds since the beginning."""
+    refused, listed = {}, SimCluster.list
+
+    async def list_allowed(self, kind, namespace=None, selector=""):
+        if self._wire.world.loop.time() < refused.get(kind, 0.0):
+            raise Forbidden(f"{kind.plural} is forbidden")
+        return await listed(self, kind, namespace, selector)
+
+    monkeypatch.setattr(SimCluster, "list", list_allowed)
+    return refused
+
+
+def told(world, words):
+    """When the log said it, seconds since the beginning."""
+    return [float(line.split()[0]) for line in world.history if words in line]
+
+
+def test_an_operator_without_a_right_that_all_need_waits_and_begins_when_it_is_granted(unreadable):
+    unreadable[DEPLOYMENT] = 300.0
+    world = World(1).at(0.0, lambda world: world.apply(manifest("1.0.0"))).run(minutes=8)
+    world.check_promises()
+
+    assert len(told(world, "deployments is forbidden")) > 3
+    assert told(world, "grant it")
+    assert world.serving() == {"1.0.0": 100}
+    assert world.processes[0].engine.heartbeat > world.now() - 10
+    assert 300 < told(world, "Promoted {")[0] < 345
+
+
+def test_it_shows_that_it_lives_while_it_waits(unreadable):
+    unreadable[DEPLOYMENT] = 3600.0
+    world = World(1).at(0.0, lambda world: world.apply(manifest("1.0.0"))).run(minutes=30)
+
+    assert world.processes[0].engine.heartbeat > world.now() - 60
+
+
+def test_one_kind_that_may_not_be_listed_leaves_the_others_to_the_sweep_and_is_listed_as_soon_as_it_may(unreadable):
+    world = World(1).at(0.0, lambda world: world.apply(manifest("1.0.0")))
+    world.at(60.0, lambda _: unreadable.update({SERVICE: 800.0})).run(minutes=15)
+
+    assert told(world, "a kind was not listed")
+    assert [at for at in told(world, " list deployments *") if 600 < at < 660], "the complete list of every ten minutes"
+    assert 800 < next(at for at in told(world, " list services *") if at > 60) < 816
+
+
+def forbid(world, kind, since, until):
+    """Writes of a kind are refused for a while."""
+    apply = world.api.apply
+
+    def refusing(obj, actor):
+        if obj["kind"] == kind and actor == "modelramp" and since <= world.loop.time() < until:
+            raise Forbidden(f"cannot patch resource {kind}")
+        return apply(obj, actor)
+
+    world.api.apply = refusing
+
+
+@pytest.mark.parametrize("story", [ROLLBACK, AFTER_PROMOTION], ids=["rollback", "after promotion"])
+def test_a_rollback_that_may_not_write_the_route_says_so_and_is_done_when_it_may(story):
+    world, seen = story.world(7), []
+    rolled_back = lambda world: bool(world.status.get("failedRevision"))  # noqa: E731
+    forbid(world, "HTTPRoute", ROLLOUT_AT + 480, ROLLOUT_AT + 1500)
+    world.at(ROLLOUT_AT + 1490, lambda world: seen.append(world.status), when=rolled_back)
+    world.run_until(story.at_rest, minutes=45)
+    world.check_promises()
+
+    assert "cannot patch resource HTTPRoute" in seen[0]["message"]
+    assert {one["type"]: one["status"] for one in seen[0]["conditions"]}["Ready"] == "False"
+    assert not story.unrest(world)
