@@ -20,9 +20,10 @@ _BY_ERROR_TYPE = {
 }
 """errorType of the HTTP API -> reason; others, such as `unavailable`, mean that nobody answered."""
 
+_CHECK_THEM = "check secretRef or MODELRAMP_PROMETHEUS_SECRET, on the command line --token-file"
 _BY_CODE = {
-    401: "refuses the credentials; check the Secret that secretRef names",
-    403: "refuses access; check the credentials that secretRef names",
+    401: f"refuses the credentials; {_CHECK_THEM}",
+    403: f"refuses access; {_CHECK_THEM}",
     404: "has no /api/v1/query; does the address lack a path prefix?",
     405: "does not take queries by POST",
     429: "says that it is asked too much",

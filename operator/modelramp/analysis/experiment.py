@@ -265,7 +265,7 @@ def _words(test: ABTest, evidence: Evidence, found: Difference | None) -> str:
 def _arm_text(test: ABTest, arm: tuple[float, float]) -> str:
     amount, count = arm
     if not count:
-        return "no traffic"
+        return "nothing counted yet"
     return f"{shown(amount / count, '' if test.metric.sum is not None else RATIO)} of {_whole(count)}"
 
 

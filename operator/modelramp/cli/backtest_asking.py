@@ -183,8 +183,9 @@ async def _read(asked: Asking, variants: Mapping[int, ModelDeploymentSpec]) -> d
                 trial=_trial(variants[key], asked.subject),
             )
             if not found and (problems := unaskable(due)):
-                hint = "" if asked.subject.stable else "\nFor queries that compare, give --stable REVISION."
-                raise NoHistory("\n".join(problems) + hint)
+                compares = not asked.subject.stable and any("stable" in problem for problem in problems)
+                hint = ["For queries that compare, give --stable REVISION."] if compares else []
+                raise NoHistory("\n".join([*problems, *hint]))
             said = await read_history(due, ticks, metrics, Notices(), progress)
             other = as_after_promotion(due)
             promoted = dict(await read_history(other, ticks, metrics, Notices(), _silence)) if other else {}

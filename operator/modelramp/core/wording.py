@@ -55,7 +55,8 @@ def _waiting(target: Target, state: State, seen: Seen, candidate: Candidate) -> 
     pods = seen.pods.get(candidate.version.revision, Pods())
     wanted = target.spec.replicas
     head = f"waiting for {label(candidate.version)}: {pods.available} of {wanted} pods available"
-    head += f" ({pods.trouble})" if pods.trouble else ""
+    # What was in the way of the last pod is no news once all are there.
+    head += f" ({pods.trouble})" if pods.trouble and pods.available < wanted else ""
     due = gate.pods_due(target, candidate)
     evaluated = gate.told(target, candidate, seen)
     if state.stable is None:

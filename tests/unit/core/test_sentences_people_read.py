@@ -96,6 +96,10 @@ MESSAGES = {
         lambda: waiting(Pods(3, 3, 3), routed=None),
         "waiting for 2.0.0 (v2): 3 of 3 pods available; the gateway has not taken the route yet; 1.4.0 (v1) serves",
     ),
+    "pods that had trouble before they came": (
+        lambda: waiting(Pods(3, 3, 0, "container server is not ready")),
+        "waiting for 2.0.0 (v2): 3 of 3 pods available, but its Service has no ready endpoint yet; 1.4.0 (v1) serves",
+    ),
     "an older candidate still on the route": (
         lambda: waiting(Pods(3, 3, 3), served={"v1": 90, "v0": 10}),
         (

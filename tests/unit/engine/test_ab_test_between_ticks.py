@@ -108,7 +108,7 @@ async def test_a_tick_whose_window_reaches_back_before_the_split_is_left_out():
     obj["status"]["candidate"]["stepEntered"] = to_text(START + 30)
     first, second = await ticked(obj, START + 2 * MINUTE)
 
-    assert (first.reason, first.candidate) == (Reason.WARMING_UP, "no traffic")
+    assert (first.reason, first.candidate) == (Reason.WARMING_UP, "nothing counted yet")
     assert second.candidate.endswith("of 200")
 
 
