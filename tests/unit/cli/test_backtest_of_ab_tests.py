@@ -196,6 +196,16 @@ def test_looks_in_json_table_and_picture_stay_small():
     assert "History cannot know:" in shown.get()
 
 
+def test_the_looks_lose_no_word_on_a_narrow_screen():
+    found = told([((0, 0), (0, 0)), *[((200 + number % 3, 1000), (200, 1000)) for number in range(600)]])
+    with (console := Console(width=80, highlight=False)).capture() as shown:
+        print_test(found.looks, policy().rollout.ab_test, "candidate", console)
+    rows = shown.get().partition("It would")[0].splitlines()[2:]
+    assert all(len(row) <= 80 for row in rows)
+    assert all(heading in rows[0] for heading in ("CANDIDATE", "STABLE", "DIFFERENCE", "INTERVAL", "VERDICT"))
+    assert sum(row.rstrip().endswith("Undecided") for row in rows) > 1
+
+
 def test_looks_without_a_bound_can_be_drawn():
     found = told([((0, 0), (0, 0))] * 3)
     ET.fromstring(svg(found, policy().health.checks, "t", policy().rollout.ab_test))  # noqa: S314
