@@ -157,9 +157,13 @@ spec:
 A route falls back to one cluster for all backends, and its checks to *no data*, while a BackendTrafficPolicy targets the
 route or the listener with settings of the cluster (load balancer, circuit breaker, health check, timeout ...) or targets the
 route without `mergeType`, while a ClientTrafficPolicy sets HTTP/1 options for the listener alone, and while the Gateway
-balances by `ConsistentHash`. Set such things for the whole Gateway. What other routes send to the same Service counts too.
-With Contour and Envoy Gateway, the error rate counts requests that ended without an answer of a pod (503, 504); their
-time is in no latency.
+balances by `ConsistentHash` and the route names two versions. Set such things for the whole Gateway. What other routes
+send to the same Service counts too. Where no pod of a version is ready, Envoy Gateway answers 503 in its place and counts
+that nowhere; the built-in availability check sees it.
+
+*In Contour's and Envoy Gateway's Envoys* a request counts once, as it ended for the caller, however often it was tried. One
+that ended without a pod's answer (503, 504) is an error whose time is in no latency; one that was cut off after its
+headers counts as the status that it had.
 
 *In modelramp's own names.* No convention exists for these, so the names are ours. Serve all of a preset's counters
 from the start at 0, since `rate()` does not see the first step of a series that is born with a value above 0. What is

@@ -14,6 +14,7 @@ from modelramp.engine.plan import Due, outcomes
 
 NAMESPACE = "servers"
 SCRAPES = 5
+REPLACED = 2
 PODS = {
     "vllm": expositions.vllm,
     "tgi": expositions.tgi,
@@ -67,9 +68,10 @@ def served(prometheus, last_minute):
             recording.scraped(expositions.judged(revision, now), at, **{**target, "revision": "good"})
             recording.scraped(expositions.istio(NAMESPACE, f"istio-{revision}", now), at, job="mesh")
             recording.scraped(expositions.contour(NAMESPACE, f"contour-{revision}", now), at, job="envoy")
-            # Two Envoys share the traffic of a Gateway.
-            for envoy in ("a", "b"):
-                text = expositions.envoy_gateway(NAMESPACE, f"envoy-gateway-{revision}", now)
+            # Two Envoys share the traffic of a Gateway; one of them is replaced and the new one counts from 0.
+            for envoy, born in (("a", 0), ("b", 0) if scrape < REPLACED else ("c", REPLACED)):
+                so_far = seen(revision, scrape - born)
+                text = expositions.envoy_gateway(NAMESPACE, f"envoy-gateway-{revision}", so_far)
                 recording.scraped(text, at, pod=envoy)
             text = expositions.envoy_gateway(NAMESPACE, f"unmerged-{revision}", now, merged=False)
             recording.scraped(text, at, pod="a")
