@@ -160,7 +160,7 @@ PRESETS: tuple[Preset, ...] = (
     ),
     error_rate(
         "envoy-gateway",
-        f"{_SEEN_FAILED} while one is ready; {_MERGED}",
+        f"{_SEEN_FAILED} as long as one is ready; {_MERGED}",
         share(
             _envoy_gateway("envoy_cluster_upstream_rq_xx", "backend", ',envoy_response_code_class="5"'),
             _envoy_gateway("envoy_cluster_upstream_rq_xx", "backend", ""),
