@@ -26,6 +26,7 @@ from modelramp.analysis.wording import Limits, compared, limit_text, shown
 from modelramp.api.check import Check, Dimension
 from modelramp.api.errors import NoAnswer, PrometheusSilent
 from modelramp.api.names import Reason
+from modelramp.api.quantity import ROUNDING
 from modelramp.api.verdict import CheckOutcome, Verdict
 
 DETAIL_MOST = 256
@@ -232,15 +233,20 @@ def preset_problem(name: str) -> str | None:
 def _weigh(check: Check, value: float) -> CheckOutcome:
     limits = limits_of(check)
     verdict, reason = Verdict.HEALTHY, Reason.WITHIN_LIMIT
-    if limits.max is not None and value > limits.max:
+    if limits.max is not None and value > limits.max and not _as_good_as(value, limits.max):
         verdict, reason = Verdict.BREACH, Reason.ABOVE_MAXIMUM
-    elif limits.min is not None and value < limits.min:
+    elif limits.min is not None and value < limits.min and not _as_good_as(value, limits.min):
         verdict, reason = Verdict.BREACH, Reason.BELOW_MINIMUM
     elif math.isinf(value):
         hint = f"the query gave {shown(value, limits.unit)}, most often because something was divided by zero"
         return _no_data(check, Reason.NOT_A_NUMBER, hint)
     detail, dimension = compared(value, limits), dimension_of(check).value
     return CheckOutcome(check.name, verdict, reason, detail, value, limit_text(limits), dimension=dimension)
+
+
+def _as_good_as(value: float, limit: float) -> bool:
+    """Whether only rounding tells the two apart, as when a query divides 0.05 by 5."""
+    return math.isclose(value, limit, rel_tol=ROUNDING)
 
 
 def _nothing_found(check: Check) -> str:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 
+TOLERATED = 1e-6
+"""Relative size of what adding up may lose in Prometheus: when everything fails, bad may come out above total by it."""
+
 Problem = tuple[Reason, str]
 """Why numbers say nothing: a code and a sentence."""
 
@@ -21,7 +24,7 @@ class Proportion:
     @property
     def rate(self) -> float:
         """Share that went wrong, 0 to 1; total must not be 0."""
-        return self.bad / self.total
+        return min(1.0, self.bad / self.total)
 
     @property
     def observed(self) -> float | None:
@@ -31,13 +34,13 @@ class Proportion:
     @property
     def good(self) -> float:
         """How many went right."""
-        return self.total - self.bad
+        return max(0.0, self.total - self.bad)
 
     def problem(self) -> Problem | None:
         """Why these counts cannot be used; None when they can."""
         if problem := _impossible({"bad": self.bad, "total": self.total}):
             return problem
-        if self.bad > self.total:
+        if self.bad > self.total * (1 + TOLERATED):
             return Reason.NOT_A_NUMBER, f"bad ({self.bad:g}) is more than total ({self.total:g}); check both queries"
         return nothing_counted() if self.total == 0 else None
 

@@ -93,6 +93,18 @@ def test_impossible_counts_are_no_data_wherever_they_stand(broken, reason):
         assert (result.verdict, result.reason) == (Verdict.NO_DATA, reason)
 
 
+ROUNDED = Proportion(0.1 + 0.2, 0.3)
+"""Everything failed; adding up in another order put bad a hair above total."""
+
+
+def test_rounding_does_not_hide_that_everything_fails():
+    found = ratio(Proportion(100 * (0.1 + 0.2), 30), Limits(max=0.5))
+    assert (found.verdict, found.value, found.interval[1]) == (Verdict.BREACH, 1.0, 1.0)
+    assert rates(Proportion(100 * (0.1 + 0.2), 30), Proportion(1, 100)).verdict is Verdict.BREACH
+    assert ROUNDED.problem() is None
+    assert (ROUNDED.rate, ROUNDED.good) == (1.0, 0.0)
+
+
 def test_the_z_test_gives_the_published_p_value():
     # statsmodels, proportions_ztest([5, 12], [83, 99]): 0.159
     assert normal_tail(pooled_z(Proportion(5, 83), Proportion(12, 99))) == pytest.approx(0.159, abs=5e-4)
