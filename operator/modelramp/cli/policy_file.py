@@ -27,9 +27,16 @@ class Policy:
 
 
 def read_policy(
-    file: IO[bytes], name: str | None, namespace: str | None = None, *, checks_needed: bool = True
+    file: IO[bytes],
+    name: str | None,
+    namespace: str | None = None,
+    *,
+    checks_needed: bool = True,
+    left_out: str = "no Job runs here",
 ) -> Policy:
     """The ModelDeployment of a file; `name` chooses one of several, `namespace` replaces what is written.
+
+    left_out: why an evaluation before traffic has no part in what follows, for people; "" when it has.
 
     Policies that it refers to are taken from the same file. Raises click.ClickException with file and line when there
     is none, when the API server would refuse it, or when a policy is not in the file or cannot be resolved.
@@ -52,9 +59,9 @@ def read_policy(
     if checks_needed and not spec.health.checks and spec.rollout.ab_test is None:
         line = document.line_of("spec.health.checks")
         raise click.ClickException(f"{file.name}:{line}: spec.health.checks is empty: there is nothing to ask history")
-    if spec.rollout.evaluation is not None:
+    if spec.rollout.evaluation is not None and left_out:
         line = document.line_of("spec.rollout.evaluation")
-        click.echo(f"{file.name}:{line}: spec.rollout.evaluation is left out: no Job runs here", err=True)
+        click.echo(f"{file.name}:{line}: spec.rollout.evaluation is left out: {left_out}", err=True)
     written = name_of(document.value, "namespace")
     return Policy(namespace or written or "default", name_of(document.value), spec)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from modelramp.analysis.checks import VALUE, judge, limits_of
@@ -13,6 +14,8 @@ from modelramp.api.names import Phase, Reason
 from modelramp.api.rollout import Watching
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.verdict import CheckOutcome, ExperimentOutcome, TickOutcome, Verdict
+from modelramp.cli.rehearsal_gate import Gated, at_the_gate, obeyed
+from modelramp.cli.rehearsal_gate import told as told_of_gate
 from modelramp.cli.ticklines import Line
 from modelramp.core.asking import settle
 from modelramp.core.breaches import tick_verdict
@@ -58,21 +61,28 @@ class Outcome:
     reason: str
 
 
-def rehearse(spec: ModelDeploymentSpec, lines: Sequence[Line]) -> tuple[tuple[Row, ...], Outcome]:
+def rehearse(
+    spec: ModelDeploymentSpec, lines: Sequence[Line], gated: Gated | None = None
+) -> tuple[tuple[Row, ...], Outcome]:
     """Fold the lines, one tick each, and tell every state and the outcome.
 
     A stable version exists; the candidate gets the first step's weight at tick 0, which is 00:00:00Z in the reasons.
     Windows never exceed the interval here, and every check is asked at every tick, without a delay: a line speaks of
     its own interval only.
+    gated: the Job of the evaluation, which has ended at tick 0; two rows of that tick tell of it. None leaves the
+    evaluation out.
     """
-    target = Target(_with_checks_at_every_tick(ungated(spec)), revision_of(spec))
+    whole = spec if gated is not None else ungated(spec)
+    target = Target(_with_checks_at_every_tick(whole), revision_of(spec))
     interval = target.spec.health.interval
     start = _DAY * interval
-    state = _settled(Decision(State(phase=Phase.HEALTHY, stable=STABLE)), target, start).state
-    rows: list[Row] = []
-    outcome = Outcome("in-progress", 0, "no tick was given")
+    state, rows, outcome = _begun(target, start, gated)
     for number, line in enumerate(lines, start=1):
         tick = start + number * interval
+        if state.candidate is not None and state.running is None:
+            rows.append(_gate_row(target, state, told_of_gate(target, state, _seen(target, state)), number))
+            outcome = Outcome("in-progress", number, rows[-1].reason)
+            continue
         health = _health(target, state) if outcome.outcome != "rolled-back" else target.spec.health.during(rolling=True)
         given = settle(health, _outcome_of(target, line, tick), traffic_since=0, step_entered=0)
         told = replace(given, checks=(*given.checks, *_tried(target, state, line)))
@@ -92,13 +102,34 @@ def _with_checks_at_every_tick(spec: ModelDeploymentSpec) -> ModelDeploymentSpec
     return spec.model_copy(update={"health": spec.health.model_copy(update={"checks": checks})})
 
 
+def _begun(target: Target, start: int, gated: Gated | None) -> tuple[State, list[Row], Outcome]:
+    """The state at tick 0, with what is to be told of it."""
+    before = State(phase=Phase.HEALTHY, stable=STABLE)
+    outcome = Outcome("in-progress", 0, "no tick was given")
+    if gated is None:
+        return _settled(Decision(before), target, start).state, [], outcome
+    look = partial(_seen, target)
+    running, words, ended = at_the_gate(before, target, gated, start, look)
+    rows = [_gate_row(target, running, words, 0)]
+    waits = ended.state.candidate is not None and ended.state.running is None
+    moved = [finding.message for finding in ended.findings if finding.reason not in _NOT_RETOLD]
+    reason = told_of_gate(target, ended.state, _seen(target, ended.state)) if waits else "; ".join(moved)
+    rows.append(_gate_row(target, ended.state, reason, 0))
+    failed = ended.state.failed == target.revision
+    return ended.state, rows, Outcome("rolled-back" if failed else "in-progress", 0, reason)
+
+
+def _gate_row(target: Target, state: State, reason: str, number: int) -> Row:
+    """A row without a verdict on the candidate: it has no traffic yet, or has just got the first of it."""
+    weight = state.weights.get(target.revision, 0)
+    step = state.running.step if state.running else -1
+    return Row(
+        number, Verdict.NO_DATA.value, 0, state.phase.value, step, weight, "both" if weight else "stable", reason
+    )
+
+
 def _settled(decision: Decision, target: Target, now: int) -> Decision:
-    """The decision after the world has followed: pods run, the route shows what the state wants."""
-    while True:
-        after = decide(target, decision.state, _seen(target, decision.state), (), now)
-        if after.state == decision.state:
-            return decision
-        decision = Decision(after.state, (*decision.findings, *after.findings))
+    return obeyed(decision, target, now, partial(_seen, target))
 
 
 def _health(target: Target, state: State) -> Health:

@@ -72,7 +72,7 @@ async def _last_words(
 
 async def _why(cluster: Cluster, key: Key, job: Object, wanted: EvaluationSpec, failure: str, trouble: str) -> str:
     if failure.startswith("DeadlineExceeded"):
-        late = f"it did not end within {wanted.timeout} s (spec.rollout.evaluation.timeout)"
+        late = too_late(wanted)
         return f"{late}: {trouble}" if trouble else late
     name = job["metadata"]["name"]
     for pod in await _pods(cluster, key, name):
@@ -82,6 +82,11 @@ async def _why(cluster: Cluster, key: Key, job: Object, wanted: EvaluationSpec, 
             said = f", its last words: {words[-_WORDS:]}" if words else ""
             return f"it failed: {failure}; pod {pod['metadata']['name']} ended with exit code {ended['exitCode']}{said}"
     return f"it failed: {failure}"
+
+
+def too_late(wanted: EvaluationSpec) -> str:
+    """Why there are no results when the Job hung."""
+    return f"it did not end within {wanted.timeout} s (spec.rollout.evaluation.timeout)"
 
 
 async def _termination_message(cluster: Cluster, key: Key, job: Object) -> tuple[str | None, str]:
