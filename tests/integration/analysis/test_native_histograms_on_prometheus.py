@@ -176,7 +176,7 @@ SAYS_NOTHING = {
     "a histogram that falls": ({"drift": {"buckets": f"-{EXP}"}}, Reason.NOT_A_NUMBER, "use increase()"),
     "a number is wanted": ({"query": EXP, "max": 1}, Reason.QUERY_INVALID, "histogram_quantile(0.95, ...)"),
     "counts are wanted": (
-        {"ratio": {"bad": EXP, "total": EXP}, "max": 1},
+        {"ratio": {"bad": EXP, "total": EXP}, "max": "0.1"},
         Reason.QUERY_INVALID,
         "bad gives a native histogram, not a number; wrap it",
     ),

@@ -13,7 +13,7 @@ THRESHOLD = {"query": "q", "max": 1}
 CHECKS = {
     "threshold": (THRESHOLD, False),
     "preset": ({"preset": "error-rate"}, False),
-    "ratio": ({"ratio": COUNTS, "max": 1}, False),
+    "ratio": ({"ratio": COUNTS, "max": "0.1"}, False),
     "compare": ({"compare": COUNTS}, False),
     "sequential": ({"sequential": COUNTS}, False),
     "cost": ({"cost": {"sum": "s", "count": "c"}, "max": 1}, False),
