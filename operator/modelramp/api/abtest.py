@@ -7,7 +7,7 @@ from zlib import crc32
 from pydantic import Field
 
 from modelramp.api.counted import Alpha, Count, Positive, Total, query_field
-from modelramp.api.quantity import Seconds, between, cel_duration, cel_number
+from modelramp.api.quantity import Duration, Seconds, between, cel_duration, cel_number
 from modelramp.api.rules import ApiModel, Rule, matches
 
 
@@ -103,6 +103,13 @@ class ABTest(ApiModel):
     max_duration: Annotated[
         Seconds, between(1), Field(description="A test without a winner by then ends: no difference.")
     ] = 14 * 86_400
+    delay: Annotated[
+        Duration,
+        Field(
+            description="Each tick asks for the time so long before it: labels need that long to be complete. The test "
+            "lasts as long as without it, and ends so much later."
+        ),
+    ] = 0
     alpha: Alpha = None
     assignment: Annotated[
         str | None,
@@ -138,5 +145,7 @@ class ABTest(ApiModel):
 
         The durations are not part of it: a test may be shortened or prolonged.
         """
-        asked = self.model_dump_json(exclude={"min_duration", "max_duration", "split"})
+        # Without a delay the number is the one that operators gave before they knew of any.
+        left_out = {"min_duration", "max_duration", "split"} | (set() if self.delay else {"delay"})
+        asked = self.model_dump_json(exclude=left_out)
         return crc32(f"{weight} {asked}".encode())

@@ -63,7 +63,9 @@ async def read_history(
         _raise_if_slow(newest, len(piece))
         for tick in piece:
             due_asks = [(check, each) for check, each in asks if due.health.is_due(check, tick)]
-            tested = kept.test(test, tick) if test is not None else None
+            tested = (
+                kept.test(test, tick - due.trial.test.delay) if test is not None and due.trial is not None else None
+            )
             found.append((tick, Said(outcomes[tick], kept.answers(due_asks, tick), tested)))
         progress(len(found))
     return found
@@ -124,13 +126,13 @@ class _Kept:
             if all(question.text in self._answered for question in ask.questions)
         }
 
-    def test(self, ask: Ask, tick: int) -> Mapping[str, Sequence[Sample]] | NoAnswer:
-        """The series of an A/B test's questions; or why there are none, if one of them was not answered."""
+    def test(self, ask: Ask, at: int) -> Mapping[str, Sequence[Sample]] | NoAnswer:
+        """The series of an A/B test's questions at an instant; or why there are none, if one was not answered."""
         for question in ask.questions:
             if question.text in self._silent:
                 return self._silent[question.text]
         return {
-            question.name: self._found.get((question.text, tick), _NOTHING).pick(question.pick)
+            question.name: self._found.get((question.text, at), _NOTHING).pick(question.pick)
             for question in ask.questions
         }
 

@@ -157,7 +157,7 @@ class _World:
             return ()
         if isinstance(given, NoAnswer):
             return (silent_test(trial, given),)
-        whole = recorded.tick - self.target.spec.health.interval >= trial.since
+        whole = recorded.tick - trial.test.delay - self.target.spec.health.interval >= trial.since
         return (judge_test(trial, given, whole=whole),)
 
     def _due(self, state: State) -> Due:

@@ -99,7 +99,10 @@ def rehearse(
 def _with_checks_at_every_tick(spec: ModelDeploymentSpec) -> ModelDeploymentSpec:
     plain = {"window": None, "interval": None, "delay": 0}
     checks = tuple(check.model_copy(update=plain) for check in spec.health.checks)
-    return spec.model_copy(update={"health": spec.health.model_copy(update={"checks": checks})})
+    rollout = spec.rollout
+    if rollout.ab_test is not None:
+        rollout = rollout.model_copy(update={"ab_test": rollout.ab_test.model_copy(update={"delay": 0})})
+    return spec.model_copy(update={"health": spec.health.model_copy(update={"checks": checks}), "rollout": rollout})
 
 
 def _begun(target: Target, start: int, gated: Gated | None) -> tuple[State, list[Row], Outcome]:

@@ -45,7 +45,7 @@ def under_test(target: Target, state: State) -> Candidate | None:
 
 
 def conclude(test: ABTest, found: ExperimentOutcome, since: int, tick: int) -> tuple[Ending, str]:
-    """How the test stands at a tick, and why. since: its beginning.
+    """How the test stands with the evidence up to `tick`, and why. since: its beginning.
 
     Harm (the whole interval on the worse side) ends it at once. From minDuration on, a winner needs the whole interval
     on the better side and an estimate of at least minEffect; an interval wholly within minEffect is no difference. At
@@ -88,11 +88,12 @@ def observe(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome
     if test is None or candidate is None or (newest and held_by_route(candidate, seen)):
         return decision
     found = next((check for check in outcome.checks if isinstance(check, ExperimentOutcome)), None)
-    start = outcome.tick - target.spec.health.interval
+    end = outcome.tick - test.delay
+    start = end - target.spec.health.interval
     if found is None or start < candidate.step_entered:
         return decision
     begun = _begun(target, state, candidate, start)
-    ending, why = conclude(test, found, begun.since, outcome.tick)
+    ending, why = conclude(test, found, begun.since, end)
     known = replace(
         begun,
         ending=ending,
@@ -151,7 +152,7 @@ def standing(target: Target, state: State) -> tuple[str, ...]:
         return ()
     known = state.experiment
     since = known.since if known is not None and known.revision == candidate.version.revision else None
-    begun = candidate.step_entered if since is None else since
+    begun = (candidate.step_entered if since is None else since) + test.delay
     ends = f"no winner before {to_clock(begun + test.min_duration)}, ends by {to_clock(begun + test.max_duration)}"
     return (ends, known.message) if known is not None and since is not None and known.message else (ends,)
 

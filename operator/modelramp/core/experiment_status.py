@@ -23,8 +23,8 @@ def record_experiment(target: Target | None, experiment: Experiment | None) -> E
         sample_ratio=experiment.sample_ratio,
         sticky=experiment.sticky,
         started_at=to_text(experiment.since),
-        earliest_end=to_text(experiment.since + test.min_duration) if test else None,
-        latest_end=to_text(experiment.since + test.max_duration) if test else None,
+        earliest_end=to_text(experiment.since + test.min_duration + test.delay) if test else None,
+        latest_end=to_text(experiment.since + test.max_duration + test.delay) if test else None,
         memory=experiment.memory,
     )
 

@@ -110,9 +110,10 @@ class Asked:
     def queries(self, tick: int) -> list[Query]:
         """What has to be asked for this object at a tick."""
         due = [(check.delay, asked) for check, asked in self.checks if self.due.health.is_due(check, tick)]
+        trial = self.due.trial.test.delay if self.due.trial is not None else 0
         return [
             Query(self.due.endpoint, question.text, delay)
-            for delay, asked in (*due, (0, self.trial))
+            for delay, asked in (*due, (trial, self.trial))
             if isinstance(asked, Ask)
             for question in asked.questions
         ]
@@ -187,10 +188,10 @@ def _tried(due: Due, trial: Trial, asked: Ask | ExperimentOutcome, answers: Answ
     """What the A/B test has found: of its questions, when they could be put."""
     if not isinstance(asked, Ask):
         return asked
-    picked = _picked(due, asked, answers)
+    picked = _picked(due, asked, answers, trial.test.delay)
     if isinstance(picked, NoAnswer):
         return silent_test(trial, picked)
-    return judge_test(trial, picked, whole=tick - due.health.interval >= trial.since)
+    return judge_test(trial, picked, whole=tick - trial.test.delay - due.health.interval >= trial.since)
 
 
 def _judged(due: Due, check: Check, asked: Ask | CheckOutcome, answers: Answers, tick: int) -> CheckOutcome:

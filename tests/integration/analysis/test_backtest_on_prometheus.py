@@ -100,7 +100,7 @@ def test_a_picture_and_a_view_for_the_terminal_show_it(run, tmp_path):
     result = run("backtest", "--picture", str(picture), "-o", "table")
     assert result.exit_code == 0, result.output
     words = " ".join(ET.parse(picture).getroot().itertext())  # noqa: S314 - made by the code under test
-    assert all(word in words for word in ("errors (rollback)", "rolled back", "promoted", "r1"))
+    assert all(word in words for word in ("errors (rollback, limit <= 0.05)", "rolled back", "promoted", "r1"))
     assert all(word in result.stdout for word in ("█", "rolled-back at", "FIRST ROLLBACK", "WHAT HAPPENED"))
 
 
@@ -208,9 +208,9 @@ def split_history(prometheus, last_minute):
 
 @pytest.fixture
 def tested(prometheus, split_history, tmp_path):
-    def call(*arguments, revision="better", split=50, stable=("--stable", "old")):
+    def call(*arguments, revision="better", split=50, stable=("--stable", "old"), delay="0s"):
         manifest = tmp_path / "test.yaml"
-        manifest.write_text(AB_TEST.replace("SPLIT", str(split)))
+        manifest.write_text(AB_TEST.replace("SPLIT", f"{split}\n      delay: {delay}"))
         times = ["--from", str(split_history), "--to", str(split_history + 60 * MINUTES)]
         chosen = ["--prometheus", prometheus, "--revision", revision, *stable, *times]
         return CliRunner().invoke(main, ["backtest", "-f", str(manifest), "--no-sensitivity", *chosen, *arguments])
@@ -229,6 +229,14 @@ def test_an_ab_test_is_replayed_look_by_look_until_it_would_have_ended(tested, s
     assert [row["weight"] for row in rows[58:60]] == [50, 100]
     assert "experiment" not in rows[60]
     assert end["outcome"] == "promoted"
+
+
+def test_a_delayed_test_finds_the_same_so_much_later(tested, split_history):
+    plain, late = (told(tested(delay=delay))[-1]["abTest"] for delay in ("0s", "10m"))
+    assert (late["ending"], late["time"]) == ("Winner", to_text(split_history + 4200))
+    assert late["earliestEnd"] == to_text(split_history + 4200)
+    same = ("candidate", "stable", "difference", "interval", "sampleRatio")
+    assert [late[key] for key in same] == [plain[key] for key in same]
 
 
 def test_traffic_that_was_split_otherwise_is_called_invalid_unless_the_file_says_so(tested):

@@ -9,8 +9,10 @@ from modelramp.analysis.experiment import Tick, Trial, judge_tick, silent_test
 from modelramp.api.abtest import ABTest
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.names import Phase, Reason
+from modelramp.api.times import to_clock, to_seconds
 from modelramp.api.verdict import EXPERIMENT, ExperimentOutcome, Verdict
-from modelramp.core.experiment import conclude
+from modelramp.core.experiment import conclude, standing
+from modelramp.core.experiment_status import record_experiment
 from modelramp.core.state import Ending
 from tests.unit.core.story import ERRORS, START, Story
 
@@ -70,6 +72,36 @@ def test_a_winner_gets_everything_after_the_least_time_and_is_promoted_after_a_s
     assert "A/B test won: the candidate is better; conversion 30 % of 10,000 against 20 % of 10,000" in message
     assert "difference +10 points (95 % interval over all looks: +" in message
     assert message.endswith("assignment was not sticky: requests, not users, were compared")
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_test_whose_labels_come_late_lasts_as_long_and_ends_so_much_later(restarts):
+    story = minutes(begun(restarts=restarts, delay="5m"), 5, LOST, SAME)
+    assert (story.weight, story.state.experiment) == (50, None), "labels of the time before the split"
+    entered = story.state.candidate.step_entered
+
+    minutes(story, 9, WON, SAME)
+    assert (story.weight, story.state.experiment.ending) == (50, Ending.UNDECIDED)
+    assert story.state.experiment.since == entered
+    status = record_experiment(story.target, story.state.experiment)
+    assert (to_seconds(status.earliest_end) - entered, to_seconds(status.latest_end) - entered) == (15 * 60, 35 * 60)
+    assert standing(story.target, story.state)[0].startswith(f"no winner before {to_clock(entered + 15 * 60)}")
+
+    minute(story, WON, SAME)
+    assert (story.weight, story.reasons[-2:]) == (100, [Reason.AB_TEST_WON, Reason.STEP_ENTERED])
+
+
+def test_the_last_labels_are_waited_for_before_a_test_ends_without_a_winner():
+    story = minutes(begun(delay="5m"), 34, (2.0, 10.0), (2.0, 10.0))
+    assert story.weight == 50
+    minute(story, (2.0, 10.0), (2.0, 10.0))
+    assert (story.weight, story.state.reason) == (0, Reason.AB_TEST_NO_DIFFERENCE)
+
+
+def test_another_delay_is_another_test_and_none_is_what_it_was():
+    plain, late = (ABTest.model_validate(TEST | {"delay": delay}) for delay in ("0s", "5m"))
+    assert plain.question(50) == ABTest.model_validate(TEST).question(50) == 4235388339
+    assert late.question(50) != plain.question(50)
 
 
 def test_harm_ends_a_test_at_once_and_the_version_is_not_tried_again():

@@ -112,6 +112,17 @@ async def test_a_tick_whose_window_reaches_back_before_the_split_is_left_out():
     assert second.candidate.endswith("of 200")
 
 
+async def test_a_delay_shifts_every_question_and_leaves_out_what_was_before_the_split():
+    obj = deployment(START)
+    obj["spec"]["rollout"]["abTest"] = {**TEST, "delay": "10m"}
+    late = await ticked(obj, START + 12 * MINUTE)
+    plain = await ticked(deployment(START), START + 2 * MINUTE)
+
+    assert [found.reason for found in late[:10]] == [Reason.WARMING_UP] * 10
+    assert [found.candidate for found in late[10:]] == [found.candidate for found in plain]
+    assert [found.sample_ratio for found in late[10:]] == [found.sample_ratio for found in plain]
+
+
 async def test_a_silent_tick_changes_nothing_and_the_next_one_goes_on():
     before = await one_by_one(3)
     at = START + 4 * MINUTE
