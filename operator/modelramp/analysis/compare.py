@@ -1,6 +1,7 @@
 """The candidate against the stable version that serves at the same time: rates, means and quantiles."""
 
 import math
+import sys
 from dataclasses import dataclass
 
 from modelramp.analysis.evidence import Mean, Proportion, Result, count_text, first_problem, no_data, p_text, too_few
@@ -148,13 +149,20 @@ def quantiles(
         return no_data((Reason.NOT_A_NUMBER, beyond), candidate.total, arm="stable version")
     interval = _mover(candidate, stable, q, one, other, 1 - tolerance.alpha)
     allowed = tolerance.allowed(other)
-    words = f"p{q * 100:g} {shown(one, unit)} against {shown(other, unit)} with the stable version"
+    words = f"p{q * 100:g} {_quantile_text(one, candidate, unit)} against {shown(other, unit)} with the stable version"
     sure = interval[0] > allowed
     if one - other > allowed and not sure:
         words += ", which chance may explain"
     verdict, reason = (Verdict.BREACH, Reason.ABOVE_MAXIMUM) if sure else (Verdict.HEALTHY, Reason.WITHIN_LIMIT)
     detail = f"{words}; {_allowance(allowed, unit)}, n = {count_text(candidate.total)}"
     return Result(verdict, reason, detail, one - other, allowed, interval, n=candidate.total)
+
+
+def _quantile_text(value: float, arm: Buckets, unit: str) -> str:
+    """A quantile for people; of one beyond the buckets only the largest edge is known."""
+    edge = arm.sides()[-1][0]
+    known = math.isfinite(value) or not abs(edge) < sys.float_info.max
+    return shown(value, unit) if known else f"above {shown(edge, unit)}, the largest edge,"
 
 
 def _mover(first: Buckets, second: Buckets, q: float, one: float, other: float, confidence: float) -> Interval:

@@ -17,8 +17,12 @@ def priced(usage: Mapping[str, float], prices: Mapping[str, float]) -> float | P
     """
     spent = []
     for kind, amount in usage.items():
-        if not math.isfinite(amount) or amount < 0:
-            return Reason.NOT_A_NUMBER, f"usage of {kind} is {amount:g}; a counter never falls: use increase()"
+        if not math.isfinite(amount):
+            strange = f"usage of {kind} is not a finite number"
+            return Reason.NOT_A_NUMBER, f"{strange}; count with increase(), and do not divide"
+        if amount < 0:
+            below = f"usage of {kind} is negative ({amount:g})"
+            return Reason.NOT_A_NUMBER, f"{below}; a counter never falls: use increase()"
         if amount > 0 and kind not in prices:
             return Reason.NOT_EVALUATED, f"{kind} was used and has no price; add prices.{kind}"
         spent.append(amount * prices.get(kind, 0.0))
@@ -31,7 +35,7 @@ def cost(spent: Mean, limits: Limits, min_samples: float = 1) -> Result:
     spent: money, and how many requests, conversations or tokens it bought.
     """
     if problem := spent.problem():
-        return no_data(problem, spent.count)
+        return no_data(problem, spent.observed)
     if spent.sum < 0:
         return no_data((Reason.NOT_A_NUMBER, f"the cost is negative ({spent.sum:g}); check the prices"), spent.count)
     if spent.count < min_samples:

@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelramp.analysis.compare import Tolerance, rates
-from modelramp.analysis.cost import budget, cost
+from modelramp.analysis.compare import Tolerance, quantiles, rates
+from modelramp.analysis.cost import budget, cost, priced
 from modelramp.analysis.drift import Measure, Rule, drift
 from modelramp.analysis.evidence import Groups, Mean, Proportion, p_text, too_few
 from modelramp.analysis.fairness import Fairness, fairness
 from modelramp.analysis.histograms import from_classic
 from modelramp.analysis.intervals import ratio
+from modelramp.analysis.native import from_native
 from modelramp.analysis.performance import performance
 from modelramp.analysis.sequential import Design, MeanLooks, RateLooks, look_at_means, look_at_rates
 from modelramp.analysis.wording import Limits, percents, shown
@@ -84,6 +85,14 @@ SENTENCES = {
     "a price a little too high": (cost(Mean(3.0001, 300), Limits(max=0.01)), "0.01000033333 each, limit 0.01"),
     "a large bill": (cost(Mean(1_234_567.8, 30), Limits(max=0.01)), "41152 each"),
     "a budget just overdrawn": (budget(100.0001, 100.0, "EUR"), "100.0001 EUR spent, 100 % of the budget of 100 EUR"),
+    "beyond the buckets": (
+        quantiles(classic(0, 0, 500), classic(500, 500, 500), 0.95, unit="s"),
+        "p95 above 2 s, the largest edge, against 0.95 s with the stable version",
+    ),
+    "NaN counted": (
+        quantiles(from_native([(0.0, 1.0, 100)], 500.0), classic(500, 500), 0.95),
+        "p95 +Inf against 0.95 with the stable version",
+    ),
     "which way the mean went": (
         drift(classic(0, 500, 500), classic(100, 400, 500), Rule(Measure.MEAN_SHIFT)),
         "mean 1.5 against 1.4, a shift of 0.2041 standard deviations is above 0.1, p < 0.0001",
@@ -126,6 +135,12 @@ def test_no_traffic_is_a_count_of_0(result):
 def test_what_is_no_count_is_none():
     assert ratio(P(0, float("nan")), Limits(max=0.01)).n is None
     assert ratio(P(0, -5), Limits(max=0.01)).n is None
+    assert cost(Mean(3, -3), Limits(max=0.01)).n is None
+
+
+def test_usage_that_is_no_number_is_not_called_a_fall():
+    assert "is not a finite number" in priced({"tokens": float("nan")}, {"tokens": 1.0})[1]
+    assert "is negative (-3)" in priced({"tokens": -3.0}, {"tokens": 1.0})[1]
 
 
 def test_money_that_only_rounding_puts_above_its_limit_keeps_it():
