@@ -86,11 +86,14 @@ def _stepping(target: Target, state: State, seen: Seen) -> str:
     if candidate is None:
         return ""
     steps = len(target.spec.rollout.stages)
-    ends = to_clock(step_ends(target, candidate))
+    ends = step_ends(target, candidate)
+    time = f"its time was over at {to_clock(ends)}"
+    if state.last_tick < ends:
+        time = f"step ends {to_clock(ends)} at the earliest"
     text = f"step {candidate.step + 1}/{steps}: {candidate.weight} % on {label(candidate.version)}"
     text += f" since {to_clock(candidate.step_entered)}"
     tested = standing(target, state)
-    text += f", {'; '.join(tested)}" if tested else f", step ends {ends} at the earliest"
+    text += f", {'; '.join(tested)}" if tested else f", {time}"
     found = [finding for finding in blockers(target, state, seen, state.checks) if finding.reason is not Reason.PAUSED]
     told = state.last_tick > candidate.step_entered or state.reason is Reason.HELD_BY_ROUTE
     return "; ".join((text, *(finding.message for finding in found if told)))

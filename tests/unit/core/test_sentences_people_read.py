@@ -11,6 +11,7 @@ ACCURACY = {"name": "accuracy", "query": "z", "min": "0.85", "role": "hold", "wi
 PATIENT = {"name": "cost", "query": "c", "max": 1, "failureThreshold": 5}
 PULLING = Pods(3, 1, 1, "ImagePullBackOff: digits:3")
 STEP = "step 1/3: 10 % on 2.0.0 (v2) since 08:00:00Z, step ends 08:05:00Z at the earliest"
+OVER = "step 1/3: 10 % on 2.0.0 (v2) since 08:00:00Z, its time was over at 08:05:00Z"
 BACK = "2.0.0 (v2) was rolled back at 08:03:00Z from 10 %: errors: 0.5, limit 0.01, third breach in a row; "
 RETRY = "v2 gets no traffic until the spec changes or a person sets the annotation modelramp.io/request=retry/v2/"
 ANY = "<any new word>"
@@ -136,11 +137,11 @@ MESSAGES = {
     ),
     "held by a check": (
         lambda: stepping("h" * 6, (ERRORS, ACCURACY), accuracy="b" * 6),
-        f"{STEP}; accuracy holds promotion: 0.5, limit 0.01",
+        f"{OVER}; accuracy holds promotion: 0.5, limit 0.01",
     ),
     "held by a check without data": (
         lambda: stepping("h" * 6, (ERRORS, ACCURACY), accuracy="?" * 6),
-        f"{STEP}; accuracy holds promotion: the query returned an empty result",
+        f"{OVER}; accuracy holds promotion: the query returned an empty result",
     ),
     "held by the route": (
         lambda: stepping("h", served={"v1": 100}),
