@@ -88,14 +88,17 @@ class Oracle:
         """What the tick may have said, and whether somebody asked for it."""
         checks, missing = variant
         letters, live, asked_at = [], False, 0.0
-        asked = missing
+        silent = set()
         for check in due(spec["health"], checks, tick, rolling=_running(old)):
             answered = told.found.get((check["name"], subject, tick - check.get("delay", 0)))
             if answered is not None:
-                asked, live, asked_at = True, live or answered.newest == tick, answered.asked_at
+                live, asked_at = live or answered.newest == tick, answered.asked_at
+            if check["name"] in CHECKS:
+                silent.add(answered is None)
             letter = answered.letter if answered and tick - reach(spec["health"], check) >= start else "?"
             if check.get("role", "rollback") == "rollback":
                 letters.append((check, letter))
+        asked = missing or (bool(silent) and True not in silent)
         if not live:
             return [Minute(letters, None, missing)], asked
         seen = self._world.available(subject, asked_at - 0.5)

@@ -14,6 +14,7 @@ from tests.sim.gate import Gate
 from tests.sim.gateway import Served, backends
 from tests.sim.oracle import Oracle
 from tests.sim.policies import PoliciesOverTime
+from tests.sim.standing import Standing
 from tests.sim.steps import Steps
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Promises:
             Gate(world),
             Episodes(world),
             Evidence(world),
+            Standing(),
         )
 
     def changed(self, change: Change) -> None:

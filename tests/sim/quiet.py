@@ -34,7 +34,11 @@ def story(*checks: dict[str, Any], answers: dict[str, str], fails: bool, **rest:
 SLOW = story(LABELS, answers={"labels": "bbbbhhbbbbb"}, fails=True)
 SLOW_LATER = story(LABELS, answers={"labels": "h|hhbb"}, fails=True)
 AFTER_ONLY = story(LATER, answers={"answers": "b"}, fails=True)
-TOLERANT = story(TOLERATED, answers={"answers": "bbbbbh"}, fails=False, health={"minScore": 50})
+TOLERANT = Scenario(
+    serves="2.0.0",
+    health={"checks": [{**ERRORS, "weight": 3}, TOLERATED], "minScore": 60},
+    scripts={"2.0.0": {"answers": "bbbbbh"}},
+)
 CRITICAL = story({**TOLERATED, "critical": True}, answers={"answers": "hb"}, fails=True, health={"minScore": 50})
 AT_ONCE = hooked(story({**TOLERATED, "failureThreshold": 1}, answers={"answers": "hhb"}, fails=True, health=HOOKS))
 SUMMED = story(

@@ -4,6 +4,7 @@ import pytest
 
 from modelramp.api.errors import Forbidden
 from modelramp.engine.ports import DEPLOYMENT, SERVICE
+from tests.sim.clock import EPOCH
 from tests.sim.ports import SimCluster
 from tests.sim.scenarios import AFTER_PROMOTION, ROLLBACK, ROLLOUT_AT, manifest
 from tests.sim.world import World
@@ -78,5 +79,8 @@ def test_a_rollback_that_may_not_write_the_route_says_so_and_is_done_when_it_may
     world.check_promises()
 
     assert "cannot patch resource HTTPRoute" in seen[0]["message"]
+    assert told(world, "a child was refused")
     assert {one["type"]: one["status"] for one in seen[0]["conditions"]}["Ready"] == "False"
+    back = next(at.at - EPOCH for at in world.gateway.history if at.at - EPOCH > ROLLOUT_AT + 1500)
+    assert back < ROLLOUT_AT + 1500 + 15, "a rollback waits no minute for the next try"
     assert not story.unrest(world)

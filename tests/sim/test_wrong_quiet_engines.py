@@ -6,29 +6,49 @@ from dataclasses import replace
 import pytest
 
 from modelramp.api.health import Health
+from modelramp.api.hooks import HookState
 from modelramp.api.verdict import Verdict
-from modelramp.core import breaches, decide, episodes, experiment, gate, steps
+from modelramp.core import breaches, decide, episodes, experiment, gate, recall, steps
+from modelramp.core.state import Ending
 from modelramp.engine import hooks, plan
+from modelramp.engine.ports import Delivery
 from tests.sim.evaluations import SCENARIOS as EVALUATED
 from tests.sim.faults import Fault
 from tests.sim.hooked import SCENARIOS as HOOKED
-from tests.sim.quiet import AFTER_ONLY, AT_ONCE, CRITICAL, SLOW, SUMMED, TOLERANT
-from tests.sim.scenarios import TEST_WON, Scenario
+from tests.sim.quiet import AFTER_ONLY, AT_ONCE, CRITICAL, SLOW, SLOW_LATER, SUMMED, TOLERANT
+from tests.sim.scenarios import AB_TEST, TEST_LOST, TEST_WON, Scenario
 from tests.sim.test_simulated_policies import delete, story
 from tests.sim.test_wrong_engines import tell_all
 
 RESTARTED = [(SUMMED, {"fault": Fault.CRASH_BEFORE, "at_call": call}) for call in (75, 95, 115)]
-KILLED_WHILE_CALLING = [(HOOKED["rollback"], {"fault": Fault.CRASH_AFTER, "at_call": call}) for call in (103, 104)]
 NUMBERS = itertools.count()
+CALL = 103
+"""The call of the webhook in the story of a rollback."""
+PICKY = {**AB_TEST, "abTest": {**AB_TEST["abTest"], "minEffect": "0.2"}}
 HELD = Scenario(serves="2.0.0", scripts={"2.0.0": {"accuracy": "bbbbbbh"}})
 real = {
     "count": breaches.count,
     "during": Health.during,
     "after": plan.Due.after,
     "tick_verdict": breaches.tick_verdict,
+    "scores": breaches.scores,
+    "is_due": Health.is_due,
+    "check": recall._check,
+    "watch": recall._watch,
     "by_interval": experiment._by_interval,
-    "after_news": episodes.after_news,
 }
+
+
+def crashed(scenario, calls):
+    """The story with a crash after each of these calls."""
+    return [(scenario, {"fault": Fault.CRASH_AFTER, "at_call": call}) for call in calls]
+
+
+KILLED_WHILE_CALLING = crashed(HOOKED["rollback"], (CALL, CALL + 1))
+
+
+def at_first_sight(test, found, *, early):
+    return (Ending.HARM, "") if (found.estimate or 0) < 0 else real["by_interval"](test, found, early=early)
 
 
 def every_breach(health, rollback):
@@ -47,12 +67,6 @@ def forgetful(health, outcome, *rest):
 def doubled(due, outcomes):
     found = real["after"](due, outcomes)
     return replace(found, since=due.since - 60)
-
-
-def never_unsure(known, health, news, now):
-    return real["after_news"](
-        [item if item.state != "Unknown" else replace(item, state="Due") for item in known], health, news, now
-    )
 
 
 WRONG = {
@@ -80,6 +94,65 @@ WRONG = {
         (breaches, "breaching", every_breach),
         [(TOLERANT, {})],
         "breaches; histories",
+    ),
+    "weights are ignored": (
+        (
+            breaches,
+            "scores",
+            lambda pairs: real["scores"]((one.model_copy(update={"weight": 1}), f) for one, f in pairs),
+        ),
+        [(TOLERANT, {})],
+        "breaches; histories",
+    ),
+    "slow checks are asked too seldom": (
+        (Health, "is_due", lambda health, check, tick: real["is_due"](health, check, tick) and tick % 240 == 0),
+        [(SLOW, {})],
+        "Prometheus was never asked",
+    ),
+    "a restart forgets the last answer of a slow check": (
+        (recall, "_check", lambda found: replace(real["check"](found), question="")),
+        crashed(SLOW, range(75, 100, 2)),
+        "was answered at",
+    ),
+    "a restart forgets the counts of slow checks": (
+        (recall, "_watch", lambda found: replace(real["watch"](found), checks=()) if found else None),
+        crashed(SLOW_LATER, range(90, 140, 4)),
+        "breaches; histories",
+    ),
+    "a restart forgets evidence": (
+        (recall, "_check", lambda found: replace(real["check"](found), memory="")),
+        crashed(SUMMED, (80, 100)),
+        "what was answered adds up to",
+    ),
+    "a restart forgets the A/B test": (
+        (recall, "recall_experiment", lambda _: None),
+        crashed(TEST_WON, (75, 85, 95)),
+        "what was answered adds up to",
+    ),
+    "a restart forgets hooks": (
+        (recall, "episodes_of", lambda _: ()),
+        crashed(HOOKED["rollback"], range(85, 110)),
+        "is forgotten",
+    ),
+    "a call without an answer is told as done": (
+        (hooks, "_STATES", {**hooks._STATES, Delivery.UNKNOWN: HookState.DONE}),
+        [(HOOKED["rollback"], {"fault": Fault.SILENT_BEFORE, "at_call": CALL})],
+        "was told, and nobody was",
+    ),
+    "a call without an answer is repeated": (
+        (hooks, "_NOT_TAKEN", frozenset({Delivery.BUSY, Delivery.UNKNOWN})),
+        [(HOOKED["rollback"], {"fault": Fault.SILENT_AFTER, "at_call": CALL})],
+        "called twice in one episode",
+    ),
+    "harm is called at first sight": (
+        (experiment, "_by_interval", at_first_sight),
+        [(replace(TEST_LOST, scripts={"2.0.0": {"conversions": "hhhhhhb"}}), {})],
+        "harm with",
+    ),
+    "the least effect is nothing": (
+        (experiment, "above", lambda *_, **__: False),
+        [(replace(TEST_WON, scripts={"2.0.0": {"conversions": "hhw"}}, rollout=PICKY), {})],
+        "a winner after",
     ),
     "nothing is critical": (
         (breaches, "breaching", nothing_critical),

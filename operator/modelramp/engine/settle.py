@@ -1,6 +1,7 @@
 """One object at a time: decide on what is known, write, and when somebody was faster, read again and decide again."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
@@ -109,8 +110,11 @@ class Settler:
         except (Refused, NameTaken) as error:
             reason = Reason.NAME_TAKEN if isinstance(error, NameTaken) else Reason.CHILD_REFUSED
             record.obstacle = Finding(reason, str(error), warning=True)
-            record.wake_at = now + _RETRY_SECONDS_MAX
-            return hindered != record.obstacle
+            record.wake_at = min(record.wake_at or math.inf, now + _RETRY_SECONDS_MAX)
+            if hindered == record.obstacle:
+                return False
+            self.telemetry.warn("a child was refused", namespace=key[0], name=key[1], reason=str(error))
+            return True
         record.obstacle = None
         return changed or hindered is not None
 
