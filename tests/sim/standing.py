@@ -20,9 +20,12 @@ class Standing(Checker):
         if _subject(old) != _subject(new) or (change.before or {}).get("spec") != change.obj["spec"]:
             return
         now = {check["name"]: check for check in new.get("checks", ())}
+        written = {check["name"] for check in change.obj["spec"]["health"]["checks"]}  # a policy may have changed
         for before in old.get("checks", ()):
-            after = now.get(before["name"])
-            if "question" not in before or after is None or after.get("reason") == "WarmingUp":
+            after, asked_of = now.get(before["name"]), before.get("question", "").partition("/")[0]
+            if asked_of != _subject(new) or before["name"] not in written or after is None:
+                continue
+            if after.get("reason") == "WarmingUp":
                 continue
             if seconds(after.get("at")) < seconds(before["at"]):
                 yield f"{before['name']} was answered at {before['at']}, and now at {after.get('at')}"
