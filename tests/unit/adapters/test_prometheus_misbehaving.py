@@ -164,7 +164,7 @@ async def test_credentials_that_are_refused_are_read_again_and_never_shown(told,
         answering(http(401, b"hush"), http(200, ONE)) as (url, received),
         PrometheusMetrics(told, clock, read, timeout=HASTE) as metrics,
     ):
-        with pytest.raises(PrometheusSilent, match="check the Secret") as caught:
+        with pytest.raises(PrometheusSilent, match="check secretRef") as caught:
             await metrics.instant(Endpoint(url, ("ml", "prom")), "up", 60)
         await metrics.instant(Endpoint(url, ("ml", "prom")), "up", 60)
     assert [request.headers["authorization"] for request in received] == ["Bearer hush-old", "Bearer hush-new"]
