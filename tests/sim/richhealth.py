@@ -72,7 +72,7 @@ def come_and_go(chance: random.Random, world: World, checks: list[Json]) -> None
 
 def _trouble(chance: random.Random, world: World, checks: list[Json]) -> Callable[[], None]:
     broken = [{**checks[0], "max": "{{params.gone}}"}, *checks[1:]]
-    other = [{**check, "max": "0.5"} for check in checks]
+    other = [{**check, "max": "0.1"} for check in checks]
 
     def vanish() -> None:
         if world.api.find("HealthPolicy", "ml", "web"):

@@ -50,14 +50,20 @@ class Writer:
     limiter: WriteLimiter
 
     async def status(self, key: Key, record: Record, status: Mapping[str, Any], decision: Decision) -> None:
-        """Write the status if it is worth it, as a compare-and-swap; then tell people what happened."""
+        """Write the status if it is worth it, as a compare-and-swap; then tell people what happened.
+
+        The answer may come so late that somebody else's later status is known already: that one then counts.
+        """
+        overtaken = False
         if worth_writing(record, status, decision):
             body = {**record.obj, "status": dict(status)}  # before any wait: the version that was decided on
             await self.limiter.acquire()
             answer = await self.cluster.replace_status(body)
             self.store.observe(MODEL_DEPLOYMENT, "MODIFIED", answer)
             self.telemetry.count("modelramp_writes_total", kind="status", result="ok")
-        record.state = decision.state
+            overtaken = record.obj.get("status") != answer.get("status")
+        if not overtaken:
+            record.state = decision.state
         for finding in decision.findings:
             await self._tell(key, record, finding)
 

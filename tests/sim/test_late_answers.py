@@ -1,0 +1,32 @@
+"""The answer to a write comes after the news of a later write of somebody else: as with a process that stood still."""
+
+from modelramp.engine.ports import MODEL_DEPLOYMENT
+from tests.sim.ports import SimCluster
+from tests.sim.scenarios import ROLLOUT_AT, manifest
+from tests.sim.world import World
+
+
+def test_a_later_status_of_another_process_outranks_the_answer_to_an_own_write(monkeypatch):
+    replace_status, overtaken = SimCluster.replace_status, []
+
+    async def overtake(self, obj):
+        answer = await replace_status(self, obj)
+        world = self._wire.world
+        if not overtaken and answer["status"].get("lastTick", "") >= "2025-11-20T12:03:00Z":
+            overtaken.append(world.loop.time())
+            later = {**answer["status"], "lastTick": "2025-11-20T12:05:00Z"}
+            newer = world.api.update_status({**answer, "status": later}, "another process")
+            self._wire.process.engine.observe(MODEL_DEPLOYMENT, "MODIFIED", newer)
+        return answer
+
+    monkeypatch.setattr(SimCluster, "replace_status", overtake)
+    world = World(1).at(0.0, lambda world: world.apply(manifest("1.0.0")))
+    world.at(ROLLOUT_AT, lambda world: world.apply(manifest("2.0.0"))).run(minutes=4.5)
+
+    ticks = [
+        change.obj["status"].get("lastTick", "")
+        for change in world.api.log
+        if change.kind == "ModelDeployment" and "status" in change.obj
+    ]
+    assert overtaken
+    assert ticks == sorted(ticks), "no tick is evaluated twice"
