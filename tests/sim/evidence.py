@@ -32,7 +32,8 @@ class Evidence(Checker):
         old, new = (change.before or {}).get("status", {}), change.obj["status"]
         interval = seconds_of(change.obj["spec"]["health"]["interval"])
         arms, since = _arms(old), _since(old)
-        ticks = range(seconds(old.get("lastTick")) + interval, seconds(new.get("lastTick")) + 1, interval)
+        newest = seconds(new.get("lastTick"))
+        ticks = range(seconds(old["lastTick"]) + interval if old.get("lastTick") else newest, newest + 1, interval)
         for name, memory in _memories(new).items():
             if "looks" in memory:
                 key, found = (memory["revision"], memory["since"]), tuple(memory["looks"][:4])
@@ -40,7 +41,7 @@ class Evidence(Checker):
                 key, found = memory["test"], tuple(memory["sums"][:4])
             before = self._sums.get(name)
             sums = before[1] if before and before[0] == key else (0.0, 0.0, 0.0, 0.0)
-            for tick in ticks if seconds(old.get("lastTick")) else ():
+            for tick in ticks:
                 sums = self._plus(sums, arms, tick if tick - interval >= since else 0)
             if found != sums:
                 yield f"{name} carries {found}, what was answered adds up to {sums}"
