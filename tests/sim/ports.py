@@ -168,18 +168,20 @@ class SimCluster:
             method,
             about,
             lambda: write(sent, self._actor),
-            somebody_else_first=lambda: self._somebody_else_first(sent),
+            somebody_else_first=lambda: self._somebody_else_first(method, sent),
         )
         if sent["kind"] == DEPLOYMENT.kind:
             self._wire.process.watch.note(answer)
         return answer
 
-    def _somebody_else_first(self, sent: Json) -> None:
+    def _somebody_else_first(self, method: str, sent: Json) -> None:
         current = self._api.find(sent["kind"], sent["metadata"]["namespace"], sent["metadata"]["name"])
         if current is not None:
             touched = {**current["metadata"].get("annotations", {}), "example.com/touched": str(self._api.version)}
             self._api.update({**current, "metadata": {**current["metadata"], "annotations": touched}}, "somebody else")
-        if current is None or "resourceVersion" not in sent["metadata"]:
+        if current is None and method == "create":  # a create conflicts only with what is there: a twin's
+            self._api.create(sent, self._actor)
+        elif current is None or "resourceVersion" not in sent["metadata"]:
             raise Conflict("Operation cannot be fulfilled: the object has been modified")
 
 
