@@ -20,7 +20,7 @@ from modelramp.analysis.drift import (
     psi,
 )
 from modelramp.analysis.evidence import Groups, Mean, Proportion
-from modelramp.analysis.fairness import Fairness, fairness, homogeneity
+from modelramp.analysis.fairness import Fairness, fairness, homogeneity, worse_groups
 from modelramp.analysis.histograms import Buckets, from_classic
 from modelramp.analysis.performance import performance
 from modelramp.analysis.wording import Limits
@@ -256,6 +256,22 @@ def test_the_group_that_is_worse_is_named():
     assert "errors 15 % of 400 in group c, 2.5 % of 400 in a; success ratio 0.87" in found.detail
     assert "worse than the rest: c" in found.detail
     assert "1 left out with fewer than 30 answers" in found.detail
+
+
+COUNTS = st.tuples(st.integers(0, 12), st.sampled_from([30, 60, 400]))
+
+
+@given(st.lists(COUNTS, min_size=3, max_size=12), st.sampled_from([0.01, 0.05, 0.1]))
+def test_the_groups_named_are_those_that_fishers_test_and_holm_find(counts, alpha):
+    failed, asked = (sum(column) for column in zip(*counts, strict=True))
+    tables = [[[bad, n - bad], [failed - bad, asked - n - failed + bad]] for bad, n in counts]
+    # Above five expected failures in each place the z test is meant, whose p-value is another.
+    assume(all(n * failed / asked < 5 for _, n in counts) and failed)
+    corrected = holm([float(stats.fisher_exact(table).pvalue) for table in tables])
+    rates = [(bad / n, (failed - bad) / (asked - n)) for bad, n in counts]
+    wanted = [str(i) for i, p in enumerate(corrected) if p < alpha and rates[i][0] > rates[i][1]]
+    assume(all(abs(p - alpha) > 1e-9 for p in corrected))
+    assert worse_groups({str(i): Proportion(*found) for i, found in enumerate(counts)}, alpha) == wanted
 
 
 def test_equal_groups_alarm_no_more_often_than_alpha():
