@@ -43,6 +43,7 @@ def declared() -> dict[str, Declared]:
     slower = numbers("stable", sum=50, count=100)
     buckets = histogram("candidate", 40) | histogram("stable", 900)
     by_group = {f"candidate.{part}": groups(counts) for part, counts in (("bad", range(20, 25)), ("total", [400] * 5))}
+    by_rare = {f"candidate.{part}": groups(counts) for part, counts in (("bad", (0, 1, 0, 6, 2)), ("total", [60] * 5))}
     used = numbers(count=300) | {"candidate.usage.in": (Sample({}, 9_000.0),)}
     price = {"usage": {"in": "u"}, "prices": {"in": "0.001"}, "count": "n"}
     return {
@@ -60,6 +61,7 @@ def declared() -> dict[str, Declared]:
         **{f"drift {name}": Declared(_check(drift={"buckets": "h", "measure": name}), buckets) for name in MEASURES},
         "drift performance": Declared(_check(drift={**RATE, "measure": "performance"}), often | stable),
         "fairness": Declared(_check(fairness=RATE), by_group),
+        "fairness of rare failures": Declared(_check(fairness=RATE), by_rare),
         "cost": Declared(_check(cost=price, max="0.05"), used),
         "cost budget": Declared(_check(cost={**price, "budget": 1_000_000}), used),
     }

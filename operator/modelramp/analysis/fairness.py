@@ -91,7 +91,10 @@ def homogeneity(groups: Mapping[str, Proportion]) -> tuple[float, str]:
     if min(expected) < 1 or sparse > len(expected) / 5:
         # Those that differ most suffice: leaving the others out can only raise the smallest p-value.
         oddest = sorted(((arm, _rest(both, arm)) for arm in arms), key=lambda pair: -abs(pooled_z(*pair)))[:5]
-        return min(1.0, len(arms) * min(rates_p_value(*pair) for pair in oddest)), "exact tests by group"
+        least = 1.0
+        for pair in oddest:
+            least = min(least, _p_value(pair, least))
+        return min(1.0, len(arms) * least), "exact tests by group"
     statistic, freedom = chi_square([arm.bad for arm in arms], [arm.good for arm in arms])
     return chi_square_tail(statistic, freedom), "chi-square"
 
@@ -106,9 +109,9 @@ def worse_groups(groups: Mapping[str, Proportion], alpha: float) -> list[str]:
     return [name for name, (arm, rest), p_value in found if p_value < alpha and arm.rate > rest.rate]
 
 
-def _p_value(pair: tuple[Proportion, Proportion], alpha: float) -> float:
-    """Of two rates; 1 where chance explains them so plainly that the exact test, which takes its time, is spared."""
-    plain = 4 * alpha  # a two-sided exact p-value is hardly ever below half of the normal one
+def _p_value(pair: tuple[Proportion, Proportion], below: float) -> float:
+    """Of two rates; 1 where it is so plainly not `below` that the exact test, which takes its time, is spared."""
+    plain = 4 * below  # a two-sided exact p-value is hardly ever below half of the normal one
     return 1.0 if normal_tail(pooled_z(*pair)) > plain else rates_p_value(*pair)
 
 
