@@ -138,18 +138,10 @@ def at_rest(world):
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("part", range(10))
-def test_promises_hold_and_the_world_comes_to_rest(part):
+@pytest.mark.parametrize("made", [random_world, rich_world], ids=["plain", "slow checks, scores, hooks and policies"])
+def test_promises_hold_and_the_world_comes_to_rest(made, part):
     for seed in range(part, SEEDS, 10):
-        world = random_world(seed).run_until(at_rest, MINUTES)
-        world.check_promises()
-        assert at_rest(world), f"no rest in {MINUTES} minutes\n{world.story()}"
-
-
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("part", range(10))
-def test_promises_hold_with_slow_checks_scores_hooks_and_policies(part):
-    for seed in range(part, SEEDS, 10):
-        world = rich_world(seed).run_until(at_rest, MINUTES)
+        world = made(seed).run_until(at_rest, MINUTES)
         world.check_promises()
         assert at_rest(world), f"no rest in {MINUTES} minutes\n{world.story()}"
 

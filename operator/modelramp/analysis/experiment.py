@@ -46,8 +46,7 @@ class Trial:
     """A test that is under way.
 
     weight: the candidate's share of the traffic, percent. revision: the candidate's. since: start of its present
-    traffic, seconds since the epoch: a window that reaches back before it is no evidence. memory: what was left by the
-    last tick.
+    traffic, seconds since the epoch. memory: what was left by the last tick.
     """
 
     test: ABTest
@@ -55,6 +54,10 @@ class Trial:
     revision: str
     since: int = 0
     memory: str = ""
+
+    def covers(self, tick: int, interval: int) -> bool:
+        """Whether a tick's window lies wholly in the present traffic; one that reaches back before is no evidence."""
+        return tick - self.test.delay - interval >= self.since
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +77,6 @@ class Tick:
         if any(not math.isfinite(count) or count < 0 for count in self.assigned):
             return Reason.NOT_A_NUMBER, "assignment is no count; it must be finite and not negative"
         return None
-
-
-NOTHING_COUNTED = Tick(Proportion(0.0, 0.0), Proportion(0.0, 0.0), (0.0, 0.0))
-"""A tick in which neither version had any traffic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +149,7 @@ def silent_test(trial: Trial, error: NoAnswer) -> ExperimentOutcome:
 
 
 def judge_test(trial: Trial, answers: Answers, whole: bool) -> ExperimentOutcome:
-    """What the test has found with this tick's answers. whole: the tick's window lies wholly in the present traffic."""
+    """What the test has found with this tick's answers. whole: see Trial.covers."""
     if not whole:
         return _nothing(trial, (Reason.WARMING_UP, "the window still reaches back before the versions were split"))
     read = {}

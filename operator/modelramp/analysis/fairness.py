@@ -1,7 +1,7 @@
 """Fairness: whether the model fails one group of people more often than another."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from modelramp.analysis.chances import chi_square_tail, holm
@@ -81,7 +81,7 @@ def homogeneity(groups: Mapping[str, Proportion]) -> tuple[float, str]:
     1 when everything or nothing went wrong: the groups are alike then.
     """
     arms = list(groups.values())
-    both = Proportion(math.fsum(arm.bad for arm in arms), math.fsum(arm.total for arm in arms))
+    both = _together(arms)
     if both.bad <= 0 or both.good <= 0:
         return 1.0, "chi-square"
     expected = [arm.total * side / both.total for arm in arms for side in (both.bad, both.good)]
@@ -90,7 +90,7 @@ def homogeneity(groups: Mapping[str, Proportion]) -> tuple[float, str]:
         return rates_p_value(arms[0], arms[1]), rates_test(arms[0], arms[1])
     if min(expected) < 1 or sparse > len(expected) / 5:
         # Those that differ most suffice: leaving the others out can only raise the smallest p-value.
-        oddest = sorted(((arm, _rest(both, arm)) for arm in arms), key=lambda pair: -abs(pooled_z(*pair)))[:5]
+        oddest = sorted(_against_the_rest(arms), key=lambda pair: -abs(pooled_z(*pair)))[:5]
         least = 1.0
         for pair in oddest:
             least = min(least, _p_value(pair, least))
@@ -101,9 +101,7 @@ def homogeneity(groups: Mapping[str, Proportion]) -> tuple[float, str]:
 
 def worse_groups(groups: Mapping[str, Proportion], alpha: float) -> list[str]:
     """The groups with a higher error rate than all others together, each corrected for how many there are (Holm)."""
-    arms = list(groups.values())
-    both = Proportion(math.fsum(arm.bad for arm in arms), math.fsum(arm.total for arm in arms))
-    pairs = [(arm, _rest(both, arm)) for arm in arms]
+    pairs = _against_the_rest(list(groups.values()))
     corrected = holm([_p_value(pair, alpha) for pair in pairs])
     found = zip(groups, pairs, corrected, strict=True)
     return [name for name, (arm, rest), p_value in found if p_value < alpha and arm.rate > rest.rate]
@@ -115,8 +113,13 @@ def _p_value(pair: tuple[Proportion, Proportion], below: float) -> float:
     return 1.0 if normal_tail(pooled_z(*pair)) > plain else rates_p_value(*pair)
 
 
-def _rest(both: Proportion, arm: Proportion) -> Proportion:
-    return Proportion(max(0.0, both.bad - arm.bad), both.total - arm.total)
+def _together(arms: Sequence[Proportion]) -> Proportion:
+    return Proportion(math.fsum(arm.bad for arm in arms), math.fsum(arm.total for arm in arms))
+
+
+def _against_the_rest(arms: Sequence[Proportion]) -> list[tuple[Proportion, Proportion]]:
+    both = _together(arms)
+    return [(arm, Proportion(max(0.0, both.bad - arm.bad), both.total - arm.total)) for arm in arms]
 
 
 def _problem(groups: Groups) -> Problem | None:

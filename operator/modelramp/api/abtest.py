@@ -140,6 +140,11 @@ class ABTest(ApiModel):
         """The chance, over all looks together, of calling a difference where there is none; 0.05 if not set."""
         return 0.05 if self.alpha is None else self.alpha
 
+    def ends(self, since: int) -> tuple[int, int]:
+        """The earliest and the latest end of a test that began at `since`, seconds since the epoch."""
+        begun = since + self.delay
+        return begun + self.min_duration, begun + self.max_duration
+
     def question(self, weight: int) -> int:
         """A number for what is asked, at the candidate's weight (percent): evidence for another one is no evidence.
 

@@ -1,6 +1,7 @@
 """What the checks of a policy would have said at every tick of a stretch of history, asked in pieces."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 
 from modelramp.analysis.checks import Ask
@@ -91,11 +92,8 @@ class _Kept:
 
     async def instant(self, endpoint: Endpoint, query: str, at: int) -> tuple[Sample, ...]:
         """As Metrics."""
-        try:
+        with self._noting(query):
             samples = await self._metrics.instant(endpoint, query, at)
-        except NoAnswer as error:
-            self._silent[query] = error
-            raise
         self._keep(query, {at: samples})
         return samples
 
@@ -103,13 +101,18 @@ class _Kept:
         self, endpoint: Endpoint, query: str, start: int, end: int, step: int
     ) -> Mapping[int, tuple[Sample, ...]]:
         """As Metrics."""
-        try:
+        with self._noting(query):
             found = await self._metrics.range(endpoint, query, start, end, step)
+        self._keep(query, found)
+        return found
+
+    @contextmanager
+    def _noting(self, query: str) -> Iterator[None]:
+        try:
+            yield
         except NoAnswer as error:
             self._silent[query] = error
             raise
-        self._keep(query, found)
-        return found
 
     def _keep(self, query: str, found: Mapping[int, tuple[Sample, ...]]) -> None:
         self._answered.add(query)
@@ -118,10 +121,7 @@ class _Kept:
     def answers(self, asks: Sequence[tuple[Check, Ask]], tick: int) -> Given:
         """The subject's series for each of these checks that was answered."""
         return {
-            check.name: {
-                question.name: self._found.get((question.text, tick - check.delay), _NOTHING).pick(question.pick)
-                for question in ask.questions
-            }
+            check.name: self._series(ask, tick - check.delay)
             for check, ask in asks
             if all(question.text in self._answered for question in ask.questions)
         }
@@ -131,6 +131,9 @@ class _Kept:
         for question in ask.questions:
             if question.text in self._silent:
                 return self._silent[question.text]
+        return self._series(ask, at)
+
+    def _series(self, ask: Ask, at: int) -> Mapping[str, Sequence[Sample]]:
         return {
             question.name: self._found.get((question.text, at), _NOTHING).pick(question.pick)
             for question in ask.questions

@@ -59,12 +59,13 @@ def look_json(look: Look) -> dict[str, Any]:
 def test_json(looks: Sequence[Look], test: ABTest, revision: str) -> dict[str, Any]:
     """The whole test: how and when it would have ended, and on which evidence."""
     end = decisive(looks)
+    earliest, latest = test.ends(end.since)
     return {
         "metric": test.metric.name,
         "looks": looks.index(end) + 1,
         "time": to_text(end.at),
-        "earliestEnd": to_text(end.since + test.min_duration + test.delay),
-        "latestEnd": to_text(end.since + test.max_duration + test.delay),
+        "earliestEnd": to_text(earliest),
+        "latestEnd": to_text(latest),
         **look_json(end),
         "message": end.message,
         "notKnown": not_known(looks, test, revision),

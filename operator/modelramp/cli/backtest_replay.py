@@ -157,8 +157,7 @@ class _World:
             return ()
         if isinstance(given, NoAnswer):
             return (silent_test(trial, given),)
-        whole = recorded.tick - trial.test.delay - self.target.spec.health.interval >= trial.since
-        return (judge_test(trial, given, whole=whole),)
+        return (judge_test(trial, given, whole=trial.covers(recorded.tick, self.target.spec.health.interval)),)
 
     def _due(self, state: State) -> Due:
         """As the operator's ticker puts it."""

@@ -1,7 +1,6 @@
 """`modelramp evaluate`: one check on numbers given by hand, to understand its verdict."""
 
 import json
-from difflib import get_close_matches
 from typing import IO, Any
 
 import click
@@ -16,7 +15,7 @@ from modelramp.api.names import Reason
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.cli.evaluation_data import Measured, Ticks, read_data
 from modelramp.cli.experiment_evaluation import evaluate_test, test_text
-from modelramp.cli.json_words import BadData, finite
+from modelramp.cli.json_words import BadData, finite, meant
 from modelramp.cli.policy_file import read_policy
 from modelramp.engine.ports import Sample
 
@@ -113,8 +112,6 @@ def _chosen(spec: ModelDeploymentSpec, name: str, source: str) -> Check | ABTest
     if test is not None:
         by_name.setdefault(test.metric.name, test)
     if name not in by_name:
-        near = get_close_matches(name, by_name, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        known = f"but {', '.join(by_name)}{hint}" if by_name else "for spec.health.checks is empty"
+        known = f"but {', '.join(by_name)}{meant(name, by_name)}" if by_name else "for spec.health.checks is empty"
         raise click.ClickException(f'{source}: has no check "{name}", {known}')
     return by_name[name]

@@ -1,6 +1,8 @@
 """JSON values that people write: as numbers, and in words for messages about those that cannot be used."""
 
 import math
+from collections.abc import Collection
+from difflib import get_close_matches
 from typing import Any
 
 
@@ -27,6 +29,16 @@ def kind_of(value: Any) -> str:
             return "a list"
         case _:
             return f"the number {value!r}"[:60]
+
+
+def meant(name: str, known: Collection[str]) -> str:
+    """The end of a sentence about an unknown name: the one that was probably meant, or nothing.
+
+    >>> meant("chekcs", ["checks", "available"]), meant("x", ["checks"])
+    ('; did you mean checks?', '')
+    """
+    near = get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def finite(value: float | None) -> float | int | None:

@@ -6,7 +6,8 @@ from functools import partial
 from typing import Literal
 
 from modelramp.analysis.checks import VALUE, judge, limits_of
-from modelramp.analysis.experiment import NOTHING_COUNTED, Trial, judge_tick
+from modelramp.analysis.evidence import Proportion
+from modelramp.analysis.experiment import Tick, judge_tick
 from modelramp.analysis.wording import limit_text
 from modelramp.api.check import Check
 from modelramp.api.health import Health
@@ -20,18 +21,21 @@ from modelramp.cli.ticklines import Line
 from modelramp.core.asking import settle
 from modelramp.core.breaches import tick_verdict
 from modelramp.core.decide import decide
-from modelramp.core.experiment import has_won, standing, under_test
+from modelramp.core.experiment import has_won, standing
 from modelramp.core.gate import ungated
 from modelramp.core.moves import label
 from modelramp.core.revisions import revision_of
 from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target, Version
 from modelramp.core.steps import blockers, step_ends
 from modelramp.engine.ports import Sample
+from modelramp.engine.ticker import trial_of
 
 STABLE = Version("stable", "the previous version", since=1, traffic_since=1)
 """What serves when the rehearsal begins; the spec says nothing about it."""
 _DAY = 86_400
 _NOT_RETOLD = frozenset({Reason.BREACHED, Reason.RESTORED, Reason.ROLLOUT_STARTED})
+_NO_TRAFFIC = Tick(Proportion(0.0, 0.0), Proportion(0.0, 0.0), (0.0, 0.0))
+"""What an A/B test counted in a line that says nothing of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,12 +159,8 @@ def _outcome_of(target: Target, line: Line, tick: int) -> TickOutcome:
 
 def _tried(target: Target, state: State, line: Line) -> tuple[ExperimentOutcome, ...]:
     """What an A/B test under way says of the line; of one without counts, what it said before."""
-    test, candidate = target.spec.rollout.ab_test, under_test(target, state)
-    if test is None or candidate is None:
-        return ()
-    memory = state.experiment.memory if state.experiment is not None else ""
-    trial = Trial(test, candidate.weight, candidate.version.revision, memory=memory)
-    return (judge_tick(trial, line.experiment or NOTHING_COUNTED),)
+    trial = trial_of(target, state)
+    return () if trial is None else (judge_tick(trial, line.experiment or _NO_TRAFFIC),)
 
 
 def _judged(check: Check, value: float | None) -> CheckOutcome:

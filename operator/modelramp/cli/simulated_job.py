@@ -2,11 +2,10 @@
 
 import json
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 from modelramp.api.evaluation import EvaluationSpec, ResultsIn
-from modelramp.cli.json_words import BadData, kind_of
+from modelramp.cli.json_words import BadData, kind_of, meant
 from modelramp.core.evaluation import TERMINATION_BYTES, JobSeen, Results, read_results
 from modelramp.engine.evaluation import too_late
 
@@ -50,9 +49,7 @@ def read_job(text: str) -> SimulatedJob:
         raise BadData(f"is {kind_of(given)}; write {_WISHED}")
     for key in given:
         if key not in _KEYS:
-            near = get_close_matches(key, _KEYS, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise BadData(f'unknown key "{key}"; known are {", ".join(_KEYS)}{hint}')
+            raise BadData(f'unknown key "{key}"; known are {", ".join(_KEYS)}{meant(key, _KEYS)}')
     said = [key for key in _KEYS[:3] if key in given]
     if len(said) != 1:
         raise BadData(f"needs one of results, wrote and job; write {_WISHED}")

@@ -3,13 +3,12 @@
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from modelramp.analysis.experiment import Tick
 from modelramp.api.abtest import PrimaryMetric
 from modelramp.cli.experiment_data import read_tick
-from modelramp.cli.json_words import BadData, kind_of
+from modelramp.cli.json_words import BadData, kind_of, meant
 
 _KEYS = ("checks", "available")
 _OF_A_TEST = "experiment"
@@ -69,7 +68,7 @@ def _line(raw: str, checks: Collection[str], metric: PrimaryMetric | None) -> Li
     known = _KEYS if metric is None else (*_KEYS, _OF_A_TEST)
     for key in given:
         if key not in known:
-            raise _Unusable(f'unknown key "{key}"; known are {", ".join(known)}{_hint(key, known)}')
+            raise _Unusable(f'unknown key "{key}"; known are {", ".join(known)}{meant(key, known)}')
     available = given.get("available", True)
     if not isinstance(available, bool):
         raise _Unusable(f"available is {kind_of(available)}; write true or false")
@@ -91,7 +90,7 @@ def _values(given: Any, checks: Collection[str]) -> Mapping[str, float | None]:
 def _value(name: str, value: Any, checks: Collection[str]) -> float | None:
     if name not in checks:
         known = f"it knows {', '.join(checks)}" if checks else "it has none"
-        raise _Unusable(f'spec.health.checks has no check "{name}"; {known}{_hint(name, checks)}')
+        raise _Unusable(f'spec.health.checks has no check "{name}"; {known}{meant(name, checks)}')
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -109,8 +108,3 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise _Unusable(f'"{key}" stands there twice')
         found[key] = value
     return found
-
-
-def _hint(name: str, known: Collection[str]) -> str:
-    near = get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]}?" if near else ""

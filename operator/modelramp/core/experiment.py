@@ -152,8 +152,8 @@ def standing(target: Target, state: State) -> tuple[str, ...]:
         return ()
     known = state.experiment
     since = known.since if known is not None and known.revision == candidate.version.revision else None
-    begun = (candidate.step_entered if since is None else since) + test.delay
-    ends = f"no winner before {to_clock(begun + test.min_duration)}, ends by {to_clock(begun + test.max_duration)}"
+    earliest, latest = test.ends(candidate.step_entered if since is None else since)
+    ends = f"no winner before {to_clock(earliest)}, ends by {to_clock(latest)}"
     return (ends, known.message) if known is not None and since is not None and known.message else (ends,)
 
 

@@ -10,6 +10,7 @@ def record_experiment(target: Target | None, experiment: Experiment | None) -> E
     if experiment is None:
         return None
     test = target.spec.rollout.ab_test if target is not None else None
+    earliest, latest = map(to_text, test.ends(experiment.since)) if test is not None else (None, None)
     return ExperimentStatus(
         revision=experiment.revision,
         question=experiment.question,
@@ -23,8 +24,8 @@ def record_experiment(target: Target | None, experiment: Experiment | None) -> E
         sample_ratio=experiment.sample_ratio,
         sticky=experiment.sticky,
         started_at=to_text(experiment.since),
-        earliest_end=to_text(experiment.since + test.min_duration + test.delay) if test else None,
-        latest_end=to_text(experiment.since + test.max_duration + test.delay) if test else None,
+        earliest_end=earliest,
+        latest_end=latest,
         memory=experiment.memory,
     )
 

@@ -191,7 +191,7 @@ def _tried(due: Due, trial: Trial, asked: Ask | ExperimentOutcome, answers: Answ
     picked = _picked(due, asked, answers, trial.test.delay)
     if isinstance(picked, NoAnswer):
         return silent_test(trial, picked)
-    return judge_test(trial, picked, whole=tick - trial.test.delay - due.health.interval >= trial.since)
+    return judge_test(trial, picked, whole=trial.covers(tick, due.health.interval))
 
 
 def _judged(due: Due, check: Check, asked: Ask | CheckOutcome, answers: Answers, tick: int) -> CheckOutcome:

@@ -72,6 +72,17 @@ _contour = _envoy("([^_]+)_([^_]+)_[0-9]+")
 _envoy_gateway = _envoy("service/([^/]+)/([^/]+)/[0-9]+/[^/]+")
 
 
+def _of_envoy(gateway: str, of: Rate, source: str, failed: str, seen_95: str) -> tuple[Preset, Preset]:
+    """The presets over an Envoy's cluster statistics."""
+    series = "envoy_cluster_upstream_rq_xx"
+    failures = share(of(series, "backend", ',envoy_response_code_class="5"'), of(series, "backend", ""))
+    latency = quantile(0.95, "envoy_cluster_upstream_rq_time", "backend", scale=_MILLISECONDS, of=of)
+    return (
+        error_rate(gateway, failed, failures, source, by_envoy_cluster),
+        p95_latency(gateway, seen_95, latency, source, by_envoy_cluster),
+    )
+
+
 def _nginx(metric: str, by: str, matchers: str) -> str:
     """Canary requests name the canary in `canary` and the stable Service in `service`.
 
@@ -141,39 +152,13 @@ PRESETS: tuple[Preset, ...] = (
         _ISTIO,
         by_istio_service,
     ),
-    error_rate(
-        "contour",
-        _SEEN_FAILED,
-        share(
-            _contour("envoy_cluster_upstream_rq_xx", "backend", ',envoy_response_code_class="5"'),
-            _contour("envoy_cluster_upstream_rq_xx", "backend", ""),
-        ),
-        _CONTOUR,
-        by_envoy_cluster,
-    ),
-    p95_latency(
-        "contour",
-        _SEEN_95,
-        quantile(0.95, "envoy_cluster_upstream_rq_time", "backend", scale=_MILLISECONDS, of=_contour),
-        _CONTOUR,
-        by_envoy_cluster,
-    ),
-    error_rate(
+    *_of_envoy("contour", _contour, _CONTOUR, _SEEN_FAILED, _SEEN_95),
+    *_of_envoy(
         "envoy-gateway",
+        _envoy_gateway,
+        _ENVOY_GATEWAY,
         f"{_SEEN_FAILED} as long as one is ready; {_MERGED}",
-        share(
-            _envoy_gateway("envoy_cluster_upstream_rq_xx", "backend", ',envoy_response_code_class="5"'),
-            _envoy_gateway("envoy_cluster_upstream_rq_xx", "backend", ""),
-        ),
-        _ENVOY_GATEWAY,
-        by_envoy_cluster,
-    ),
-    p95_latency(
-        "envoy-gateway",
         f"{_SEEN_95}; {_MERGED}",
-        quantile(0.95, "envoy_cluster_upstream_rq_time", "backend", scale=_MILLISECONDS, of=_envoy_gateway),
-        _ENVOY_GATEWAY,
-        by_envoy_cluster,
     ),
     error_rate(
         "ingress-nginx",
