@@ -17,7 +17,7 @@ from typing import Any
 
 from modelramp.api.errors import Gone
 from modelramp.engine.engine import Engine, Options
-from modelramp.engine.ports import Delivered, Endpoint, Kind, Object, Ref, Sample, WebhookCall
+from modelramp.engine.ports import SHARED, Asker, Delivered, Endpoint, Kind, Object, Ref, Sample, WebhookCall
 from tests.sim.clock import VirtualLoop, run_virtually
 from tests.sim.scenarios import ROLLOUT, tell
 
@@ -85,15 +85,15 @@ class Healthy:
     everywhere: bool = False
     asked: int = 0
 
-    async def instant(self, endpoint: Endpoint, query: str, at: int) -> tuple[Sample, ...]:
-        del endpoint, at
+    async def instant(self, endpoint: Endpoint, query: str, at: int, asker: Asker = SHARED) -> tuple[Sample, ...]:
+        del endpoint, at, asker
         self.asked += 1
         return self.samples if self.everywhere or "prediction_requests_total" in query else (Sample({}, 0.95),)
 
     async def range(
-        self, endpoint: Endpoint, query: str, start: int, end: int, step: int
+        self, endpoint: Endpoint, query: str, start: int, end: int, step: int, asker: Asker = SHARED
     ) -> Mapping[int, tuple[Sample, ...]]:
-        return {at: await self.instant(endpoint, query, at) for at in range(start, end + 1, step)}
+        return {at: await self.instant(endpoint, query, at, asker) for at in range(start, end + 1, step)}
 
 
 class Quiet:

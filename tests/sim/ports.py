@@ -7,7 +7,19 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from modelramp.api.errors import ClusterSilent, Conflict, Gone, PrometheusSilent
-from modelramp.engine.ports import DEPLOYMENT, Delivered, Delivery, Endpoint, Kind, Object, Ref, Sample, WebhookCall
+from modelramp.engine.ports import (
+    DEPLOYMENT,
+    SHARED,
+    Asker,
+    Delivered,
+    Delivery,
+    Endpoint,
+    Kind,
+    Object,
+    Ref,
+    Sample,
+    WebhookCall,
+)
 from tests.sim.faults import FROZEN_SECONDS, LATE_SECONDS, OUTAGE_SECONDS, TIMEOUT_SECONDS, Call, Fault
 from tests.sim.fieldowners import copied
 
@@ -192,12 +204,12 @@ class SimMetrics:
         self._wire = wire
         self._prometheus = wire.world.prometheus
 
-    async def instant(self, endpoint: Endpoint, query: str, at: int) -> tuple[Sample, ...]:
+    async def instant(self, endpoint: Endpoint, query: str, at: int, asker: Asker = SHARED) -> tuple[Sample, ...]:
         series = await self._ask("instant", endpoint, query, (at,))
         return series.get(at, ())
 
     async def range(
-        self, endpoint: Endpoint, query: str, start: int, end: int, step: int
+        self, endpoint: Endpoint, query: str, start: int, end: int, step: int, asker: Asker = SHARED
     ) -> Mapping[int, tuple[Sample, ...]]:
         return await self._ask("range", endpoint, query, tuple(range(start, end + 1, step)))
 

@@ -18,7 +18,7 @@ from modelramp.adapters.prometheus_failures import FOREIGN, failure
 from modelramp.adapters.prometheus_session import Answer, Clients, Wire
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.names import Reason
-from modelramp.engine.ports import Clock, Endpoint, Sample, Telemetry
+from modelramp.engine.ports import SHARED, Asker, Clock, Endpoint, Sample, Telemetry
 
 WORKERS = 4
 PER_ADDRESS = 3
@@ -87,14 +87,26 @@ class PrometheusMetrics:
         await asyncio.to_thread(self._workers.shutdown, cancel_futures=True)
         self._clients.close()
 
-    async def instant(self, endpoint: Endpoint, query: str, at: int) -> tuple[Sample, ...]:
+    async def instant(
+        self,
+        endpoint: Endpoint,
+        query: str,
+        at: int,
+        asker: Asker = SHARED,  # noqa: ARG002 - lanes by namespace come with the asynchronous client
+    ) -> tuple[Sample, ...]:
         """The query's value at the instant `at`; a scalar comes as one sample without labels."""
         params = {"time": at, **self._limits()}
         question = _Question(endpoint, at, lambda client: client.custom_query(query, params))
         return await self._answered(question, instant_samples)
 
     async def range(
-        self, endpoint: Endpoint, query: str, start: int, end: int, step: int
+        self,
+        endpoint: Endpoint,
+        query: str,
+        start: int,
+        end: int,
+        step: int,
+        asker: Asker = SHARED,  # noqa: ARG002 - as above
     ) -> Mapping[int, tuple[Sample, ...]]:
         """The query's value at start, start+step, ... end; instants without any sample are missing."""
         first, last, params = datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC), self._limits()

@@ -12,7 +12,7 @@ from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.cli.backtest_replay import Given, History, Said
 from modelramp.engine.plan import Answer, Due, asked
-from modelramp.engine.ports import Endpoint, Metrics, Sample, Telemetry
+from modelramp.engine.ports import SHARED, Asker, Endpoint, Metrics, Sample, Telemetry
 from modelramp.engine.replay import Missed, missed_outcomes
 
 PIECE = 1440
@@ -90,19 +90,19 @@ class _Kept:
         self._answered: set[str] = set()
         self._silent: dict[str, NoAnswer] = {}
 
-    async def instant(self, endpoint: Endpoint, query: str, at: int) -> tuple[Sample, ...]:
+    async def instant(self, endpoint: Endpoint, query: str, at: int, asker: Asker = SHARED) -> tuple[Sample, ...]:
         """As Metrics."""
         with self._noting(query):
-            samples = await self._metrics.instant(endpoint, query, at)
+            samples = await self._metrics.instant(endpoint, query, at, asker)
         self._keep(query, {at: samples})
         return samples
 
     async def range(
-        self, endpoint: Endpoint, query: str, start: int, end: int, step: int
+        self, endpoint: Endpoint, query: str, start: int, end: int, step: int, asker: Asker = SHARED
     ) -> Mapping[int, tuple[Sample, ...]]:
         """As Metrics."""
         with self._noting(query):
-            found = await self._metrics.range(endpoint, query, start, end, step)
+            found = await self._metrics.range(endpoint, query, start, end, step, asker)
         self._keep(query, found)
         return found
 

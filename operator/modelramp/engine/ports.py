@@ -67,6 +67,22 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Asker:
+    """For whom Prometheus is queried.
+
+    namespace: of the objects that need the answer; "" when objects of several namespaces share the query.
+    objects: how many need it; the answer to a shared query may grow with them.
+    """
+
+    namespace: str = ""
+    objects: int = 1
+
+
+SHARED = Asker()
+"""A query that counts for no single namespace."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One series at one instant. The value may be NaN or infinite: the judge decides, not the transport.
 
@@ -161,12 +177,12 @@ class Cluster(Protocol):
 class Metrics(Protocol):
     """Prometheus. Both methods raise PrometheusSilent with a reason code when there is no usable answer."""
 
-    async def instant(self, endpoint: Endpoint, query: str, at: int) -> tuple[Sample, ...]:
+    async def instant(self, endpoint: Endpoint, query: str, at: int, asker: Asker = SHARED) -> tuple[Sample, ...]:
         """The query's value at the instant `at`; a scalar comes as one sample without labels."""
         ...
 
     async def range(
-        self, endpoint: Endpoint, query: str, start: int, end: int, step: int
+        self, endpoint: Endpoint, query: str, start: int, end: int, step: int, asker: Asker = SHARED
     ) -> Mapping[int, tuple[Sample, ...]]:
         """The query's value at start, start+step, ... end; instants without any sample may be missing."""
         ...

@@ -48,10 +48,10 @@ class Recorded:
         part, revision = query.split("{")[0], "r2" if "r2" in query else "r1"
         return (Sample({}, float(self.counts[number - 1][revision, part])),)
 
-    async def instant(self, endpoint, query, at):
+    async def instant(self, endpoint, query, at, asker=None):
         return self._at(query, at)
 
-    async def range(self, endpoint, query, start, end, step):
+    async def range(self, endpoint, query, start, end, step, asker=None):
         return {at: self._at(query, at) for at in range(start, end + 1, step)}
 
 

@@ -44,10 +44,10 @@ class Recording:
             bad += 9
         return (Sample({}, float(bad if "bad" in query else total)),)
 
-    async def instant(self, endpoint, query, at):
+    async def instant(self, endpoint, query, at, asker=None):
         return self.at(query, at)
 
-    async def range(self, endpoint, query, start, end, step):
+    async def range(self, endpoint, query, start, end, step, asker=None):
         ticks = range(start, end + 1, step)
         self.asked.append(len(ticks))
         if len(ticks) > self.most:

@@ -17,10 +17,10 @@ class Counts:
     def at(self):
         return {"bad": (2.0, 1.0), "total": (30.0, 270.0)}
 
-    async def instant(self, endpoint, query, at):
+    async def instant(self, endpoint, query, at, asker=None):
         return (Sample({}, self.at()[query.split("{")[0]]["stable" in query]),)
 
-    async def range(self, endpoint, query, start, end, step):
+    async def range(self, endpoint, query, start, end, step, asker=None):
         return {at: await self.instant(endpoint, query, at) for at in range(start, end + 1, step)}
 
 

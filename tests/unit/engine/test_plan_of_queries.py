@@ -25,7 +25,7 @@ class Ledger:
     open: int = 0
     most_open: int = 0
 
-    async def instant(self, endpoint, query, at):
+    async def instant(self, endpoint, query, at, asker=None):
         self.asked.append((endpoint, query, at))
         self.open += 1
         self.most_open = max(self.most_open, self.open)
@@ -130,7 +130,7 @@ async def test_a_silent_prometheus_does_not_delay_the_questions_to_another():
     released = asyncio.Event()
 
     class Hanging(Ledger):
-        async def instant(self, endpoint, query, at):
+        async def instant(self, endpoint, query, at, asker=None):
             if endpoint == HERE:
                 await released.wait()
                 raise PrometheusSilent("PrometheusTimeout", "no answer")

@@ -21,11 +21,11 @@ class Journal:
     ranges: list = field(default_factory=list)
     instants: list = field(default_factory=list)
 
-    async def instant(self, endpoint, query, at):
+    async def instant(self, endpoint, query, at, asker=None):
         self.instants.append((query, at))
         return (Sample({}, self.values[at]),) if at in self.values else ()
 
-    async def range(self, endpoint, query, start, end, step):
+    async def range(self, endpoint, query, start, end, step, asker=None):
         self.ranges.append((query, start, end, step))
         if self.error:
             raise self.error
