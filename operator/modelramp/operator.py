@@ -23,7 +23,8 @@ from modelramp.adapters.web import Web, heartbeat_verdict
 from modelramp.adapters.webhooks import HttpWebhooks
 from modelramp.analysis import chances
 from modelramp.api.names import LABEL_DEPLOYMENT
-from modelramp.engine.engine import WATCHED, Engine, Options
+from modelramp.engine.engine import Engine, Options
+from modelramp.engine.listing import WATCHED
 from modelramp.engine.ports import WRITTEN, Kind
 from modelramp.settings import Settings
 
@@ -56,7 +57,7 @@ def watches(engine: Engine, *, clusterwide: bool) -> kopf.OperatorRegistry:
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry)(kopf.login_via_client)
     for kind in WATCHED:
-        if kind not in engine.unwatched and (kind.namespaced or clusterwide):
+        if kind not in engine.listing.unwatched and (kind.namespaced or clusterwide):
             _watch(registry, kind, engine)
     return registry
 
@@ -89,11 +90,12 @@ async def main(settings: Settings) -> None:
             clock=clock,
             options=options(settings),
         )
+        listing = engine.listing
         web = Web(
             settings.web_host,
             settings.web_port,
             healthy=lambda: heartbeat_verdict(engine.heartbeat, clock.now(), settings.heartbeat_limit),
-            ready=lambda: (engine.synced, "synced" if engine.synced else "waiting for the first complete list"),
+            ready=lambda: (listing.synced, "synced" if listing.synced else "waiting for the first complete list"),
             metrics=telemetry.render,
         )
         async with metrics, events, webhooks, web:
@@ -129,7 +131,7 @@ async def _run_both(engine: Engine, settings: Settings) -> None:
 
 async def _watch_what_was_listed(engine: Engine, settings: Settings) -> None:
     """Run Kopf once the first list shows what may be watched; until then, heed signals as Kopf does."""
-    waiting = asyncio.create_task(engine.listed.wait())
+    waiting = asyncio.create_task(engine.listing.listed.wait())
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, waiting.cancel)
     await asyncio.wait({waiting})

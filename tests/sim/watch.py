@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
-from modelramp.engine.engine import WATCHED
+from modelramp.engine.listing import WATCHED
 from modelramp.engine.ports import DEPLOYMENT, WRITTEN, Kind
 from tests.sim.faults import GAP_SECONDS, LAG_SECONDS, OUTAGE_SECONDS, Fault
 from tests.sim.fieldowners import copied

@@ -4,43 +4,18 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelramp.api.errors import Gone, ModelrampError, NoAnswer, Refused
-from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.api.verdict import TickOutcome
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.ticks import SCRAPE_DELAY
 from modelramp.engine.hooks import HookRunner
 from modelramp.engine.limiter import WriteLimiter
+from modelramp.engine.listing import Listing
 from modelramp.engine.loading import Load, Loading
-from modelramp.engine.ports import (
-    CONTROLLER_REVISION,
-    DEPLOYMENT,
-    DISPENSABLE,
-    ENDPOINT_SLICE,
-    HTTP_ROUTE,
-    JOB,
-    MODEL_DEPLOYMENT,
-    POLICIES,
-    SERVICE,
-    WRITTEN,
-    Clock,
-    Cluster,
-    Events,
-    Kind,
-    Metrics,
-    Object,
-    Telemetry,
-    Webhooks,
-)
+from modelramp.engine.ports import Clock, Cluster, Events, Kind, Metrics, Object, Telemetry, Webhooks
 from modelramp.engine.settle import Settler
 from modelramp.engine.store import Key, Store
 from modelramp.engine.ticker import Ticker
 from modelramp.engine.writes import Writer
-
-WATCHED = (*POLICIES, CONTROLLER_REVISION, SERVICE, DEPLOYMENT, ENDPOINT_SLICE, HTTP_ROUTE, JOB, MODEL_DEPLOYMENT)
-"""Kinds that the store keeps; ModelDeployments last, so that policies and children are known when they are decided."""
-_SWEEP_POLL_SECONDS = 15.0
-_GRANT = "grant it (manifests/operator/rbac.yaml)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +39,7 @@ class Options:
 
 
 class Engine:
-    """Runs until stopped. `observe` is called by watches, from the same event loop.
-
-    listed: set after the first complete list. unwatched: kinds that it could not read; a watch of them would fail.
-    """
+    """Runs until stopped. `observe` is called by watches, from the same event loop."""
 
     def __init__(
         self,
@@ -80,7 +52,6 @@ class Engine:
         clock: Clock,
         options: Options,
     ) -> None:
-        self._cluster = cluster
         self._telemetry = telemetry
         self._clock = clock
         self._options = options
@@ -93,33 +64,31 @@ class Engine:
         self._loading = Loading(options.load)
         self._dirty: dict[Key, None] = {}
         self._work = asyncio.Event()
-        self.synced = False
-        self.listed = asyncio.Event()
-        self._refused: set[Kind] = set()
-        self.unwatched: frozenset[Kind] = frozenset()
-        self._relisted = False
+        self.listing = Listing(
+            store=self.store,
+            cluster=cluster,
+            telemetry=telemetry,
+            clock=clock,
+            namespaces=options.namespaces,
+            sweep_interval=options.sweep_interval,
+            mark=self._mark,
+            beat=self._beat,
+        )
         self.heartbeat = clock.now()
 
     def observe(self, kind: Kind, event: str, obj: Object) -> None:
         """Take in what a watch reported: ADDED, MODIFIED, DELETED, or anything else for an object as it is."""
-        self._telemetry.count("modelramp_watch_events_total", kind=kind.kind, type=event or "LISTED")
-        if event not in {"ADDED", "MODIFIED", "DELETED"}:
-            self._relisted = True  # a watch began anew: what was deleted in between, it will not say
-        if kind in POLICIES:
-            for key in self.store.resolve(self.store.policies.observe(kind, event, obj)):
-                self._mark(key)
-        elif (changed := self.store.observe(kind, event, obj)) is not None:
-            self._mark(changed)
+        self.listing.observe(kind, event, obj)
 
     async def run(self) -> None:
         """Work until cancelled. Before the first complete list nothing is decided: no news is not bad news."""
-        await self._sync()
+        await self.listing.sync()
         try:
             async with asyncio.TaskGroup() as tasks:
                 for _ in range(self._options.workers):
                     tasks.create_task(self._reconcile())
                 tasks.create_task(self._tick())
-                tasks.create_task(self._sweep())
+                tasks.create_task(self.listing.sweep())
         finally:
             self._hooks.stop()
 
@@ -127,108 +96,8 @@ class Engine:
         self._dirty[key] = None
         self._work.set()
 
-    async def _sync(self) -> None:
-        delay = 1.0
-        while True:
-            try:
-                for kind in WATCHED:
-                    await self._list_kind(kind)
-            except (NoAnswer, Refused) as error:
-                advice = {"advice": _GRANT} if isinstance(error, Refused) else {}
-                self._telemetry.warn("waiting for the API server", reason=str(error), retry_seconds=delay, **advice)
-                self.heartbeat = self._clock.now()  # a restart would not help
-                await self._clock.sleep(delay)
-                delay = min(delay * 2, 30.0)
-            else:
-                self.unwatched = frozenset(self._refused)
-                self.synced = True
-                self.listed.set()
-                return
-
-    async def _list_kind(self, kind: Kind) -> None:
-        if kind in POLICIES:
-            await self._list_policies(kind)
-            return
-        try:
-            for namespace in self._options.namespaces or (None,):
-                known = frozenset(self.store.records)  # what is added while the list is under way is not in it
-                found = await self._list(kind, namespace)
-                for key in self.store.sweep(kind, found, namespace, known):
-                    self._mark(key)
-        except Refused as error:
-            if kind not in DISPENSABLE:
-                raise
-            self._cannot_read(kind, error)
-        else:
-            self._can_read(kind)
-
-    def _cannot_read(self, kind: Kind, error: ModelrampError) -> None:
-        if kind not in self._refused:
-            self._refused.add(kind)
-            advice = f"{_GRANT}; until then what needs it waits, the rest goes on"
-            self._telemetry.warn("a kind cannot be read", kind=kind.kind, reason=str(error), advice=advice)
-
-    def _can_read(self, kind: Kind) -> None:
-        if kind in self._refused:
-            self._refused.discard(kind)
-            self._telemetry.log("a kind can be read again", kind=kind.kind)
-
-    async def _list_policies(self, kind: Kind) -> None:
-        """Policies that cannot be read are missing for those who refer to them, and hold up nobody else."""
-        policies = self.store.policies
-        if self._options.namespaces and not kind.namespaced:
-            why = "the operator works in given namespaces only and reads no policies of the cluster; use a HealthPolicy"
-            users = policies.cannot_read(kind, why)
-        else:
-            try:
-                users = frozenset()
-                for namespace in self._options.namespaces or (None,):
-                    before = policies.names()
-                    users |= policies.sweep(kind, await self._cluster.list(kind, namespace), namespace, before)
-                users |= policies.cannot_read(kind, "")
-                self._can_read(kind)
-            except (Gone, Refused) as error:
-                self._cannot_read(kind, error)
-                users = policies.cannot_read(kind, str(error))
-        for key in self.store.resolve(users):
-            self._mark(key)
-
-    async def _list(self, kind: Kind, namespace: str | None) -> tuple[Object, ...]:
-        selector = "" if kind in WRITTEN else LABEL_DEPLOYMENT
-        try:
-            return await self._cluster.list(kind, namespace, selector)
-        except Gone:
-            if kind != HTTP_ROUTE:
-                raise
-            return ()  # without the Gateway API's CRDs there are no routes; each object's status says so
-
-    async def _sweep(self) -> None:
-        """List everything now and then, and soon after a watch began anew; what is not watched, at every look.
-
-        What could not be listed is listed at the next look.
-        """
-        listed, left = self._clock.now(), frozenset[Kind]()
-        while True:
-            await self._clock.sleep(_SWEEP_POLL_SECONDS)
-            now = self._clock.now()
-            due = self._relisted or now - listed >= self._options.sweep_interval
-            if due:
-                self._relisted, listed = False, now
-            again = left | self.unwatched
-            left = await self._list_again([kind for kind in WATCHED if due or kind in again])
-
-    async def _list_again(self, kinds: Sequence[Kind]) -> frozenset[Kind]:
-        """List these kinds; those of which there was no list. While there is no answer the rest is not asked for."""
-        left = set()
-        for index, kind in enumerate(kinds):
-            try:
-                await self._list_kind(kind)
-            except ModelrampError as error:
-                self._telemetry.warn("a kind was not listed", kind=kind.kind, reason=str(error))
-                left.add(kind)
-                if isinstance(error, NoAnswer):
-                    return frozenset(left.union(kinds[index:]))
-        return frozenset(left)
+    def _beat(self) -> None:
+        self.heartbeat = self._clock.now()
 
     async def _reconcile(self) -> None:
         while True:

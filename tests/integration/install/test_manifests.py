@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from modelramp.engine.engine import WATCHED
+from modelramp.engine.listing import WATCHED
 from modelramp.engine.ports import CONFIG_MAP, GATEWAY, MODEL_DEPLOYMENT, OWNED, POD
 
 OPERATOR = "system:serviceaccount:modelramp-system:modelramp"
