@@ -7,8 +7,10 @@ from functools import lru_cache
 from modelramp.analysis.subject import VARIABLES, Subject, value_of
 from modelramp.api.quantity import format_duration
 
-_HOLE = r"\{\{\s*(?P<name>[^{}]*?)\s*\}\}"
-_CODE = re.compile(_HOLE + r"|(?P<open>[\"'`])|#[^\n]*")
+# Blanks around the name are stripped afterwards: a pattern that also looks for them tries every way to divide them,
+# which took seconds for two thousand blanks, and nothing can end a search that has begun.
+_HOLE = r"\{\{(?P<name>[^{}]*)\}\}"
+_CODE = re.compile(_HOLE + r"|(?P<regex>[=!]~\s*)?(?P<open>[\"'`])|#[^\n]*")
 _STRING = {
     '"': re.compile(_HOLE + r'|\\.|(?P<close>")', re.DOTALL),
     "'": re.compile(_HOLE + r"|\\.|(?P<close>')", re.DOTALL),
@@ -44,11 +46,10 @@ def _parts(query: str) -> tuple[str | Hole, ...]:
         at = found.end()
         groups = found.groupdict()
         if groups["name"] is not None:
-            parts += [query[done : found.start()], Hole(groups["name"], quote, regex)]
+            parts += [query[done : found.start()], Hole(groups["name"].strip(), quote, regex)]
             done = at
         elif groups.get("open"):
-            quote = groups["open"]
-            regex = query[: found.start()].rstrip().endswith(("=~", "!~"))
+            quote, regex = groups["open"], groups["regex"] is not None
         elif groups.get("close"):
             quote = ""
     return (*parts, query[done:])
