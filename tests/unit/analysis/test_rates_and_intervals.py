@@ -11,6 +11,7 @@ from modelramp.analysis.intervals import newcombe, normal_tail, ratio, wilson
 from modelramp.analysis.wording import Limits
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
+from tests.unit.analysis.work import lines_run
 
 counts = st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -125,6 +126,38 @@ def test_fishers_test_is_right_for_rare_errors_in_much_traffic():
     assert fisher(Proportion(4, 300), Proportion(100, 300_000)) == pytest.approx(
         stats.fisher_exact(table).pvalue, rel=1e-6
     )
+
+
+HUGE = {
+    "all of very many failed": (Proportion(1e14, 1e14), Proportion(5e5, 1e6)),
+    "hours by one table at a time": (Proportion(1e16, 1e16), Proportion(5e7, 1e8)),
+    "half of the largest counts": (Proportion(2.0**52, 2.0**53), Proportion(2.0**51, 2.0**53)),
+    "few of the largest count": (Proportion(3, 9), Proportion(2.0**53 - 4, 2.0**53)),
+    "as many as may be expected": (Proportion(1e8, 1e8), Proportion(2.0**53 - 4e8, 2.0**53)),
+}
+
+
+@pytest.mark.parametrize(("first", "second"), HUGE.values(), ids=HUGE)
+def test_the_work_of_fishers_test_does_not_grow_with_the_counts(first, second):
+    for one, other in ((first, second), (second, first)):
+        assert lines_run(lambda one=one, other=other: rates_p_value(one, other)) < 2_000
+        assert lines_run(lambda one=one, other=other: fisher(one, other)) < 50_000
+
+
+@pytest.mark.parametrize("scale", [1, 10**3, 10**6, 10**9])
+def test_fishers_test_tends_to_the_binomial_one_in_very_much_traffic(scale):
+    # 8 of 10 beside a rate of 30 % that is known ever more exactly.
+    found = fisher(Proportion(8, 10), Proportion(300 * scale, 1000 * scale))
+    assert found == pytest.approx(stats.binomtest(8, 10, 0.3).pvalue, rel=0.1 / scale + 1e-8)
+
+
+# Standard deviation of the tables: just below and just above EXACT_SPREAD.
+@pytest.mark.parametrize(("n", "exact"), [(79_000, True), (81_000, False)])
+@pytest.mark.parametrize("shift", [0, 60, 250, 400, -400])
+def test_fishers_test_is_right_on_both_sides_of_what_is_summed_up(n, exact, shift):
+    table = [[n // 2 + shift, n - n // 2 - shift], [n // 2, n - n // 2]]
+    found = fisher(Proportion(table[0][0], n), Proportion(table[1][0], n))
+    assert found == pytest.approx(stats.fisher_exact(table).pvalue, rel=1e-6 if exact else 0.01)
 
 
 def test_small_expected_counts_are_tested_exactly_and_large_ones_approximately():
