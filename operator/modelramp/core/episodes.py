@@ -17,6 +17,8 @@ TRIES = 3
 """Calls of a webhook whose receiver surely took no notice of the ones before."""
 PAUSES: Final = (5, 30)
 """Seconds between those calls."""
+QUEUE_SECONDS = 45
+"""So long a further call waits for its turn after the pause; two of them fit into the grace."""
 
 LIVE: Final = frozenset({HookState.DUE, HookState.RUNNING})
 _LONGEST: Final = 256

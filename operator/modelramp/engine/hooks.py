@@ -3,30 +3,37 @@
 At most once per episode. A Job has a name of its own for each episode, so that it cannot be made twice. A webhook is
 called only by the process that wrote its own mark beside the state Running, and only after it has read that back or
 was told that the write took effect: nobody else can know whether it was called.
+
+Fair by namespace: calls, and requests to the API server, wait for their turn. Between two tries of a call its slot is
+somebody else's.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
 from modelramp.api.errors import Conflict, Forbidden, Gone, NoAnswer, Refused
 from modelramp.api.hooks import Hook, HookState
-from modelramp.core.episodes import LIVE, PAUSES, Episode, News, deadline, find_hook
+from modelramp.core.episodes import LIVE, PAUSES, QUEUE_SECONDS, Episode, News, deadline, find_hook
 from modelramp.core.state import State, Target
 from modelramp.desired.hook_job import hook_job, hook_job_name
 from modelramp.desired.ownership import Owner, owned_by
+from modelramp.engine.beside import Beside
 from modelramp.engine.hook_news import failure_of, job_news, webhook_call
 from modelramp.engine.limiter import WriteLimiter
 from modelramp.engine.ports import JOB, POD, Clock, Cluster, Delivery, Object, Ref, Telemetry, WebhookCall, Webhooks
 from modelramp.engine.store import Key, Record, Store
+from modelramp.engine.turns import Name, Turns
 
-AT_ONCE = 16
-"""Calls of webhooks at the same time, and as many Jobs being made; more wait for their turn as Due."""
-LOOK_SECONDS = 10
-"""Time between two looks at a hook that is due."""
+CALLS, CALLS_OF_ONE = 64, 4
+"""Calls of webhooks at the same time, of all and of one namespace; more wait for their turn as Due."""
+REQUESTS, REQUESTS_OF_ONE = 16, 4
+"""Requests to the API server about Jobs of hooks at the same time, of all and of one namespace."""
+LOOK_SECONDS, TURN_SECONDS = 10, 60
+"""Time between two looks at a Job that is to be made, and at a webhook: that one is told when its turn has come."""
+_SWEEP_SECONDS = 60.0
 
 _NOT_TAKEN: Final = frozenset({Delivery.NOT_SENT, Delivery.BUSY})
 
@@ -47,10 +54,18 @@ class HookRunner:
     limiter: WriteLimiter
     mark: Callable[[Key], None]
     instance: str = field(default_factory=lambda: uuid4().hex[:8])
-    _news: dict[tuple[Key, str], News] = field(default_factory=dict)
-    _tasks: dict[tuple[Key, str], asyncio.Task[None]] = field(default_factory=dict)
-    _called: set[tuple[Key, str]] = field(default_factory=set)
-    _calling: set[tuple[Key, str]] = field(default_factory=set)
+    _work: Beside = field(init=False)
+    _calls: Turns = field(init=False)
+    _requests: Turns = field(init=False)
+    _news: dict[Name, News] = field(default_factory=dict)
+    _called: set[Name] = field(default_factory=set)
+    _followed: dict[Key, frozenset[str]] = field(default_factory=dict)
+    _swept: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._work = Beside(self.telemetry, self.clock, self._failed)
+        self._calls = Turns(CALLS, CALLS_OF_ONE, self.clock, self._turn)
+        self._requests = Turns(REQUESTS, REQUESTS_OF_ONE, self.clock, self._turn)
 
     def news(self, key: Key, record: Record) -> Mapping[str, News]:
         """What is known of what the hooks of an object have started, by id of the episode."""
@@ -70,90 +85,106 @@ class HookRunner:
             # Its end is told when its pods were asked why.
             return found if found.state is not HookState.FAILED else News(HookState.RUNNING, found.message)
         hook = find_hook(target.spec.health, episode)
-        if episode.state is HookState.DUE and hook is not None and hook.webhook is not None and self._room():
-            return News(HookState.RUNNING, f"POST {hook.webhook.url}", self.instance)
+        webhook = hook.webhook if hook is not None and episode.state is HookState.DUE else None
+        if webhook is not None and self._calls.holds((key, episode.id)):
+            return News(HookState.RUNNING, f"POST {webhook.url}", self.instance)
         return known
 
     def follow(self, key: Key, record: Record) -> bool:
         """Start what the persisted state calls for; True when a further decision can bring the next step at once."""
+        self._sweep()
         target, again = record.target, False
-        if target is None or not (record.state.hooks or self._news):
+        if target is None:
             return False
         owner = Owner(key[0], key[1], record.uid)
+        self._keep(key, record.state)
         for episode in record.state.hooks:
+            name = (key, episode.id)
             hook = find_hook(target.spec.health, episode)
-            if hook is None or (key, episode.id) in self._tasks:
+            if hook is None or not self._work.ready(name):
                 continue
-            mine = episode.by == self.instance and (key, episode.id) not in self._called
-            if episode.state is HookState.RUNNING and mine and hook.webhook is not None:
-                self._call(key, episode, webhook_call(owner, target, episode, hook.webhook))
-            elif episode.state is HookState.DUE and hook.webhook is not None:
-                again |= self._room()
-            elif hook.job is not None:
-                self._follow_job(key, owner, episode, hook, target)
-        self._forget(key, record.state)
+            try:
+                again |= self._follow_one(name, owner, episode, hook, target)
+            except Exception as error:  # noqa: BLE001 - a template may be of a strange form, and must stop nothing else
+                self._work.warn(name, error)
+                self._failed(name, error)
         return again
 
     def stop(self) -> None:
         """End what is under way; what was being called will count as Unknown."""
-        for task in self._tasks.values():
-            task.cancel()
+        self._work.stop()
 
-    def _room(self) -> bool:
-        return len(self._calling) < AT_ONCE
+    def _follow_one(self, name: Name, owner: Owner, episode: Episode, hook: Hook, target: Target) -> bool:
+        mine = episode.by == self.instance and name not in self._called
+        if hook.webhook is None:
+            self._follow_job(name, owner, episode, hook, target)
+        elif episode.state is HookState.RUNNING and mine:
+            self._called.add(name)
+            self._news[name] = News(HookState.RUNNING, episode.message)
+            call = webhook_call(owner, target, episode, hook.webhook)
+            self._start(name, self._calls, partial(self._deliver, name, call))
+        elif episode.state is HookState.DUE:
+            return self._calls.ask(name)
+        return False
+
+    def _turn(self, name: Name) -> None:
+        self.mark(name[0])
 
     def _job(self, key: Key, owner: Owner, episode: Episode) -> Object | None:
         job = self.store.children(key, JOB).get(hook_job_name(key[1], episode))
         return job if job is not None and owned_by(job, owner) else None
 
-    def _forget(self, key: Key, state: State) -> None:
-        open_ones = {item.id for item in state.hooks if item.state in LIVE}
-        for name in [name for name in self._news if name[0] == key and name[1] not in open_ones]:
-            del self._news[name]
-            self._called.discard(name)
-
-    def _follow_job(self, key: Key, owner: Owner, episode: Episode, hook: Hook, target: Target) -> None:
-        made = self._job(key, owner, episode)
+    def _follow_job(self, name: Name, owner: Owner, episode: Episode, hook: Hook, target: Target) -> None:
+        made, told = self._job(name[0], owner, episode), self._news.get(name)
         if made is None:
-            told = self._news.get((key, episode.id))
-            waiting = told is None or told.state is HookState.DUE
-            if episode.state is HookState.DUE and waiting and len(self._tasks) < 2 * AT_ONCE:
-                self._start(key, episode, partial(self._make, key, owner, target, episode, hook))
-        elif episode.state is not HookState.FAILED and job_news(made).state is HookState.FAILED:
-            self._start(key, episode, partial(self._ask_why, key, episode, made))
+            waiting = episode.state is HookState.DUE and (told is None or told.state is HookState.DUE)
+            work = partial(self._make, name, owner, target, episode, hook) if waiting else None
+        else:
+            failed = episode.state is not HookState.FAILED and job_news(made).state is HookState.FAILED
+            work = partial(self._ask_why, name, made) if failed else None
+        if work is not None and self._requests.ask(name):
+            self._start(name, self._requests, work)
 
-    def _start(self, key: Key, episode: Episode, work: Callable[[], Awaitable[None]]) -> None:
-        name = (key, episode.id)
-        task = asyncio.create_task(self._guarded(name, work), name=f"hook {episode.name} of {'/'.join(key)}")
-        self._tasks[name] = task
-        task.add_done_callback(lambda _: self._done(name))
+    def _start(self, name: Name, turns: Turns, work: Callable[[], Awaitable[None]]) -> None:
+        self._work.start(name, turns, work, partial(self._ended, name))
 
-    def _done(self, name: tuple[Key, str]) -> None:
-        self._tasks.pop(name, None)
-        self._calling.discard(name)
-        if name[0] not in self.store.records:
-            self._news.pop(name, None)
-            self._called.discard(name)
+    def _ended(self, name: Name) -> None:
+        if name[1] not in self._followed.get(name[0], ()):
+            self._drop(name)
 
-    async def _guarded(self, name: tuple[Key, str], work: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await work()
-        except Exception as error:  # noqa: BLE001 - a template may be of a strange form, and must stop nothing else
-            (namespace, owner), _ = name
-            self.telemetry.warn("hook failed", namespace=namespace, name=owner, error=repr(error))
-            text = f"it cannot be done as it is declared ({type(error).__name__}); `modelramp lint` may say why"
-            self._news.setdefault(name, News(HookState.FAILED, text))
-            self.mark(name[0])
+    def _failed(self, name: Name, error: Exception) -> None:
+        text = f"it cannot be done as it is declared ({type(error).__name__}); `modelramp lint` may say why"
+        known = self._news.get(name)
+        if known is None or known.state is HookState.DUE:
+            self._news[name] = News(HookState.FAILED, text)
+        self.mark(name[0])
+
+    # what nobody waits for is forgotten
+
+    def _keep(self, key: Key, state: State) -> None:
+        wanted = frozenset(item.id for item in state.hooks if item.state in LIVE)
+        for gone in self._followed.pop(key, frozenset()) - wanted:
+            self._drop((key, gone))
+        if wanted:
+            self._followed[key] = wanted
+
+    def _sweep(self) -> None:
+        now = self.clock.now()
+        if not 0 <= now - self._swept < _SWEEP_SECONDS:
+            self._swept = now
+            for key in [key for key in self._followed if key not in self.store.records]:
+                self._keep(key, State())
+
+    def _drop(self, name: Name) -> None:
+        self._news.pop(name, None)
+        self._called.discard(name)
+        self._work.forget(name)
+        for turns in (self._calls, self._requests):
+            turns.drop(name)
 
     # webhooks
 
-    def _call(self, key: Key, episode: Episode, call: WebhookCall) -> None:
-        self._called.add((key, episode.id))
-        self._calling.add((key, episode.id))
-        self._news[key, episode.id] = News(HookState.RUNNING, episode.message)
-        self._start(key, episode, partial(self._deliver, key, episode, call))
-
-    async def _deliver(self, key: Key, episode: Episode, call: WebhookCall) -> None:
+    async def _deliver(self, name: Name, call: WebhookCall) -> None:
         news = News(HookState.UNKNOWN, f"POST {call.url}: ended by a failure of the operator; its log says which")
         try:
             for pause in (*PAUSES, None):
@@ -162,31 +193,40 @@ class HookRunner:
                 news = News(_STATES[answer.delivery], f"POST {call.url}: {answer.detail}")
                 if pause is None or answer.delivery not in _NOT_TAKEN:
                     break
+                self._calls.release(name)
                 await self.clock.sleep(pause)
+                if not await self._calls.again(name, QUEUE_SECONDS):
+                    full = "too many calls of the namespace wait, so it was not called again"
+                    news = replace(news, message=f"{news.message}; {full}")
+                    break
         finally:
-            self._news[key, episode.id] = news
-            self.mark(key)
+            self._news[name] = news
+            self.mark(name[0])
 
     # Jobs
 
-    async def _make(self, key: Key, owner: Owner, target: Target, episode: Episode, hook: Hook) -> None:
+    async def _make(self, name: Name, owner: Owner, target: Target, episode: Episode, hook: Hook) -> None:
         obj = hook_job(owner, target, episode, hook)
-        ref = Ref(JOB, key[0], obj["metadata"]["name"])
+        ref = Ref(JOB, owner.namespace, obj["metadata"]["name"])
+        about = {"namespace": owner.namespace, "name": owner.name}
         try:
             await self.limiter.acquire()
             made = await self._create(ref, owner, obj)
         except Forbidden as error:
-            self._news[key, episode.id] = News(HookState.DUE, f"{ref} waits for a right of the operator: {error}")
-            self.telemetry.warn("a Job may not be made yet", namespace=key[0], name=key[1], reason=str(error))
+            self._work.rest(name)
+            self._news[name] = News(HookState.DUE, f"{ref} waits for a right of the operator: {error}")
+            self.telemetry.warn("a Job may not be made yet", **about, reason=str(error))
         except (Refused, Gone) as error:
-            self._news[key, episode.id] = News(HookState.FAILED, f"{ref} was not made: {error}")
+            self._news[name] = News(HookState.FAILED, f"{ref} was not made: {error}")
         except (NoAnswer, Conflict) as error:
-            self.telemetry.warn("waiting to make a Job", namespace=key[0], name=key[1], reason=str(error))
-            return  # it stays due: the next look makes it, or finds that it was made
+            self._work.rest(name)
+            self.telemetry.warn("waiting to make a Job", **about, reason=str(error))
+            return  # it stays due: a later look makes it, or finds that it was made
         else:
             self.store.observe(JOB, "MODIFIED", made)
-            self._news.pop((key, episode.id), None)
-        self.mark(key)
+            self._work.forget(name)
+            self._news.pop(name, None)
+        self.mark(name[0])
 
     async def _create(self, ref: Ref, owner: Owner, obj: dict[str, Any]) -> Object:
         """The Job, made now or before. Raises Refused when the name belongs to somebody else."""
@@ -198,14 +238,15 @@ class HookRunner:
             raise Refused(f"{ref} exists and belongs to somebody else")
         return found
 
-    async def _ask_why(self, key: Key, episode: Episode, job: Object) -> None:
+    async def _ask_why(self, name: Name, job: Object) -> None:
+        key = name[0]
         selector = f"batch.kubernetes.io/job-name={job['metadata']['name']}"
         pods: tuple[Object, ...] = ()
         try:
             pods = await self.cluster.list(POD, key[0], selector)
         except (NoAnswer, Refused, Gone) as error:
             self.telemetry.warn("pods of a Job not read", namespace=key[0], name=key[1], reason=str(error))
-        self._news[key, episode.id] = News(HookState.FAILED, failure_of(job, pods))
+        self._news[name] = News(HookState.FAILED, failure_of(job, pods))
         self.mark(key)
 
 
@@ -222,5 +263,6 @@ def next_looks(target: Target, state: State, now: int) -> list[float]:
     """When hooks have to be looked at though nothing happens: those that are due, and the ends of all patience."""
     health = target.spec.health
     ends = (deadline(item, find_hook(health, item)) for item in state.hooks if item.state in LIVE)
-    soon = [float(now + LOOK_SECONDS) for item in state.hooks if item.state is HookState.DUE]
+    due = [find_hook(health, item) for item in state.hooks if item.state is HookState.DUE]
+    soon = [float(now + (TURN_SECONDS if hook is not None and hook.webhook else LOOK_SECONDS)) for hook in due]
     return [*soon, *(float(max(end, now + 1)) for end in ends if end is not None)]
