@@ -12,12 +12,13 @@ from tests.sim.fieldowners import Path, applied, copied, edited
 
 KINDS_WITH_STATUS = {"ModelDeployment", "Deployment", "HTTPRoute", "Gateway", "Job"}
 
+FIRST_VERSION = 6
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One entry of the watch log. `before` is None for ADDED; `obj` is the last state for DELETED."""
+    """One entry of the watch log. `before` is None for ADDED; `obj` is the last state for DELETED. at: wall time."""
 
     version: int
     type: str
@@ -25,6 +26,7 @@ class Change:
     obj: Json
     before: Json | None
     actor: str
+    at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -36,16 +38,20 @@ class _Stored:
 class ApiServer:
     """Objects by kind, namespace and name. All methods are instantaneous; latency and faults are the port's matter.
 
-    now: the wall clock. `listeners` are called after each change, in order, before anything else happens.
+    now: the wall clock. version: of the newest change before the first one: 6, so that 9 and 10 are among the next.
+    `listeners` are called after each change, in order, before anything else happens. `admission` is asked before each
+    write (verb, object, actor) and may refuse it.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
+    def __init__(self, now: Callable[[], float], version: int = FIRST_VERSION) -> None:
         self._now = now
-        self._version = 100
+        self._version = version
         self._uids = 0
-        self._objects: dict[tuple[str, str, str], _Stored] = {}
+        self._objects: dict[str, dict[tuple[str, str], _Stored]] = {}
+        self._alive: set[str] = set()
         self.log: list[Change] = []
         self.listeners: list[Callable[[Change], None]] = []
+        self.admission: list[Callable[[str, Json, str], None]] = []
 
     @property
     def version(self) -> int:
@@ -56,7 +62,7 @@ class ApiServer:
 
     def find(self, kind: str, namespace: str, name: str) -> Json | None:
         """The object itself, or None: to be read, never to be changed (no object changes once it is stored)."""
-        stored = self._objects.get((kind, namespace, name))
+        stored = self._objects.get(kind, {}).get((namespace, name))
         return stored.obj if stored else None
 
     def get(self, ref: Ref) -> Json:
@@ -68,18 +74,21 @@ class ApiServer:
 
     def all(self, kind: str | None = None, namespace: str | None = None, selector: str = "") -> Iterator[Json]:
         """All objects of a kind (None: of every kind) that match, in the order of their names: to be read only."""
-        for key in sorted(self._objects):
-            if (kind in (None, key[0])) and (namespace in (None, key[1])):
-                obj = self._objects[key].obj
-                if matches(selector, obj["metadata"].get("labels", {})):
-                    yield obj
+        for each in sorted(self._objects) if kind is None else (kind,):
+            stored = self._objects.get(each, {})
+            for key in sorted(stored):
+                if namespace in (None, key[0]):
+                    obj = stored[key].obj
+                    if matches(selector, obj["metadata"].get("labels", {})):
+                        yield obj
 
     # writing
 
     def create(self, obj: Json, actor: str) -> Json:
         """Make a new object; Conflict when the name exists."""
         key = _key(obj)
-        if key in self._objects:
+        self._admit("create", obj, actor)
+        if key[1:] in self._objects.get(key[0], {}):
             raise Conflict(f'{obj["kind"]} "{obj["metadata"]["name"]}" already exists')
         if obj["metadata"].get("resourceVersion"):
             raise Refused("resourceVersion should not be set on objects to be created")
@@ -92,7 +101,8 @@ class ApiServer:
         wanted = {
             name: value for name, value in obj.items() if name != "status" or obj["kind"] not in KINDS_WITH_STATUS
         }
-        stored = self._objects.get(key)
+        self._admit("apply", obj, manager)
+        stored = self._objects.get(key[0], {}).get(key[1:])
         if stored is None:
             if obj["metadata"].get("resourceVersion"):
                 raise Conflict(f'{obj["kind"]} "{key[2]}": the resourceVersion is of an object that is not there')
@@ -106,6 +116,7 @@ class ApiServer:
     def update(self, obj: Json, actor: str) -> Json:
         """PUT of the main resource: a compare-and-swap if `obj` has a resourceVersion; status is left alone."""
         stored = self._stored(obj)
+        self._admit("update", obj, actor)
         _check_current(stored.obj, obj)
         after = copied(obj)
         if obj["kind"] in KINDS_WITH_STATUS:
@@ -118,6 +129,7 @@ class ApiServer:
     def update_status(self, obj: Json, actor: str) -> Json:
         """PUT of the status subresource: only status changes; a compare-and-swap if `obj` has a resourceVersion."""
         stored = self._stored(obj)
+        self._admit("update_status", obj, actor)
         uid = obj["metadata"].get("uid")
         if uid is not None and uid != stored.obj["metadata"]["uid"]:
             raise Conflict("Precondition failed: UID")
@@ -127,27 +139,33 @@ class ApiServer:
 
     def delete(self, ref: Ref, actor: str, uid: str | None = None, version: str | None = None) -> None:
         """Remove the object now; its dependants are the garbage collector's matter. Conflict on a precondition."""
-        key = (ref.kind.kind, ref.namespace, ref.name)
-        stored = self._objects.get(key)
+        stored = self._objects.get(ref.kind.kind, {}).get((ref.namespace, ref.name))
         if stored is None:
             raise Gone(f'{ref.kind.plural} "{ref.name}" not found')
         metadata = stored.obj["metadata"]
         if (uid is not None and uid != metadata["uid"]) or (version not in (None, metadata["resourceVersion"])):
             raise Conflict("Precondition failed: UID or resourceVersion in the request does not match the object")
-        del self._objects[key]
+        self._admit("delete", stored.obj, actor)
+        del self._objects[ref.kind.kind][ref.namespace, ref.name]
+        self._alive.discard(metadata["uid"])
         self._emit("DELETED", stored.obj, stored.obj, actor)
 
     def uid_exists(self, uid: str) -> bool:
         """Whether any object has that uid."""
-        return any(stored.obj["metadata"]["uid"] == uid for stored in self._objects.values())
+        return uid in self._alive
 
     # inside
 
     def _stored(self, obj: Json) -> _Stored:
-        stored = self._objects.get(_key(obj))
+        key = _key(obj)
+        stored = self._objects.get(key[0], {}).get(key[1:])
         if stored is None:
             raise Gone(f'{obj["kind"]} "{obj["metadata"]["name"]}" not found')
         return stored
+
+    def _admit(self, verb: str, obj: Json, actor: str) -> None:
+        for admit in self.admission:
+            admit(verb, obj, actor)
 
     def _insert(self, key: tuple[str, str, str], obj: Json, owners: dict[str, set[Path]], actor: str) -> Json:
         fresh = with_defaults(copied(obj))
@@ -158,7 +176,8 @@ class ApiServer:
             "creationTimestamp": to_text(int(self._now())),
         }
         stored = _Stored(fresh, owners)
-        self._objects[key] = stored
+        self._objects.setdefault(key[0], {})[key[1:]] = stored
+        self._alive.add(fresh["metadata"]["uid"])
         return self._emit("ADDED", fresh, None, actor)
 
     def _update(self, stored: _Stored, after: Json, actor: str) -> Json:
@@ -177,7 +196,7 @@ class ApiServer:
     def _emit(self, what: str, obj: Json, before: Json | None, actor: str) -> Json:
         self._version += 1
         obj["metadata"]["resourceVersion"] = str(self._version)
-        change = Change(self._version, what, obj["kind"], obj, before, actor)
+        change = Change(self._version, what, obj["kind"], obj, before, actor, self._now())
         self.log.append(change)
         for listener in self.listeners:
             listener(change)

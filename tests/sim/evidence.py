@@ -11,7 +11,7 @@ from tests.sim.oracle import seconds
 from tests.sim.prometheus import value_of
 
 if TYPE_CHECKING:
-    from tests.sim.world import World
+    from tests.sim.member import Member
 
 Sums = tuple[float, float, float, float]
 """Candidate: conversions, visits; stable: the same."""
@@ -22,8 +22,8 @@ class Evidence(Checker):
 
     promise = "evidence counts each answered tick exactly once, through restarts as well"
 
-    def __init__(self, world: "World") -> None:
-        self._world = world
+    def __init__(self, member: "Member") -> None:
+        self._member = member
         self._sums: dict[str, tuple[object, Sums]] = {}
 
     def changed(self, change: Change) -> Iterator[str]:
@@ -48,11 +48,11 @@ class Evidence(Checker):
             self._sums[name] = (key, found)
 
     def _plus(self, sums: Sums, arms: tuple[str, str], tick: int) -> Sums:
-        told = self._world.told().found
+        told = self._member.told()
         added = []
         for revision in arms:
             for check in ("conversions", "visits"):
-                answered = told.get((check, revision, tick))
+                answered = told.get(check, revision, tick)
                 added.append(value_of(check, answered.letter) if answered and answered.letter != "?" else None)
         if None in added:
             return sums

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from modelramp.api.errors import Gone
 from modelramp.engine.ports import Kind, Ref
 from tests.sim.apiserver import Change
+from tests.sim.streams import Streams, key_of
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -17,11 +18,12 @@ class GarbageCollector:
 
     def __init__(self, world: "World") -> None:
         self._world = world
+        self._streams = Streams(f"{world.seed} garbage", world.random)
         world.api.listeners.append(self._changed)
 
     def _changed(self, change: Change) -> None:
         if change.type == "DELETED" or (change.type == "ADDED" and change.obj["metadata"].get("ownerReferences")):
-            self._world.later(self._world.random.uniform(0.2, 3.0), self._collect)
+            self._world.later(self._streams.of(key_of(change.obj)).uniform(0.2, 3.0), self._collect)
 
     def _collect(self) -> None:
         for obj in list(self._world.api.all()):

@@ -11,7 +11,7 @@ from tests.sim.checker import Checker
 from tests.sim.gateway import backends
 
 if TYPE_CHECKING:
-    from tests.sim.world import World
+    from tests.sim.member import Member
 
 MINIMUM = 0.9
 """Accuracy that a version of the simulated stories needs."""
@@ -25,8 +25,8 @@ class Gate(Checker):
 
     promise = "1 (no traffic before the evaluation is passed)"
 
-    def __init__(self, world: "World") -> None:
-        self._world = world
+    def __init__(self, member: "Member") -> None:
+        self._member = member
         self._passed: set[str] = set()
         self._attempts: dict[str, tuple[str, object]] = {}
         self._made: set[str] = set()
@@ -35,10 +35,10 @@ class Gate(Checker):
         yield from self._once(change)
         if change.kind == "Pod" and change.type == "ADDED":
             self._note(change.obj)
-        wanted = self._world.digits.get("spec", {}).get("rollout", {}).get("evaluation")
+        wanted = self._member.obj.get("spec", {}).get("rollout", {}).get("evaluation")
         if wanted and change.kind == "HTTPRoute" and change.type != "DELETED" and change.actor == FIELD_MANAGER:
             for service in backends(change.obj):
-                if self._world.gateway.revisions.get(service, service) not in self._passed:
+                if self._member.gateway.revisions.get(service, service) not in self._passed:
                     yield f"the route names {service}, which no evaluation has passed"
 
     def _once(self, change: Change) -> Iterator[str]:
@@ -64,7 +64,7 @@ class Gate(Checker):
 
     def _note(self, pod: dict[str, Any]) -> None:
         name = pod["metadata"].get("labels", {}).get("batch.kubernetes.io/job-name")
-        job = self._world.api.find("Job", pod["metadata"]["namespace"], name) if name else None
+        job = self._member.world.api.find("Job", pod["metadata"]["namespace"], name) if name else None
         if job is None or pod["status"]["phase"] != "Succeeded":
             return
         message = pod["status"]["containerStatuses"][0]["state"]["terminated"]["message"]

@@ -1,4 +1,4 @@
-"""A gateway: follows the HTTPRoute a little late, splits the traffic, and records every share that it ever gave."""
+"""A gateway: follows each HTTPRoute a little late, splits the traffic, and records every share that it ever gave."""
 
 import random
 from dataclasses import dataclass
@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from modelramp.api.names import LABEL_REVISION
 from tests.sim.apiserver import Change, Json
+from tests.sim.streams import Key, Streams
 
 if TYPE_CHECKING:
+    from tests.sim.member import Member
     from tests.sim.world import World
 
 ACTOR = "gateway"
@@ -23,17 +25,48 @@ class Served:
 
 
 class Gateway:
-    """Carries the traffic of all routes of the world (there is one)."""
+    """Takes the routes of the world: a little late each, and only the last of several changes."""
 
     def __init__(self, world: "World") -> None:
         self._world = world
         self._api = world.api
-        self._random = random.Random(world.random.random())  # noqa: S311 - a simulation, not a secret
-        self._generation = 0
+        first = random.Random(world.random.random())  # noqa: S311 - a simulation, not a secret
+        self._streams = Streams(f"{world.seed} gateway", first)
+        self._generations: dict[Key, int] = {}
+        world.api.listeners.append(self._changed)
+
+    def _changed(self, change: Change) -> None:
+        if change.kind == "HTTPRoute" and change.actor != ACTOR:
+            key = change.obj["metadata"]["namespace"], change.obj["metadata"]["name"]
+            generation = self._generations[key] = self._generations.get(key, 0) + 1
+            self._world.later(self._streams.of(key).uniform(0.1, 2.0), lambda: self._take(key, generation))
+
+    def _take(self, key: Key, generation: int) -> None:
+        if generation != self._generations[key]:
+            return  # a newer change is on its way
+        route, member = self._api.find("HTTPRoute", *key), self._world.members.get(key)
+        if member is not None:
+            member.gateway.take(backends(route) if route else {})
+        if route is not None:
+            condition = {"type": "Accepted", "status": "True", "reason": "Accepted", "message": ""}
+            parents = [
+                {"controllerName": "sim/gateway", "parentRef": parent, "conditions": [condition]}
+                for parent in route["spec"]["parentRefs"]
+            ]
+            self._api.update_status(
+                {"kind": "HTTPRoute", "metadata": _name(route), "status": {"parents": parents}}, ACTOR
+            )
+
+
+class Traffic:
+    """The traffic of one ModelDeployment, by the HTTPRoute of its name."""
+
+    def __init__(self, member: "Member") -> None:
+        self._member = member
+        self._world = member.world
         self.services: dict[str, int] = {}
         self.history: list[Served] = []
         self.revisions: dict[str, str] = {}
-        world.api.listeners.append(self._changed)
 
     @property
     def weights(self) -> dict[str, int]:
@@ -51,41 +84,27 @@ class Gateway:
 
     def ready(self, service: str) -> int:
         """Ready endpoints of a Service, as the API server has them."""
-        found = self._api.find("EndpointSlice", "ml", f"{service}-eps")
+        found = self._world.api.find("EndpointSlice", self._member.namespace, f"{service}-eps")
         return sum(point["conditions"]["ready"] for point in found["endpoints"]) if found else 0
 
-    def _changed(self, change: Change) -> None:
+    def changed(self, change: Change) -> None:
+        """Learn whose Services they are, and see endpoints come and go."""
         if change.kind == "Service":
             self.revisions[change.obj["metadata"]["name"]] = change.obj["metadata"]["labels"].get(LABEL_REVISION, "")
-        if change.kind == "HTTPRoute" and change.actor != ACTOR:
-            self._generation += 1
-            generation = self._generation
-            self._world.later(self._random.uniform(0.1, 2.0), lambda: self._take(generation))
         if change.kind in {"EndpointSlice", "Service"}:
             self._world.later(0.01, self._record)
 
-    def _take(self, generation: int) -> None:
-        if generation != self._generation:
-            return  # a newer change is on its way
-        routes = list(self._api.all("HTTPRoute"))
-        self.services = backends(routes[0]) if routes else {}
+    def take(self, services: dict[str, int]) -> None:
+        """The route gives these weights from now on."""
+        self.services = services
         self._record()
-        for route in routes:
-            condition = {"type": "Accepted", "status": "True", "reason": "Accepted", "message": ""}
-            parents = [
-                {"controllerName": "sim/gateway", "parentRef": parent, "conditions": [condition]}
-                for parent in route["spec"]["parentRefs"]
-            ]
-            self._api.update_status(
-                {"kind": "HTTPRoute", "metadata": _name(route), "status": {"parents": parents}}, ACTOR
-            )
 
     def _record(self) -> None:
         empty = tuple(name for name, weight in sorted(self.services.items()) if weight and not self.ready(name))
         served = Served(self._world.now(), dict(self.services), empty)
         if not self.history or (self.history[-1].weights, self.history[-1].empty) != (served.weights, served.empty):
             self.history.append(served)
-            self._world.served(served)
+            self._member.served(served)
 
 
 def backends(route: Json) -> dict[str, int]:

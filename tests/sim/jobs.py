@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from modelramp.desired.job import HOOK, role_of
 from tests.sim.apiserver import Change
+from tests.sim.streams import Streams, key_of
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -21,13 +22,15 @@ class JobController:
     def __init__(self, world: "World") -> None:
         self._world = world
         self.exit_code: int | None = 0
-        self._random = random.Random(world.seed)  # noqa: S311 - a simulation, not a secret
+        first = random.Random(world.seed)  # noqa: S311 - a simulation, not a secret
+        self._streams = Streams(f"{world.seed} jobs", first)
         world.api.listeners.append(self._changed)
 
     def _changed(self, change: Change) -> None:
         if change.kind == "Job" and change.type == "ADDED" and role_of(change.obj) == HOOK:
             uid = change.obj["metadata"]["uid"]
-            self._world.later(self._random.uniform(5.0, 40.0), lambda: self._complete(change.obj, uid))
+            seconds = self._streams.of(key_of(change.obj)).uniform(5.0, 40.0)
+            self._world.later(seconds, lambda: self._complete(change.obj, uid))
 
     def _complete(self, job: dict[str, Any], uid: str) -> None:
         current = self._world.api.find("Job", job["metadata"]["namespace"], job["metadata"]["name"])

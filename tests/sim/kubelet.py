@@ -1,12 +1,13 @@
 """Pods, as far as the operator can see them: Deployments become available, EndpointSlices follow, models crash."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from modelramp.api.names import LABEL_REVISION
+from modelramp.api.names import LABEL_DEPLOYMENT
 from tests.sim.apiserver import Change, matches
+from tests.sim.streams import Key, Streams, key_of
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -29,25 +30,28 @@ class Pods:
 class Kubelet:
     """Deployment controller, scheduler, kubelet and EndpointSlice controller in one."""
 
-    def __init__(self, world: "World", behaviour: Mapping[str, Pods]) -> None:
+    def __init__(self, world: "World") -> None:
         self._world = world
         self._api = world.api
-        self._behaviour = behaviour
-        self._random = random.Random(world.random.random())  # noqa: S311 - a simulation, not a secret
+        first = random.Random(world.random.random())  # noqa: S311 - a simulation, not a secret
+        self._streams = Streams(f"{world.seed} kubelet", first)
         self._pods: dict[str, list[float]] = {}
-        self._first: dict[str, float] = {}
+        self._first: dict[tuple[str, str], float] = {}
         world.api.listeners.append(self._changed)
 
     def _changed(self, change: Change) -> None:
+        if change.kind not in {"Deployment", "Service", "EndpointSlice"}:
+            return
         namespace, name = change.obj["metadata"].get("namespace", ""), change.obj["metadata"]["name"]
+        key = key_of(change.obj)
         if change.kind == "Deployment" and change.actor != ACTOR:
-            self._soon(0.05, 0.4, lambda: self._run_pods(namespace, name))
-            self._soon(0.3, 1.5, lambda: self._endpoints(namespace))
+            self._soon(key, 0.05, 0.4, lambda: self._run_pods(namespace, name))
+            self._soon(key, 0.3, 1.5, lambda: self._endpoints(key))
         if change.kind == "Service" or (change.kind == "EndpointSlice" and change.type == "DELETED"):
-            self._soon(0.1, 1.0, lambda: self._endpoints(namespace))
+            self._soon(key, 0.1, 1.0, lambda: self._endpoints(key))
 
-    def _soon(self, least: float, most: float, action: Callable[[], None]) -> None:
-        self._world.later(self._random.uniform(least, most), action)
+    def _soon(self, key: Key, least: float, most: float, action: Callable[[], None]) -> None:
+        self._world.later(self._streams.of(key).uniform(least, most), action)
 
     def _run_pods(self, namespace: str, name: str) -> None:
         deployment = self._api.find("Deployment", namespace, name)
@@ -68,32 +72,35 @@ class Kubelet:
         behaviour = self._of(deployment)
         if behaviour.start is None:
             return float("inf")
-        delay = self._random.uniform(*behaviour.start)
-        again = lambda: (self._run_pods(namespace, name), self._endpoints(namespace))  # noqa: E731
+        key = key_of(deployment)
+        delay = self._streams.of(key).uniform(*behaviour.start)
+        again = lambda: (self._run_pods(namespace, name), self._endpoints(key))  # noqa: E731
         self._world.later(delay + 0.01, again)
         at = self._world.now() + delay
-        revision = deployment["metadata"]["labels"][LABEL_REVISION]
-        if revision not in self._first:
-            self._first[revision] = at
+        if (namespace, name) not in self._first:
+            self._first[namespace, name] = at
             if behaviour.crash_after is not None:
                 self._world.later(delay + behaviour.crash_after + 0.02, again)
         return at
 
     def _available(self, deployment: dict[str, Any]) -> int:
         now = self._world.now()
-        revision = deployment["metadata"]["labels"].get(LABEL_REVISION, "")
+        name = deployment["metadata"]["namespace"], deployment["metadata"]["name"]
         crash = self._of(deployment).crash_after
-        if crash is not None and now >= self._first.get(revision, now) + crash:
+        if crash is not None and now >= self._first.get(name, now) + crash:
             return 0
         pods = self._pods.get(deployment["metadata"]["uid"], [])
         return sum(at <= now for at in pods[: deployment["spec"]["replicas"]])
 
     def _of(self, deployment: dict[str, Any]) -> Pods:
         image = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
-        return self._behaviour.get(image.rpartition(":")[2], Pods())
+        member = self._world.members.get(key_of(deployment))
+        return member.pods.get(image.rpartition(":")[2], Pods()) if member else Pods()
 
-    def _endpoints(self, namespace: str) -> None:
-        for service in self._api.all("Service", namespace):
+    def _endpoints(self, key: Key) -> None:
+        namespace, name = key
+        ours = f"{LABEL_DEPLOYMENT}={name}" if name else ""
+        for service in list(self._api.all("Service", namespace, ours)):
             selector = ",".join(f"{key}={value}" for key, value in service["spec"]["selector"].items())
             ready = sum(
                 self._available(deployment)

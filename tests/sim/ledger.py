@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.sim.streams import Key
+
 if TYPE_CHECKING:
     from tests.sim.world import World
 
@@ -24,25 +26,45 @@ class Answered:
     asked_at: float
 
 
+Found = dict[tuple[Key, str, str, int], Answered]
+"""By object, check, revision and instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was told about one object."""
+
+    found: Found
+    key: Key
+
+    def get(self, check: str, revision: str, instant: int) -> Answered | None:
+        """The last answer for a check of a revision at an instant; None when that was never asked for."""
+        return self.found.get((self.key, check, revision, instant))
+
+
 @dataclass(slots=True)
 class Ledger:
-    """Answers by (check, revision, instant). Without an answer it counts as no data, until it is asked again."""
+    """Answers. Without an answer it counts as no data, until it is asked again."""
 
     world: "World"
     now: Callable[[], float]
     interval: int
-    found: dict[tuple[str, str, int], Answered] = field(default_factory=dict)
+    found: Found = field(default_factory=dict)
 
-    def asked(self, query: str, instants: tuple[int, ...]) -> None:
+    def of(self, key: Key) -> Told:
+        """What was told about one object."""
+        return Told(self.found, key)
+
+    def asked(self, address: str, query: str, instants: tuple[int, ...]) -> None:
         """A question is on its way."""
         newest = int((self.now() - SCRAPE_DELAY) // self.interval) * self.interval
-        for check, revision in self.world.prometheus.subjects(query):
+        for subject in self.world.prometheus.subjects(address, query):
             for tick in instants:
-                self.found[check, revision, tick] = Answered("?", newest, self.world.now())
+                self.found[*subject, tick] = Answered("?", newest, self.world.now())
 
-    def answered(self, query: str, instants: tuple[int, ...]) -> None:
+    def answered(self, address: str, query: str, instants: tuple[int, ...]) -> None:
         """The answer has reached the process."""
-        for check, revision in self.world.prometheus.subjects(query):
+        for subject in self.world.prometheus.subjects(address, query):
             for tick in instants:
-                letter = self.world.prometheus.letter(check, revision, tick)
-                self.found[check, revision, tick].letter = letter
+                letter = self.world.prometheus.letter(subject, tick)
+                self.found.setdefault((*subject, tick), Answered("?", tick, self.world.now())).letter = letter

@@ -13,9 +13,9 @@ from tests.sim.counting import Counts, Minute
 from tests.sim.prometheus import CHECKS
 
 if TYPE_CHECKING:
-    from tests.sim.ledger import Ledger
+    from tests.sim.ledger import Told
+    from tests.sim.member import Member
     from tests.sim.policies import Variant
-    from tests.sim.world import World
 
 REPLAY_LIMIT = 15
 """Missed ticks that a restart asks for again (promised in the design)."""
@@ -31,12 +31,13 @@ def seconds(text: str | None) -> int:
 class Oracle:
     """Follows the status of one ModelDeployment and says what is wrong with each write."""
 
-    def __init__(self, world: "World") -> None:
-        self._world = world
+    def __init__(self, member: "Member") -> None:
+        self._member = member
+        self._world = member.world
         self._key: tuple[str, str] | None = None
         self._beliefs: set[Counts] = {Counts()}
 
-    def judge(self, spec: Status, old: Status, new: Status, told: "Ledger") -> Iterator[str]:
+    def judge(self, spec: Status, old: Status, new: Status, told: "Told") -> Iterator[str]:
         """What promise 2 or 3 says against a status write."""
         interval = spec["health"]["interval"]
         before, after = seconds(old.get("lastTick")), seconds(new.get("lastTick"))
@@ -62,9 +63,7 @@ class Oracle:
         yield from self._promotion(spec, old, new)
         self._follow(new)
 
-    def _evaluate(
-        self, spec: Status, old: Status, new: Status, subject: str, tick: int, told: "Ledger"
-    ) -> Iterator[str]:
+    def _evaluate(self, spec: Status, old: Status, new: Status, subject: str, tick: int, told: "Told") -> Iterator[str]:
         start = seconds((old.get("candidate") or {}).get("stepEntered")) if _running(old) else 0
         if not start:
             start = seconds(_watch(old if _watch(old).get("revision") == subject else new).get("since"))
@@ -83,14 +82,14 @@ class Oracle:
         }
 
     def _minutes(
-        self, spec: Status, old: Status, subject: str, tick: int, start: int, told: "Ledger", variant: "Variant"
+        self, spec: Status, old: Status, subject: str, tick: int, start: int, told: "Told", variant: "Variant"
     ) -> tuple[list[Minute], bool]:
         """What the tick may have said, and whether somebody asked for it."""
         checks, missing = variant
         letters, live, asked_at = [], False, 0.0
         silent = set()
         for check in due(spec["health"], checks, tick, rolling=_running(old)):
-            answered = told.found.get((check["name"], subject, tick - check.get("delay", 0)))
+            answered = told.get(check["name"], subject, tick - check.get("delay", 0))
             if answered is not None:
                 live, asked_at = live or answered.newest == tick, answered.asked_at
             if check["name"] in CHECKS:
@@ -101,7 +100,7 @@ class Oracle:
         asked = missing or (bool(silent) and True not in silent)
         if not live:
             return [Minute(letters, None, missing)], asked
-        seen = self._world.available(subject, asked_at - 0.5)
+        seen = self._member.available(subject, asked_at - 0.5)
         needed = _needed(spec["replicas"], (old.get("candidate") or {}).get("weight", 0)) if _running(old) else 1
         return [Minute(letters, available < needed, missing) for available in seen], asked
 
@@ -150,7 +149,8 @@ class Oracle:
             slow = check.get("interval", 0) > health["interval"]
             if check["name"] in CHECKS and (check["role"] == "hold" or (check["role"] == "rollback" and slow)):
                 asked = tick - tick % check.get("interval", health["interval"]) - check.get("delay", 0)
-                said = (process.ledger.found.get((check["name"], subject, asked)) for process in self._world.processes)
+                ledgers = (process.ledger.of(self._member.key) for process in self._world.processes)
+                said = (ledger.get(check["name"], subject, asked) for ledger in ledgers)
                 if not any(answered and answered.letter == "h" for answered in said):
                     waiting.append(check["name"])
         return waiting

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
-from modelramp.api.errors import ClusterSilent, Conflict, Gone, PrometheusSilent
+from modelramp.api.errors import ClusterSilent, Conflict, Gone, PrometheusSilent, Refused
+from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.engine.ports import (
     DEPLOYMENT,
     SHARED,
@@ -22,6 +23,7 @@ from modelramp.engine.ports import (
 )
 from tests.sim.faults import FROZEN_SECONDS, LATE_SECONDS, OUTAGE_SECONDS, TIMEOUT_SECONDS, Call, Fault
 from tests.sim.fieldowners import copied
+from tests.sim.streams import Key, Streams, key_of
 
 if TYPE_CHECKING:
     from tests.sim.process import Process
@@ -38,6 +40,7 @@ class Wire:
         self.process = process
         self.world = process.world
         self._random = random.Random(process.world.random.random())  # noqa: S311 - a simulation, not a secret
+        self._streams = Streams(f"{self.world.seed} wire {process.number}", self._random)
 
     async def call(
         self,
@@ -46,10 +49,12 @@ class Wire:
         about: str,
         effect: Callable[[], Any],
         *,
+        key: Key | None = None,
         somebody_else_first: Callable[[], None] | None = None,
     ) -> Any:
         """The effect's result after some milliseconds, or what the fault makes of it.
 
+        key: the object that the call concerns; None when it concerns several.
         somebody_else_first: for writes only, what another writer does when the fault is a conflict.
         """
         if not self.process.alive:
@@ -57,13 +62,15 @@ class Wire:
         call, fault = self.world.faults.next(port, method, about, writes=somebody_else_first is not None)
         self.world.trace(f"{self.process.name} {call}" + (f"   <- {fault.name}: {fault}" if fault else ""))
         self._start(fault)
-        await self._travel()
+        await self._travel(key)
         await self._before(call, fault, effect)
+        if call.writes and key is not None:
+            await self._slow(call, self.world.slow_writes.get(key[0], 0.0), effect)
         if fault is Fault.CONFLICT and somebody_else_first is not None:
             somebody_else_first()
         result = effect()
         await self._after(call, fault)
-        await self._travel()
+        await self._travel(key)
         await self.process.thawed()
         return result
 
@@ -111,11 +118,18 @@ class Wire:
         try:
             effect()
             self.world.trace(f"{call} arrives late and takes effect")
-        except (Conflict, Gone) as error:
+        except (Conflict, Gone, Refused) as error:
             self.world.trace(f"{call} arrives late: {error}")
 
-    async def _travel(self) -> None:
-        await asyncio.sleep(0.002 + 0.02 * self._random.random())
+    async def _travel(self, key: Key | None) -> None:
+        await asyncio.sleep(0.002 + 0.02 * self._streams.of(key).random())
+
+    async def _slow(self, call: Call, seconds: float, effect: Callable[[], Any]) -> None:
+        """A server that needs its time; when the caller has no more patience the write takes effect all the same."""
+        if seconds > TIMEOUT_SECONDS:
+            self.world.later(seconds, lambda: self._too_late(call, effect))
+            await self._time_out(call)
+        await asyncio.sleep(seconds)
 
     async def _die(self) -> None:
         self.process.crash()
@@ -138,13 +152,21 @@ class SimCluster:
         self._actor = wire.process.actor
 
     async def get(self, ref: Ref) -> Object:
-        return await self._wire.call("cluster", "get", str(ref), lambda: self._api.get(ref))
+        key = self._wire.world.key_at(ref)
+        return await self._wire.call("cluster", "get", str(ref), lambda: self._api.get(ref), key=key)
 
     async def list(self, kind: Kind, namespace: str | None = None, selector: str = "") -> tuple[Object, ...]:
         about = f"{kind.plural} {namespace or '*'} {selector}"
+        whose = selector.removeprefix(f"{LABEL_DEPLOYMENT}=").partition(",")[0]
         found = await self._wire.call(
-            "cluster", "list", about, lambda: copied(list(self._api.all(kind.kind, namespace, selector)))
+            "cluster",
+            "list",
+            about,
+            lambda: copied(list(self._api.all(kind.kind, namespace, selector))),
+            key=(namespace, whose if "=" in selector else "") if namespace else None,
         )
+        if self._wire.world.slow_lists:
+            await asyncio.sleep(self._wire.world.slow_lists)  # what happens meanwhile is not in the list
         for obj in found if kind == DEPLOYMENT else ():
             self._wire.process.watch.note(obj)
         return tuple(found)
@@ -168,7 +190,8 @@ class SimCluster:
         def conflict() -> None:
             raise Conflict("Precondition failed: resourceVersion")
 
-        await self._wire.call("cluster", "delete", str(ref), effect, somebody_else_first=conflict)
+        key = self._wire.world.key_at(ref)
+        await self._wire.call("cluster", "delete", str(ref), effect, key=key, somebody_else_first=conflict)
 
     async def _write(self, method: str, obj: Object, write: Callable[[Json, str], Json]) -> Object:
         sent = copied(dict(obj))  # what the engine changes afterwards was not sent
@@ -180,6 +203,7 @@ class SimCluster:
             method,
             about,
             lambda: write(sent, self._actor),
+            key=key_of(sent),
             somebody_else_first=lambda: self._somebody_else_first(method, sent),
         )
         if sent["kind"] == DEPLOYMENT.kind:
@@ -216,19 +240,27 @@ class SimMetrics:
     async def _ask(
         self, method: str, endpoint: Endpoint, query: str, instants: tuple[int, ...]
     ) -> dict[int, tuple[Sample, ...]]:
-        ledger = self._wire.process.ledger
-        ledger.asked(query, instants)
-        about = f"{self._prometheus.subjects(query)} at {instants}"
+        address, ledger = endpoint.address, self._wire.process.ledger
+        ledger.asked(address, query, instants)
+        keys = {subject[0] for subject in self._prometheus.subjects(address, query)}
+        about = f"{self._about(address, query)} at {instants}"
 
         def effect() -> dict[int, tuple[Sample, ...]]:
-            return self._prometheus.answer(endpoint.address, query, instants)
+            if delay > TIMEOUT_SECONDS:
+                raise PrometheusSilent("PrometheusTimeout", f"{address}: no answer within {TIMEOUT_SECONDS:.0f} s")
+            return self._prometheus.answer(address, query, instants)
 
-        delay = self._prometheus.slowness()
+        delay = self._prometheus.slowness(address, query)
         if delay:
             await asyncio.sleep(min(delay, TIMEOUT_SECONDS))
-        answer = await self._wire.call("metrics", method, about, effect)
-        ledger.answered(query, instants)
+        answer = await self._wire.call("metrics", method, about, effect, key=keys.pop() if len(keys) == 1 else None)
+        ledger.answered(address, query, instants)
         return answer
+
+    def _about(self, address: str, query: str) -> list[tuple[str, str]] | str:
+        """What a question is about, for the trace."""
+        found = [(check, revision) for _, check, revision in self._prometheus.subjects(address, query)]
+        return found if 0 < len(found) < 5 else f"{query[:50]} ({len(found)} revisions) to {address}"
 
 
 class SimEvents:
@@ -238,9 +270,16 @@ class SimEvents:
         self._wire = wire
 
     async def publish(self, about: Object, reason: str, message: str, warning: bool) -> None:
-        entry = (self._wire.world.now(), reason, message, warning)
-        name = about["metadata"]["name"]
-        await self._wire.call("events", "publish", f"{name} {reason}", lambda: self._wire.world.events.append(entry))
+        world = self._wire.world
+        entry = (world.now(), reason, message, warning)
+        key = about["metadata"]["namespace"], about["metadata"]["name"]
+
+        def effect() -> None:
+            world.events.append(entry)
+            if key in world.members:
+                world.members[key].events.append(entry)
+
+        await self._wire.call("events", "publish", f"{key[1]} {reason}", effect, key=key)
 
 
 class SimWebhooks:
@@ -252,10 +291,10 @@ class SimWebhooks:
     async def call(self, call: WebhookCall) -> Delivered:
         world = self._wire.world
         try:
-            await self._wire.call("webhooks", "call", call.url, lambda: world.called.append(call))
+            await self._wire.call("webhooks", "call", call.url, lambda: world.called.append(call), key=("", call.url))
         except ClusterSilent:
             return Delivered(Delivery.UNKNOWN, "no answer")
-        await asyncio.sleep(world.slow_receiver)
+        await asyncio.sleep(world.slow_receivers.get(call.url, world.slow_receiver))
         return Delivered(next(world.receiver, Delivery.TAKEN), "as the receiver said")
 
 

@@ -12,6 +12,7 @@ from tests.sim.clock import SimClock
 from tests.sim.faults import CLOCK_JUMP_SECONDS, OUTAGE_SECONDS, Fault
 from tests.sim.ledger import Ledger
 from tests.sim.ports import SimCluster, SimEvents, SimMetrics, SimTelemetry, SimWebhooks, Wire
+from tests.sim.prometheus import SHARED_ADDRESS
 from tests.sim.watch import Watch
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Process:
             webhooks=SimWebhooks(wire),
             telemetry=self.telemetry,
             clock=self.clock,
-            options=Options(prometheus_address="http://prometheus.monitoring:9090"),
+            options=Options(prometheus_address=SHARED_ADDRESS, **world.options),
         )
         self.watch = Watch(self)
 

@@ -18,7 +18,7 @@ from tests.sim.standing import Standing
 from tests.sim.steps import Steps
 
 if TYPE_CHECKING:
-    from tests.sim.world import World
+    from tests.sim.member import Member
 
 UNLIST_SECONDS = 10.0
 """A route may name a candidate that has lost its last endpoint for so long."""
@@ -27,22 +27,22 @@ STALE_SECONDS = 15.0
 
 
 class Promises:
-    """All checkers; what they find goes to `world.broke`."""
+    """All checkers of one ModelDeployment; what they find goes to `member.broke`."""
 
-    def __init__(self, world: "World") -> None:
-        self._world = world
+    def __init__(self, member: "Member") -> None:
+        self._member = member
         self._checkers = (
-            Steps(world),
-            Counting(world),
-            Failed(world),
-            Capacity(world),
-            Endpoints(world),
+            Steps(member),
+            Counting(member),
+            Failed(member),
+            Capacity(member),
+            Endpoints(member),
             Traces(),
             Told(),
             Tests(),
-            Gate(world),
-            Episodes(world),
-            Evidence(world),
+            Gate(member),
+            Episodes(member.world),
+            Evidence(member),
             Standing(),
         )
 
@@ -50,13 +50,13 @@ class Promises:
         """Something was written."""
         for checker in self._checkers:
             for finding in checker.changed(change):
-                self._world.broke(checker.promise, finding)
+                self._member.broke(checker.promise, finding)
 
     def served(self, served: Served) -> None:
         """The gateway carries another share, or to other endpoints."""
         for checker in self._checkers:
             for finding in checker.served(served):
-                self._world.broke(checker.promise, finding)
+                self._member.broke(checker.promise, finding)
 
 
 class Counting(Checker):
@@ -64,10 +64,10 @@ class Counting(Checker):
 
     promise = "2, 3 (three consecutive breaches; no data is neither)"
 
-    def __init__(self, world: "World") -> None:
-        self._world = world
-        self._oracle = Oracle(world)
-        self._policies = PoliciesOverTime(world)
+    def __init__(self, member: "Member") -> None:
+        self._member = member
+        self._oracle = Oracle(member)
+        self._policies = PoliciesOverTime(member.world)
 
     def changed(self, change: Change) -> Iterator[str]:
         self._policies.changed(change)
@@ -76,7 +76,7 @@ class Counting(Checker):
         old = (change.before or {}).get("status", {})
         spec = readable(change.obj["spec"])
         spec["health"]["variants"] = self._policies.variants(change.obj["spec"])
-        yield from self._oracle.judge(spec, old, change.obj["status"], self._world.told())
+        yield from self._oracle.judge(spec, old, change.obj["status"], self._member.told())
 
 
 class Failed(Checker):
@@ -84,8 +84,8 @@ class Failed(Checker):
 
     promise = "4 (what failed stays out)"
 
-    def __init__(self, world: "World") -> None:
-        self._world = world
+    def __init__(self, member: "Member") -> None:
+        self._member = member
         self._failed: str | None = None
         self._route: dict[str, int] = {}
 
@@ -104,7 +104,7 @@ class Failed(Checker):
         if change.kind == "HTTPRoute" and change.type != "DELETED":
             before, self._route = self._route, backends(change.obj)
             for name, weight in self._route.items():
-                revision = self._world.gateway.revisions.get(name)
+                revision = self._member.gateway.revisions.get(name)
                 if revision is not None and revision == self._failed and weight > before.get(name, 0):
                     yield f"{revision} failed and gets {weight} % again"
 
@@ -114,27 +114,26 @@ class Capacity(Checker):
 
     promise = "5 (stable keeps its capacity)"
 
-    def __init__(self, world: "World") -> None:
-        self._world = world
+    def __init__(self, member: "Member") -> None:
+        self._member = member
 
     def changed(self, change: Change) -> Iterator[str]:
-        if change.kind != "Deployment" or change.actor != FIELD_MANAGER or not self._world.digits:
+        if change.kind != "Deployment" or change.actor != FIELD_MANAGER or not self._member.obj:
             return
         revision = change.obj["metadata"]["labels"][LABEL_REVISION]
         before = change.before["spec"]["replicas"] if change.before else 0
         after = 0 if change.type == "DELETED" else change.obj["spec"]["replicas"]
-        if after >= min(before, self._world.digits["spec"]["replicas"]):
+        if after >= min(before, self._member.obj["spec"]["replicas"]):
             return
-        if revision == (self._world.status.get("stable") or {}).get("revision"):
+        if revision == (self._member.status.get("stable") or {}).get("revision"):
             yield f"stable {revision} was scaled from {before} to {after}"
-        if self._world.gateway.weights.get(revision) and not self._world.clock_jumped:
+        if self._member.gateway.weights.get(revision) and not self._member.world.clock_jumped:
             yield f"{revision} was scaled from {before} to {after} while the gateway gave it traffic"
-        if revision in {self._world.gateway.revisions.get(name) for name in self._named()}:
+        if revision in {self._member.gateway.revisions.get(name) for name in self._named()}:
             yield f"{revision} was scaled from {before} to {after} while the route named it"
 
     def _named(self) -> set[str]:
-        route = self._world.api.find("HTTPRoute", "ml", "digits")
-        return set(backends(route)) if route else set()
+        return set(backends(self._member.route)) if self._member.route else set()
 
 
 class Endpoints(Checker):
@@ -142,8 +141,9 @@ class Endpoints(Checker):
 
     promise = "section 6 (no route names an empty Service)"
 
-    def __init__(self, world: "World") -> None:
-        self._world = world
+    def __init__(self, member: "Member") -> None:
+        self._member = member
+        self._world = member.world
         self._ready_at: dict[str, float] = {}
 
     def changed(self, change: Change) -> Iterator[str]:
@@ -153,13 +153,13 @@ class Endpoints(Checker):
                 self._ready_at[service] = self._world.now()
         name = change.obj["metadata"]["name"]
         gone = change.kind == "Service" and change.type == "DELETED" and change.actor == FIELD_MANAGER
-        if gone and self._world.gateway.services.get(name) and not self._world.clock_jumped:
+        if gone and self._member.gateway.services.get(name) and not self._world.clock_jumped:
             yield f"Service {name} was deleted while the gateway used it"
         if change.kind == "HTTPRoute" and change.actor == FIELD_MANAGER and change.type != "DELETED":
             before = backends(change.before) if change.before else {}
             for service in backends(change.obj).keys() - before.keys():
                 stale = self._world.now() - self._ready_at.get(service, 0.0)
-                if not self._world.gateway.ready(service) and stale > self._world.blindness() + STALE_SECONDS:
+                if not self._member.gateway.ready(service) and stale > self._world.blindness() + STALE_SECONDS:
                     yield f"the route names {service}, which has no ready endpoint"
 
     def served(self, served: Served) -> Iterator[str]:
@@ -171,14 +171,16 @@ class Endpoints(Checker):
 
     def _still_empty(self, service: str, since: float) -> None:
         """A candidate without endpoints is taken off the route; while stable is empty as well, the route stays."""
-        world = self._world
-        stable = (world.status.get("stable") or {}).get("revision")
-        revision = world.gateway.revisions.get(service)
-        stable_ready = any(world.gateway.ready(name) for name, of in world.gateway.revisions.items() if of == stable)
+        world, gateway = self._world, self._member.gateway
+        stable = (self._member.status.get("stable") or {}).get("revision")
+        revision = gateway.revisions.get(service)
+        stable_ready = any(gateway.ready(name) for name, of in gateway.revisions.items() if of == stable)
         quiet = world.now() - world.disturbed_at > DISTURBED_SECONDS
-        all_the_time = world.gateway.empty_since(service) == since
+        all_the_time = gateway.empty_since(service) == since
         if quiet and all_the_time and revision != stable and stable_ready:
-            world.broke(self.promise, f"{service} has been empty for {UNLIST_SECONDS:.0f} s and still gets traffic")
+            self._member.broke(
+                self.promise, f"{service} has been empty for {UNLIST_SECONDS:.0f} s and still gets traffic"
+            )
 
 
 class Traces(Checker):

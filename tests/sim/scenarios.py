@@ -7,35 +7,38 @@ from typing import Any
 from tests.sim.faults import Fault
 from tests.sim.kubelet import Pods
 from tests.sim.prometheus import Scripts
+from tests.sim.streams import DIGITS, Key
 from tests.sim.world import World
 
 ROLLOUT_AT = 95.0
 """Seconds after the beginning at which the second version is applied."""
 
 
-def manifest(version: str, *, replicas: int = 2, **rollout: Any) -> dict[str, Any]:
+def manifest(version: str, *, key: Key = DIGITS, replicas: int = 2, **rollout: Any) -> dict[str, Any]:
     """A ModelDeployment: three steps of two minutes, a check that rolls back and one that holds."""
+    namespace, name = key
+    whose = "" if key == DIGITS else 'namespace="{{namespace}}",modeldeployment="{{name}}",'
     return {
         "apiVersion": "modelramp.io/v1alpha1",
         "kind": "ModelDeployment",
-        "metadata": {"namespace": "ml", "name": "digits"},
+        "metadata": {"namespace": namespace, "name": name},
         "spec": {
             "replicas": replicas,
-            "model": {"name": "digits", "version": version},
+            "model": {"name": name, "version": version},
             "template": {
-                "metadata": {"labels": {"app": "digits"}},
+                "metadata": {"labels": {"app": name}},
                 "spec": {
                     "containers": [
                         {
                             "name": "model",
-                            "image": f"digits:{version}",
+                            "image": f"{name}:{version}",
                             "ports": [{"name": "http", "containerPort": 80}],
                         }
                     ]
                 },
             },
             "service": {"port": 80, "targetPort": "http"},
-            "routing": {"gateway": {"parentRefs": [{"name": "public"}], "hostnames": ["digits.example.com"]}},
+            "routing": {"gateway": {"parentRefs": [{"name": "public"}], "hostnames": [f"{name}.example.com"]}},
             "rollout": {
                 "steps": [{"weight": 10}, {"weight": 50}, {"weight": 100}],
                 "stepDuration": "2m",
@@ -50,7 +53,7 @@ def manifest(version: str, *, replicas: int = 2, **rollout: Any) -> dict[str, An
                     {
                         "name": "accuracy",
                         "role": "hold",
-                        "query": 'avg(sim_accuracy{revision="{{revision}}"})',
+                        "query": f'avg(sim_accuracy{{{whose}revision="{{{{revision}}}}"}})',
                         "min": "0.9",
                     },
                 ],

@@ -10,7 +10,7 @@ from tests.sim.gateway import Served, backends
 from tests.sim.oracle import seconds
 
 if TYPE_CHECKING:
-    from tests.sim.world import World
+    from tests.sim.member import Member
 
 ROUTE_SECONDS = 10.0
 """From a tick to traffic at the weight that it decided: the delay of the evaluation, two writes, the gateway."""
@@ -21,8 +21,9 @@ class Steps(Checker):
 
     promise = "1 (one step at a time)"
 
-    def __init__(self, world: "World") -> None:
-        self._world = world
+    def __init__(self, member: "Member") -> None:
+        self._member = member
+        self._world = member.world
         self._worked: set[str] = set()
         self._highest: dict[str, int] = {}
         self._since: dict[tuple[str, int], float] = {}
@@ -38,7 +39,7 @@ class Steps(Checker):
 
     def served(self, served: Served) -> Iterator[str]:
         weights = self._by_revision(served.weights)
-        steps = _steps(self._world.digits)
+        steps = _steps(self._member.obj)
         for revision, weight in weights.items():
             self._since.setdefault((revision, weight), served.at)
             if revision in self._worked or not steps or weight not in steps:
@@ -84,11 +85,12 @@ class Steps(Checker):
         elif old.get("stable"):
             yield f"{revision} became stable without a rollout"
         self._worked.add(revision)
-        self._world.prometheus.promoted(revision)
+        if revision in self._member.timelines:
+            self._member.timelines[revision].promoted(self._world.now())
 
     def _forget(self, revision: str, steps: list[int]) -> None:
         """Another attempt begins at the bottom; only what the gateway has not yet taken away is still there."""
-        weight = self._world.gateway.weights.get(revision)
+        weight = self._member.gateway.weights.get(revision)
         self._highest[revision] = steps.index(weight) if weight in steps else -1
         self._since = {key: at for key, at in self._since.items() if key[0] != revision}
         if weight:
@@ -105,7 +107,7 @@ class Steps(Checker):
             yield f"{candidate['revision']} moved up after {spent} of traffic at {candidate['weight']} %"
 
     def _written(self, weights: dict[str, int]) -> Iterator[str]:
-        status = self._world.status
+        status = self._member.status
         candidate, stable = status.get("candidate") or {}, (status.get("stable") or {}).get("revision")
         if weights and sum(weights.values()) != 100:
             yield f"the weights do not add up to 100: {weights}"
@@ -123,7 +125,7 @@ class Steps(Checker):
                 yield f"the route gives more to {revision}, which is not stable ({stable})"
 
     def _by_revision(self, services: dict[str, int]) -> dict[str, int]:
-        known = self._world.gateway.revisions
+        known = self._member.gateway.revisions
         return {known.get(name, name): weight for name, weight in services.items() if weight}
 
 

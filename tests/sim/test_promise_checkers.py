@@ -36,7 +36,7 @@ class Villain:
                     "Deployment", revision, {"replicas": 2, "selector": {"matchLabels": selector}, "template": template}
                 )
             )
-            world.prometheus.learn(revision, revision)
+            world.usual.learn(revision, revision)
 
     def begin(self):
         """The honest part, once the pods are there."""

@@ -181,7 +181,6 @@ def rights(monkeypatch):
 
     monkeypatch.setattr(SimCluster, "list", list_allowed)
     monkeypatch.setattr(watch, "WATCHED", tuple(kind for kind in watch.WATCHED if kind not in lacking))
-    monkeypatch.setattr(watch, "_KINDS", {kind.kind: kind for kind in watch.WATCHED})
     return lacking
 
 

@@ -11,7 +11,7 @@ SLOW = Scenario(serves="2.0.0", health={"checks": [ERRORS, {**ACCURACY, "interva
 
 def asked(world):
     found = (key for process in world.processes for key in process.ledger.found)
-    return {tick for check, _, tick in found if check == "accuracy"}
+    return {tick for _, check, _, tick in found if check == "accuracy"}
 
 
 def test_it_is_asked_at_its_own_ticks_only_and_promotes():

@@ -1,4 +1,8 @@
-"""The watches of one process: they list, then deliver every change in order, a little late; they can be disturbed."""
+"""The watches of one process: they list, then deliver every change in order, a little late; they can be disturbed.
+
+Usually one stream carries all kinds. In a world `apart` each kind has a stream of its own, as in life: what happened
+first to one kind may be heard after what happened later to another.
+"""
 
 import asyncio
 import random
@@ -10,13 +14,14 @@ from modelramp.engine.listing import WATCHED
 from modelramp.engine.ports import DEPLOYMENT, WRITTEN, Kind
 from tests.sim.faults import GAP_SECONDS, LAG_SECONDS, OUTAGE_SECONDS, Fault
 from tests.sim.fieldowners import copied
+from tests.sim.streams import Key, Streams, key_of
 
 if TYPE_CHECKING:
     from tests.sim.apiserver import Change
     from tests.sim.process import Process
 
 STALE_EVENTS = 30
-_KINDS: dict[str, Kind] = {kind.kind: kind for kind in WATCHED}
+LATE_SECONDS = 0.05
 
 
 class Watch:
@@ -24,82 +29,130 @@ class Watch:
 
     def __init__(self, process: "Process") -> None:
         self._process = process
-        self._api = process.world.api
-        self._random = random.Random(process.world.random.random())  # noqa: S311 - a simulation, not a secret
-        self._cursor = 0
-        self._news = asyncio.Event()
-        self._gap_until = 0.0
-        self._lag_until = 0.0
-        self._stale = False
-        self._caught_up = 0.0
-        self._newest: dict[str, int] = {}
-        self.available: list[tuple[float, str, int]] = []
+        chance = random.Random(process.world.random.random())  # noqa: S311 - a simulation, not a secret
+        groups = [(kind,) for kind in WATCHED] if process.world.apart else [WATCHED]
+        self._streams = [_Stream(process, self, kinds, chance) for kinds in groups]
+        self._newest: dict[tuple[str, str], int] = {}
+        self.available: list[tuple[float, Key, str, int]] = []
 
     def wake(self) -> None:
         """There is something new in the log."""
-        self._news.set()
+        for stream in self._streams:
+            stream.news.set()
 
     def disturb(self, fault: Fault) -> None:
         """Break, repeat or delay the deliveries from now on."""
         now = self._process.world.now()
-        if fault is Fault.WATCH_GAP:
-            self._gap_until = now + GAP_SECONDS
-        elif fault is Fault.WATCH_LAG:
-            self._lag_until = now + OUTAGE_SECONDS
-        else:
-            self._stale = True
-        self._news.set()
+        for stream in self._streams:
+            if fault is Fault.WATCH_GAP:
+                stream.gap_until = now + GAP_SECONDS
+            elif fault is Fault.WATCH_LAG:
+                stream.lag_until = now + OUTAGE_SECONDS
+            else:
+                stream.stale = True
+        self.wake()
 
-    def available_since(self, revision: str, since: float) -> set[int]:
+    def available_since(self, key: Key, revision: str, since: float) -> set[int]:
         """Every number of available pods of a revision that the engine knew of at some time since then."""
         known, found = 0, set()
-        for at, name, available in self.available:
-            if name == revision and at < since:
+        for at, whose, name, available in self.available:
+            if (whose, name) == (key, revision) and at < since:
                 known = available
-            elif name == revision:
+            elif (whose, name) == (key, revision):
                 found.add(available)
         return {known, *found}
 
     def blind_for(self, now: float) -> float:
         """Seconds since the last time at which everything that had happened was delivered."""
-        return now - self._caught_up
+        return now - min(stream.caught_up for stream in self._streams)
+
+    async def run(self) -> None:
+        """List, then deliver until cancelled."""
+        if len(self._streams) == 1:
+            await self._streams[0].run()
+            return
+        async with asyncio.TaskGroup() as tasks:
+            for stream in self._streams:
+                tasks.create_task(stream.run())
+
+    def note(self, deployment: Mapping[str, Any]) -> None:
+        """The engine knows this Deployment now (from a watch, a list or its own write); older news changes nothing."""
+        metadata = deployment["metadata"]
+        name, version = (metadata["namespace"], metadata["name"]), int(metadata["resourceVersion"])
+        if version <= self._newest.get(name, 0):
+            return
+        self._newest[name] = version
+        status = deployment.get("status") or {}
+        current = status.get("observedGeneration", 0) >= metadata["generation"]
+        revision = metadata["labels"].get(LABEL_REVISION, "")
+        available = status.get("availableReplicas", 0) if current else 0
+        self.available.append((self._process.world.now(), key_of(deployment), revision, available))
+
+
+class _Stream:
+    """The watch of some kinds."""
+
+    def __init__(self, process: "Process", watch: Watch, kinds: tuple[Kind, ...], chance: random.Random) -> None:
+        self._process = process
+        self._watch = watch
+        self._api = process.world.api
+        self._kinds = {kind.kind: kind for kind in kinds}
+        self._alone = len(kinds) == 1
+        self._random = chance
+        self._delays = Streams(f"{process.world.seed} watch {process.number} {kinds[0].kind}", chance)
+        self._cursor = 0
+        self.news = asyncio.Event()
+        self.gap_until = 0.0
+        self.lag_until = 0.0
+        self.stale = False
+        self.caught_up = 0.0
 
     async def run(self) -> None:
         """List, then deliver until cancelled."""
         self._list()
         while True:
             now = self._process.world.now()
-            if now < self._gap_until:
-                await asyncio.sleep(self._gap_until - now)
+            if now < self.gap_until:
+                await asyncio.sleep(self.gap_until - now)
                 self._list()
-            if self._stale:
-                self._stale = False
+            if self.stale:
+                self.stale = False
                 for change in self._api.log[max(0, self._cursor - STALE_EVENTS) : self._cursor]:
                     self._deliver(change)
+            self._skip()
             if self._cursor == len(self._api.log):
-                self._caught_up = now
-                self._news.clear()
-                await self._news.wait()
+                self.caught_up = now
+                self.news.clear()
+                await self.news.wait()
                 continue
-            await asyncio.sleep(self._delay())
+            await asyncio.sleep(self._delay(self._api.log[self._cursor]))
             await self._process.thawed()
-            if self._process.world.now() >= self._gap_until and self._cursor < len(self._api.log):
+            if self._process.world.now() >= self.gap_until and self._cursor < len(self._api.log):
                 change = self._api.log[self._cursor]
                 self._cursor += 1
                 self._deliver(change)
 
-    def _delay(self) -> float:
-        lagging = self._process.world.now() < self._lag_until
-        return (LAG_SECONDS if lagging else 0.05) * self._random.random()
+    def _skip(self) -> None:
+        """Pass over the changes of other streams."""
+        while self._alone and self._cursor < len(self._api.log) and self._api.log[self._cursor].kind not in self._kinds:
+            self._cursor += 1
+
+    def _delay(self, change: "Change") -> float:
+        now = self._process.world.now()
+        lagging = now < self.lag_until
+        if not self._alone:
+            return (LAG_SECONDS if lagging else LATE_SECONDS) * self._random.random()
+        late = self._process.world.late_kinds.get(change.kind, LAG_SECONDS if lagging else LATE_SECONDS)
+        return max(0.0, change.at - now + late * self._delays.of(key_of(change.obj)).random())
 
     def _list(self) -> None:
         self._cursor = len(self._api.log)
-        for kind in WATCHED:
+        for kind in self._kinds.values():
             for obj in self._api.all(kind.kind):
                 self._hand_over(kind, "", obj)
 
     def _deliver(self, change: "Change") -> None:
-        kind = _KINDS.get(change.kind)
+        kind = self._kinds.get(change.kind)
         if kind is not None:
             self._hand_over(kind, change.type, copied(change.obj))
 
@@ -107,17 +160,5 @@ class Watch:
         if kind not in WRITTEN and LABEL_DEPLOYMENT not in obj["metadata"].get("labels", {}):
             return  # the real watches select children by that label
         if kind == DEPLOYMENT:
-            self.note(obj)
+            self._watch.note(obj)
         self._process.engine.observe(kind, event, obj)
-
-    def note(self, deployment: Mapping[str, Any]) -> None:
-        """The engine knows this Deployment now (from a watch, a list or its own write); older news changes nothing."""
-        name, version = deployment["metadata"]["name"], int(deployment["metadata"]["resourceVersion"])
-        if version <= self._newest.get(name, 0):
-            return
-        self._newest[name] = version
-        status = deployment.get("status") or {}
-        current = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
-        revision = deployment["metadata"]["labels"].get(LABEL_REVISION, "")
-        available = status.get("availableReplicas", 0) if current else 0
-        self.available.append((self._process.world.now(), revision, available))

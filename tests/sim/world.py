@@ -6,24 +6,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modelramp.api.spec import parse_spec
-from modelramp.core.revisions import revision_of
+from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.engine.ports import MODEL_DEPLOYMENT, Delivery, Kind, Ref, WebhookCall
-from tests.sim.apiserver import ApiServer, Change, ref_of
+from tests.sim.apiserver import FIRST_VERSION, ApiServer, Change, ref_of
 from tests.sim.clock import EPOCH, VirtualLoop, run_virtually
 from tests.sim.faults import Fault, FaultPlan
 from tests.sim.garbage import GarbageCollector
-from tests.sim.gateway import Gateway, Served
+from tests.sim.gateway import Gateway, Traffic
 from tests.sim.jobs import JobController
 from tests.sim.kubelet import Kubelet, Pods
-from tests.sim.ledger import Ledger
+from tests.sim.member import USER, Member
 from tests.sim.ports import ALWAYS_TAKEN
 from tests.sim.process import OWNER, Process, owned_task
 from tests.sim.prometheus import ScriptedPrometheus, Scripts
-from tests.sim.promises import Promises
+from tests.sim.streams import DIGITS, Key, key_of
 
-USER = "kubectl"
-DIGITS = Ref(MODEL_DEPLOYMENT, "ml", "digits")
+POLICY_KINDS = {"HealthPolicy", "ClusterHealthPolicy"}
 TRACE_LINES = 80
 RESTART_SECONDS_MAX = 260.0
 """The longest time from a crash to the next start: some ticks are missed then."""
@@ -42,8 +40,10 @@ class Plan:
 class World:
     """Everything that the operator can see, and the operator.
 
-    seed: of every delay. faults: call number -> fault. scripts: what Prometheus says of each model version.
-    pods: how each version's pods behave. replicas: operators that run side by side.
+    seed: of every delay. faults: call number -> fault. operators: how many run side by side.
+    scripts, pods: of the usual object, `digits` in `ml`: what Prometheus says of each model version, and how its pods
+    behave. Further objects are members as well. version: resourceVersion of the world's first change, less one.
+    apart: each kind is watched by itself. options: of the engine, beside the usual.
     """
 
     def __init__(
@@ -57,6 +57,9 @@ class World:
         pods: Mapping[str, Pods] | None = None,
         operators: int = 1,
         interval: int = 60,
+        version: int = FIRST_VERSION,
+        apart: bool = False,
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         self.seed = seed
         self.random = random.Random(seed)  # noqa: S311 - a simulation, not a secret
@@ -64,6 +67,13 @@ class World:
         self.loop.set_task_factory(owned_task)
         plan = dict(faults or {}) | ({at_call: fault} if fault is not None else {})
         self.interval = interval
+        self.apart = apart
+        self.options = dict(options or {})
+        self.late_kinds: dict[str, float] = {}
+        self.slow_lists = 0.0
+        self.slow_writes: dict[str, float] = {}
+        self.slow_receivers: dict[str, float] = {}
+        self.restart_after: float | None = None
         self.faults = FaultPlan(plan)
         self.disturbed_at = -1.0e9
         self.blame_late_routes = False
@@ -77,14 +87,15 @@ class World:
         self._lines: list[str] = []
         self._operators = operators
         self._plans: list[Plan] = []
-        self.api = ApiServer(self.now)
+        self.members: dict[Key, Member] = {}
+        self.api = ApiServer(self.now, version)
         self.api.listeners.append(self._changed)
-        self.prometheus = ScriptedPrometheus(self.now, scripts or {}, interval, self.random.random())
-        self.kubelet = Kubelet(self, pods or {})
-        self.gateway = Gateway(self)
+        self.prometheus = ScriptedPrometheus(self.now, self.members, interval, self.random.random())
+        self.kubelet = Kubelet(self)
+        self.gateways = Gateway(self)
         self.garbage = GarbageCollector(self)
         self.jobs = JobController(self)
-        self.promises = Promises(self)
+        self.usual = self.add(DIGITS, scripts, pods)
 
     # time
 
@@ -108,34 +119,32 @@ class World:
 
     # people
 
+    def add(
+        self,
+        key: Key,
+        scripts: Scripts | None = None,
+        pods: Mapping[str, Pods] | None = None,
+        *,
+        checked: bool = True,
+    ) -> Member:
+        """Another ModelDeployment, to be applied later. See Member."""
+        if not self.api.find("Gateway", key[0], "public"):
+            gateway = {"kind": "Gateway", "metadata": {"namespace": key[0], "name": "public"}, "spec": {}}
+            self.api.create(gateway, USER)
+        self.members[key] = Member(self, key, scripts, pods, checked=checked)
+        return self.members[key]
+
     def apply(self, manifest: Mapping[str, Any]) -> None:
         """kubectl apply of a ModelDeployment."""
-        spec = parse_spec(manifest["spec"])
-        self.prometheus.learn(revision_of(spec), spec.model.version)
-        self.trace(f"kubectl apply: {spec.model.version} ({revision_of(spec)})")
-        self.api.apply(dict(manifest), USER)
+        self.members[key_of(manifest)].apply(manifest)
 
     def delete(self, *, orphan: bool = False) -> None:
-        """kubectl delete of the ModelDeployment; orphan: as with --cascade=orphan."""
-        self.trace("kubectl delete" + (" --cascade=orphan" if orphan else ""))
-        owner = self.digits["metadata"]["uid"]
-        for obj in self.api.all() if orphan else ():
-            metadata = obj["metadata"]
-            if any(reference["uid"] == owner for reference in metadata.get("ownerReferences", ())):
-                kept = [reference for reference in metadata["ownerReferences"] if reference["uid"] != owner]
-                self.api.update({**obj, "metadata": {**metadata, "ownerReferences": kept}}, "garbage-collector")
-        self.api.delete(DIGITS, USER)
+        """kubectl delete of the usual ModelDeployment; orphan: as with --cascade=orphan."""
+        self.usual.delete(orphan=orphan)
 
     def request(self, verb: str) -> None:
-        """A person's command: kubectl modelramp VERB, about the candidate (retry: about what failed)."""
-        status = self.status
-        revision = status.get("failedRevision") if verb == "retry" else (status.get("candidate") or {}).get("revision")
-        self.trace(f"request: {verb} {revision}")
-        if self.digits and revision:
-            command = {"modelramp.io/request": f"{verb}/{revision}/{self.api.version}"}
-            annotations = self.digits["metadata"].get("annotations", {}) | command
-            metadata = {**self.digits["metadata"], "annotations": annotations}
-            self.api.update({**self.digits, "metadata": metadata}, "modelramp-cli")
+        """A person's command about the usual ModelDeployment."""
+        self.usual.request(verb)
 
     def meddle(self, change: Callable[["World"], None]) -> None:
         """Somebody changes what belongs to the operator."""
@@ -152,32 +161,38 @@ class World:
 
     @property
     def digits(self) -> dict[str, Any]:
-        """The ModelDeployment as it is now; {} when there is none."""
-        return self.api.find(DIGITS.kind.kind, DIGITS.namespace, DIGITS.name) or {}
+        """The usual ModelDeployment as it is now; {} when there is none."""
+        return self.usual.obj
 
     @property
     def status(self) -> dict[str, Any]:
         """Its status."""
-        return self.digits.get("status", {})
+        return self.usual.status
+
+    @property
+    def gateway(self) -> Traffic:
+        """Its traffic."""
+        return self.usual.gateway
 
     def serving(self) -> dict[str, int]:
-        """The weight of each model version at the gateway now."""
-        known = self.prometheus.revisions
-        return {known[revision].version: weight for revision, weight in self.gateway.weights.items()}
+        """The weight of each of its model versions at the gateway now."""
+        return self.usual.serving()
 
     def writer(self) -> Process | None:
         """The process of the operator whose code runs now."""
         return OWNER.get()
 
-    def told(self) -> Ledger:
-        """What Prometheus has told the writing process."""
-        writer = self.writer()
-        return writer.ledger if writer else Ledger(self, self.now, self.interval)
-
-    def available(self, revision: str, since: float) -> set[int]:
-        """Every number of available pods of a revision that the writing process may have seen since then."""
-        writer = self.writer()
-        return writer.watch.available_since(revision, since) if writer else {0}
+    def key_at(self, ref: Ref) -> Key:
+        """The ModelDeployment that an object belongs to by its label, or else by its name."""
+        found = None if ref.kind == MODEL_DEPLOYMENT else self.api.find(ref.kind.kind, ref.namespace, ref.name)
+        if found is not None and LABEL_DEPLOYMENT in found["metadata"].get("labels", {}):
+            return key_of(found)
+        names = (
+            name
+            for namespace, name in self.members
+            if namespace == ref.namespace and f"{ref.name}-".startswith(f"{name}-")
+        )
+        return ref.namespace, max(names, key=len, default="")
 
     def blindness(self) -> float:
         """Seconds for which the writing process may have heard nothing of the cluster."""
@@ -231,20 +246,22 @@ class World:
     def died(self, process: Process) -> None:
         """A process crashed; another one takes its place some time later."""
         self.trace(f"{process.name} died")
+        if self.restart_after is not None:
+            self.later(self.restart_after, lambda: self._replace(process))
+            return
         chance = random.Random(f"{self.seed} {self.faults.calls}")  # noqa: S311 - another pause after every call
         self.later(
             chance.choice((1.0, 10.0, 70.0, RESTART_SECONDS_MAX)) * chance.random(), lambda: self._replace(process)
         )
 
-    def served(self, served: Served) -> None:
-        """The gateway changed what it does."""
-        weights = {self.gateway.revisions.get(name, name): weight for name, weight in served.weights.items()}
-        self.trace(f"gateway serves {weights}" + (f", without endpoints: {served.empty}" if served.empty else ""))
-        self.prometheus.served(weights)
-        self.promises.served(served)
+    def restart(self, seconds: float = 1.0) -> None:
+        """Every process dies now; another takes its place after so many seconds."""
+        self.restart_after = seconds
+        for process in [process for process in self.processes if process.alive]:
+            process.crash()
+        self.restart_after = None
 
     async def _live(self, done: Callable[["World"], bool], seconds: float) -> None:
-        self.api.create({"kind": "Gateway", "metadata": {"namespace": "ml", "name": "public"}, "spec": {}}, USER)
         for _ in range(self._operators):
             self._start()
         looked_at = 0
@@ -271,8 +288,21 @@ class World:
 
     def _changed(self, change: Change) -> None:
         metadata = change.obj["metadata"]
-        self.trace(f"  {change.type} {change.kind} {metadata['name']} v{change.version} by {change.actor}")
+        namespace = metadata.get("namespace", "")
+        where = "" if namespace == DIGITS[0] else f"{namespace}/"
+        self.trace(f"  {change.type} {change.kind} {where}{metadata['name']} v{change.version} by {change.actor}")
         for process in self.processes:
             process.watch.wake()
-        if hasattr(self, "promises"):
-            self.promises.changed(change)
+        for member in self._concerned(change):
+            member.changed(change)
+
+    def _concerned(self, change: Change) -> tuple[Member, ...]:
+        """The objects of which a change may say something: an HTTPRoute counts by its name, a child by its label."""
+        namespace, name = key_of(change.obj)
+        if change.kind == "HTTPRoute":
+            name = change.obj["metadata"]["name"]
+        if name:
+            member = self.members.get((namespace, name))
+            return (member,) if member is not None else ()
+        everywhere = change.kind == "ClusterHealthPolicy"
+        return tuple(member for key, member in self.members.items() if everywhere or key[0] == namespace)
