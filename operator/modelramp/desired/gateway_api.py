@@ -4,11 +4,12 @@ A route never names a revision without ready endpoints: with some gateways its s
 gets 404. And traffic moves only because of a decision: when what was decided cannot be served, the route stays.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from modelramp.api.names import Reason
 from modelramp.api.spec import GatewayRouting
+from modelramp.core.hostnames import CATCH_ALL, Parent, Path, Scope, path_of
 from modelramp.core.state import Finding, State
 from modelramp.desired.names import child_name, revision_in, route_name
 from modelramp.desired.ownership import Owner, metadata
@@ -27,18 +28,24 @@ def http_route(
     *,
     ready: Collection[str],
     current: Mapping[str, Any] | None,
+    admitted: bool = True,
 ) -> tuple[dict[str, Any] | None, Finding]:
     """The route that should exist, or None when there should be none yet, and why.
 
     port: of the Services. ready: revisions with ready endpoints. current: the route as it is now, or None.
+    admitted: whether `gateway` may have its hosts; if not, the route keeps those that it has, and only weights move.
     """
+    if not admitted and current is None:
+        return None, Finding(Reason.HOSTNAME_TAKEN, "there is no route yet: its hostnames are taken", warning=True)
     current_shares = named(owner, current)
     weights, finding = shown_weights(state, ready, current_shares.keys())
     shares: Shares = {revision: (weight, port) for revision, weight in weights.items()}
     if not shares:
         shares = current_shares
         finding = _kept(shares, state) if shares else finding
-    return (_route(owner, gateway, shares) if shares else None), finding
+    if not shares:
+        return None, finding
+    return _route(owner, shares, _asked(owner, gateway) if admitted or current is None else _as_it_is(current)), finding
 
 
 def shown_weights(
@@ -90,30 +97,68 @@ def _is_service(backend: Mapping[str, Any], namespace: str) -> bool:
     return (group, kind, where) == ("", "Service", namespace)
 
 
-def _route(owner: Owner, gateway: GatewayRouting, shares: Shares) -> dict[str, Any]:
-    rule = {
-        "matches": [{"path": {"type": "PathPrefix", "value": gateway.path}}],
-        "backendRefs": [
-            {
-                "group": "",
-                "kind": "Service",
-                "name": child_name(owner.name, revision),
-                "port": port,
-                "weight": weight,
-            }
-            for revision, (weight, port) in sorted(shares.items())
-        ],
-    }
+def _route(owner: Owner, shares: Shares, place: Mapping[str, Any]) -> dict[str, Any]:
+    """The route of these shares. place: its parents, hostnames and the matches of its only rule."""
+    backends = [
+        {"group": "", "kind": "Service", "name": child_name(owner.name, revision), "port": port, "weight": weight}
+        for revision, (weight, port) in sorted(shares.items())
+    ]
     return {
         "apiVersion": f"{GATEWAY_GROUP}/v1",
         "kind": "HTTPRoute",
         "metadata": metadata(owner, route_name(owner.name)),
         "spec": {
-            "parentRefs": list(_parents(owner, gateway)),
-            "hostnames": list(gateway.hostnames),
-            "rules": [rule],
+            "parentRefs": place["parentRefs"],
+            "hostnames": place["hostnames"],
+            "rules": [{"matches": place["matches"], "backendRefs": backends}],
         },
     }
+
+
+def _asked(owner: Owner, gateway: GatewayRouting) -> dict[str, Any]:
+    return {
+        "parentRefs": list(_parents(owner, gateway)),
+        "hostnames": list(gateway.hostnames),
+        "matches": [{"path": {"type": "PathPrefix", "value": gateway.path}}],
+    }
+
+
+def _as_it_is(route: Mapping[str, Any]) -> dict[str, Any]:
+    spec = route["spec"]
+    first: Mapping[str, Any] = next(iter(spec.get("rules") or ()), {})
+    return {
+        "parentRefs": spec.get("parentRefs") or [],
+        "hostnames": spec.get("hostnames") or [],
+        "matches": first.get("matches") or [{"path": {"type": "PathPrefix", "value": "/"}}],
+    }
+
+
+def scope_of_route(route: Mapping[str, Any]) -> Scope:
+    """The requests that a route takes from Gateways; a parent that is no Gateway is left out."""
+    spec, namespace = route.get("spec") or {}, route["metadata"]["namespace"]
+    parents = (_parent(found, namespace) for found in spec.get("parentRefs") or () if _is_gateway(found))
+    hosts = tuple(str(host).lower() for host in spec.get("hostnames") or ()) or (CATCH_ALL,)
+    rules: Iterable[Mapping[str, Any]] = spec.get("rules") or ({},)
+    paths = dict.fromkeys(path for rule in rules for path in _paths(rule))
+    return Scope(tuple(parents), hosts, tuple(paths))
+
+
+def _parent(reference: Mapping[str, Any], namespace: str) -> Parent:
+    found = reference.get("namespace", namespace), reference["name"]
+    return Parent(*found, reference.get("sectionName"), reference.get("port"))
+
+
+def _is_gateway(reference: Mapping[str, Any]) -> bool:
+    return (reference.get("group", GATEWAY_GROUP), reference.get("kind", "Gateway")) == (GATEWAY_GROUP, "Gateway")
+
+
+def _paths(rule: Mapping[str, Any]) -> Iterator[Path]:
+    matches: Iterable[Mapping[str, Any]] = rule.get("matches") or ({},)
+    for match in matches:
+        path = match.get("path") or {}
+        kind, value = path.get("type", "PathPrefix"), str(path.get("value", "/"))
+        plain = kind == "PathPrefix" and not any(match.get(name) for name in ("method", "headers", "queryParams"))
+        yield Path(path_of(value) if kind in {"PathPrefix", "Exact"} else "/", plain)
 
 
 def _parents(owner: Owner, gateway: GatewayRouting) -> Iterator[dict[str, Any]]:

@@ -58,18 +58,20 @@ def desired(
     snapshots: Mapping[str, Snapshot],
     current_route: Mapping[str, Any] | None,
     now: int,
+    admitted: bool = True,
 ) -> Desired:
     """The objects that follow from a state: the same answer for the same state, whoever asks and how often.
 
     snapshots: by revision, from the ControllerRevisions that exist. current_route: the route as it is now, or None.
     now: seconds since the epoch; ends the pods of revisions that retired before.
+    admitted: whether the object may have the hosts that its spec asks for.
     """
     shares = named(owner, current_route)
     replicas = replicas_by_revision(target, state, shares, now)
     known = _with_candidate(target, state, snapshots)
     ready = {revision for revision, pods in seen.pods.items() if pods.endpoints > 0}
     gateway, port = target.spec.routing.gateway, target.spec.service.port
-    route, finding = http_route(owner, gateway, port, state, ready=ready, current=current_route)
+    route, finding = http_route(owner, gateway, port, state, ready=ready, current=current_route, admitted=admitted)
     apply: list[dict[str, Any]] = []
     for revision, count in replicas.items():
         if revision in known:

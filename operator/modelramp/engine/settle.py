@@ -12,6 +12,7 @@ from modelramp.api.verdict import TickOutcome
 from modelramp.core.capacity import enough_available
 from modelramp.core.decide import decide
 from modelramp.core.gate import pods_due
+from modelramp.core.hostnames import taken_by
 from modelramp.core.policies import policy_findings
 from modelramp.core.recall import read_status
 from modelramp.core.record import status_of
@@ -98,6 +99,8 @@ class Settler:
         report(self.telemetry, key, before, record.state)
         again = self.hooks.follow(key, record)
         record.wake_at = _next_look(target, record.state, now)
+        if rival is not None:
+            record.wake_at = min(record.wake_at or math.inf, now + _INSPECT_SECONDS)
         record.failures = 0
         return await self._make_children(key, record, seen, route, now, blocked=rival is not None) or again
 
@@ -150,12 +153,8 @@ class Settler:
                 record.trouble = {revision: await inspect_pods(self.cluster, key, revision)}
 
     def _rival(self, key: Key) -> Finding | None:
-        elder = self.store.elder_with_host(key)
-        if elder is None:
-            return None
-        name = f"ModelDeployment {elder[0]}/{elder[1]}"
-        text = f"{name} is older and has the same hostname, path and Gateway; change spec.routing.gateway.hostnames"
-        return Finding(Reason.HOSTNAME_TAKEN, text, warning=True)
+        rival = self.store.rival(key)
+        return Finding(Reason.HOSTNAME_TAKEN, taken_by(rival), warning=True) if rival is not None else None
 
     async def _reread(self, key: Key) -> bool:
         """Read the object and its children again; False when it is gone or the API server does not answer."""

@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelramp.api.errors import InvalidSpec
-from modelramp.api.names import LABEL_DEPLOYMENT, REQUEST_ANNOTATION
+from modelramp.api.names import LABEL_DEPLOYMENT, REQUEST_ANNOTATION, Phase
 from modelramp.api.spec import ModelDeploymentSpec, parse_spec
 from modelramp.core.evaluation import JobSeen
+from modelramp.core.hostnames import Claim, Claimant
 from modelramp.core.recall import read_status, state_of
 from modelramp.core.requests import parse_request
 from modelramp.core.revisions import revision_of
 from modelramp.core.state import Finding, State, Target
+from modelramp.engine.hosts import Hosts
 from modelramp.engine.policies import Policies
 from modelramp.engine.ports import HTTP_ROUTE, MODEL_DEPLOYMENT, Kind, Object
 
@@ -39,7 +41,6 @@ class Record:
     obstacle: Finding | None = None
     gateway: Finding | None = None
     trouble: dict[str, str] = field(default_factory=dict)
-    hosts: tuple[tuple[str, str, str], ...] = ()
     wake_at: float | None = None
     inspect_at: float = 0.0
     job_inspect_at: float = 0.0
@@ -64,7 +65,7 @@ class Store:
         self.records: dict[Key, Record] = {}
         self.policies = Policies()
         self._children: dict[Key, dict[Kind, dict[str, Object]]] = {}
-        self._hosts: dict[tuple[str, str, str], set[Key]] = {}
+        self._hosts = Hosts()
 
     def observe(self, kind: Kind, event: str, obj: Object) -> Key | None:
         """Take in one object as a watch or a write reported it; the key of the record that it concerns, if any."""
@@ -84,6 +85,7 @@ class Store:
             objects.pop(metadata["name"], None)
         else:
             objects[metadata["name"]] = _slim(obj)
+        self._index_hosts(kind, key)
         return key if key in self.records else None
 
     def resolve(self, users: Iterable[Key]) -> Iterator[Key]:
@@ -110,13 +112,13 @@ class Store:
     def forget_child(self, key: Key, kind: Kind, name: str) -> None:
         """The object turned out to be gone."""
         self._children.get(key, {}).get(kind, {}).pop(name, None)
+        self._index_hosts(kind, key)
 
     def forget(self, key: Key) -> None:
         """The ModelDeployment turned out to be gone."""
-        record = self.records.pop(key, None)
+        self.records.pop(key, None)
         self.policies.leave(key)
-        for host in record.hosts if record else ():
-            self._hosts[host].discard(key)
+        self._index_hosts(MODEL_DEPLOYMENT, key)
 
     def route(self, key: Key) -> Object | None:
         """The HTTPRoute of a ModelDeployment as last seen."""
@@ -139,21 +141,20 @@ class Store:
                     continue
                 for name in [name for name in kinds.get(kind, {}) if (key[0], name) not in listed]:
                     del kinds[kind][name]
+                    self._index_hosts(kind, key)
                     yield key
         for obj in listed.values():
             changed = self.observe(kind, "MODIFIED", obj)
             if changed is not None:
                 yield changed
 
-    def elder_with_host(self, key: Key) -> Key | None:
-        """An older ModelDeployment that has one of this one's hostnames on the same gateway and path."""
-        record = self.records[key]
-        rivals = {other for host in record.hosts for other in self._hosts[host]}
-        elders = [other for other in rivals if self._age(other) < self._age(key)]
-        return min(elders, key=self._age, default=None)
+    def rival(self, key: Key) -> Claim | None:
+        """What keeps a ModelDeployment from the hosts that its spec asks for: another object had them first."""
+        return self._hosts.rival(key, self._starting)
 
-    def _age(self, key: Key) -> tuple[str, Key]:
-        return self.records[key].obj["metadata"].get("creationTimestamp", ""), key
+    def _starting(self, claimant: Claimant) -> bool:
+        record = self.records.get((claimant.namespace, claimant.name))
+        return record is not None and (record.state.stable is not None or record.state.phase is not Phase.DEGRADED)
 
     def _remember(self, key: Key, obj: Object) -> Key | None:
         known = self.records.get(key)
@@ -169,7 +170,7 @@ class Store:
         self.records[key] = record
         _read_spec(record)
         self._aim(key, record)
-        self._index_hosts(key, record)
+        self._index_hosts(MODEL_DEPLOYMENT, key, obj)
         return key
 
     def _aim(self, key: Key, record: Record) -> None:
@@ -190,12 +191,14 @@ class Store:
             found.missing,
         )
 
-    def _index_hosts(self, key: Key, record: Record) -> None:
-        for host in record.hosts:
-            self._hosts[host].discard(key)
-        record.hosts = _hosts(key, record.target.spec) if record.target is not None else ()
-        for host in record.hosts:
-            self._hosts.setdefault(host, set()).add(key)
+    def _index_hosts(self, kind: Kind, key: Key, obj: Object | None = None) -> None:
+        """Keep what is known of claims in line. obj: the ModelDeployment with its managedFields, where that is news."""
+        if kind not in {MODEL_DEPLOYMENT, HTTP_ROUTE}:
+            return
+        record = self.records.get(key)
+        gateway = record.spec.routing.gateway if record is not None and record.spec is not None else None
+        known = obj if obj is not None or record is None else record.obj
+        self._hosts.learn(key, known, gateway, self.children(key, HTTP_ROUTE).values())
 
     def _forget(self, key: Key, obj: Object) -> Key | None:
         known = self.records.get(key)
@@ -210,15 +213,6 @@ def _read_spec(record: Record) -> None:
         record.spec, record.problem = parse_spec(record.obj.get("spec")), ""
     except InvalidSpec as error:
         record.spec, record.problem = None, str(error)
-
-
-def _hosts(key: Key, spec: ModelDeploymentSpec) -> tuple[tuple[str, str, str], ...]:
-    gateway = spec.routing.gateway
-    return tuple(
-        (f"{parent.namespace or key[0]}/{parent.name}/{parent.section_name or ''}", host, gateway.path)
-        for parent in gateway.parent_refs
-        for host in gateway.hostnames or ("*",)
-    )
 
 
 def _newer(known: Object, obj: Object) -> bool:

@@ -72,18 +72,27 @@ class Writer:
     ) -> bool:
         """Make, change and delete what the persisted state calls for; True when anything was written.
 
-        route: as read before the status write. blocked: another object has our hostname, so the route stays.
+        route: as read before the status write. blocked: the wanted hosts are taken, so that the route keeps its own.
         """
         if record.target is None:
             return False
         owner = Owner(key[0], key[1], record.uid)
         existing = {kind.kind: tuple(self.store.children(key, kind).values()) for kind in _KINDS.values()}
         snapshots = snapshots_of(owner, existing[CONTROLLER_REVISION.kind])
-        wanted = desired(owner, record.target, record.state, seen, snapshots=snapshots, current_route=route, now=now)
+        wanted = desired(
+            owner,
+            record.target,
+            record.state,
+            seen,
+            snapshots=snapshots,
+            current_route=route,
+            now=now,
+            admitted=not blocked,
+        )
         changed = False
         for obj in wanted.apply:
             changed |= await self._apply(key, owner, obj)
-        if wanted.route is not None and not blocked:
+        if wanted.route is not None:
             changed |= await self._apply_route(owner, wanted.route, route)
         for doomed in prune(wanted, existing):
             changed |= await self._delete(key, doomed)

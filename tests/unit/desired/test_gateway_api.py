@@ -1,7 +1,8 @@
 import pytest
 
 from modelramp.api.names import Reason
-from modelramp.desired.gateway_api import named
+from modelramp.core.hostnames import Parent, Path, Scope
+from modelramp.desired.gateway_api import named, scope_of_route
 from tests.unit.desired.world import CANDIDATE, OLD, OWNER, STABLE, made, route_naming, seen, state, target, weights
 
 S, C, D = STABLE, CANDIDATE, OLD
@@ -101,3 +102,49 @@ def test_only_our_own_services_count_as_named_revisions():
 def test_people_read_who_was_left_out_and_who_serves():
     message = made(state(S, C, 10), seen=seen(S)).finding.message
     assert message == f"{C} has no ready endpoint: it is left out of the route, and {S} gets all traffic"
+
+
+ELSEWHERE = {"gateway": {"parentRefs": [{"name": "other"}], "hostnames": ["taken.example.com"], "path": "/new"}}
+
+
+def test_without_the_hosts_that_it_asks_for_a_route_keeps_its_own_and_still_moves_its_weights():
+    rolled_back = state(S, retiring={C: None}, failed=C)
+    before = made(state(S, C, 10), seen=seen(S, C)).route
+    after = made(rolled_back, seen=seen(S, C), route=before, target=target(routing=ELSEWHERE), admitted=False).route
+
+    assert (weights(before), weights(after)) == ({S: 90, C: 10}, {S: 100})
+    for kept in ("parentRefs", "hostnames"):
+        assert after["spec"][kept] == before["spec"][kept]
+    assert after["spec"]["rules"][0]["matches"] == before["spec"]["rules"][0]["matches"]
+
+
+def test_without_the_hosts_that_it_asks_for_there_is_no_first_route():
+    wanted = made(state(stable=C), seen=seen(C), admitted=False)
+    assert (wanted.route, wanted.finding.reason) == (None, Reason.HOSTNAME_TAKEN)
+
+
+def test_a_route_that_somebody_emptied_takes_all_paths():
+    emptied = {**route_naming(**{S: 100}), "spec": {"parentRefs": [], "rules": []}}
+    (rule,) = made(state(stable=S), seen=seen(S), route=emptied, admitted=False).route["spec"]["rules"]
+    assert rule["matches"] == [{"path": {"type": "PathPrefix", "value": "/"}}]
+
+
+FOREIGN = {
+    "defaults": ({}, ("*",), [("/", True)]),
+    "an exact path": ({"rules": [{"matches": [{"path": {"type": "Exact", "value": "/a"}}]}]}, ("*",), [("/a", False)]),
+    "a pattern": (
+        {"rules": [{"matches": [{"path": {"type": "RegularExpression", "value": "/a.*"}}]}]}, ("*",), [("/", False)],
+    ),
+    "a header": ({"rules": [{"matches": [{"headers": [{"name": "x", "value": "y"}]}]}]}, ("*",), [("/", False)]),
+    "several rules": (
+        {"hostnames": ["A.example"], "rules": [{"matches": [{"path": {"value": "/a/"}}]}, {"filters": []}]},
+        ("a.example",), [("/a", True), ("/", True)],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("spec", "hosts", "paths"), FOREIGN.values(), ids=FOREIGN)
+def test_what_any_route_takes(spec, hosts, paths):
+    parents = [{"name": "public", "sectionName": "web"}, {"group": "", "kind": "Service", "name": "mesh"}]
+    found = scope_of_route({"metadata": {"namespace": "ml"}, "spec": {"parentRefs": parents, **spec}})
+    assert found == Scope((Parent("ml", "public", "web"),), hosts, tuple(Path(*path) for path in paths))

@@ -42,10 +42,17 @@ def snapshot(number, image="digits:1", **more):
     return Snapshot(template, {"name": "digits", "version": "1"}, number, **more)
 
 
-def made(state, *, target=None, seen=None, snapshots=None, route=None, now=NOW, owner=OWNER):
+def made(state, *, target=None, seen=None, snapshots=None, route=None, now=NOW, owner=OWNER, admitted=True):
     known = {STABLE: snapshot(1), OLD: snapshot(0)} if snapshots is None else snapshots
     return desired(
-        owner, target or default_target(), state, seen or Seen(), snapshots=known, current_route=route, now=now
+        owner,
+        target or default_target(),
+        state,
+        seen or Seen(),
+        snapshots=known,
+        current_route=route,
+        now=now,
+        admitted=admitted,
     )
 
 

@@ -1,0 +1,227 @@
+"""Hosts and paths on Gateways: who claims them, which claims meet, and which of two equal ones stands.
+
+A claim that a route carries stands, whoever's object is older. Of two that no route carries yet, the one that was asked
+for first stands. A narrower host or a deeper path is no conflict: a Gateway sends it the more specific requests.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from urllib.parse import unquote
+
+from modelramp.api.spec import GatewayRouting
+
+CATCH_ALL = "*"
+"""The host of a route without hostnames: all that a listener takes and no other route names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """What a route attaches to: a Gateway, or one listener (section) or one port of it."""
+
+    namespace: str
+    name: str
+    section: str | None = None
+    port: int | None = None
+
+    def meets(self, other: "Parent") -> bool:
+        """Whether some listener may serve both. A section and a port may be of one listener."""
+        return (self.namespace, self.name) == (other.namespace, other.name) and not (
+            _differ(self.section, other.section) or _differ(self.port, other.port)
+        )
+
+    def covers(self, other: "Parent") -> bool:
+        """Whether all listeners of the other are among those of this one."""
+        same = (self.namespace, self.name) == (other.namespace, other.name)
+        return same and self.section in {None, other.section} and self.port in {None, other.port}
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A path prefix, as `path_of` writes it. plain: all requests under it; else some of them (a header, a pattern)."""
+
+    prefix: str = "/"
+    plain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The requests that one route takes: each host with each path on each parent."""
+
+    parents: tuple[Parent, ...]
+    hosts: tuple[str, ...]
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Claimant:
+    """The object that claims: a ModelDeployment, or an HTTPRoute that belongs to nobody here."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+class Standing(IntEnum):
+    """How well a claim stands; the lower stands better."""
+
+    ROUTED = 0
+    """A route carries it."""
+    KEPT = 1
+    """A route carried it until somebody deleted that route; the operator makes it again."""
+    ASKED = 2
+    """The spec asks for it; no route carries it yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One object's claim. since: when it was asked for, as the API server writes times; empty sorts last."""
+
+    claimant: Claimant
+    scope: Scope
+    standing: Standing
+    since: str = ""
+
+    @property
+    def precedence(self) -> tuple[Standing, bool, str, Claimant]:
+        """Sorts claims: the first of several equal ones stands. The names decide between equal times."""
+        return self.standing, not self.since, self.since, self.claimant
+
+
+def path_of(value: str) -> str:
+    """A path prefix in the one form in which prefixes are compared.
+
+    Gateways ignore a slash at the end, and %61 is an a.
+    >>> path_of("/v1/"), path_of("/%761"), path_of("/")
+    ('/v1', '/v1', '/')
+    """
+    return "/" + "/".join(part for part in unquote(value).split("/") if part)
+
+
+def scope_of(gateway: GatewayRouting, namespace: str) -> Scope:
+    """What a spec asks for. namespace: of the object, for Gateways that are named without one."""
+    parents = tuple(
+        Parent(parent.namespace or namespace, parent.name, parent.section_name, parent.port)
+        for parent in gateway.parent_refs
+    )
+    return Scope(parents, gateway.hostnames or (CATCH_ALL,), (Path(path_of(gateway.path)),))
+
+
+def equal(one: Scope, other: Scope) -> bool:
+    """Whether both take all requests for the same host and path on the same listener."""
+    if set(one.hosts).isdisjoint(other.hosts):
+        return False
+    paths = {path.prefix for path in one.paths if path.plain}
+    return any(path.plain and path.prefix in paths for path in other.paths) and _meet(one, other)
+
+
+def takes(one: Scope, other: Scope) -> tuple[str, str] | None:
+    """What `one` takes out of the traffic of `other`, and out of what: a narrower host or a deeper path; else None.
+
+    A narrower host than a catch-all takes nothing: a catch-all reserves nothing.
+    """
+    if not _meet(one, other):
+        return None
+    for mine in one.hosts:
+        for theirs in other.hosts:
+            if mine == theirs:
+                for path, below in ((path, below) for path in other.paths for below in one.paths):
+                    if _deeper(below, path):
+                        return f"{mine}{below.prefix}", f"{mine}{path.prefix}"
+            elif theirs != CATCH_ALL and narrower(mine, theirs):
+                return mine, theirs
+    return None
+
+
+def narrower(host: str, wildcard: str) -> bool:
+    """Whether a host, or all hosts of a wildcard, are some of the hosts of another wildcard.
+
+    >>> narrower("eu.shop.example", "*.shop.example"), narrower("*.eu.shop.example", "*.shop.example")
+    (True, True)
+    >>> narrower("shop.example", "*.shop.example"), narrower("eshop.example", "*.shop.example")
+    (False, False)
+    """
+    if host in {wildcard, CATCH_ALL}:
+        return False
+    return wildcard == CATCH_ALL or (wildcard.startswith("*.") and host.endswith(wildcard[1:]))
+
+
+def below(path: str, prefix: str) -> bool:
+    """Whether a path is strictly under a prefix, by whole segments."""
+    return path != prefix and (prefix == "/" or path.startswith(f"{prefix}/"))
+
+
+def fresh(wanted: Scope, held: Scope | None) -> tuple[Scope, ...]:
+    """What of a wanted scope the held one does not already take; empty when it has it all."""
+    if held is None or not set(wanted.paths) <= set(held.paths):
+        return (wanted,)
+    hosts = tuple(host for host in wanted.hosts if host not in held.hosts)
+    parents = tuple(parent for parent in wanted.parents if not any(mine.covers(parent) for mine in held.parents))
+    parts = (replace(wanted, hosts=hosts), replace(wanted, parents=parents))
+    return tuple(part for part in parts if part.hosts and part.parents)
+
+
+def turned_down(asked: Claim, held: Scope | None, rivals: Iterable[Claim]) -> Claim | None:
+    """The claim of another object that keeps this one from what it asks for; None when nothing does.
+
+    held: what the asking object's own route takes now. That is never put in question: only what is new can be refused.
+    """
+    parts = fresh(asked.scope, held)
+    before = (
+        rival
+        for rival in rivals
+        if rival.claimant != asked.claimant
+        and rival.precedence < asked.precedence
+        and any(equal(part, rival.scope) for part in parts)
+    )
+    return min(before, key=lambda rival: rival.precedence, default=None)
+
+
+def taken_by(rival: Claim) -> str:
+    """What the object that is turned down says, until it asks for something else or the rival is gone."""
+    had = "has" if rival.standing is Standing.ASKED else "serves"
+    return (
+        f"{rival.claimant} {had} the same hostname, path and Gateway first; change spec.routing.gateway. "
+        "Until then a route that exists keeps its hostnames, and one that does not is not made"
+    )
+
+
+def wildcards(host: str) -> Iterator[str]:
+    """The wildcards that a host is narrower than, without the catch-all.
+
+    >>> list(wildcards("eu.shop.example"))
+    ['*.shop.example', '*.example']
+    """
+    labels = host.removeprefix("*.").split(".")
+    for first in range(0 if host.startswith("*.") else 1, len(labels)):
+        wildcard = "*." + ".".join(labels[first:])
+        if wildcard != host:
+            yield wildcard
+
+
+def prefixes(path: str) -> Iterator[str]:
+    """The prefixes that a path is under, itself not among them.
+
+    >>> list(prefixes("/v1/models"))
+    ['/', '/v1']
+    """
+    if path != "/":
+        yield "/"
+    parts = path[1:].split("/")
+    for length in range(1, len(parts)):
+        yield "/" + "/".join(parts[:length])
+
+
+def _differ(one: object, other: object) -> bool:
+    return one is not None and other is not None and one != other
+
+
+def _meet(one: Scope, other: Scope) -> bool:
+    return any(mine.meets(theirs) for mine in one.parents for theirs in other.parents)
+
+
+def _deeper(path: Path, other: Path) -> bool:
+    return below(path.prefix, other.prefix) or (path.prefix == other.prefix and other.plain and not path.plain)

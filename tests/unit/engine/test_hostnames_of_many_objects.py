@@ -1,0 +1,255 @@
+"""What the store says of hosts that several objects ask for, as routes and objects come, change and go."""
+
+import random
+
+import pytest
+
+from modelramp.core.hostnames import Claim, Claimant, Standing, turned_down
+from modelramp.engine.hosts import Hosts, asked_at
+from modelramp.engine.ports import HTTP_ROUTE, MODEL_DEPLOYMENT
+from modelramp.engine.store import Store
+
+VICTIM, THIEF = ("shop", "pay"), ("evil", "a")
+PARENT = {"namespace": "infra", "name": "public"}
+
+
+class Cluster:
+    """A store, and short ways to tell it what a watch would."""
+
+    def __init__(self):
+        self.store = Store()
+        self.version = 1
+        self.objects = {}
+
+    def deployment(
+        self, key, *hosts, created="10:00:00", patched=None, path="/", parent=None, event="MODIFIED", **status
+    ):
+        self.version += 1
+        before = self.objects.get(key, {"metadata": {"generation": 0}})
+        obj = {
+            "metadata": {
+                "namespace": key[0],
+                "name": key[1],
+                "uid": f"uid-{key[1]}",
+                "resourceVersion": str(self.version),
+                "generation": before["metadata"]["generation"] + 1,
+                "creationTimestamp": f"2026-11-28T{created}Z",
+                "managedFields": [{"time": f"2026-11-28T{patched or created}Z"}],
+            },
+            "spec": {
+                "model": {"name": "m", "version": "1"},
+                "template": {"spec": {"containers": [{"name": "model", "image": "m:1"}]}},
+                "routing": {
+                    "gateway": {"parentRefs": [parent or PARENT], "hostnames": list(hosts), "path": path},
+                },
+            },
+            "status": status,
+        }
+        self.objects[key] = obj
+        self.store.observe(MODEL_DEPLOYMENT, event, obj)
+
+    def route(self, key, *hosts, owner=None, name=None, event="MODIFIED", path="/"):
+        self.version += 1
+        uid = f"uid-{key[1]}" if owner is None else owner
+        references = [{"uid": uid, "controller": True}] if uid else []
+        self.store.observe(
+            HTTP_ROUTE,
+            event,
+            {
+                "metadata": {
+                    "namespace": key[0],
+                    "name": name or key[1],
+                    "uid": f"route-{name or key[1]}",
+                    "resourceVersion": str(self.version),
+                    "creationTimestamp": "2026-11-28T10:30:00Z",
+                    "labels": {"modelramp.io/deployment": key[1]},
+                    "ownerReferences": references,
+                },
+                "spec": {
+                    "parentRefs": [PARENT],
+                    "hostnames": list(hosts),
+                    "rules": [{"matches": [{"path": {"type": "PathPrefix", "value": path}}], "backendRefs": []}],
+                },
+            },
+        )
+
+    def rival(self, key):
+        found = self.store.rival(key)
+        return str(found.claimant) if found else None
+
+
+@pytest.fixture
+def cluster():
+    return Cluster()
+
+
+@pytest.fixture
+def served(cluster):
+    """The victim has the traffic of its host; the thief's object is older and has the traffic of another."""
+    cluster.deployment(THIEF, "evil.example", created="09:00:00")
+    cluster.route(THIEF, "evil.example")
+    cluster.deployment(VICTIM, "pay.example")
+    cluster.route(VICTIM, "pay.example")
+    return cluster
+
+
+def test_an_older_object_that_is_patched_to_a_host_with_traffic_is_turned_down(served):
+    served.deployment(THIEF, "pay.example", created="09:00:00", patched="11:00:00")
+
+    assert (served.rival(VICTIM), served.rival(THIEF)) == (None, "ModelDeployment shop/pay")
+
+
+def test_the_same_after_a_restart_whatever_is_listed_first(served):
+    served.deployment(THIEF, "pay.example", created="09:00:00", patched="11:00:00")
+    for first, second in ((VICTIM, THIEF), (THIEF, VICTIM)):
+        fresh = Cluster()
+        fresh.route(first, "pay.example" if first == VICTIM else "evil.example")
+        fresh.route(second, "pay.example" if second == VICTIM else "evil.example")
+        for key in (first, second):
+            fresh.store.observe(MODEL_DEPLOYMENT, "ADDED", served.objects[key])
+
+        assert (fresh.rival(VICTIM), fresh.rival(THIEF)) == (None, "ModelDeployment shop/pay")
+
+
+def test_a_route_that_somebody_deletes_leaves_the_host_where_it_was(served):
+    served.deployment(THIEF, "pay.example", created="09:00:00", patched="11:00:00")
+    served.route(VICTIM, "pay.example", event="DELETED")
+
+    assert (served.rival(VICTIM), served.rival(THIEF)) == (None, "ModelDeployment shop/pay")
+
+
+def test_the_host_is_free_when_its_route_goes_with_its_object(served):
+    served.deployment(THIEF, "pay.example", created="09:00:00", patched="11:00:00")
+    served.deployment(VICTIM, "pay.example", event="DELETED")
+    assert served.rival(THIEF) == "HTTPRoute shop/pay"
+
+    served.route(VICTIM, "pay.example", event="DELETED")
+    assert served.rival(THIEF) is None
+
+
+def test_the_host_is_free_when_its_route_has_left_it(served):
+    served.deployment(THIEF, "pay.example", created="09:00:00", patched="11:00:00")
+    served.deployment(VICTIM, "new.example", patched="12:00:00")
+    assert served.rival(THIEF) == "ModelDeployment shop/pay"
+
+    served.route(VICTIM, "new.example")
+    assert served.rival(THIEF) is None
+
+
+def test_what_was_turned_down_and_lost_its_route_keeps_its_own_host_from_nobody(served):
+    served.deployment(THIEF, "pay.example", created="09:00:00", patched="11:00:00")
+    served.route(THIEF, "evil.example", event="DELETED")
+    other = ("ml", "other")
+    served.deployment(other, "evil.example", created="12:00:00")
+
+    assert served.rival(other) is None
+
+
+def test_while_nobody_has_a_route_the_first_who_asked_stands(cluster):
+    cluster.deployment(THIEF, "evil.example", created="09:00:00")
+    cluster.deployment(VICTIM, "pay.example")
+    cluster.deployment(THIEF, "pay.example", created="09:00:00", patched="10:00:01")
+
+    assert (cluster.rival(VICTIM), cluster.rival(THIEF)) == (None, "ModelDeployment shop/pay")
+
+
+def test_a_first_version_that_cannot_start_loses_what_it_asked_for(cluster):
+    cluster.deployment(VICTIM, "pay.example")
+    cluster.deployment(THIEF, "pay.example", created="11:00:00")
+    assert cluster.rival(THIEF) == "ModelDeployment shop/pay"
+
+    cluster.deployment(VICTIM, "pay.example", phase="Degraded")
+    assert cluster.rival(THIEF) is None
+
+
+def test_who_is_turned_down_keeps_nothing_from_others(served):
+    served.deployment(THIEF, "pay.example", "soon.example", created="09:00:00", patched="11:00:00")
+    other = ("ml", "other")
+    served.deployment(other, "soon.example", created="12:00:00")
+
+    assert served.rival(other) is None
+
+
+def test_another_write_to_the_spec_is_not_another_question(cluster):
+    cluster.deployment(VICTIM, "pay.example")
+    cluster.deployment(THIEF, "pay.example", created="10:00:01")
+    cluster.deployment(VICTIM, "pay.example", patched="12:00:00")
+
+    assert cluster.rival(VICTIM) is None
+
+
+def test_a_copy_of_a_route_is_somebody_elses(served):
+    served.route(THIEF, "pay.example", name="copy", owner="")
+    served.deployment(THIEF, "pay.example", created="09:00:00", patched="11:00:00")
+    other = ("ml", "other")
+    served.deployment(other, "pay.example", created="12:00:00")
+
+    assert served.rival(VICTIM) is None
+    assert served.rival(other) == "HTTPRoute evil/copy"
+    served.route(VICTIM, "pay.example", event="DELETED")
+    served.deployment(VICTIM, "pay.example", event="DELETED")
+    assert served.rival(THIEF) == "HTTPRoute evil/copy"
+
+
+def test_an_object_made_anew_under_its_old_name_begins_anew(served):
+    served.deployment(VICTIM, "pay.example", event="DELETED")
+    served.route(VICTIM, "pay.example", event="DELETED")
+    served.deployment(THIEF, "pay.example", created="09:00:00", patched="11:00:00")
+    served.route(THIEF, "pay.example")
+    served.deployment(VICTIM, "pay.example", created="12:00:00")
+
+    assert (served.rival(VICTIM), served.rival(THIEF)) == ("ModelDeployment evil/a", None)
+
+
+TIMES = {
+    "never changed": ({"generation": 1, "creationTimestamp": "a", "managedFields": [{"time": "b"}]}, "a"),
+    "changed": ({"generation": 2, "managedFields": [{"time": "b"}, {"time": "c"}, {"time": "a"}]}, "c"),
+    "its status was written": (
+        {"generation": 2, "managedFields": [{"time": "b"}, {"time": "c", "subresource": "status"}]}, "b",
+    ),
+    "nothing is known": ({"generation": 2}, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("metadata", "wished"), TIMES.values(), ids=TIMES)
+def test_when_a_spec_became_what_it_is(metadata, wished):
+    assert asked_at({"metadata": metadata}) == wished
+
+
+def test_the_index_says_what_a_look_at_everything_would_say():
+    """A thousand changes at random: by place, nothing is overlooked and nothing stays behind."""
+    chance = random.Random(7)  # noqa: S311 - a test, not a secret
+    cluster = Cluster()
+    keys = [(namespace, name) for namespace in "abc" for name in ("x", "y")]
+    hosts = ["p.example", "q.example", "*.example"]
+    for _ in range(1000):
+        key = chance.choice(keys)
+        wanted = chance.sample(hosts, chance.randint(0, 2))
+        path = chance.choice(["/", "/v1"])
+        event = "DELETED" if chance.random() < 0.2 else "MODIFIED"
+        if chance.random() < 0.5:
+            cluster.deployment(key, *wanted, created=f"10:00:0{chance.randint(0, 9)}", path=path, event=event)
+        else:
+            cluster.route(key, *wanted, event=event, path=path)
+        for one in keys:
+            assert cluster.store.rival(one) == looked_up(cluster.store._hosts, one)
+    assert len(cluster.store._hosts._claims) > 3
+
+
+def looked_up(hosts: Hosts, key):
+    """The rival, by comparing with every claim that there is."""
+    everything = [claim for claims in hosts._claims.values() for claim in claims]
+    taken = [claim for claim in everything if claim.standing is not Standing.ASKED]
+
+    def down(asked: Claim, among):
+        held = hosts.of(asked.claimant, Standing.ROUTED)
+        return turned_down(asked, held.scope if held else None, among)
+
+    me = Claimant("ModelDeployment", *key)
+    asked, kept = hosts.of(me, Standing.ASKED), hosts.of(me, Standing.KEPT)
+    if asked is None:
+        return None
+    if kept is not None:
+        asked = Claim(me, asked.scope, Standing.KEPT, kept.since)
+    waiting = [claim for claim in everything if claim.standing is Standing.ASKED and down(claim, taken) is None]
+    return down(asked, taken) or down(asked, waiting)
