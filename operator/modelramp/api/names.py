@@ -102,6 +102,8 @@ class Reason(StrEnum):
     RETRIED = "Retried"
     PROMOTED_BY_REQUEST = "PromotedByRequest"
     REQUEST_IGNORED = "RequestIgnored"
+    # what a wrong clock left behind
+    CLOCK_WAS_AHEAD = "ClockWasAhead"
     # what stands in the way
     INVALID_SPEC = "InvalidSpec"
     CHILD_REFUSED = "ChildRefused"

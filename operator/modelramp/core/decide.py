@@ -6,6 +6,7 @@ from dataclasses import replace
 from modelramp.api.health import Health
 from modelramp.api.names import Phase, Reason
 from modelramp.api.rollout import OnBreach, Watching
+from modelramp.api.times import to_text
 from modelramp.api.verdict import TICK_MARK, TickOutcome, Verdict
 from modelramp.core import moves
 from modelramp.core.asking import settle
@@ -28,8 +29,7 @@ def decide(target: Target, state: State, seen: Seen, ticks: Sequence[TickOutcome
     `state.last_tick`, or of a revision that is no longer the subject, change nothing. now: seconds since the epoch.
     Only the newest tick may move traffic up; older ones are replayed and can only count or roll back.
     """
-    decision = Decision(without_future(state, now, target.spec.health.interval))
-    decision = adopt(decision, target, seen, now)
+    decision = adopt(_from_now(state, target, ticks, now), target, seen, now)
     decision = follow_target(decision, target, now)
     decision = follow_request(decision, target, seen, now)
     decision = begin_step(decision, target, seen, now)
@@ -37,6 +37,19 @@ def decide(target: Target, state: State, seen: Seen, ticks: Sequence[TickOutcome
     for outcome in ordered:
         decision = fold(decision, target, seen, outcome, newest=outcome.tick == ordered[-1].tick)
     return follow_hooks(follow_world(decision, target, seen, now), target, seen, now)
+
+
+def _from_now(state: State, target: Target, ticks: Sequence[TickOutcome], now: int) -> Decision:
+    """Begin with a state that speaks of no time to come, and say so if it did."""
+    newest = max((outcome.tick for outcome in ticks), default=None)
+    interval, delay = target.spec.health.interval, target.spec.rollout.scale_down_delay
+    found = without_future(state, now, interval, delay, newest)
+    if found == state:
+        return Decision(state)
+    text = f"the status spoke of times after {to_text(now)}: the clock that wrote it was ahead"
+    if found.last_tick != state.last_tick:
+        text += f"; ticks go on from {to_text(found.last_tick + interval)} and the count of breaches begins anew"
+    return Decision(found, (Finding(Reason.CLOCK_WAS_AHEAD, text, warning=True),))
 
 
 def follow_target(decision: Decision, target: Target, now: int) -> Decision:

@@ -1,10 +1,12 @@
 """Ticks may come twice, late, out of order, of a wrong revision, or all at once after a restart."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
-from modelramp.api.names import Phase
+from modelramp.api.names import Phase, Reason
+from modelramp.core.state import Retiring
 from modelramp.core.ticks import REPLAY_LIMIT, newest_due, to_evaluate
 from tests.unit.core.story import START, Story
 
@@ -103,11 +105,19 @@ def test_a_restart_in_the_middle_changes_no_count(split):
 
 
 def test_a_clock_that_goes_back_counts_nothing_twice():
-    story = Story.of().begun().run("bb")
+    story = Story.of(rollout={"stepDuration": "1h"}).begun().run("hhhhhhhhbb")
 
     story.now -= 600
-    story.run("bbbbb")
+    story.run("hhhhhhhhbb")  # the same minutes say the same again
     assert (story.state.watch.breaches, story.state.failed) == (2, None)
+
+
+def test_breaches_counted_before_a_clock_went_back_do_not_add_up_with_the_same_ones_after_it():
+    story = Story.of(rollout={"stepDuration": "1h"}).begun().run("hhhb?b")
+
+    story.now -= 180
+    story.minute("b")
+    assert (story.state.watch.breaches, story.state.failed) == (1, None)
 
 
 def test_a_clock_that_jumps_ahead_skips_no_step():
@@ -118,14 +128,74 @@ def test_a_clock_that_jumps_ahead_skips_no_step():
     assert story.weight == 50
 
 
-def test_a_clock_that_was_a_day_ahead_does_not_stop_the_watch_for_a_day():
+@pytest.mark.parametrize("ahead", [180, 600, 900, 86_400, 70 * 365 * 86_400])
+def test_after_a_clock_that_was_ahead_the_next_ticks_count_and_a_person_is_told(ahead):
     story = Story.of().begun()
-    story.now += 86_400
+    story.now += ahead
     story.minute("b")
-    story.now -= 86_400
+    story.now -= ahead
 
     story.run("bb")
+    assert (story.state.watch.breaches, story.state.failed) == (2, None)
+    story.minute("b")
     assert story.state.failed == "v2"
+    assert story.reasons.count(Reason.CLOCK_WAS_AHEAD) == 1
+
+
+def test_a_clock_one_interval_ahead_is_waited_out_and_loses_one_tick():
+    story = Story.of().begun()
+    story.now += 60
+    story.minute("b")
+    story.now -= 60
+
+    story.run("bb")
+    assert (story.state.watch.breaches, story.state.strip) == (2, "--")
+    assert Reason.CLOCK_WAS_AHEAD not in story.reasons
+
+
+def test_a_late_tick_is_no_sign_of_a_clock_that_was_ahead():
+    story = Story.of().begun().run("hbb")
+
+    story.look(story.outcome("b", tick=story.now - 180))
+    assert (story.state.watch.breaches, story.state.last_tick) == (2, story.now)
+    assert Reason.CLOCK_WAS_AHEAD not in story.reasons
+
+
+@pytest.mark.parametrize("late", range(61))
+@pytest.mark.parametrize("ahead", range(-1, 4))
+def test_whatever_is_given_to_be_evaluated_moves_the_last_tick(ahead, late):
+    """late: seconds from the tick to the decision. A tick that is asked for and then ignored is asked for ever."""
+    story = Story.of().begun()
+    tick = story.now + 600
+    story.state = replace(story.state, last_tick=tick + ahead * 60)
+    story.now = tick + late
+
+    asked = list(to_evaluate(story.state.last_tick, tick, 60))
+    story.look(*(story.outcome("h", tick=tick) for tick in asked))
+    assert story.state.last_tick == (tick if asked else tick + ahead * 60)
+
+
+@pytest.mark.parametrize("field", ["step_entered", "traffic_since"])
+def test_times_of_a_far_year_in_a_status_do_not_stop_a_rollout(field):
+    story, far = Story.of().begun(), START + 70 * 365 * 86_400
+    candidate = story.state.candidate
+    if field == "step_entered":
+        candidate = replace(candidate, step_entered=far)
+    else:
+        candidate = replace(candidate, version=replace(candidate.version, traffic_since=far))
+    story.state = replace(story.state, candidate=candidate)
+
+    story.run("hhhhhhh")
+    assert story.weight == 50
+    assert story.reasons.count(Reason.CLOCK_WAS_AHEAD) == 1
+
+
+def test_pods_that_should_end_in_a_far_year_end_after_their_delay():
+    story = Story.of().begun()
+    story.state = replace(story.state, last_tick=START + 86_400, retiring=(Retiring("v0", START + 86_400),))
+
+    story.minute("h")
+    assert story.state.retiring == (Retiring("v0", story.now + story.target.spec.rollout.scale_down_delay),)
 
 
 def test_after_a_clock_that_was_a_day_ahead_steps_and_deadlines_are_those_of_the_right_one():
@@ -138,16 +208,6 @@ def test_after_a_clock_that_was_a_day_ahead_steps_and_deadlines_are_those_of_the
     story.run("h" * 6)
     assert story.weight == 100
     assert story.state.candidate.step_entered <= story.now
-
-
-def test_a_clock_a_few_minutes_ahead_is_waited_out():
-    story = Story.of().begun()
-    story.now += 600
-    story.run("bb")
-    story.now -= 600
-
-    story.run("b" * 8)
-    assert (story.state.watch.breaches, story.state.failed) == (2, None)
 
 
 def test_another_interval_goes_on_counting_on_its_own_grid():
@@ -195,8 +255,10 @@ def test_a_tick_is_due_when_its_last_scrape_has_arrived(now, interval, tick):
         (480, 600, 60, [540, 600]),
         (590, 600, 60, [600]),
         (600, 720, 90, [630, 720]),
-        (600 + 15 * 60, 600, 60, []),
-        (600 + 16 * 60, 600, 60, [600]),
+        (661, 600, 60, [600]),
+        (720, 600, 60, [600]),
+        (600 + 15 * 60, 600, 60, [600]),
+        (4_070_908_800, 600, 60, [600]),
     ],
 )
 def test_the_ticks_to_evaluate_lie_on_the_grid_after_the_last_one(last, newest, interval, wanted):
