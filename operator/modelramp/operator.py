@@ -7,13 +7,13 @@ import asyncio
 import logging
 import platform
 import signal
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import kopf
 
 from modelramp import __version__
-from modelramp.adapters.clock import SystemClock
+from modelramp.adapters.clock import ClusterClock
 from modelramp.adapters.cluster import KubernetesCluster
 from modelramp.adapters.credentials import secret_reader
 from modelramp.adapters.events import KubernetesEvents
@@ -68,8 +68,9 @@ async def main(settings: Settings) -> None:
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # or every watch event is a line
     telemetry = OperatorTelemetry(settings.log_level)
     telemetry.gauge("modelramp_build_info", 1, version=__version__)
-    clock = SystemClock()
-    async with await KubernetesCluster.connect(telemetry, call_timeout=settings.kube_timeout) as cluster:
+    clock = ClusterClock(telemetry)
+    connecting = KubernetesCluster.connect(telemetry, call_timeout=settings.kube_timeout, heard=clock.heard)
+    async with await connecting as cluster:
         secret = settings.prometheus_secret_ref
         metrics = PrometheusMetrics(
             telemetry,
@@ -99,7 +100,7 @@ async def main(settings: Settings) -> None:
             metrics=telemetry.render,
         )
         async with metrics, events, webhooks, web:
-            await _run_both(engine, settings)
+            await _run_all(engine, settings, clock.keep(cluster.ask_time))
 
 
 def options(settings: Settings) -> Options:
@@ -117,11 +118,12 @@ async def _load() -> None:
     await asyncio.to_thread(chances.load)
 
 
-async def _run_both(engine: Engine, settings: Settings) -> None:
-    """Run the engine and Kopf side by side; when one ends, the other is stopped."""
+async def _run_all(engine: Engine, settings: Settings, keeping_time: Coroutine[Any, Any, None]) -> None:
+    """Run the engine, Kopf and the clock side by side; when one ends, the others are stopped."""
     running = asyncio.create_task(engine.run(), name="engine")
     watching = asyncio.create_task(_watch_what_was_listed(engine, settings), name="kopf")
-    done, pending = await asyncio.wait({running, watching}, return_when=asyncio.FIRST_COMPLETED)
+    keeping = asyncio.create_task(keeping_time, name="clock")
+    done, pending = await asyncio.wait({running, watching, keeping}, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
     await asyncio.gather(*pending, return_exceptions=True)

@@ -7,6 +7,7 @@ an order that depends on nothing but the seed.
 import asyncio
 import selectors
 from collections.abc import Coroutine, Mapping
+from email.utils import formatdate
 from typing import Any
 
 EPOCH = 1_763_640_000
@@ -59,20 +60,21 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         raise RuntimeError("a thread has no place in virtual time: the engine may only wait through its ports")
 
 
-class SimClock:
-    """The port `Clock` on a virtual loop. `skew` is added to the wall time: a test may make it jump."""
+class MachineClock:
+    """The two clocks of one machine. `skew` is how wrong its wall clock is, seconds: a test may set it."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.steady = loop.time
         self.skew = 0.0
 
-    def now(self) -> float:
-        """Seconds since the epoch."""
-        return EPOCH + self._loop.time() + self.skew
+    def wall(self) -> float:
+        """Seconds since the epoch, as this machine has them."""
+        return EPOCH + self.steady() + self.skew
 
-    async def sleep(self, seconds: float) -> None:
-        """Return after `seconds` of virtual time."""
-        await asyncio.sleep(max(seconds, 0.0))
+
+def date(seconds: float) -> str:
+    """The header Date of an answer that is given at that instant."""
+    return formatdate(int(seconds), usegmt=True)
 
 
 def run_virtually(main: Coroutine[Any, Any, Any], loop: VirtualLoop) -> Any:

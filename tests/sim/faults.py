@@ -19,8 +19,8 @@ class Fault(StrEnum):
     WATCH_GAP = "the watches break; after a while they list again, without what was deleted meanwhile"
     WATCH_STALE = "the watches deliver the last events once more"
     WATCH_LAG = "the watches lag behind for minutes"
-    CLOCK_AHEAD = "the clock of the process jumps ahead, and minutes later back"
-    CLOCK_BACK = "the clock of the process jumps back, and minutes later ahead"
+    CLOCK_AHEAD = "the clock of the process jumps ahead; minutes later it is put right, or never"
+    CLOCK_BACK = "the clock of the process jumps back; minutes later it is put right, or never"
 
 
 FROZEN_SECONDS = 150.0
@@ -28,7 +28,8 @@ OUTAGE_SECONDS = 200.0
 GAP_SECONDS = 100.0
 LAG_SECONDS = 25.0
 LATE_SECONDS = 60.0
-CLOCK_JUMP_SECONDS = 120.0
+CLOCK_JUMP_INTERVALS = 12
+"""A minute at ticks of 5 s, twelve minutes at ticks of 60 s."""
 TIMEOUT_SECONDS = 10.0
 """After this time a call without an answer ends as silent; every adapter has such a limit."""
 

@@ -61,7 +61,8 @@ class Wire:
             raise asyncio.CancelledError  # a dead process calls nobody
         call, fault = self.world.faults.next(port, method, about, writes=somebody_else_first is not None)
         self.world.trace(f"{self.process.name} {call}" + (f"   <- {fault.name}: {fault}" if fault else ""))
-        self._start(fault)
+        asked_at = self.world.loop.time()
+        self._start(fault, call)
         await self._travel(key)
         await self._before(call, fault, effect)
         if call.writes and key is not None:
@@ -69,9 +70,12 @@ class Wire:
         if fault is Fault.CONFLICT and somebody_else_first is not None:
             somebody_else_first()
         result = effect()
+        answered_at = self.world.now()
         await self._after(call, fault)
         await self._travel(key)
         await self.process.thawed()
+        if port == "cluster":
+            self.process.heard(answered_at, self.world.loop.time() - asked_at)
         return result
 
     async def _before(self, call: Call, fault: Fault | None, effect: Callable[[], Any]) -> None:
@@ -95,7 +99,7 @@ class Wire:
         if fault is Fault.FROZEN:
             await self.process.freeze(FROZEN_SECONDS)
 
-    def _start(self, fault: Fault | None) -> None:
+    def _start(self, fault: Fault | None, call: Call) -> None:
         world = self.world
         if fault is not None:
             world.disturbed_at = world.now()
@@ -107,7 +111,7 @@ class Wire:
             case Fault.WATCH_GAP | Fault.WATCH_STALE | Fault.WATCH_LAG:
                 self.process.watch.disturb(fault)
             case Fault.CLOCK_AHEAD | Fault.CLOCK_BACK:
-                self.process.jump(fault)
+                self.process.jump(fault, lasting=call.number % 2 == 0)
             case _:
                 pass
 

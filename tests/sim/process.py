@@ -6,10 +6,12 @@ import traceback
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
+from modelramp.adapters.clock import ClusterClock
+from modelramp.api.errors import ClusterSilent
 from modelramp.api.names import FIELD_MANAGER
 from modelramp.engine.engine import Engine, Options
-from tests.sim.clock import SimClock
-from tests.sim.faults import CLOCK_JUMP_SECONDS, OUTAGE_SECONDS, Fault
+from tests.sim.clock import MachineClock, date
+from tests.sim.faults import CLOCK_JUMP_INTERVALS, OUTAGE_SECONDS, TIMEOUT_SECONDS, Fault
 from tests.sim.ledger import Ledger
 from tests.sim.ports import SimCluster, SimEvents, SimMetrics, SimTelemetry, SimWebhooks, Wire
 from tests.sim.prometheus import SHARED_ADDRESS
@@ -22,22 +24,25 @@ OWNER: contextvars.ContextVar["Process | None"] = contextvars.ContextVar("owner"
 """The process whose code runs now; tasks inherit it from the task that made them."""
 
 
-class ProcessClock(SimClock):
-    """The wall clock as one process sees it: while the process stands still no sleep ends."""
+class ProcessClock(ClusterClock):
+    """The real one on the clocks of a simulated machine: while the process stands still no sleep ends."""
 
-    def __init__(self, process: "Process", loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
+    def __init__(self, process: "Process", machine: MachineClock) -> None:
+        super().__init__(process.telemetry, machine.wall, machine.steady)
         self._process = process
 
     async def sleep(self, seconds: float) -> None:
-        await super().sleep(seconds)
+        await super().sleep(max(seconds, 0.0))
         await self._process.thawed()
 
 
 class Process:
-    """A life of the operator, from start to crash. `number` counts lives; each has its own memory."""
+    """A life of the operator, from start to crash. `number` counts lives; each has its own memory.
 
-    def __init__(self, world: "World", number: int) -> None:
+    machine: where it runs.
+    """
+
+    def __init__(self, world: "World", number: int, machine: MachineClock) -> None:
         self.world = world
         self.number = number
         self.name = f"[{number}]"
@@ -45,9 +50,10 @@ class Process:
         self.alive = True
         self.tasks: list[asyncio.Task[Any]] = []
         self._frozen_until = 0.0
-        self.clock = ProcessClock(self, world.loop)
-        self.ledger = Ledger(world, self.clock.now, world.interval)
+        self.machine = machine
         self.telemetry = SimTelemetry(self)
+        self.clock = ProcessClock(self, machine)
+        self.ledger = Ledger(world, self.clock.now, world.interval)
         wire = Wire(self)
         self.engine = Engine(
             cluster=SimCluster(wire),
@@ -64,7 +70,7 @@ class Process:
         """Run the engine and its watches."""
         token = OWNER.set(self)
         try:
-            for work in (self._engine(), self._watches()):
+            for work in (self._engine(), self._watches(), self.clock.keep(self._ask_time)):
                 asyncio.create_task(work, name=f"process {self.number}")  # noqa: RUF006 - kept in self.tasks
         finally:
             OWNER.reset(token)
@@ -76,10 +82,12 @@ class Process:
             task.cancel()
         self.world.died(self)
 
-    def jump(self, fault: Fault) -> None:
-        """Put the clock forward or back; some minutes later it is corrected."""
-        self.clock.skew = CLOCK_JUMP_SECONDS if fault is Fault.CLOCK_AHEAD else -CLOCK_JUMP_SECONDS
-        self.world.later(OUTAGE_SECONDS, lambda: setattr(self.clock, "skew", 0.0))
+    def jump(self, fault: Fault, *, lasting: bool) -> None:
+        """Put the clock of the machine forward or back; some minutes later it is corrected, if at all."""
+        jump = CLOCK_JUMP_INTERVALS * self.world.interval
+        self.machine.skew = jump if fault is Fault.CLOCK_AHEAD else -jump
+        if not lasting:
+            self.world.later(OUTAGE_SECONDS, lambda: setattr(self.machine, "skew", 0.0))
 
     async def freeze(self, seconds: float) -> None:
         """Stand still: nothing of this process goes on before that time has passed."""
@@ -91,6 +99,19 @@ class Process:
         if self.world.now() < self._frozen_until:
             await asyncio.sleep(self._frozen_until - self.world.now())
             await self.thawed()
+
+    def heard(self, at: float, seconds: float) -> None:
+        """The API server answered at that instant; the answer took that long."""
+        self.clock.heard(date(at + self.world.api_skew), seconds)
+
+    async def _ask_time(self) -> None:
+        if self.world.now() < self.world.outages.get("cluster", 0.0):
+            await asyncio.sleep(TIMEOUT_SECONDS)
+            raise ClusterSilent("get the version: no answer")
+        await asyncio.sleep(0.01)
+        at, before = self.world.now(), self.world.loop.time() - 0.01
+        await self.thawed()
+        self.heard(at, self.world.loop.time() - before)
 
     async def _engine(self) -> None:
         try:

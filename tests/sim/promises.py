@@ -127,7 +127,7 @@ class Capacity(Checker):
             return
         if revision == (self._member.status.get("stable") or {}).get("revision"):
             yield f"stable {revision} was scaled from {before} to {after}"
-        if self._member.gateway.weights.get(revision) and not self._member.world.clock_jumped:
+        if self._member.gateway.weights.get(revision):
             yield f"{revision} was scaled from {before} to {after} while the gateway gave it traffic"
         if revision in {self._member.gateway.revisions.get(name) for name in self._named()}:
             yield f"{revision} was scaled from {before} to {after} while the route named it"
@@ -153,7 +153,7 @@ class Endpoints(Checker):
                 self._ready_at[service] = self._world.now()
         name = change.obj["metadata"]["name"]
         gone = change.kind == "Service" and change.type == "DELETED" and change.actor == FIELD_MANAGER
-        if gone and self._member.gateway.services.get(name) and not self._world.clock_jumped:
+        if gone and self._member.gateway.services.get(name):
             yield f"Service {name} was deleted while the gateway used it"
         if change.kind == "HTTPRoute" and change.actor == FIELD_MANAGER and change.type != "DELETED":
             before = backends(change.before) if change.before else {}

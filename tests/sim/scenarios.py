@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.sim.checker import seconds_of
 from tests.sim.faults import Fault
 from tests.sim.kubelet import Pods
 from tests.sim.prometheus import Scripts
@@ -87,7 +88,9 @@ class Scenario:
         self, seed: int, fault: Fault | None = None, at_call: int = 0, faults: Mapping[int, Fault] | None = None
     ) -> World:
         """A world in which this story happens."""
-        world = World(seed, fault=fault, at_call=at_call, faults=faults, scripts=self.scripts, pods=self.pods)
+        interval = seconds_of(self.health.get("interval", "60s"))
+        options = {"scripts": self.scripts, "pods": self.pods, "interval": interval}
+        world = World(seed, fault=fault, at_call=at_call, faults=faults, **options)
         for index, (at, version) in enumerate(self.versions):
             wanted = _apply(version, self.rollout, self.health)
             world.at(at, wanted, when=_in_phase(self.phases[index]) if index else _always)

@@ -9,7 +9,7 @@ from typing import Any
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.engine.ports import MODEL_DEPLOYMENT, Delivery, Kind, Ref, WebhookCall
 from tests.sim.apiserver import FIRST_VERSION, ApiServer, Change, ref_of
-from tests.sim.clock import EPOCH, VirtualLoop, run_virtually
+from tests.sim.clock import EPOCH, MachineClock, VirtualLoop, run_virtually
 from tests.sim.faults import Fault, FaultPlan
 from tests.sim.garbage import GarbageCollector
 from tests.sim.gateway import Gateway, Traffic
@@ -78,6 +78,7 @@ class World:
         self.disturbed_at = -1.0e9
         self.blame_late_routes = False
         self.outages: dict[str, float] = {}
+        self.api_skew = 0.0
         self.events: list[tuple[float, str, str, bool]] = []
         self.called: list[WebhookCall] = []
         self.receiver: Iterator[Delivery] = ALWAYS_TAKEN
@@ -203,11 +204,6 @@ class World:
         """Whether a planned fault happened."""
         return bool(self.faults.fired)
 
-    @property
-    def clock_jumped(self) -> bool:
-        """Whether a clock was ever wrong: what waits for a time of day may then be early (known, and harmless)."""
-        return any(fault in {Fault.CLOCK_AHEAD, Fault.CLOCK_BACK} for fault, _ in self.faults.fired)
-
     def trace(self, line: str) -> None:
         """Remember a line for the day on which this world breaks a promise."""
         self._lines.append(f"{self.loop.time():9.3f} {line}")
@@ -263,7 +259,7 @@ class World:
 
     async def _live(self, done: Callable[["World"], bool], seconds: float) -> None:
         for _ in range(self._operators):
-            self._start()
+            self._start(MachineClock(self.loop))
         looked_at = 0
         while self.loop.time() < seconds and not self.broken:
             while self._plans and self.loop.time() >= self._plans[0].seconds and self._plans[0].when(self):
@@ -274,8 +270,8 @@ class World:
                 if done(self):
                     break
 
-    def _start(self) -> None:
-        process = Process(self, len(self.processes) + 1)
+    def _start(self, machine: MachineClock) -> None:
+        process = Process(self, len(self.processes) + 1, machine)
         self.processes.append(process)
         self.trace(f"{process.name} starts")
         process.start()
@@ -284,7 +280,7 @@ class World:
         left = [task.get_name() for task in dead.tasks if not task.done()]
         if left:
             self.broke("a stopped engine leaves no task behind", ", ".join(left))
-        self._start()
+        self._start(dead.machine)
 
     def _changed(self, change: Change) -> None:
         metadata = change.obj["metadata"]

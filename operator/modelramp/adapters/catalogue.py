@@ -105,6 +105,16 @@ _ALL = (
         "Kubernetes Events that nobody will see, by reason: `full` queue, or the API server's failure.",
         ("reason",),
     ),
+    Metric(
+        "modelramp_clock_steps_total",
+        Type.COUNTER,
+        "Times that the clock of the operator's machine was set, forwards or back.",
+    ),
+    Metric(
+        "modelramp_clock_offset_seconds",
+        Type.GAUGE,
+        "How far the clock of the operator's machine is ahead of the API server's; 0 while they agree to the second.",
+    ),
     Metric("modelramp_build_info", Type.GAUGE, "Always 1; the version stands in the label.", ("version",)),
 )
 
@@ -140,6 +150,8 @@ _TAIL = """
   without an answer is *no data*: nothing is promoted and nothing rolled back.
 - **Evaluation falls behind**:
   `histogram_quantile(0.99, sum by (le) (rate(modelramp_tick_lag_seconds_bucket[5m]))) > 30`.
+- **A clock is wrong**: `abs(modelramp_clock_offset_seconds) > 2` for five minutes, or
+  `increase(modelramp_clock_steps_total[10m]) > 0`. The operator goes by the API server's time; find out which is wrong.
 - **A model was rolled back**: `increase(modelramp_rollbacks_total[10m]) > 0`; `kubectl describe modeldeployment` says
   why."""
 
