@@ -112,6 +112,15 @@ async def test_a_busy_server_is_asked_once_more_when_it_says_when(told):
     assert len(received) == 2
 
 
+async def test_a_busy_server_is_not_asked_again_before_the_time_that_it_says(told):
+    busy = failed(429, "slow down", "Retry-After: 1")
+    async with answering(busy, http(200, OBJECT)) as (url, received), connected(url, told) as cluster:
+        began = time.monotonic()
+        await cluster.get(DIGITS)
+    assert time.monotonic() - began >= 1
+    assert len(received) == 2
+
+
 @pytest.mark.parametrize("when", ["60", "-1", "Fri, 20 Nov 2026 12:00:00 GMT", ""])
 async def test_a_busy_server_that_wants_long_patience_is_left_to_the_next_tick(when, told):
     async with (
