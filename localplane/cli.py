@@ -40,10 +40,18 @@ def main(ctx: click.Context, name: str, folder: Path | None) -> None:
 @click.option("--scrape-interval", type=click.FloatRange(min=0.1), default=5.0, show_default=True, help="Seconds.")
 @click.option("--images", type=click.Path(exists=True, path_type=Path), multiple=True, help="Further image catalogues.")
 @click.option("--gateway-port", type=int, default=0, help="Loopback port of the gateway; default: a free one.")
+@click.option("--apiserver-flag", "flags", multiple=True, help="Further flag of the API server, such as --v=4.")
 @click.pass_obj
-def up(obj: tuple[str, Path | None], scrape_interval: float, images: tuple[Path, ...], gateway_port: int) -> None:
+def up(
+    obj: tuple[str, Path | None],
+    scrape_interval: float,
+    images: tuple[Path, ...],
+    gateway_port: int,
+    flags: tuple[str, ...],
+) -> None:
     """Start the plane, building its programs first if need be. Does nothing if it is up."""
-    found = Plane.start(*obj, scrape_interval=scrape_interval, images=images, ports={"gateway": gateway_port})
+    ports = {"gateway": gateway_port}
+    found = Plane.start(*obj, scrape_interval=scrape_interval, images=images, ports=ports, apiserver_flags=flags)
     say(f"kubeconfig  {found.kubeconfig}\ngateway     {found.gateway_url}\nprometheus  {found.prometheus_url}")
     say("look around: python -m localplane kubectl get pods --all-namespaces")
 

@@ -97,8 +97,11 @@ def etcd(programs: Binaries, files: Files) -> Component:
     return Component("etcd", command, f"{at.ETCD_URL}/health")
 
 
-def apiserver(programs: Binaries, files: Files) -> Component:
-    """Build the API server's command: RBAC and node authorization are real."""
+def apiserver(programs: Binaries, files: Files, flags: tuple[str, ...] = ()) -> Component:
+    """Build the API server's command: RBAC and node authorization are real.
+
+    flags: further ones; admission plugins that they enable are added to those that are enabled here.
+    """
     signer = files.secrets / "service-account.key"
     command = (
         *(str(programs.controlplane), "apiserver"),
@@ -113,6 +116,7 @@ def apiserver(programs: Binaries, files: Files) -> Component:
         f"--service-cluster-ip-range={at.SERVICE_NETWORK}",
         "--kubelet-preferred-address-types=InternalIP",
         "--allow-privileged",
+        *flags,
     )
     return Component("apiserver", command, f"{at.API_URL}/readyz")
 

@@ -47,6 +47,7 @@ class Plane:
         images: tuple[Path, ...] = (),
         ports: dict[str, int] | None = None,
         *,
+        apiserver_flags: tuple[str, ...] = (),
         tied: bool = False,
         report: Report = say,
     ) -> Self:
@@ -57,6 +58,8 @@ class Plane:
         scrape_interval: seconds between two scrapes of Prometheus; only looked at when the plane is started.
         images: further catalogue files for the process node.
         ports: loopback ports by the names in `addresses.FORWARDED`; those not named are free ones.
+        apiserver_flags: further flags of the API server, for admission plugins or an audit log; only looked at when the
+            plane is started.
         tied: the plane goes down when this process ends, however it ends.
         Raises BuildError, NamespaceForbiddenError or StartError.
         """
@@ -71,7 +74,11 @@ class Plane:
             _remove(folder)
             folder.mkdir(parents=True, mode=0o700)
             began = time.monotonic()
-            launching.spawn(name, folder, programs, entry, scrape_interval, images, ports or {}, tied=tied)
+            launching.spawn(
+                *(name, folder, programs, entry, scrape_interval, images, ports or {}),
+                apiserver_flags=apiserver_flags,
+                tied=tied,
+            )
             plane = cls._wait_ready(cls(folder, launching.wait_record(folder)))
             report(f"the plane {name} is up after {time.monotonic() - began:.1f} s")
             return plane

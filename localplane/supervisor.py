@@ -46,6 +46,7 @@ class Launch:
     user_namespace: bool
     scrape_interval: float
     images: tuple[str, ...]
+    apiserver_flags: tuple[str, ...]
     listening: dict[str, int]
     control: int
     lifeline: int | None
@@ -95,7 +96,7 @@ class Supervisor:
         started = time.monotonic()
         await write_secrets(self._programs, self._files, self._launch.scrape_interval)
         await self._start(components.etcd(self._programs, self._files))
-        await self._start(components.apiserver(self._programs, self._files))
+        await self._start(components.apiserver(self._programs, self._files, tuple(self._launch.apiserver_flags)))
         workers = [
             components.controller_manager(self._programs, self._files),
             components.scheduler(self._programs, self._files),
