@@ -9,11 +9,11 @@ CONTEXT ?=
 KEEP ?=
 ARGS ?=
 
-.PHONY: help demo test check unit integration e2e benchmarks generate format clean
+.PHONY: help demo test check unit integration e2e benchmarks generate lock format clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile; \
-	echo "also: check (seconds), unit, integration, e2e, benchmarks, generate, format, clean"
+	echo "also: check (seconds), unit, integration, e2e, benchmarks, generate, lock, format, clean"
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "==> Python environment in $(VENV) (about a minute)" >&2
@@ -60,6 +60,14 @@ generate: $(VENV)/installed
 	@$(BIN)/modelramp presets -o markdown > docs/reference/presets.md
 	@$(BIN)/python -m modelramp.adapters.catalogue > docs/reference/metrics.md
 	@$(BIN)/python -m modelramp.settings > docs/reference/settings.md
+
+# Bounds: pyproject.toml. Versions that still fit stay as they are: ARGS=--upgrade, or ARGS="--upgrade-package aiohttp".
+LOCK := uv pip compile --quiet --no-config --universal --python-version 3.11 --no-build --generate-hashes --no-annotate \
+	--custom-compile-command "make lock"
+lock: $(VENV)/installed
+	@$(BIN)/$(LOCK) $(ARGS) pyproject.toml -o operator/requirements.lock
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])' \
+	| $(BIN)/$(LOCK) $(ARGS) - -o operator/build-requirements.lock
 
 format: $(VENV)/installed
 	@$(BIN)/ruff check --quiet --fix . && $(BIN)/ruff format --quiet .

@@ -19,11 +19,18 @@ from tests.integration.install.conftest import ROOT
 BASE = os.environ.get("MODELRAMP_TEST_IMAGE_BASE")
 IMAGE = "localhost/modelramp-operator:test"
 LOCK = ROOT / "operator/requirements.lock"
+BUILD_LOCK = ROOT / "operator/build-requirements.lock"
+PINNED = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>[^\s;]+)(?P<hashes>( --hash=sha256:[0-9a-f]{64})+)")
 
 
-def locked():
-    lines = [line for line in LOCK.read_text().splitlines() if line and not line.startswith("#")]
-    return dict(line.split("==") for line in lines)
+def entries(lock):
+    """The lock's lines as pip reads them."""
+    text = re.sub(r"(?m)^#.*\n", "", lock.read_text())
+    return [" ".join(line.split()) for line in text.replace("\\\n", "").splitlines()]
+
+
+def locked(lock=LOCK):
+    return {found["name"]: found["version"] for found in map(PINNED.fullmatch, entries(lock)) if found}
 
 
 def canonical(name):
@@ -36,6 +43,27 @@ def test_the_lock_fits_the_projects_bounds():
         requirement = Requirement(text)
         assert canonical(requirement.name) in locked(), text
         assert requirement.specifier.contains(locked()[canonical(requirement.name)]), text
+
+
+@pytest.mark.parametrize("lock", [LOCK, BUILD_LOCK], ids=lambda lock: lock.name)
+def test_every_line_of_a_lock_is_a_version_with_its_hashes(lock):
+    # No options, no addresses, no markers: what is installed is the same everywhere, wherever it comes from.
+    assert [line for line in entries(lock) if not PINNED.fullmatch(line)] == []
+    assert len(locked(lock)) == len(entries(lock))
+
+
+def test_the_build_backend_is_pinned_with_all_that_it_needs():
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    for requirement in map(Requirement, wanted):
+        assert str(requirement.specifier) == f"=={locked(BUILD_LOCK)[canonical(requirement.name)]}"
+
+
+def test_the_image_fetches_nothing_that_has_no_hash():
+    text = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+    calls = re.findall(r"-m pip --python \S+ (?:install|wheel)[^&\n]*", text)
+    assert len(calls) == text.count("-m pip") == 4
+    for call in calls:
+        assert "--require-hashes" in call or ("--no-index" in call and "--no-deps" in call), call
 
 
 def test_the_build_sees_only_what_the_image_is_made_of():
