@@ -31,7 +31,8 @@ def test_the_pod_is_one_that_the_restricted_standard_admits(plane, installed, ku
 
 def test_the_namespaced_overlay_needs_no_cluster_right(plane, installed, kustomize):
     objects = kustomize("manifests/overlays/namespaced")
-    assert {obj["kind"] for obj in objects} == {"ServiceAccount", "Role", "RoleBinding", "Deployment", "Service"}
+    kinds = {"ServiceAccount", "Role", "RoleBinding", "Deployment", "Service", "NetworkPolicy"}
+    assert {obj["kind"] for obj in objects} == kinds
     assert all(obj["metadata"]["namespace"] == "modelramp-system" for obj in objects)
     assert only(objects, "Role")["rules"] == only(kustomize("manifests"), "ClusterRole")["rules"]
     plane.kubectl("apply", "--dry-run=server", "-k", "manifests/overlays/namespaced")
@@ -46,8 +47,9 @@ def test_the_namespaced_operator_works_in_its_own_namespace(kustomize):
 
 
 ALLOWED = [
-    *((verb, kind) for kind in WATCHED for verb in ("list", "watch", "get")),
-    *((verb, kind) for kind in OWNED for verb in ("create", "patch", "delete")),
+    *((verb, kind) for kind in WATCHED for verb in ("list", "watch")),
+    *((verb, kind) for kind in OWNED for verb in ("get", "create", "patch", "delete")),
+    ("get", MODEL_DEPLOYMENT),
     ("get", GATEWAY),
     ("get", CONFIG_MAP),
     ("list", POD),
@@ -87,6 +89,8 @@ def test_the_operator_may_do_all_that_the_engine_does(plane, granted):
 
 FORBIDDEN = [
     ("update", "modeldeployments", ""),
+    ("patch", "modeldeployments", "status"),
+    ("get", "healthpolicies", ""),
     ("patch", "modeldeployments", ""),
     ("delete", "modeldeployments", ""),
     ("create", "pods", ""),
@@ -99,6 +103,8 @@ FORBIDDEN = [
     ("create", "configmaps", ""),
     ("delete", "configmaps", ""),
     ("patch", "gateways.gateway.networking.k8s.io", ""),
+    ("list", "gateways.gateway.networking.k8s.io", ""),
+    ("get", "pods", ""),
     ("list", "namespaces", ""),
     ("impersonate", "users", ""),
     ("create", "rolebindings.rbac.authorization.k8s.io", ""),
