@@ -33,6 +33,8 @@ MISTYPED = {
     "a secret without its namespace": "prometheus.secret=token",
     "a log level that is none": "logLevel=LOUD",
     "a digest that is none": "image.digest=latest",
+    "an action that is none": "admission.authors=Audit",
+    "a protected namespace that is none": "admission.protectedNamespaces={Kube}",
 }
 
 
@@ -51,7 +53,10 @@ def test_every_value_is_known_to_the_schema(helm):
 
 def test_the_chart_grants_what_the_manifests_grant(render, kustomize):
     chart, manifests = render(), kustomize("manifests")
-    for name in ("modelramp", "modelramp-discovery", "modelramp-view", "modelramp-edit"):
+    for name in (
+        "modelramp",
+        *(f"modelramp-{name}" for name in ("discovery", "view", "edit", "cluster-policies-view")),
+    ):
         assert named(chart, "ClusterRole", name)["rules"] == named(manifests, "ClusterRole", name)["rules"], name
     for name in ("modelramp-view", "modelramp-edit"):
         ours = named(chart, "ClusterRole", name)["metadata"]["labels"]
@@ -60,6 +65,69 @@ def test_the_chart_grants_what_the_manifests_grant(render, kustomize):
     for name in ("modelramp", "modelramp-discovery"):
         ours, theirs = (named(objects, "ClusterRoleBinding", name) for objects in (chart, manifests))
         assert (ours["roleRef"], ours["subjects"]) == (theirs["roleRef"], theirs["subjects"])
+
+
+def without_labels(obj):
+    return {**obj, "metadata": {**obj["metadata"], "labels": None}}
+
+
+ADMISSION = [
+    (kind, f"modelramp-{name}")
+    for kind in ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+    for name in ("authors", "operator")
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), ADMISSION)
+def test_the_charts_admission_policies_are_those_of_the_manifests(render, kustomize, kind, name):
+    ours, theirs = (without_labels(named(objects, kind, name)) for objects in (render(), kustomize("manifests")))
+    if kind.endswith("Binding"):
+        actions = {"modelramp-authors": {"Warn", "Audit"}, "modelramp-operator": {"Deny", "Audit"}}[name]
+        assert set(ours["spec"]["validationActions"]) == set(theirs["spec"]["validationActions"]) == actions
+        ours["spec"]["validationActions"] = theirs["spec"]["validationActions"]
+    assert ours == theirs
+
+
+def test_the_admission_policies_are_those_of_this_release(render):
+    values = ["serviceAccount.name=robot", "admission.protectedNamespaces={kube-system,vault}", "watch.namespaces={ml}"]
+    objects = render(*values, "admission.authors=Deny", "admission.operator=Warn", name="blue")
+    policy = named(objects, "ValidatingAdmissionPolicy", "blue-modelramp-operator")["spec"]
+    assert "'system:serviceaccount:modelramp-system:robot'" in policy["matchConditions"][0]["expression"]
+    (protected,) = [one["expression"] for one in policy["variables"] if one["name"] == "protected"]
+    assert yaml.safe_load(protected) == ["kube-system", "vault"]
+    operator, authors = (
+        named(objects, "ValidatingAdmissionPolicyBinding", f"blue-modelramp-{name}")["spec"]
+        for name in ("operator", "authors")
+    )
+    assert operator == {"policyName": "blue-modelramp-operator", "validationActions": ["Warn", "Audit"]}
+    assert (authors["policyName"], authors["validationActions"]) == ("blue-modelramp-authors", ["Deny", "Audit"])
+    (where,) = authors["matchResources"]["namespaceSelector"]["matchExpressions"]
+    assert where == {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["ml"]}
+
+
+def test_the_network_policy_lets_metrics_be_scraped_from_where_the_values_say(render, kustomize):
+    ours, theirs = (named(objects, "NetworkPolicy")["spec"] for objects in (render(), kustomize("manifests")))
+    for spec, objects in ((ours, render()), (theirs, kustomize("manifests"))):
+        labels = named(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+        assert spec.pop("podSelector")["matchLabels"].items() <= labels.items()
+    assert ours == theirs
+    assert ours["policyTypes"] == ["Ingress"]
+    (rule,) = ours["ingress"]
+    assert rule["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
+    assert rule["ports"] == [{"protocol": "TCP", "port": "web"}]
+    assert "NetworkPolicy" not in kinds(render("networkPolicy.enabled=false"))
+    values = "networkPolicy.metricsFrom.matchLabels=null", "networkPolicy.egress[0].ports[0].port=6443"
+    closed = named(render(*values), "NetworkPolicy")["spec"]
+    assert closed["ingress"][0]["from"] == [{"namespaceSelector": {}}]
+    assert closed["policyTypes"] == ["Ingress", "Egress"]
+    assert [[port["port"] for port in rule["ports"]] for rule in closed["egress"]] == [[53, 53], [6443]]
+
+
+def test_whoever_the_values_name_reads_cluster_health_policies(render):
+    name = "modelramp-cluster-policies-view"
+    assert not [obj for obj in render() if obj["kind"] == "ClusterRoleBinding" and obj["metadata"]["name"] == name]
+    value = "rbac.clusterPolicyReaders[0].kind=Group", "rbac.clusterPolicyReaders[0].name=ml"
+    assert named(render(*value), "ClusterRoleBinding", name)["subjects"] == [{"kind": "Group", "name": "ml"}]
 
 
 def test_the_chart_runs_what_the_manifests_run(render, kustomize):
@@ -89,8 +157,9 @@ def test_the_crd_may_be_left_to_others_or_go_with_the_release(render):
 
 
 def test_named_namespaces_get_roles_and_no_cluster_role_is_bound(render):
-    objects = render("watch.namespaces={ml,vision}", "rbac.aggregate=false", "crds.enabled=false")
-    assert not kinds(objects) & {"ClusterRole", "ClusterRoleBinding"}
+    values = "rbac.aggregate=false", "crds.enabled=false", "admission.enabled=false"
+    objects = render("watch.namespaces={ml,vision}", *values)
+    assert kinds(objects) == {"ServiceAccount", "Role", "RoleBinding", "Deployment", "Service", "NetworkPolicy"}
     roles = [obj for obj in objects if obj["kind"] == "Role"]
     assert [role["metadata"]["namespace"] for role in roles] == ["ml", "vision"]
     (container,) = named(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
