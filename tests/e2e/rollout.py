@@ -5,6 +5,7 @@ import json
 import ssl
 import threading
 import time
+from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -15,8 +16,8 @@ from localplane import Plane
 
 INTERVAL_S = 5
 UNREACHABLE = (httpx.HTTPError,)
-ENDED = threading.Event()
-WATCHERS = []
+ENDED = defaultdict(threading.Event)  # by kubeconfig: tests may run on several planes
+WATCHERS = defaultdict(list)
 
 
 @cache
@@ -33,9 +34,9 @@ def http_client(kubeconfig):
 
 
 def end_watches(kubeconfig):
-    """Let all watches run out and close the client."""
-    ENDED.set()
-    for thread in WATCHERS:
+    """Let all watches of a plane run out and close the client."""
+    ENDED[kubeconfig].set()
+    for thread in WATCHERS[kubeconfig]:
         thread.join(timeout=20)
     http_client(kubeconfig).close()
 
@@ -53,22 +54,25 @@ class Rollout:
     policies: list = field(default_factory=list)
     after: dict = field(default_factory=dict)
     evaluation: dict = field(default_factory=dict)
+    hooks: dict = field(default_factory=dict)
     replicas: int = 1
     steps: dict = field(default_factory=dict)
+    author: str = ""
     by_revision: list = field(default_factory=list)
 
     def __post_init__(self):
         self.hostname = self.hostname or f"{self.name[:40]}.example.com"
         self.http = http_client(self.plane.kubeconfig)
-        WATCHERS.append(threading.Thread(target=self._watch_route))
-        WATCHERS[-1].start()
+        watcher = threading.Thread(target=self._watch_route)
+        WATCHERS[self.plane.kubeconfig].append(watcher)
+        watcher.start()
 
     def _watch_route(self):
         """Keep every different set of weights that the route ever showed."""
         path = f"/apis/gateway.networking.k8s.io/v1/namespaces/{self.namespace}/httproutes"
         query = {"watch": "true", "fieldSelector": f"metadata.name={self.name}", "timeoutSeconds": "5"}
         deadline = time.monotonic() + 600
-        while time.monotonic() < deadline and not ENDED.is_set():
+        while time.monotonic() < deadline and not ENDED[self.plane.kubeconfig].is_set():
             try:
                 with self.http.stream("GET", path, params=query) as answer:
                     answer.raise_for_status()
@@ -127,13 +131,20 @@ class Rollout:
                     **self.steps,
                     **({"evaluation": self.evaluation} if self.evaluation else {}),
                 },
-                "health": {"interval": f"{INTERVAL_S}s", "checks": self.checks, "policies": self.policies},
+                "health": {
+                    "interval": f"{INTERVAL_S}s",
+                    "checks": self.checks,
+                    "policies": self.policies,
+                    **self.hooks,
+                },
                 **({"afterPromotion": self.after} if self.after else {}),
             },
         }
 
     def apply(self, version, **options):
-        self.plane.kubectl("apply", "-f", "-", input=json.dumps(self.manifest(version, **options)))
+        """Write a version, as the author if there is one, else as administrator."""
+        author = [f"--as={self.author}"] if self.author else []
+        self.plane.kubectl("apply", *author, "-f", "-", input=json.dumps(self.manifest(version, **options)))
 
     def get(self, kind="mdep", name=None):
         """One object, as JSON; httpx.HTTPError when it is not there."""
