@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from modelramp.api.names import FIELD_MANAGER, LABEL_REVISION
+from modelramp.api.names import FIELD_MANAGER, LABEL_DEPLOYMENT, LABEL_REVISION
+from modelramp.desired.names import child_name
 from tests.rules import kstatus
 from tests.sim.abtests import Tests
 from tests.sim.apiserver import Change
@@ -121,6 +122,8 @@ class Capacity(Checker):
         if change.kind != "Deployment" or change.actor != FIELD_MANAGER or not self._member.obj:
             return
         revision = change.obj["metadata"]["labels"][LABEL_REVISION]
+        if change.obj["metadata"]["name"] != child_name(change.obj["metadata"]["labels"][LABEL_DEPLOYMENT], revision):
+            return  # a copy that somebody made; the version's pods are those of its own Deployment
         before = change.before["spec"]["replicas"] if change.before else 0
         after = 0 if change.type == "DELETED" else change.obj["spec"]["replicas"]
         if after >= min(before, self._member.obj["spec"]["replicas"]):

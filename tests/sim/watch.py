@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
+from modelramp.desired.names import child_name
 from modelramp.engine.listing import WATCHED
 from modelramp.engine.ports import DEPLOYMENT, WRITTEN, Kind
 from tests.sim.faults import GAP_SECONDS, LAG_SECONDS, OUTAGE_SECONDS, Fault
@@ -85,6 +86,8 @@ class Watch:
         status = deployment.get("status") or {}
         current = status.get("observedGeneration", 0) >= metadata["generation"]
         revision = metadata["labels"].get(LABEL_REVISION, "")
+        if metadata["name"] != child_name(metadata["labels"][LABEL_DEPLOYMENT], revision):
+            return  # a copy that somebody made
         available = status.get("availableReplicas", 0) if current else 0
         self.available.append((self._process.world.now(), key_of(deployment), revision, available))
 

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelramp.api.names import API_VERSION, FIELD_MANAGER, KIND, LABEL_DEPLOYMENT, LABEL_REVISION
+from modelramp.desired.names import child_name, route_name
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
+SERVICE_NAME = "kubernetes.io/service-name"
+"""Label of an EndpointSlice: the Service whose endpoints it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +79,32 @@ def orphaned(obj: Mapping[str, Any], owner: Owner) -> bool:
     labelled = (found.get("labels") or {}).get(LABEL_DEPLOYMENT) == owner.name
     controlled = any(reference.get("controller") for reference in found.get("ownerReferences") or ())
     return labelled and found.get("namespace") == owner.namespace and not controlled
+
+
+def named_for(kind: str, obj: Mapping[str, Any], owner: Owner) -> bool:
+    """Whether an object has the name that this kind of child has; a copy of one cannot have it as well.
+
+    Only Jobs have names that do not follow from their labels; whoever looks for one knows its name.
+    """
+    found = obj.get("metadata") or {}
+    if kind == "Job":
+        return True
+    if kind == "HTTPRoute":
+        return bool(found.get("name") == route_name(owner.name))
+    revision = (found.get("labels") or {}).get(LABEL_REVISION)
+    return isinstance(revision, str) and revision != "" and found.get("name") == child_name(owner.name, revision)
+
+
+def belongs_to_service(endpoints: Mapping[str, Any], services: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether an EndpointSlice holds the endpoints of one of these Services (by name) and carries its revision.
+
+    It does by its label, as for every proxy, and by its owner reference if it has one: a Service that was deleted and
+    made again under its name is another one.
+    """
+    found = endpoints.get("metadata") or {}
+    labels = found.get("labels") or {}
+    service = (services.get(labels.get(SERVICE_NAME, "")) or {}).get("metadata")
+    if service is None or labels.get(LABEL_REVISION) != (service.get("labels") or {}).get(LABEL_REVISION):
+        return False
+    owners = {reference.get("uid") for reference in found.get("ownerReferences") or ()}
+    return not owners or service.get("uid") in owners

@@ -13,9 +13,11 @@ from modelramp.core.recall import read_status, state_of
 from modelramp.core.requests import parse_request
 from modelramp.core.revisions import revision_of
 from modelramp.core.state import Finding, State, Target
+from modelramp.desired.names import route_name
+from modelramp.desired.ownership import Owner, belongs_to_service, named_for, orphaned, owned_by
 from modelramp.engine.hosts import Hosts
 from modelramp.engine.policies import Policies
-from modelramp.engine.ports import HTTP_ROUTE, MODEL_DEPLOYMENT, Kind, Object
+from modelramp.engine.ports import ENDPOINT_SLICE, HTTP_ROUTE, MODEL_DEPLOYMENT, SERVICE, Kind, Object
 
 Key = tuple[str, str]
 """Namespace and name of a ModelDeployment."""
@@ -97,14 +99,42 @@ class Store:
                 yield key
 
     def children(self, key: Key, kind: Kind) -> Mapping[str, Object]:
-        """The known objects of a kind that were made for a ModelDeployment, by name."""
+        """The objects of a kind that a ModelDeployment may be judged by, by name: those that are its own.
+
+        Its own are those that have a child's name and are controlled by it, or by nobody: what `--cascade=orphan` left
+        behind is adopted under its name. A label alone is believed of no object, since copies have it too.
+        """
+        record, known = self.records.get(key), self._labelled(key, kind)
+        if record is None or not known:
+            return {}
+        if kind == ENDPOINT_SLICE:
+            services = self.children(key, SERVICE)
+            return {name: obj for name, obj in known.items() if belongs_to_service(obj, services)}
+        owner = Owner(*key, record.uid)
+        return {
+            name: obj
+            for name, obj in known.items()
+            if named_for(kind.kind, obj, owner) and (owned_by(obj, owner) or orphaned(obj, owner))
+        }
+
+    def strays(self, key: Key, kind: Kind) -> Mapping[str, Object]:
+        """Objects that a ModelDeployment controls, though it never makes any of that name: copies of its children."""
+        record = self.records.get(key)
+        if record is None or kind == ENDPOINT_SLICE:
+            return {}
+        owner = Owner(*key, record.uid)
+        known = self._labelled(key, kind)
+        return {n: obj for n, obj in known.items() if owned_by(obj, owner) and not named_for(kind.kind, obj, owner)}
+
+    def _labelled(self, key: Key, kind: Kind) -> Mapping[str, Object]:
+        """All known objects of a kind with the label of a ModelDeployment, whoever made them."""
         return self._children.get(key, {}).get(kind, {})
 
     def replace_children(self, key: Key, kind: Kind, found: Iterable[Object]) -> None:
         """Take in a complete list of one kind for one ModelDeployment."""
         alive = tuple(found)
         names = {obj["metadata"]["name"] for obj in alive}
-        for name in [name for name in self.children(key, kind) if name not in names]:
+        for name in [name for name in self._labelled(key, kind) if name not in names]:
             self.forget_child(key, kind, name)
         for obj in alive:
             self.observe(kind, "MODIFIED", obj)
@@ -122,7 +152,7 @@ class Store:
 
     def route(self, key: Key) -> Object | None:
         """The HTTPRoute of a ModelDeployment as last seen."""
-        return next(iter(self.children(key, HTTP_ROUTE).values()), None)
+        return self.children(key, HTTP_ROUTE).get(route_name(key[1]))
 
     def sweep(
         self, kind: Kind, alive: Iterable[Object], namespace: str | None, known: Collection[Key]
@@ -198,7 +228,7 @@ class Store:
         record = self.records.get(key)
         gateway = record.spec.routing.gateway if record is not None and record.spec is not None else None
         known = obj if obj is not None or record is None else record.obj
-        self._hosts.learn(key, known, gateway, self.children(key, HTTP_ROUTE).values())
+        self._hosts.learn(key, known, gateway, self._labelled(key, HTTP_ROUTE).values())
 
     def _forget(self, key: Key, obj: Object) -> Key | None:
         known = self.records.get(key)

@@ -94,7 +94,8 @@ class Writer:
             changed |= await self._apply(key, owner, obj)
         if wanted.route is not None:
             changed |= await self._apply_route(owner, wanted.route, route)
-        for doomed in prune(wanted, existing):
+        strays = {kind.kind: tuple(self.store.strays(key, kind).values()) for kind in _KINDS.values()}
+        for doomed in (*prune(wanted, existing), *prune(wanted, strays)):
             changed |= await self._delete(key, doomed)
         if wanted.job is not None:
             changed |= await self._apply(key, owner, wanted.job)
