@@ -14,7 +14,7 @@ from modelramp.engine.hooks import CALLS, CALLS_OF_ONE, REQUESTS_OF_ONE, HookRun
 from modelramp.engine.limiter import WriteLimiter
 from modelramp.engine.ports import JOB, MODEL_DEPLOYMENT, Delivered, Delivery
 from modelramp.engine.store import Store
-from tests.sim.clock import SimClock, VirtualLoop, run_virtually
+from tests.sim.clock import MachineClock, VirtualLoop, run_virtually
 
 TIMEOUT_MAX = 30
 """No call of a webhook lasts longer: the schema says so."""
@@ -52,6 +52,16 @@ def model(namespace, name, action, since):
     return {"metadata": metadata, "spec": spec, "status": {"hooks": [episode]}}
 
 
+class Clock:
+    """The wall clock of the virtual loop."""
+
+    def __init__(self, loop):
+        self.now = MachineClock(loop).wall
+
+    async def sleep(self, seconds):
+        await asyncio.sleep(seconds)
+
+
 @dataclass
 class Bench:
     """One runner with the engine's part played: whoever is marked is decided on, and its state is kept at once.
@@ -69,7 +79,7 @@ class Bench:
 
     def __post_init__(self):
         self.loop = VirtualLoop()
-        self.clock = SimClock(self.loop)
+        self.clock = Clock(self.loop)
         self.store = Store()
         limiter = WriteLimiter(self.clock, 1000.0, 1000.0)
         self.dirty: dict = {}
