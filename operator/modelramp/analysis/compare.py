@@ -15,7 +15,7 @@ from modelramp.api.verdict import Verdict
 FISHER_BELOW = 5
 """Least expected count for which the normal approximation is good (Cochran 1954)."""
 EXACT_SPREAD = 100.0
-"""Tables spread further than this are not summed up: there the normal approximation is off by about 1 % of the p-value."""
+"""Tables spread further are not summed up: there the normal approximation is off by about 1 % of the p-value."""
 
 
 @dataclass(frozen=True, slots=True)
