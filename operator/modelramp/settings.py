@@ -3,9 +3,10 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from modelramp.adapters.addresses import AddressList
 from modelramp.api.errors import InvalidSpec, Problem
 
 _PREFIX = "MODELRAMP_"
@@ -33,6 +34,22 @@ class Settings(BaseSettings):
     webhook_ca_file: Annotated[
         str | None, Field(description="PEM file with the authorities that are trusted for https to webhooks of hooks.")
     ] = None
+    allowed_addresses: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(
+            description="Addresses that objects may name although they would be refused: hosts, suffixes such as "
+            "`*.example.com`, IP addresses, CIDR ranges; comma-separated."
+        ),
+    ] = ()
+    denied_addresses: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        Field(
+            description="IP addresses and CIDR ranges that objects may not name, beside loopback, link-local, "
+            "multicast, metadata services and the API server, which they never may; comma-separated."
+        ),
+    ] = ()
     namespaces: Annotated[
         tuple[str, ...], NoDecode, Field(description="Namespaces to work in, comma-separated; empty means all.")
     ] = ()
@@ -58,10 +75,18 @@ class Settings(BaseSettings):
         float, Field(ge=10, description="Age in seconds of the engine's last beat at which /healthz fails.")
     ] = 180.0
 
-    @field_validator("namespaces", mode="before")
+    @field_validator("namespaces", "allowed_addresses", "denied_addresses", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("allowed_addresses", "denied_addresses")
+    @classmethod
+    def _is_address_list(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        found = AddressList.of(value)
+        if info.field_name == "denied_addresses" and (found.hosts or found.suffixes):
+            raise ValueError("must be IP addresses and CIDR ranges: a host is refused by what it resolves to")
+        return value
 
     @field_validator("log_level", mode="before")
     @classmethod

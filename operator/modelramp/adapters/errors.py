@@ -42,9 +42,14 @@ def of_failure(error: BaseException, what: str, timeout: float) -> ClusterSilent
     return ClusterSilent(f"{what}: {_plainly(error, timeout)}")
 
 
+def visible(text: str) -> str:
+    """`text` with control characters, direction marks and the like shown as escapes."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def shortened(text: str, most: int = LONGEST) -> str:
-    """`text` on one line, at most `most` characters."""
-    line = " ".join(text.split())
+    """`text` on one line, visible, at most `most` characters."""
+    line = visible(" ".join(text[: 8 * most].split()))
     return line if len(line) <= most else line[: most - 1] + "…"
 
 

@@ -1,7 +1,8 @@
 """The one hierarchy of errors, named by what the engine does next.
 
 ModelrampError
-  Refused     the object cannot be accepted   -> condition Stalled, no retry       InvalidSpec, NameTaken, Forbidden
+  Refused     the object cannot be accepted   -> condition Stalled, no retry       InvalidSpec, NameTaken, Forbidden,
+                                                                                    AddressRefused
   NoAnswer    the world did not answer        -> NO_DATA, or wait and ask again    ClusterSilent, PrometheusSilent
   Outrun      somebody wrote first            -> read again, decide again          Conflict, Gone
   Broken      our own invariant fails         -> leave the traffic as it is, alert (a bug, never an input)
@@ -43,6 +44,25 @@ class NameTaken(Refused):
 
 class Forbidden(Refused):
     """A right is missing, or a quota or a policy of the cluster says no: that may be put right without a new spec."""
+
+
+class AddressRefused(Refused):
+    """An object names an address that objects may not use, or that does not resolve.
+
+    The message is the same whatever the cause, so that nobody can learn from it what exists behind the operator.
+    cause: the real one, for the operator's log only. resolved: False when the name has no address at present, which may
+    pass.
+    """
+
+    MESSAGE = (
+        "the address is not admitted: its host does not resolve, or objects may not use it; "
+        "whoever runs the operator can admit it with MODELRAMP_ALLOWED_ADDRESSES"
+    )
+
+    def __init__(self, cause: str, *, resolved: bool = True) -> None:
+        super().__init__(self.MESSAGE)
+        self.cause = cause
+        self.resolved = resolved
 
 
 class NoAnswer(ModelrampError):
