@@ -3,7 +3,7 @@
 from tests.rules.tree import functions, shown, under
 
 CODE = ("operator", "localplane", "examples", "benchmarks", "docs")
-MODULE_LINES = 300
+MODULE_LINES = 500
 FUNCTION_LINES = 60
 SAYS_NOTHING = {
     "utils",
@@ -24,7 +24,7 @@ def test_there_is_code_to_look_at():
     assert len(under(*CODE)) > 50
 
 
-def test_no_module_is_longer_than_300_lines():
+def test_no_module_is_longer_than_500_lines():
     long = {
         shown(path): lines for path in under(*CODE) if (lines := path.read_text("utf-8").count("\n")) > MODULE_LINES
     }
