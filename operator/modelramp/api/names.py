@@ -57,6 +57,7 @@ class Reason(StrEnum):
     QUERY_FAILED = "QueryFailed"
     PROMETHEUS_UNREACHABLE = "PrometheusUnreachable"
     PROMETHEUS_TIMEOUT = "PrometheusTimeout"
+    CHECK_FAILED = "CheckFailed"
     NOT_EVALUATED = "NotEvaluated"
     POLICY_UNRESOLVED = "PolicyUnresolved"
     # what the rollout did, in the order in which it usually happens

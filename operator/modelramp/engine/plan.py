@@ -123,8 +123,30 @@ def asked(due: Due, ticks: Sequence[int]) -> Asked:
     """The object's checks that are due at any of the ticks, as questions."""
     health = due.health
     wanted = (check for check in health.checks if any(health.is_due(check, tick) for tick in ticks))
-    checks = tuple((check, ask(check, due.subject, health.window_of(check))) for check in wanted)
-    return Asked(due, checks, ask_of_test(due.trial, due.subject, health.interval) if due.trial else None)
+    return Asked(due, tuple((check, _put(due, check)) for check in wanted), _put_test(due))
+
+
+def _put(due: Due, check: Check) -> Ask | CheckOutcome:
+    """The check's questions. Whatever is raised on the way belongs to this check, and says nothing about others."""
+    try:
+        return ask(check, due.subject, due.health.window_of(check))
+    except Exception as error:  # noqa: BLE001 - a bug that one check meets must not stop the others
+        return no_answer(check, check_failed(error))
+
+
+def _put_test(due: Due) -> Ask | ExperimentOutcome | None:
+    if due.trial is None:
+        return None
+    try:
+        return ask_of_test(due.trial, due.subject, due.health.interval)
+    except Exception as error:  # noqa: BLE001 - as above
+        return silent_test(due.trial, check_failed(error))
+
+
+def check_failed(error: Exception) -> PrometheusSilent:
+    """What an exception while asking or judging becomes: no data, with what was raised."""
+    what = f"{type(error).__name__}: {error}".rstrip(": ")[:128]
+    return PrometheusSilent(Reason.CHECK_FAILED, f"the check cannot be evaluated on this data ({what})")
 
 
 def merged(objects: Sequence[Asked], ticks: Sequence[int]) -> dict[Query, tuple[int, ...]]:
@@ -188,10 +210,13 @@ def _tried(due: Due, trial: Trial, asked: Ask | ExperimentOutcome, answers: Answ
     """What the A/B test has found: of its questions, when they could be put."""
     if not isinstance(asked, Ask):
         return asked
-    picked = _picked(due, asked, answers, trial.test.delay)
-    if isinstance(picked, NoAnswer):
-        return silent_test(trial, picked)
-    return judge_test(trial, picked, whole=trial.covers(tick, due.health.interval))
+    try:
+        picked = _picked(due, asked, answers, trial.test.delay)
+        if isinstance(picked, NoAnswer):
+            return silent_test(trial, picked)
+        return judge_test(trial, picked, whole=trial.covers(tick, due.health.interval))
+    except Exception as error:  # noqa: BLE001 - as for a check
+        return silent_test(trial, check_failed(error))
 
 
 def _judged(due: Due, check: Check, asked: Ask | CheckOutcome, answers: Answers, tick: int) -> CheckOutcome:
@@ -202,8 +227,11 @@ def _judged(due: Due, check: Check, asked: Ask | CheckOutcome, answers: Answers,
 
 
 def _said(due: Due, check: Check, asked: Ask, answers: Answers, tick: int) -> CheckOutcome:
-    found = _picked(due, asked, answers, check.delay)
-    return no_answer(check, found) if isinstance(found, NoAnswer) else judge(check, found, due.episode(check, tick))
+    try:
+        found = _picked(due, asked, answers, check.delay)
+        return no_answer(check, found) if isinstance(found, NoAnswer) else judge(check, found, due.episode(check, tick))
+    except Exception as error:  # noqa: BLE001 - a bug that one check meets must not stop the others
+        return no_answer(check, check_failed(error))
 
 
 def _picked(due: Due, asked: Ask, answers: Answers, delay: int = 0) -> dict[str, Sequence[Sample]] | NoAnswer:

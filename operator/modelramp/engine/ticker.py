@@ -43,8 +43,15 @@ class Ticker:
 
     def due(self, now: float) -> list[Turn]:
         """Every object whose newest tick was not evaluated yet."""
-        found = (self._turn(key, record, now) for key, record in self._store.records.items())
+        found = (self._guarded_turn(key, record, now) for key, record in self._store.records.items())
         return [turn for turn in found if turn is not None]
+
+    def _guarded_turn(self, key: Key, record: Record, now: float) -> Turn | None:
+        try:
+            return self._turn(key, record, now)
+        except Exception as error:  # noqa: BLE001 - a bug that one object meets must not stop the others
+            self._telemetry.warn("object cannot be evaluated", namespace=key[0], name=key[1], error=repr(error)[:256])
+            return None
 
     def pause(self, now: float, most: float) -> float:
         """Seconds until the next tick of any interval in use is due; at most `most`."""
