@@ -1,11 +1,12 @@
-"""The order of writes: the status first, as a compare-and-swap; then what is derived from it; then what people hear.
+"""The order of writes: the status first, as a compare-and-swap; then the route, then all else that is derived from it.
 
 Everything after the status is derived from it, so that repeating it is harmless. The route is written with the
 resourceVersion that was read before the status: a frozen ex-leader that wakes up in between is refused (promise 6).
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from modelramp.api.errors import Gone, NameTaken, Refused
@@ -72,6 +73,7 @@ class Writer:
     ) -> bool:
         """Make, change and delete what the persisted state calls for; True when anything was written.
 
+        The route comes first, and what is refused holds up nothing else: the first refusal is raised at the end.
         route: as read before the status write. blocked: the wanted hosts are taken, so that the route keeps its own.
         """
         if record.target is None:
@@ -89,17 +91,29 @@ class Writer:
             now=now,
             admitted=not blocked,
         )
-        changed = False
-        for obj in wanted.apply:
-            changed |= await self._apply(key, owner, obj)
+        writes = [partial(self._apply, key, owner, obj) for obj in wanted.apply]
         if wanted.route is not None:
-            changed |= await self._apply_route(owner, wanted.route, route)
+            at = 0 if self._reachable(key, wanted.route) else len(writes)
+            writes.insert(at, partial(self._apply_route, owner, wanted.route, route))
         strays = {kind.kind: tuple(self.store.strays(key, kind).values()) for kind in _KINDS.values()}
-        for doomed in (*prune(wanted, existing), *prune(wanted, strays)):
-            changed |= await self._delete(key, doomed)
+        gone = (*prune(wanted, existing), *prune(wanted, strays))
+        writes += [partial(self._delete, key, doomed) for doomed in gone]
         if wanted.job is not None:
-            changed |= await self._apply(key, owner, wanted.job)
-        return changed
+            writes.append(partial(self._apply, key, owner, wanted.job))
+        return await _every(writes)
+
+    def _reachable(self, key: Key, route: Mapping[str, Any]) -> bool:
+        """Whether every Service that a route names has the port that it names, so that the route may be written first.
+
+        It has not when spec.service.port was changed: then the Services come first.
+        """
+        ports = {
+            (name, port.get("port"))
+            for name, found in self.store.children(key, SERVICE).items()
+            for port in found["spec"].get("ports") or ()
+        }
+        backends = (backend for rule in route["spec"]["rules"] for backend in rule["backendRefs"])
+        return all((backend["name"], backend["port"]) in ports for backend in backends)
 
     async def _apply(self, key: Key, owner: Owner, obj: dict[str, Any]) -> bool:
         kind = _KINDS[obj["kind"]]
@@ -161,6 +175,22 @@ class Writer:
         log = self.telemetry.warn if finding.warning else self.telemetry.log
         log(finding.reason.value, namespace=key[0], name=key[1], message=finding.message, phase=record.state.phase)
         await self.events.publish(record.obj, finding.reason.value, finding.message, finding.warning)
+
+
+async def _every(writes: Iterable[Callable[[], Awaitable[bool]]]) -> bool:
+    """Try every write; True when any changed something.
+
+    Raises the first Refused when all were tried; anything else at once, since the next writes would meet it too.
+    """
+    changed, refused = False, None
+    for write in writes:
+        try:
+            changed |= await write()
+        except Refused as error:
+            refused = refused or error
+    if refused is not None:
+        raise refused
+    return changed
 
 
 def worth_writing(record: Record, status: Mapping[str, Any], decision: Decision) -> bool:
