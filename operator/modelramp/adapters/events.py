@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,14 +16,19 @@ from modelramp.api.names import GROUP
 from modelramp.engine.ports import Clock, Cluster, Object, Telemetry
 
 CONTROLLER = f"{GROUP}/operator"
-QUEUED = 1000
-"""Events that wait for a slow API server; more are dropped, and counted."""
+QUEUED = 200
+"""Events of one namespace that wait for the API server; more are dropped, and counted."""
+WORKERS = 16
+"""Events that are written at the same time, of one namespace never more than one, so that they stay in order."""
 SERIES_SECONDS = 600
 """Repetitions within this long become one Event with a count."""
 _NOTE = 1024
 _REMEMBERED = 4096
 _RETRY_SECONDS = 2.0
 _FAREWELL_SECONDS = 3.0
+
+
+_Entry = tuple[Object, str, str, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,34 +49,44 @@ class KubernetesEvents:
         self._clock = clock
         self._telemetry = telemetry
         self._instance = instance
-        self._waiting: asyncio.Queue[tuple[Object, str, str, bool]] = asyncio.Queue(QUEUED)
+        self._waiting: OrderedDict[str, deque[_Entry]] = OrderedDict()
+        self._busy: set[str] = set()
+        self._news = asyncio.Condition()
         self._series: OrderedDict[tuple[str, str, str], _Series] = OrderedDict()
-        self._worker: asyncio.Task[None] | None = None
+        self._workers: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        self._worker = asyncio.create_task(self._write_all(), name="events")
+        self._workers = [asyncio.create_task(self._write_all(), name=f"events {number}") for number in range(WORKERS)]
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(_FAREWELL_SECONDS):
-                await self._waiting.join()
-        if self._worker is not None:
-            self._worker.cancel()
-            await asyncio.gather(self._worker, return_exceptions=True)
+            async with asyncio.timeout(_FAREWELL_SECONDS), self._news:
+                await self._news.wait_for(lambda: not self._waiting and not self._busy)
+        for worker in self._workers:
+            worker.cancel()
+        await asyncio.gather(*self._workers, return_exceptions=True)
 
     async def publish(self, about: Object, reason: str, message: str, warning: bool) -> None:
         """Queue an Event about an object; returns at once."""
-        try:
-            self._waiting.put_nowait((about, reason, message, warning))
-        except asyncio.QueueFull:
-            self._dropped("full", reason, about, "too many Events wait for the API server")
+        namespace = str((about.get("metadata") or {}).get("namespace", ""))
+        waiting = self._waiting.setdefault(namespace, deque())
+        if len(waiting) >= QUEUED:
+            self._dropped("full", reason, about, "too many Events of this namespace wait for the API server")
+            return
+        waiting.append((about, reason, message, warning))
+        async with self._news:
+            self._news.notify_all()
 
     async def _write_all(self) -> None:
+        """Write for ever; namespaces take turns, so that one that floods or is slow delays only itself."""
         while True:
-            about, reason, message, warning = await self._waiting.get()
+            async with self._news:
+                await self._news.wait_for(lambda: self._next() is not None)
+                namespace = self._next() or ""
+                about, reason, message, warning = self._take(namespace)
             try:
                 await self._write(about, reason, message, warning)
             except ModelrampError as error:
@@ -79,7 +94,20 @@ class KubernetesEvents:
             except Exception as error:  # noqa: BLE001 - an object of a strange form must not end all Events
                 self._dropped(type(error).__name__, reason, about, repr(error))
             finally:
-                self._waiting.task_done()
+                self._busy.discard(namespace)
+            async with self._news:
+                self._news.notify_all()
+
+    def _next(self) -> str | None:
+        return next((namespace for namespace in self._waiting if namespace not in self._busy), None)
+
+    def _take(self, namespace: str) -> _Entry:
+        entry = self._waiting[namespace].popleft()
+        self._waiting.move_to_end(namespace)
+        if not self._waiting[namespace]:
+            del self._waiting[namespace]
+        self._busy.add(namespace)
+        return entry
 
     async def _write(self, about: Object, reason: str, message: str, warning: bool) -> None:
         now = self._clock.now()

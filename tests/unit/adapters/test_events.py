@@ -120,3 +120,26 @@ async def test_what_is_queued_at_the_end_is_still_written(clock, told):
             await publisher.publish(DIGITS, "StepEntered", f"step {n}", warning=False)
     assert len(cluster.applied) == 20
     assert {event["type"] for event in cluster.applied} == {"Normal"}
+
+
+async def test_a_namespace_whose_events_are_slow_or_many_delays_no_other(clock, told):
+    """A fake: no real API server can be made to be slow for one namespace only."""
+
+    class SlowForOne(Cluster):
+        async def apply(self, obj):
+            if obj["metadata"]["namespace"] == "flood":
+                await self.may_answer.wait()
+            self.applied.append(obj)
+            return obj
+
+    cluster = SlowForOne()
+    cluster.may_answer.clear()
+    flood = {**DIGITS, "metadata": {**DIGITS["metadata"], "namespace": "flood"}}
+    async with KubernetesEvents(cluster, clock, told, "modelramp-0") as publisher:
+        for n in range(2 * events.QUEUED):
+            await publisher.publish(flood, "Breached", f"breach {n}", warning=True)
+        await publisher.publish(DIGITS, "RolledBack", "x", warning=True)
+        await asyncio.sleep(0.05)
+        assert [event["note"] for event in cluster.applied if event["metadata"]["namespace"] == "ml"] == ["x"]
+        cluster.may_answer.set()
+    assert all(labels == {"reason": "full"} for _, labels in told.counted)
