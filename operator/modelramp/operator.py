@@ -95,7 +95,9 @@ async def main(settings: Settings) -> None:
         web = Web(
             settings.web_host,
             settings.web_port,
-            healthy=lambda: heartbeat_verdict(engine.heartbeat, clock.now(), settings.heartbeat_limit),
+            healthy=lambda: heartbeat_verdict(
+                engine.heartbeat, clock.now(), max(settings.heartbeat_limit, 3 * engine.shortest_interval())
+            ),
             ready=lambda: (listing.synced, "synced" if listing.synced else "waiting for the first complete list"),
             metrics=telemetry.render,
         )
@@ -110,6 +112,7 @@ def options(settings: Settings) -> Options:
         namespaces=settings.namespaces,
         scrape_delay=settings.scrape_delay,
         writes_per_second=settings.writes_per_second,
+        answer_seconds=2 * settings.query_timeout + 5,  # a shared question, and the same by namespace
         load=_load,
     )
 

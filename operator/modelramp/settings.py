@@ -72,7 +72,11 @@ class Settings(BaseSettings):
         float, Field(gt=0, le=1000, description="Writes to the API server per second, in the long run.")
     ] = 50.0
     heartbeat_limit: Annotated[
-        float, Field(ge=10, description="Age in seconds of the engine's last beat at which /healthz fails.")
+        float,
+        Field(
+            ge=10,
+            description="Seconds without a completed turn at which /healthz fails; never less than three intervals.",
+        ),
     ] = 180.0
 
     @field_validator("namespaces", "allowed_addresses", "denied_addresses", mode="before")

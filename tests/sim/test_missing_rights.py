@@ -79,7 +79,7 @@ def test_a_rollback_that_may_not_write_the_route_says_so_and_is_done_when_it_may
     world.check_promises()
 
     assert "cannot patch resource HTTPRoute" in seen[0]["message"]
-    assert told(world, "a child was refused")
+    assert told(world, "RouteRefused {")
     assert {one["type"]: one["status"] for one in seen[0]["conditions"]}["Ready"] == "False"
     back = next(at.at - EPOCH for at in world.gateway.history if at.at - EPOCH > ROLLOUT_AT + 1500)
     assert back < ROLLOUT_AT + 1500 + 15, "a rollback waits no minute for the next try"

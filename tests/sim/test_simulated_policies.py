@@ -214,13 +214,13 @@ def refuse_statuses(world, since, until):
     world.api.update_status = refusing
 
 
-def test_without_the_right_to_write_statuses_nothing_moves_the_log_says_why_and_it_goes_on_when_it_is_granted():
+def test_without_the_right_to_write_statuses_nothing_moves_up_and_a_rollback_reaches_the_route_all_the_same():
     world, seen = story(scripts={"2.0.0": {"errors": "hhb"}}), []
     refuse_statuses(world, 200.0, 500.0)
     world.at(499.0, lambda world: seen.append(world.serving())).run(minutes=12)
     world.check_promises()
 
-    assert seen == [{"1.0.0": 90, "2.0.0": 10}]
+    assert seen == [{"1.0.0": 100}]
     assert any("modeldeployments/status" in line and "grant the right" in line for line in world.history)
     assert not any("decision failed" in line for line in world.history)
     assert world.serving() == {"1.0.0": 100}

@@ -16,7 +16,7 @@ CRASHED = [(ROLLBACK, {"fault": Fault.CRASH_AFTER, "at_call": call}) for call in
 LATE = [(SUPERSEDED, {"fault": Fault.LATE_EFFECT, "at_call": call}) for call in range(50, 75)]
 
 
-async def without_fence(writer, owner, obj, before):
+async def without_fence(writer, owner, obj, before, priority):
     if before is None or writes.differs(before, obj):
         answer = await writer.cluster.apply(obj)
         writer.store.observe(writes.HTTP_ROUTE, "MODIFIED", answer)
@@ -24,7 +24,7 @@ async def without_fence(writer, owner, obj, before):
     return False
 
 
-async def without_status(writer, key, record, status, decision):
+async def without_status(writer, record, obj, status, decision, priority):
     record.state = decision.state
 
 

@@ -1,6 +1,7 @@
 """The real engine with a quiet promise broken on purpose is noticed: slow checks, scores, policies, evidence, Jobs."""
 
 import itertools
+import re
 from dataclasses import replace
 
 import pytest
@@ -16,14 +17,18 @@ from tests.sim.evaluations import SCENARIOS as EVALUATED
 from tests.sim.faults import Fault
 from tests.sim.hooked import SCENARIOS as HOOKED
 from tests.sim.quiet import AFTER_ONLY, AT_ONCE, CRITICAL, SLOW, SLOW_LATER, SUMMED, TOLERANT
-from tests.sim.scenarios import AB_TEST, TEST_LOST, TEST_WON, Scenario
+from tests.sim.scenarios import AB_TEST, TEST_LOST, TEST_WON, Scenario, tell
 from tests.sim.test_simulated_policies import delete, story
 from tests.sim.test_wrong_engines import tell_all
 
 RESTARTED = [(SUMMED, {"fault": Fault.CRASH_BEFORE, "at_call": call}) for call in (75, 95, 115)]
 NUMBERS = itertools.count()
-CALL = 103
-"""The call of the webhook in the story of a rollback."""
+CALL = next(
+    int(found[1])
+    for line in tell(HOOKED["rollback"], seed=7).history
+    if (found := re.search(r"call (\d+): call http", line))
+)
+"""The number of the call of the webhook in the story of a rollback."""
 PICKY = {**AB_TEST, "abTest": {**AB_TEST["abTest"], "minEffect": "0.2"}}
 HELD = Scenario(serves="2.0.0", scripts={"2.0.0": {"accuracy": "bbbbbbh"}})
 real = {

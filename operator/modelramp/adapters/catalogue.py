@@ -23,7 +23,7 @@ class Metric:
     buckets: tuple[float, ...] = ()
 
 
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _MINUTES = (30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 
 _ALL = (
@@ -31,13 +31,19 @@ _ALL = (
     Metric(
         "modelramp_tick_lag_seconds",
         Type.HISTOGRAM,
-        "Time from when a tick could be evaluated to when it was.",
+        "Time from when a tick could be evaluated to when an object's answers were there, or its deadline had passed.",
         buckets=_SECONDS,
     ),
     Metric(
         "modelramp_last_tick_timestamp_seconds",
         Type.GAUGE,
         "When the ticker last went round, epoch seconds; it stands still when the engine is stuck.",
+    ),
+    Metric(
+        "modelramp_failing_checks",
+        Type.GAUGE,
+        "Checks of an object whose evaluation raises an error; no series without any.",
+        ("namespace", "name"),
     ),
     Metric(
         "modelramp_queries_total",
@@ -62,6 +68,18 @@ _ALL = (
         Type.COUNTER,
         "Writes of the engine that took effect, by kind of object (`status` for the status subresource).",
         ("kind", "result"),
+    ),
+    Metric(
+        "modelramp_write_queue_depth",
+        Type.GAUGE,
+        "Objects that wait to be written, by priority: Rollback, Promotion, Creation, Report.",
+        ("priority",),
+    ),
+    Metric(
+        "modelramp_route_refused",
+        Type.GAUGE,
+        "1 while the API server refuses an object's route, so that traffic stays as it is; no series otherwise.",
+        ("namespace", "name"),
     ),
     Metric("modelramp_conflicts_total", Type.COUNTER, "Decisions taken again because somebody else wrote first."),
     Metric("modelramp_objects", Type.GAUGE, "ModelDeployments, by phase.", ("phase",)),
@@ -152,6 +170,9 @@ _TAIL = """
   `histogram_quantile(0.99, sum by (le) (rate(modelramp_tick_lag_seconds_bucket[5m]))) > 30`.
 - **A clock is wrong**: `abs(modelramp_clock_offset_seconds) > 2` for five minutes, or
   `increase(modelramp_clock_steps_total[10m]) > 0`. The operator goes by the API server's time; find out which is wrong.
+- **A route is refused**: `modelramp_route_refused == 1`. Traffic stays as it is, also when a version should be rolled
+  back; the object's status has the API server's words.
+- **A check cannot be evaluated**: `modelramp_failing_checks > 0` for ten minutes; the status names the error.
 - **A model was rolled back**: `increase(modelramp_rollbacks_total[10m]) > 0`; `kubectl describe modeldeployment` says
   why."""
 

@@ -112,6 +112,7 @@ class Reason(StrEnum):
     HOSTNAME_TAKEN = "HostnameTaken"
     ROUTE_ACCEPTED = "RouteAccepted"
     ROUTE_NOT_ACCEPTED = "RouteNotAccepted"
+    ROUTE_REFUSED = "RouteRefused"
     GATEWAY_NOT_FOUND = "GatewayNotFound"
     ROUTE_PENDING = "RoutePending"
     SERVING = "Serving"

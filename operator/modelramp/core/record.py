@@ -1,6 +1,7 @@
 """The state as it stands in the status; core.recall reads it back."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -82,6 +83,39 @@ def status_of(
         conditions=carry(before.conditions, found),
     )
     return status.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True) | _always(status)
+
+
+_ESSENTIAL = frozenset(
+    {
+        "observedGeneration",
+        "phase",
+        "reason",
+        "stable",
+        "previous",
+        "candidate",
+        "failedRevision",
+        "restored",
+        "paused",
+        "progress",
+        "breaches",
+        "ticks",
+        "lastTick",
+        "watch",
+        "retiring",
+        "request",
+        "replicas",
+        "selector",
+    }
+)
+
+
+def essential(status: Mapping[str, Any]) -> dict[str, Any]:
+    """The status without everything that a decision can do without: what is written when the whole is refused.
+
+    Evidence that adds up and the state of hooks are lost with it in case of a restart; what serves, what failed and the
+    count of breaches are not.
+    """
+    return {name: value for name, value in status.items() if name in _ESSENTIAL}
 
 
 def _always(status: Status) -> dict[str, Any]:

@@ -1,21 +1,26 @@
 """The engine: observes, asks, decides, writes. It knows the world only through its ports."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelramp.api.verdict import TickOutcome
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.ticks import SCRAPE_DELAY
+from modelramp.engine.failing import FailingChecks
 from modelramp.engine.hooks import HookRunner
+from modelramp.engine.inspection import Inspector
 from modelramp.engine.limiter import WriteLimiter
 from modelramp.engine.listing import Listing
 from modelramp.engine.loading import Load, Loading
 from modelramp.engine.ports import Clock, Cluster, Events, Kind, Metrics, Object, Telemetry, Webhooks
+from modelramp.engine.questions import Questions
+from modelramp.engine.rounds import Outcomes, Rounds, Turn, outcome_of
 from modelramp.engine.settle import Settler
 from modelramp.engine.store import Key, Store
 from modelramp.engine.ticker import Ticker
+from modelramp.engine.work import Work
 from modelramp.engine.writes import Writer
+
+_ROUND_GRACE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,7 @@ class Options:
     prometheus_address: asked for objects that name none of their own. namespaces: empty means all.
     scrape_delay: seconds from a tick to its evaluation. sweep_interval: seconds between complete lists.
     poll_interval: at most so many seconds pass between two looks at deadlines. load: see engine.loading.
+    answer_seconds: how long the answers about a tick are waited for, unless the next tick is due earlier.
     """
 
     prometheus_address: str = ""
@@ -32,7 +38,7 @@ class Options:
     scrape_delay: float = SCRAPE_DELAY
     sweep_interval: float = 600.0
     poll_interval: float = 2.0
-    workers: int = 8
+    answer_seconds: float = 25.0
     writes_per_second: float = 50.0
     write_burst: float = 100.0
     load: Load | None = None
@@ -57,13 +63,30 @@ class Engine:
         self._options = options
         self.store = Store()
         limiter = WriteLimiter(clock, options.writes_per_second, options.write_burst)
-        writer = Writer(self.store, cluster, events, telemetry, limiter)
         self._hooks = HookRunner(self.store, cluster, webhooks, telemetry, clock, limiter, self._mark)
-        self._settler = Settler(self.store, cluster, writer, self._hooks, telemetry, clock)
-        self._ticker = Ticker(self.store, metrics, telemetry, clock, options.scrape_delay, options.prometheus_address)
-        self._loading = Loading(options.load)
-        self._dirty: dict[Key, None] = {}
-        self._work = asyncio.Event()
+        self._inspector = Inspector(self.store, cluster, telemetry, clock, self._mark)
+        settler = Settler(
+            store=self.store,
+            cluster=cluster,
+            writer=Writer(self.store, cluster, telemetry, limiter),
+            hooks=self._hooks,
+            inspector=self._inspector,
+            events=events,
+            telemetry=telemetry,
+            clock=clock,
+        )
+        self._work = Work(settler, telemetry)
+        self._failing = FailingChecks(telemetry)
+        self._ticker = Ticker(
+            self.store,
+            telemetry,
+            self._failing,
+            delay=options.scrape_delay,
+            patience=options.answer_seconds,
+            address=options.prometheus_address,
+        )
+        questions = Questions(metrics, telemetry, clock)
+        self._rounds = Rounds(questions, telemetry, clock, Loading(options.load), self._heard)
         self.listing = Listing(
             store=self.store,
             cluster=cluster,
@@ -85,68 +108,57 @@ class Engine:
         await self.listing.sync()
         try:
             async with asyncio.TaskGroup() as tasks:
-                for _ in range(self._options.workers):
-                    tasks.create_task(self._reconcile())
+                tasks.create_task(self._work.run())
                 tasks.create_task(self._tick())
                 tasks.create_task(self.listing.sweep())
         finally:
             self._hooks.stop()
+            for part in (self._rounds, self._inspector):
+                await part.stop()
+
+    def shortest_interval(self) -> int:
+        """Seconds between two ticks of the object that has most of them."""
+        return self._ticker.shortest_interval()
 
     def _mark(self, key: Key) -> None:
-        self._dirty[key] = None
-        self._work.set()
+        self._work.mark(key)
 
     def _beat(self) -> None:
         self.heartbeat = self._clock.now()
 
-    async def _reconcile(self) -> None:
-        while True:
-            while not self._dirty:
-                self._work.clear()
-                await self._work.wait()
-            key = next(iter(self._dirty))
-            del self._dirty[key]
-            await self._settle(key, ())
-
-    async def _settle(self, key: Key, ticks: Sequence[TickOutcome]) -> None:
-        try:
-            await self._settler.settle(key, ticks)
-        except Exception as error:  # noqa: BLE001 - a bug that one object meets must not stop the others
-            self._settler.put_off(key, error)
-
     async def _tick(self) -> None:
         while True:
             now = self._clock.now()
-            self.heartbeat = now
-            for key in self._waking(now):
-                self._mark(key)
             try:
-                await self._turn(now)
-            except Exception as error:  # noqa: BLE001 - the next turn may succeed; the heartbeat shows that it comes
-                self._telemetry.warn("a turn of the ticker failed", error=repr(error))
+                self._look(now)
+            except Exception as error:  # noqa: BLE001 - the next look may succeed; without one the heartbeat stops
+                self._telemetry.warn("a turn of the ticker failed", error=repr(error)[:256])
             await self._clock.sleep(self._ticker.pause(self._clock.now(), self._options.poll_interval))
 
-    async def _turn(self, now: float) -> None:
+    def _look(self, now: float) -> None:
+        """Begin what is due. A round that goes on after its deadline is stuck, and so is the engine then."""
+        for key, record in self.store.records.items():
+            if record.wake_at is not None and record.wake_at <= now:
+                self._work.mark(key)
         due = self._ticker.due(now)
+        for tick, turns in due.items():
+            self._rounds.begin(tick, turns)
         if due:
-            await self._loading.before(check for turn in due for check in turn.due.health.checks)
-            await self._settle_all(await self._ticker.evaluate(due))
+            self._failing.forget(self.store.records)
             self._report(now)
+        deadline = self._rounds.oldest_deadline()
+        if deadline is None or now <= deadline + _ROUND_GRACE_SECONDS:
+            self.heartbeat = now
 
-    def _waking(self, now: float) -> list[Key]:
-        return [
-            key for key, record in self.store.records.items() if record.wake_at is not None and record.wake_at <= now
-        ]
-
-    async def _settle_all(self, outcomes: dict[Key, tuple[TickOutcome, ...]]) -> None:
-        """Settle what had a tick, the most urgent first: rollback, promotion, the rest."""
-        queue = iter(sorted(outcomes, key=lambda key: self._settler.urgency(key, outcomes[key])))
-
-        async def work() -> None:
-            for key in queue:
-                await self._settle(key, outcomes[key])
-
-        await asyncio.gather(*(work() for _ in range(self._options.workers)))
+    def _heard(self, turn: Turn, outcomes: Outcomes) -> None:
+        """An object's answers are there."""
+        *_, newest = turn.ticks
+        interval, resting = turn.due.health.interval, turn.due.resting
+        self._failing.heard(turn.key, newest, interval, outcomes[newest], resting)
+        lag = self._clock.now() - newest - self._options.scrape_delay
+        self._telemetry.observe("modelramp_tick_lag_seconds", max(0.0, lag))
+        found = [outcome_of(turn.revision, tick, checks) for tick, checks in outcomes.items()]
+        self._work.deliver(turn.key, turn.revision, found)
 
     def _report(self, now: float) -> None:
         counts: dict[str, int] = {}
@@ -155,3 +167,4 @@ class Engine:
         for phase in {*IN_FLIGHT, *counts}:
             self._telemetry.gauge("modelramp_objects", counts.get(phase, 0), phase=phase)
         self._telemetry.gauge("modelramp_last_tick_timestamp_seconds", now)
+        self._work.report()

@@ -210,7 +210,7 @@ class HookRunner:
         ref = Ref(JOB, owner.namespace, obj["metadata"]["name"])
         about = {"namespace": owner.namespace, "name": owner.name}
         try:
-            await self.limiter.acquire()
+            await self.limiter.acquire(owner.namespace)
             made = await self._create(ref, owner, obj)
         except Forbidden as error:
             self._work.rest(name)

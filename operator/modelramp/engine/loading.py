@@ -1,5 +1,6 @@
 """What some checks need and no start-up should wait for: it is loaded before the first of them is judged."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
 from modelramp.analysis.kinds import needs_distributions
@@ -10,14 +11,22 @@ Load = Callable[[], Awaitable[None]]
 
 
 class Loading:
-    """Loads once, when a check asks for it; only that tick waits, and other tasks of the loop go on."""
+    """Loads once, when a check asks for it; only objects with such a check wait."""
 
     def __init__(self, load: Load | None) -> None:
         """load: None when the distributions may be imported where they are first used."""
         self._load = load
+        self._under_way: asyncio.Task[None] | None = None
 
-    async def before(self, checks: Iterable[Check]) -> None:
-        """Return when all of these checks can be judged at once."""
-        if self._load is not None and any(needs_distributions(check) for check in checks):
-            load, self._load = self._load, None
-            await load()
+    def needed(self, checks: Iterable[Check]) -> bool:
+        """Whether one of these checks cannot be judged before `done`."""
+        return self._load is not None and any(needs_distributions(check) for check in checks)
+
+    async def done(self) -> None:
+        """Return when everything is loaded, by whoever asked first."""
+        if self._load is None:
+            return
+        if self._under_way is None:
+            self._under_way = asyncio.ensure_future(self._load())
+        await asyncio.shield(self._under_way)
+        self._load = None

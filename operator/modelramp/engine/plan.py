@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from modelramp.analysis.checks import Ask, ask, judge, no_answer
+from modelramp.analysis.checks import Ask, Question, ask, judge, no_answer
 from modelramp.analysis.experiment import Trial, ask_of_test, judge_test, silent_test
 from modelramp.analysis.memory import Episode, remembers
 from modelramp.analysis.presets import Labels
@@ -35,6 +35,7 @@ class Due:
     key: names the object in the result. since: start of the revision's present weight, seconds since the epoch: checks
     that add up evidence begin anew there. memory: what each of them left at the last tick, by name of the check.
     trial: the A/B test that is under way. alone: that no other version has traffic at this weight.
+    resting: checks that are not evaluated, since they raised an error lately, with what it was.
     """
 
     key: str
@@ -45,6 +46,7 @@ class Due:
     memory: Mapping[str, str] = field(default_factory=dict, hash=False)
     trial: Trial | None = None
     alone: bool = False
+    resting: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def after(self, outcomes: Iterable[CheckOutcome]) -> "Due":
         """The same with what the checks left at a tick."""
@@ -66,11 +68,16 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What is asked once, however many objects want it. delay: seconds before the tick for which it is asked."""
+    """What is asked once, however many objects want it.
+
+    delay: seconds before the tick for which it is asked. by_namespace: whether its series are picked by namespace, so
+    that it can be asked for one namespace alone.
+    """
 
     endpoint: Endpoint
     text: str
     delay: int = 0
+    by_namespace: bool = False
 
 
 class Answer:
@@ -112,11 +119,15 @@ class Asked:
         due = [(check.delay, asked) for check, asked in self.checks if self.due.health.is_due(check, tick)]
         trial = self.due.trial.test.delay if self.due.trial is not None else 0
         return [
-            Query(self.due.endpoint, question.text, delay)
+            _query(self.due, question, delay)
             for delay, asked in (*due, (trial, self.trial))
             if isinstance(asked, Ask)
             for question in asked.questions
         ]
+
+
+def _query(due: Due, question: Question, delay: int) -> Query:
+    return Query(due.endpoint, question.text, delay, any(label == "namespace" for label, _ in question.pick))
 
 
 def asked(due: Due, ticks: Sequence[int]) -> Asked:
@@ -128,6 +139,8 @@ def asked(due: Due, ticks: Sequence[int]) -> Asked:
 
 def _put(due: Due, check: Check) -> Ask | CheckOutcome:
     """The check's questions. Whatever is raised on the way belongs to this check, and says nothing about others."""
+    if check.name in due.resting:
+        return no_answer(check, PrometheusSilent(Reason.CHECK_FAILED, due.resting[check.name]))
     try:
         return ask(check, due.subject, due.health.window_of(check))
     except Exception as error:  # noqa: BLE001 - a bug that one check meets must not stop the others
@@ -179,10 +192,11 @@ async def answered(
             return await put(query)
 
     results = await asyncio.gather(*map(one, queries), return_exceptions=True)
-    return {query: _settled(query, result, telemetry) for query, result in zip(queries, results, strict=True)}
+    return {query: settled(query, result, telemetry) for query, result in zip(queries, results, strict=True)}
 
 
-def _settled(query: Query, result: Found | BaseException, telemetry: Telemetry) -> Found | NoAnswer:
+def settled(query: Query, result: Found | BaseException, telemetry: Telemetry) -> Found | NoAnswer:
+    """The result of asking, or why there is none; an error that nobody foresaw is logged with the query."""
     if isinstance(result, NoAnswer) or not isinstance(result, BaseException):
         return result
     if not isinstance(result, Exception):
@@ -238,7 +252,7 @@ def _picked(due: Due, asked: Ask, answers: Answers, delay: int = 0) -> dict[str,
     """The series of each question, or why there are none."""
     found: dict[str, Sequence[Sample]] = {}
     for question in asked.questions:
-        answer = answers[Query(due.endpoint, question.text, delay)]
+        answer = answers[_query(due, question, delay)]
         if isinstance(answer, NoAnswer):
             return answer
         found[question.name] = answer.pick(question.pick)

@@ -9,7 +9,7 @@ from math import gcd
 from modelramp.api.errors import NoAnswer
 from modelramp.api.verdict import CheckOutcome
 from modelramp.engine.plan import Answer, Asked, Due, Query, answered, asked, judged, merged, spread
-from modelramp.engine.ports import Metrics, Telemetry
+from modelramp.engine.ports import SHARED, Asker, Metrics, Telemetry
 
 Journal = Mapping[int, Answer]
 """One query's answers by tick."""
@@ -44,28 +44,28 @@ async def missed_outcomes(
         wanted = merged(objects, ticks)
         journals = await answered(wanted, _reader(metrics, wanted), telemetry)
         async for each_asked in spread(objects):
-            result[each_asked.due.key] = _told(each_asked, ticks, journals)
+            result[each_asked.due.key] = told(each_asked, ticks, journals)
     return result
 
 
 def _reader(metrics: Metrics, wanted: Mapping[Query, tuple[int, ...]]) -> Callable[[Query], Awaitable[Journal]]:
-    async def instants(query: Query) -> Journal:
-        ticks = wanted[query]
-        return {tick: Answer(await metrics.instant(query.endpoint, query.text, tick - query.delay)) for tick in ticks}
-
-    async def range_(query: Query) -> Journal:
-        ticks = wanted[query]
-        step = gcd(*(later - earlier for earlier, later in pairwise(ticks)))
-        found = await metrics.range(query.endpoint, query.text, ticks[0] - query.delay, ticks[-1] - query.delay, step)
-        return {tick: Answer(found.get(tick - query.delay, ())) for tick in ticks}
-
-    async def read(query: Query) -> Journal:
-        return await (instants if len(wanted[query]) < 2 or _RANGE_BOUND.search(query.text) else range_)(query)
-
-    return read
+    return lambda query: read_journal(metrics, query, wanted[query], SHARED)
 
 
-def _told(
+async def read_journal(metrics: Metrics, query: Query, ticks: tuple[int, ...], asker: Asker) -> Journal:
+    """One query's answers at these ticks (rising), with as few calls as possible. Raises what Metrics raises."""
+    if len(ticks) < 2 or _RANGE_BOUND.search(query.text):
+        return {
+            tick: Answer(await metrics.instant(query.endpoint, query.text, tick - query.delay, asker)) for tick in ticks
+        }
+    step = gcd(*(later - earlier for earlier, later in pairwise(ticks)))
+    found = await metrics.range(
+        query.endpoint, query.text, ticks[0] - query.delay, ticks[-1] - query.delay, step, asker
+    )
+    return {tick: Answer(found.get(tick - query.delay, ())) for tick in ticks}
+
+
+def told(
     each: Asked, ticks: tuple[int, ...], journals: Mapping[Query, Journal | NoAnswer]
 ) -> dict[int, tuple[CheckOutcome, ...]]:
     """The outcomes tick by tick: what a check remembers of one tick is there at the next."""

@@ -1,12 +1,12 @@
 """One object at a time: decide on what is known, write, and when somebody was faster, read again and decide again."""
 
-import asyncio
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import Any
 
-from modelramp.api.errors import ClusterSilent, Conflict, Gone, NameTaken, NoAnswer, Refused
+from modelramp.api.errors import ClusterSilent, Gone, NameTaken, NoAnswer, Outrun, Refused
 from modelramp.api.names import LABEL_DEPLOYMENT, Phase, Reason
 from modelramp.api.verdict import TickOutcome
 from modelramp.core.capacity import enough_available
@@ -17,19 +17,42 @@ from modelramp.core.policies import policy_findings
 from modelramp.core.recall import read_status
 from modelramp.core.record import status_of
 from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target
-from modelramp.engine.evaluation import look_at_job
 from modelramp.engine.hooks import HookRunner, next_looks
-from modelramp.engine.obstacles import inspect_gateway, inspect_pods
-from modelramp.engine.ports import DISPENSABLE, MODEL_DEPLOYMENT, OWNED, Clock, Cluster, Object, Ref, Telemetry
+from modelramp.engine.inspection import INSPECT_SECONDS, Inspector
+from modelramp.engine.limiter import Priority
+from modelramp.engine.ports import DISPENSABLE, MODEL_DEPLOYMENT, OWNED, Clock, Cluster, Events, Object, Ref, Telemetry
 from modelramp.engine.report import report
 from modelramp.engine.store import Key, Record, Store
 from modelramp.engine.view import see
-from modelramp.engine.writes import Writer
+from modelramp.engine.writes import RouteRefused, StatusRefused, Writer, worth_writing
 
 _ATTEMPTS = 5
 _RETRY_SECONDS_MAX = 60.0
-_INSPECT_SECONDS = 10.0
+_ROLLBACK_RETRY_SECONDS = 5.0
+"""Time between two tries of a rollback that something keeps from taking effect."""
+_TICKS_MAX = 30
+"""Outcomes that are kept for an object while the API server does not answer; older ones are asked for again."""
 _ADVICE = "grant the right (manifests/operator/rbac.yaml), or apply this version's CRDs; until then nothing moves"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What was decided about one object, and is to be written.
+
+    obj: the object as it was decided on. status: None when it is not worth a write. route: the HTTPRoute as it was
+    known at the decision: its resourceVersion fences the write. ticks: the outcomes that the decision took in.
+    """
+
+    key: Key
+    obj: Object
+    decision: Decision
+    seen: Seen
+    status: dict[str, Any] | None
+    route: Object | None
+    ticks: tuple[TickOutcome, ...]
+    priority: Priority
+    now: int
+    blocked: bool = False
 
 
 @dataclass(slots=True)
@@ -40,93 +63,97 @@ class Settler:
     cluster: Cluster
     writer: Writer
     hooks: HookRunner
+    inspector: Inspector
+    events: Events
     telemetry: Telemetry
     clock: Clock
-    _locks: dict[Key, asyncio.Lock] = field(default_factory=dict)
 
-    def urgency(self, key: Key, ticks: Sequence[TickOutcome]) -> int:
-        """0 when these ticks roll back, 1 when they move traffic up, 2 otherwise."""
+    def stir(self, key: Key) -> None:
+        """Something about this object is new, so that its children have to be looked at again."""
         record = self.store.records.get(key)
-        if record is None or record.target is None:
-            return 2
-        now = int(self.clock.now())
-        try:
-            after = decide(record.target, record.state, see(self.store, key, record), ticks, now).state
-        except Exception:  # noqa: BLE001 - settling it meets the same, and says so
-            return 2
-        if after.failed != record.state.failed:
-            return 0
-        return 1 if after.weights != record.state.weights else 2
+        if record is not None:
+            record.quiet = False
 
-    async def settle(self, key: Key, ticks: Sequence[TickOutcome]) -> None:
-        """Decide and write. Never raises for an outside failure: that leaves a time at which to try again."""
-        async with self._locks.setdefault(key, asyncio.Lock()):
-            for _ in range(_ATTEMPTS):
-                record = self.store.records.get(key)
-                if record is None or record.deleting:
-                    return
-                try:
-                    again = await self._once(key, record, ticks)
-                except Conflict:
-                    self.telemetry.count("modelramp_conflicts_total")
-                    if not await self._reread(key):
-                        return
-                except Gone:
-                    if not await self._reread(key):
-                        return
-                except (ClusterSilent, Refused) as error:
-                    self._later(record, error)
-                    return
-                else:
-                    if not again:
-                        return
+    def take_in(self, key: Key, revision: str, ticks: Sequence[TickOutcome]) -> bool:
+        """Keep outcomes for the next decision; False when they speak of a revision that is no longer looked at."""
+        record = self.store.records.get(key)
+        if record is None or record.target is None or record.state.subject != revision:
+            if record is not None:
+                record.asked = None
+            return False
+        seen = see(self.store, key, record)
+        record.ticks = (*record.ticks, *_with_pods(record, record.target, seen, ticks))
+        if len(record.ticks) > _TICKS_MAX:
+            record.ticks, record.asked = (), None  # Prometheus has them all
+            return False
+        return True
 
-    async def _once(self, key: Key, record: Record, ticks: Sequence[TickOutcome]) -> bool:
-        """One pass; True when it changed something that the next decision should see."""
-        now = int(self.clock.now())
+    def prepare(self, key: Key) -> Plan | None:
+        """Decide on what is known now; None when nothing is to be written."""
+        record = self.store.records.get(key)
+        if record is None or record.deleting:
+            return None
+        now, ticks = int(self.clock.now()), record.ticks
         target = record.target
         if target is None:
             obstacle = Finding(Reason.INVALID_SPEC, record.problem, warning=True)
-            await self._write_status(key, record, Decision(record.state), Seen(), obstacle, now)
-            return False
-        await self._look(key, record, target)
-        with suppress(NoAnswer):
-            await look_at_job(self.cluster, self.store, key, record, now)
-        route = self.store.route(key)
+            return self._plan(key, record, Decision(record.state), Seen(), obstacle, (), now)
         seen = replace(see(self.store, key, record), hooks=self.hooks.news(key, record))
-        decision = decide(target, record.state, seen, _with_pods(record, target, seen, ticks), now)
+        decision = decide(target, record.state, seen, ticks, now)
         decision = decision.then(*policy_findings(record.obj.get("status") or {}, target))
         rival = self._rival(key)
-        before = record.state
-        await self._write_status(key, record, decision, seen, rival or record.obstacle, now)
-        report(self.telemetry, key, before, record.state)
-        again = self.hooks.follow(key, record)
-        record.wake_at = _next_look(target, record.state, now)
-        if rival is not None:
-            record.wake_at = min(record.wake_at or math.inf, now + _INSPECT_SECONDS)
-        record.failures = 0
-        return await self._make_children(key, record, seen, route, now, blocked=rival is not None) or again
+        plan = self._plan(key, record, decision, seen, rival or record.obstacle, ticks, now)
+        plan = replace(plan, blocked=rival is not None)
+        if plan.status is None and ticks and record.quiet and _rests(record.state, decision.state):
+            before, record.state = record.state, decision.state
+            self._took(key, record, plan, before)
+            return None
+        return plan
 
-    async def _make_children(
-        self, key: Key, record: Record, seen: Seen, route: Object | None, now: int, *, blocked: bool
-    ) -> bool:
-        hindered = record.obstacle
-        try:
-            changed = await self.writer.children(key, record, seen, route, now, blocked=blocked)
-        except (Refused, NameTaken) as error:
-            reason = Reason.NAME_TAKEN if isinstance(error, NameTaken) else Reason.CHILD_REFUSED
-            record.obstacle = Finding(reason, str(error), warning=True)
-            record.wake_at = min(record.wake_at or math.inf, now + _RETRY_SECONDS_MAX)
-            if hindered == record.obstacle:
+    async def carry_out(self, plan: Plan) -> bool:
+        """Write; True when there is something that the next decision should see.
+
+        Never raises for an outside failure: that leaves a time at which to try again.
+        """
+        key = plan.key
+        for _ in range(_ATTEMPTS):
+            record = self.store.records.get(key)
+            if record is None or record.deleting:
                 return False
-            self.telemetry.warn("a child was refused", namespace=key[0], name=key[1], reason=str(error))
-            return True
-        record.obstacle = None
-        return changed or hindered is not None
+            try:
+                return await self._write(plan, record)
+            except Outrun as error:
+                if not isinstance(error, Gone):
+                    self.telemetry.count("modelramp_conflicts_total")
+                if not await self._reread(key):
+                    return False
+            except (ClusterSilent, Refused) as error:
+                self._later(record, error, urgent=plan.priority is Priority.ROLLBACK)
+                return False
+            again = self.prepare(key)
+            if again is None:
+                return False
+            plan = again
+        return True
 
-    async def _write_status(
-        self, key: Key, record: Record, decision: Decision, seen: Seen, obstacle: Finding | None, now: int
-    ) -> None:
+    def put_off(self, key: Key, error: Exception) -> None:
+        """Leave this object as it is for a while: deciding on it failed in a way that nobody foresaw."""
+        record = self.store.records.get(key)
+        if record is not None:
+            record.ticks, record.asked = (), None
+            record.wake_at = self.clock.now() + _RETRY_SECONDS_MAX
+        self.telemetry.warn("decision failed", namespace=key[0], name=key[1], error=repr(error)[:256])
+
+    def _plan(
+        self,
+        key: Key,
+        record: Record,
+        decision: Decision,
+        seen: Seen,
+        obstacle: Finding | None,
+        ticks: tuple[TickOutcome, ...],
+        now: int,
+    ) -> Plan:
         status = status_of(
             key[1],
             record.target,
@@ -137,23 +164,79 @@ class Settler:
             before=read_status(record.obj.get("status")),
             obstacle=obstacle,
         )
-        await self.writer.status(key, record, status, decision)
+        return Plan(
+            key=key,
+            obj=record.obj,
+            decision=decision,
+            seen=seen,
+            status=status if worth_writing(record, status, decision) else None,
+            route=self.store.route(key),
+            ticks=ticks,
+            priority=_priority(record.state, decision.state, seen),
+            now=now,
+        )
 
-    async def _look(self, key: Key, record: Record, target: Target) -> None:
-        """Ask why things do not move, when they do not: the gateway, and the pods."""
-        now = self.clock.now()
-        if now < record.inspect_at:
-            return
-        seen = see(self.store, key, record)
-        with suppress(NoAnswer, Refused):
-            if seen.routed is not True:
-                record.inspect_at = now + _INSPECT_SECONDS
-                record.gateway = await inspect_gateway(self.cluster, key, target.spec.routing.gateway)
-            revision = record.state.candidate.version.revision if record.state.candidate else record.state.subject
-            pods = seen.pods.get(revision or "")
-            if revision and pods and pods.available < target.spec.replicas:
-                record.inspect_at = now + _INSPECT_SECONDS
-                record.trouble = {revision: await inspect_pods(self.cluster, key, revision)}
+    async def _write(self, plan: Plan, record: Record) -> bool:
+        """One pass; True when it changed something that the next decision should see."""
+        key, before = plan.key, record.state
+        unwritten: StatusRefused | None = None
+        try:
+            await self.writer.status(record, plan.obj, plan.status, plan.decision, plan.priority)
+        except StatusRefused as error:
+            if plan.priority is not Priority.ROLLBACK:
+                raise
+            record.state, unwritten = plan.decision.state, error  # nothing keeps the bad version on the route
+        self._took(key, record, plan, before)
+        if record.target is None:
+            await self._tell(key, record, plan.decision.findings)
+            return False
+        try:
+            changed = await self._make_children(key, record, plan)
+        finally:  # the status stands, so nobody will find this out again
+            await self._tell(key, record, plan.decision.findings)
+        if unwritten is not None:
+            self._later(record, unwritten, urgent=True)
+        again = self.hooks.follow(key, record)
+        return changed or again
+
+    def _took(self, key: Key, record: Record, plan: Plan, before: State) -> None:
+        """The decision counts: its ticks are used up."""
+        used = {(outcome.revision, outcome.tick) for outcome in plan.ticks}
+        record.ticks = tuple(item for item in record.ticks if (item.revision, item.tick) not in used)
+        report(self.telemetry, key, before, record.state)
+        record.failures = 0
+        if record.target is not None:
+            record.wake_at = _next_look(record.target, record.state, plan.now)
+            if plan.blocked:
+                record.wake_at = min(record.wake_at or math.inf, plan.now + INSPECT_SECONDS)
+            self.inspector.follow(key, record, plan.seen)
+
+    async def _make_children(self, key: Key, record: Record, plan: Plan) -> bool:
+        hindered = record.obstacle
+        try:
+            changed = await self.writer.children(
+                key, record, plan.seen, plan.route, plan.now, plan.priority, blocked=plan.blocked
+            )
+        except Refused as error:
+            record.quiet = False
+            record.obstacle = Finding(_reason_of(error), str(error), warning=True)
+            retry = _ROLLBACK_RETRY_SECONDS if isinstance(error, RouteRefused) else _RETRY_SECONDS_MAX
+            record.wake_at = min(record.wake_at or math.inf, plan.now + retry)
+            self.writer.show_refused_route(key, refused=isinstance(error, RouteRefused))
+            if hindered == record.obstacle:
+                return False
+            await self._tell(key, record, (record.obstacle,))
+            return True
+        self.writer.show_refused_route(key, refused=False)
+        record.obstacle = None
+        record.quiet = not changed
+        return changed or hindered is not None
+
+    async def _tell(self, key: Key, record: Record, findings: tuple[Finding, ...]) -> None:
+        for finding in findings:
+            log = self.telemetry.warn if finding.warning else self.telemetry.log
+            log(finding.reason.value, namespace=key[0], name=key[1], message=finding.message, phase=record.state.phase)
+            await self.events.publish(record.obj, finding.reason.value, finding.message, finding.warning)
 
     def _rival(self, key: Key) -> Finding | None:
         rival = self.store.rival(key)
@@ -173,19 +256,12 @@ class Settler:
         except (NoAnswer, Refused) as error:
             record = self.store.records.get(key)
             if record is not None:
-                self._later(record, error)
+                self._later(record, error, urgent=False)
             return False
         return True
 
-    def put_off(self, key: Key, error: Exception) -> None:
-        """Leave this object as it is for a while: deciding on it failed in a way that nobody foresaw."""
-        record = self.store.records.get(key)
-        if record is not None:
-            record.wake_at = self.clock.now() + _RETRY_SECONDS_MAX
-        self.telemetry.warn("decision failed", namespace=key[0], name=key[1], error=repr(error))
-
-    def _later(self, record: Record, error: Exception) -> None:
-        delay = min(2.0**record.failures, _RETRY_SECONDS_MAX)
+    def _later(self, record: Record, error: Exception, *, urgent: bool) -> None:
+        delay = min(2.0**record.failures, _ROLLBACK_RETRY_SECONDS if urgent else _RETRY_SECONDS_MAX)
         record.failures += 1
         record.wake_at = self.clock.now() + delay
         namespace, name = record.obj["metadata"]["namespace"], record.obj["metadata"]["name"]
@@ -197,6 +273,31 @@ class Settler:
             retry_seconds=delay,
             **({"advice": _ADVICE} if isinstance(error, Refused) else {}),
         )
+
+
+def _priority(before: State, after: State, seen: Seen) -> Priority:
+    """How urgent it is to write: a version that should have less of the traffic than it has comes first."""
+    stable = after.stable.revision if after.stable else None
+    was, will = before.weights, after.weights
+    falls = any(weight > will.get(revision, 0) for revision, weight in seen.served.items() if revision != stable)
+    failed = after.failed is not None and after.failed != before.failed
+    if failed or after.phase is Phase.ROLLING_BACK or (falls and after.phase is not Phase.PROMOTING):
+        return Priority.ROLLBACK
+    if will != was or after.phase is Phase.PROMOTING or after.stable != before.stable:
+        return Priority.PROMOTION
+    return Priority.CREATION if after.candidate is not None and after.running is None else Priority.REPORT
+
+
+def _rests(before: State, after: State) -> bool:
+    """Whether a tick changed nothing that the children or the route follow from."""
+    same = ("phase", "stable", "previous", "failed", "retiring", "hooks", "weights")
+    return after.candidate == before.candidate and all(getattr(before, at) == getattr(after, at) for at in same)
+
+
+def _reason_of(error: Refused) -> Reason:
+    if isinstance(error, RouteRefused):
+        return Reason.ROUTE_REFUSED
+    return Reason.NAME_TAKEN if isinstance(error, NameTaken) else Reason.CHILD_REFUSED
 
 
 def _with_pods(record: Record, target: Target, seen: Seen, ticks: Sequence[TickOutcome]) -> tuple[TickOutcome, ...]:
@@ -219,7 +320,7 @@ def _next_look(target: Target, state: State, now: int) -> float | None:
     if state.candidate is not None and state.candidate.step < 0:
         due = pods_due(target, state.candidate)
         times += [float(due)] if due is not None else []
-        times.append(now + _INSPECT_SECONDS)
+        times.append(now + INSPECT_SECONDS)
     if state.phase in {Phase.PROMOTING, Phase.ROLLING_BACK}:
-        times.append(now + _INSPECT_SECONDS)
+        times.append(now + INSPECT_SECONDS)
     return min((time for time in times), default=None)

@@ -7,6 +7,7 @@ from typing import Any
 from modelramp.api.errors import InvalidSpec
 from modelramp.api.names import LABEL_DEPLOYMENT, REQUEST_ANNOTATION, Phase
 from modelramp.api.spec import ModelDeploymentSpec, parse_spec
+from modelramp.api.verdict import TickOutcome
 from modelramp.core.evaluation import JobSeen
 from modelramp.core.hostnames import Claim, Claimant
 from modelramp.core.recall import read_status, state_of
@@ -33,6 +34,9 @@ class Record:
     obstacle: what kept the last write from taking effect; gateway: why the route cannot be served.
     evaluation: what is known of the Job that tries the candidate.
     trouble: why pods of a revision do not start. wake_at: when to look again though nothing happens.
+    ticks: outcomes that no decision has taken in yet, oldest first. asked: the revision and the newest tick that were
+    asked about, whether or not the answer has come. quiet: the children were as wanted, and nothing happened since.
+    futile: by child, what was applied to which version of it and changed nothing: admission puts its own values back.
     """
 
     obj: Object
@@ -48,6 +52,10 @@ class Record:
     job_inspect_at: float = 0.0
     evaluation: JobSeen | None = None
     failures: int = 0
+    ticks: tuple[TickOutcome, ...] = ()
+    asked: tuple[str, int] | None = None
+    quiet: bool = False
+    futile: dict[tuple[Kind, str], tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
 
     @property
     def uid(self) -> str:

@@ -1,57 +1,57 @@
-"""Which ticks are due for whom, and what Prometheus says of them."""
-
-from dataclasses import dataclass
+"""Which ticks are due for whom, and until when their answers are waited for."""
 
 from modelramp.analysis.experiment import Trial
 from modelramp.analysis.subject import Subject
 from modelramp.api.health import PrometheusSpec
 from modelramp.api.names import Phase
 from modelramp.api.rollout import Watching
-from modelramp.api.verdict import CheckOutcome, TickOutcome
 from modelramp.core.experiment import under_test
 from modelramp.core.state import State, Target
 from modelramp.core.ticks import newest_due, to_evaluate
 from modelramp.desired.names import child_name
-from modelramp.engine.plan import Due, outcomes
-from modelramp.engine.ports import Clock, Endpoint, Metrics, Telemetry
-from modelramp.engine.replay import Missed, missed_outcomes
+from modelramp.engine.failing import FailingChecks
+from modelramp.engine.plan import Due
+from modelramp.engine.ports import Endpoint, Telemetry
+from modelramp.engine.rounds import Turn
 from modelramp.engine.store import Key, Record, Store
 
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """The ticks of one object that are due, oldest first, and the revision that they speak of."""
-
-    key: Key
-    revision: str
-    ticks: range
-    due: Due
+_MARGIN_SECONDS = 0.5
+"""Before the next tick's turn, answers of the last one are given up."""
 
 
 class Ticker:
-    """Evaluates due ticks: one grouped round of queries for all objects that missed none, a replay for the others."""
+    """Finds the objects whose newest tick was not asked about yet, each once for a tick and revision."""
 
     def __init__(
-        self, store: Store, metrics: Metrics, telemetry: Telemetry, clock: Clock, delay: float, address: str
+        self,
+        store: Store,
+        telemetry: Telemetry,
+        failing: FailingChecks,
+        *,
+        delay: float,
+        patience: float,
+        address: str,
     ) -> None:
+        """delay: seconds from a tick to its evaluation. patience: seconds for which answers are waited for at most.
+
+        address: of the Prometheus for objects that name none.
+        """
         self._store = store
-        self._metrics = metrics
         self._telemetry = telemetry
-        self._clock = clock
+        self._failing = failing
         self._delay = delay
+        self._patience = patience
         self._address = address
 
-    def due(self, now: float) -> list[Turn]:
-        """Every object whose newest tick was not evaluated yet."""
-        found = (self._guarded_turn(key, record, now) for key, record in self._store.records.items())
-        return [turn for turn in found if turn is not None]
-
-    def _guarded_turn(self, key: Key, record: Record, now: float) -> Turn | None:
-        try:
-            return self._turn(key, record, now)
-        except Exception as error:  # noqa: BLE001 - a bug that one object meets must not stop the others
-            self._telemetry.warn("object cannot be evaluated", namespace=key[0], name=key[1], error=repr(error)[:256])
-            return None
+    def due(self, now: float) -> dict[int, list[Turn]]:
+        """Everything that is due, by newest tick. Each object in the answer counts as asked about from now on."""
+        found: dict[int, list[Turn]] = {}
+        for key, record in self._store.records.items():
+            turn = self._guarded(key, record, now)
+            if turn is not None:
+                record.asked = (turn.revision, turn.ticks[-1])
+                found.setdefault(turn.ticks[-1], []).append(turn)
+        return found
 
     def pause(self, now: float, most: float) -> float:
         """Seconds until the next tick of any interval in use is due; at most `most`."""
@@ -59,36 +59,17 @@ class Ticker:
         waits = (newest_due(now, interval, self._delay) + interval + self._delay - now for interval in intervals)
         return max(0.05, min((*waits, most)))
 
-    async def evaluate(self, turns: list[Turn]) -> dict[Key, tuple[TickOutcome, ...]]:
-        """The outcomes of all due ticks. Availability is left open: only the present can be seen, and not from here."""
-        found: dict[Key, tuple[TickOutcome, ...]] = {}
-        by_tick: dict[int, list[Turn]] = {}
-        for turn in turns:
-            by_tick.setdefault(turn.ticks[-1], []).append(turn)
-        for tick, group in by_tick.items():
-            self._telemetry.observe("modelramp_tick_lag_seconds", max(0.0, self._clock.now() - tick - self._delay))
-            on_time = [turn.due for turn in group if len(turn.ticks) == 1]
-            newest = await outcomes(on_time, tick, self._metrics, self._telemetry)
-            before = await self._replayed(group)
-            # Evidence adds up in the order of the ticks: the newest one begins with what the missed ones left.
-            late = [turn.due.after(before[turn.key][-1].checks) for turn in group if turn.key in before]
-            newest |= await outcomes(late, tick, self._metrics, self._telemetry)
-            for turn in group:
-                found[turn.key] = (*before.get(turn.key, ()), _outcome(turn, tick, newest[turn.due.key]))
-        return found
+    def shortest_interval(self) -> int:
+        """Seconds between two ticks of the object that has most of them; 60 without objects."""
+        intervals = (record.target.spec.health.interval for record in self._store.records.values() if record.target)
+        return min(intervals, default=60)
 
-    async def _replayed(self, turns: list[Turn]) -> dict[Key, tuple[TickOutcome, ...]]:
-        """The outcomes of the ticks before the newest, for objects that missed some."""
-        behind = [turn for turn in turns if len(turn.ticks) > 1]
-        for turn in behind:
-            missed = len(turn.ticks) - 1
-            self._telemetry.log("replaying missed ticks", namespace=turn.key[0], name=turn.key[1], ticks=missed)
-        asked = [Missed(turn.due, tuple(turn.ticks[:-1])) for turn in behind]
-        answers = await missed_outcomes(asked, self._metrics, self._telemetry)
-        return {
-            turn.key: tuple(_outcome(turn, tick, answers[turn.due.key][tick]) for tick in turn.ticks[:-1])
-            for turn in behind
-        }
+    def _guarded(self, key: Key, record: Record, now: float) -> Turn | None:
+        try:
+            return self._turn(key, record, now)
+        except Exception as error:  # noqa: BLE001 - a bug that one object meets must not stop the others
+            self._telemetry.warn("object cannot be evaluated", namespace=key[0], name=key[1], error=repr(error)[:256])
+            return None
 
     def _turn(self, key: Key, record: Record, now: float) -> Turn | None:
         target, state = record.target, record.state
@@ -98,29 +79,38 @@ class Ticker:
         if state.running is None and target.spec.after_promotion.watch is Watching.NEVER:
             return None
         health = target.spec.health
-        ticks = to_evaluate(state.last_tick, newest_due(now, health.interval, self._delay), health.interval)
+        newest = newest_due(now, health.interval, self._delay)
+        asked, last = record.asked, state.last_tick
+        if asked is not None and asked[0] == revision and asked[1] <= newest + health.interval:
+            if asked[1] >= newest:
+                return None
+            last = max(last, asked[1])  # later than that: the clock was set back since
+        ticks = to_evaluate(last, newest, health.interval)
         if not ticks:
             return None
         stable = state.stable.revision if state.stable else revision
         serving = state.stable.traffic_since if state.stable else 0
-        subject = Subject(
-            namespace=key[0],
-            name=key[1],
-            revision=revision,
-            service=child_name(key[1], revision),
-            stable=stable,
-            stable_service=child_name(key[1], stable),
-        )
         due = Due(
             key="/".join(key),
             endpoint=self._endpoint(key, health.prometheus),
             health=health.during(rolling=state.running is not None),
-            subject=subject,
+            subject=Subject(
+                namespace=key[0],
+                name=key[1],
+                revision=revision,
+                service=child_name(key[1], revision),
+                stable=stable,
+                stable_service=child_name(key[1], stable),
+            ),
             since=state.running.step_entered if state.running else serving,
             trial=trial_of(target, state),
             alone=state.weights.keys() == {revision},
+            resting=self._failing.resting(key, ticks[-1]),
         ).after(state.checks)
-        return Turn(key, revision, ticks, due)
+        if record.ticks and record.ticks[-1].revision == revision:
+            due = due.after(record.ticks[-1].checks)
+        until = min(now + self._patience, newest + health.interval + self._delay - _MARGIN_SECONDS)
+        return Turn(key, revision, ticks, due, max(until, now + _MARGIN_SECONDS))
 
     def _endpoint(self, key: Key, spec: PrometheusSpec) -> Endpoint:
         secret = (key[0], spec.secret_ref.name) if spec.secret_ref is not None else None
@@ -134,7 +124,3 @@ def trial_of(target: Target, state: State) -> Trial | None:
         return None
     memory = state.experiment.memory if state.experiment is not None else ""
     return Trial(test, candidate.weight, candidate.version.revision, candidate.step_entered, memory)
-
-
-def _outcome(turn: Turn, tick: int, checks: tuple[CheckOutcome, ...]) -> TickOutcome:
-    return TickOutcome(tick=tick, revision=turn.revision, checks=checks, available=None)

@@ -12,12 +12,13 @@ from typing import Any
 from modelramp.api.errors import Gone, NameTaken, Refused
 from modelramp.api.times import to_seconds
 from modelramp.core.phases import IN_FLIGHT
-from modelramp.core.state import Decision, Finding, Seen
+from modelramp.core.record import essential
+from modelramp.core.state import Decision, Seen
 from modelramp.desired.differences import differs
 from modelramp.desired.objects import Doomed, desired, prune
 from modelramp.desired.ownership import Owner, orphaned, owned_by
 from modelramp.desired.revision import snapshots_of
-from modelramp.engine.limiter import WriteLimiter
+from modelramp.engine.limiter import Priority, WriteLimiter
 from modelramp.engine.ports import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
@@ -26,7 +27,6 @@ from modelramp.engine.ports import (
     MODEL_DEPLOYMENT,
     SERVICE,
     Cluster,
-    Events,
     Kind,
     Object,
     Ref,
@@ -40,36 +40,55 @@ _KINDS = {kind.kind: kind for kind in (CONTROLLER_REVISION, DEPLOYMENT, SERVICE,
 _MOVING = ("lastTick", "next", "message")
 
 
+class StatusRefused(Refused):
+    """The API server does not take the status, not even in its smallest form."""
+
+
+class RouteRefused(Refused):
+    """The API server does not take the route, so that traffic stays as it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Writer:
     """Makes the cluster match a decision; raises what the Cluster raises, having done no harm."""
 
     store: Store
     cluster: Cluster
-    events: Events
     telemetry: Telemetry
     limiter: WriteLimiter
 
-    async def status(self, key: Key, record: Record, status: Mapping[str, Any], decision: Decision) -> None:
-        """Write the status if it is worth it, as a compare-and-swap; then tell people what happened.
+    async def status(
+        self, record: Record, obj: Object, status: Mapping[str, Any] | None, decision: Decision, priority: Priority
+    ) -> None:
+        """Write the status if there is one to write, as a compare-and-swap on `obj`: the version that was decided on.
 
         The answer may come so late that somebody else's later status is known already: that one then counts.
+        Raises StatusRefused when it is not taken in its smallest form either.
         """
         overtaken = False
-        if worth_writing(record, status, decision):
-            body = {**record.obj, "status": dict(status)}  # before any wait: the version that was decided on
-            await self.limiter.acquire()
-            answer = await self.cluster.replace_status(body)
+        if status is not None:
+            await self.limiter.acquire(obj["metadata"]["namespace"], priority)
+            answer = await self._replace_status(obj, status)
             self.store.observe(MODEL_DEPLOYMENT, "MODIFIED", answer)
             self.telemetry.count("modelramp_writes_total", kind="status", result="ok")
             overtaken = record.obj.get("status") != answer.get("status")
         if not overtaken:
             record.state = decision.state
-        for finding in decision.findings:
-            await self._tell(key, record, finding)
+
+    async def _replace_status(self, obj: Object, status: Mapping[str, Any]) -> Object:
+        try:
+            return await self.cluster.replace_status({**obj, "status": dict(status)})
+        except Refused as error:
+            namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
+            self.telemetry.count("modelramp_writes_total", kind="status", result="refused")
+            self.telemetry.warn("the status was refused", namespace=namespace, name=name, reason=str(error)[:256])
+        try:
+            return await self.cluster.replace_status({**obj, "status": essential(status)})
+        except Refused as error:
+            raise StatusRefused(str(error)) from error
 
     async def children(
-        self, key: Key, record: Record, seen: Seen, route: Object | None, now: int, *, blocked: bool
+        self, key: Key, record: Record, seen: Seen, route: Object | None, now: int, priority: Priority, *, blocked: bool
     ) -> bool:
         """Make, change and delete what the persisted state calls for; True when anything was written.
 
@@ -91,16 +110,21 @@ class Writer:
             now=now,
             admitted=not blocked,
         )
-        writes = [partial(self._apply, key, owner, obj) for obj in wanted.apply]
+        writes = [partial(self._apply, key, owner, obj, priority) for obj in wanted.apply]
         if wanted.route is not None:
             at = 0 if self._reachable(key, wanted.route) else len(writes)
-            writes.insert(at, partial(self._apply_route, owner, wanted.route, route))
+            writes.insert(at, partial(self._apply_route, owner, wanted.route, route, priority))
         strays = {kind.kind: tuple(self.store.strays(key, kind).values()) for kind in _KINDS.values()}
         gone = (*prune(wanted, existing), *prune(wanted, strays))
         writes += [partial(self._delete, key, doomed) for doomed in gone]
         if wanted.job is not None:
-            writes.append(partial(self._apply, key, owner, wanted.job))
+            writes.append(partial(self._apply, key, owner, wanted.job, priority))
         return await _every(writes)
+
+    def show_refused_route(self, key: Key, *, refused: bool) -> None:
+        """Show, as a metric, that the API server does not take an object's route."""
+        namespace, name = key
+        self.telemetry.gauge("modelramp_route_refused", 1 if refused else None, namespace=namespace, name=name)
 
     def _reachable(self, key: Key, route: Mapping[str, Any]) -> bool:
         """Whether every Service that a route names has the port that it names, so that the route may be written first.
@@ -115,31 +139,38 @@ class Writer:
         backends = (backend for rule in route["spec"]["rules"] for backend in rule["backendRefs"])
         return all((backend["name"], backend["port"]) in ports for backend in backends)
 
-    async def _apply(self, key: Key, owner: Owner, obj: dict[str, Any]) -> bool:
+    async def _apply(self, key: Key, owner: Owner, obj: dict[str, Any], priority: Priority) -> bool:
         kind = _KINDS[obj["kind"]]
         current = self.store.children(key, kind).get(obj["metadata"]["name"])
         if current is None or not owned_by(current, owner):
             current = await self._foreign(owner, kind, obj)
         if current is not None and (kind == JOB or not differs(current, obj)):
             return False  # a Job is made once: its template cannot be changed
-        await self.limiter.acquire()
-        self._took(kind, await self.cluster.apply(obj))
-        return True
+        if current is not None and self._in_vain(owner, kind, current, obj):
+            return False
+        await self.limiter.acquire(owner.namespace, priority)
+        return self._took(owner, kind, current, obj, await self.cluster.apply(obj))
 
-    async def _apply_route(self, owner: Owner, obj: dict[str, Any], before: Object | None) -> bool:
+    async def _apply_route(self, owner: Owner, obj: dict[str, Any], before: Object | None, priority: Priority) -> bool:
+        try:
+            return await self._move_route(owner, obj, before, priority)
+        except NameTaken:
+            raise
+        except Refused as error:
+            raise RouteRefused(f"the route was refused, so traffic stays as it is: {error}") from error
+
+    async def _move_route(self, owner: Owner, obj: dict[str, Any], before: Object | None, priority: Priority) -> bool:
         if before is None:
             before = await self._foreign(owner, HTTP_ROUTE, obj)
         if before is None:
-            await self.limiter.acquire()
-            self._took(HTTP_ROUTE, await self._create_route(obj))
-            return True
-        if not differs(before, obj):
+            await self.limiter.acquire(owner.namespace, priority)
+            return self._took(owner, HTTP_ROUTE, None, obj, await self._create_route(obj))
+        if not differs(before, obj) or self._in_vain(owner, HTTP_ROUTE, before, obj):
             return False
-        await self.limiter.acquire()
+        await self.limiter.acquire(owner.namespace, priority)
         fence = {name: before["metadata"][name] for name in ("uid", "resourceVersion")}
         fenced = {**obj, "metadata": {**obj["metadata"], **fence}}
-        self._took(HTTP_ROUTE, await self.cluster.apply(fenced))
-        return True
+        return self._took(owner, HTTP_ROUTE, before, obj, await self.cluster.apply(fenced))
 
     async def _foreign(self, owner: Owner, kind: Kind, obj: Mapping[str, Any]) -> Object | None:
         """The object of that name if it exists without our knowledge; NameTaken unless it is ours or may be adopted."""
@@ -159,22 +190,32 @@ class Writer:
         except Gone:
             raise Refused("the API server knows no HTTPRoute: install the Gateway API's CRDs") from None
 
-    def _took(self, kind: Kind, answer: Object) -> None:
+    def _took(self, owner: Owner, kind: Kind, before: Object | None, wanted: Mapping[str, Any], answer: Object) -> bool:
+        """Take in the answer to a write; False when it changed nothing, since admission puts its own values back."""
         self.store.observe(kind, "MODIFIED", answer)
         self.telemetry.count("modelramp_writes_total", kind=kind.kind, result="ok")
+        version, name = answer["metadata"]["resourceVersion"], answer["metadata"]["name"]
+        changed = before is None or before["metadata"]["resourceVersion"] != version
+        record = self.store.records.get((owner.namespace, owner.name))
+        if record is not None:
+            record.futile.pop((kind, name), None)
+            if not changed:
+                record.futile[kind, name] = (version, wanted)
+        return changed
+
+    def _in_vain(self, owner: Owner, kind: Kind, current: Object, wanted: Mapping[str, Any]) -> bool:
+        """Whether exactly this was applied to exactly that version, and changed nothing."""
+        record = self.store.records.get((owner.namespace, owner.name))
+        known = record.futile.get((kind, current["metadata"]["name"])) if record is not None else None
+        return known == (current["metadata"]["resourceVersion"], wanted)
 
     async def _delete(self, key: Key, doomed: Doomed) -> bool:
         kind = _KINDS[doomed.kind]
-        await self.limiter.acquire()
+        await self.limiter.acquire(doomed.namespace)
         await self.cluster.delete(Ref(kind, doomed.namespace, doomed.name), doomed.uid)
         self.store.forget_child(key, kind, doomed.name)
         self.telemetry.count("modelramp_writes_total", kind=kind.kind, result="ok")
         return True
-
-    async def _tell(self, key: Key, record: Record, finding: Finding) -> None:
-        log = self.telemetry.warn if finding.warning else self.telemetry.log
-        log(finding.reason.value, namespace=key[0], name=key[1], message=finding.message, phase=record.state.phase)
-        await self.events.publish(record.obj, finding.reason.value, finding.message, finding.warning)
 
 
 async def _every(writes: Iterable[Callable[[], Awaitable[bool]]]) -> bool:

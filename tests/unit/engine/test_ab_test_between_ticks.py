@@ -11,7 +11,7 @@ from modelramp.api.times import to_text
 from modelramp.api.verdict import EXPERIMENT, Verdict
 from modelramp.engine.ports import MODEL_DEPLOYMENT, Sample
 from modelramp.engine.store import Store
-from modelramp.engine.ticker import Ticker
+from tests.unit.engine.turns_of_ticks import ticks_of
 
 START, MINUTE = 1_800_000_000, 60
 KEY = ("ml", "digits")
@@ -38,16 +38,6 @@ class Counts:
 
     async def range(self, endpoint, query, start, end, step, asker=None):
         return {at: await self.instant(endpoint, query, at) for at in range(start, end + 1, step)}
-
-
-class Silent:
-    def __getattr__(self, name):
-        return lambda *args, **kwargs: None
-
-
-class Clock:
-    def now(self):
-        return START
 
 
 def deployment(last_tick, memory="", weight=20):
@@ -79,8 +69,7 @@ async def ticked(obj, now, silent=()):
     store, counts = Store(), Counts()
     counts.silent = silent
     store.observe(MODEL_DEPLOYMENT, "ADDED", obj)
-    ticker = Ticker(store, counts, Silent(), Clock(), 5, "http://prometheus")
-    found = await ticker.evaluate(ticker.due(now + 5))
+    found = await ticks_of(store, counts, now + 5)
     return [check for outcome in found[KEY] for check in outcome.checks if check.name == EXPERIMENT]
 
 

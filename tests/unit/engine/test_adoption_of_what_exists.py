@@ -29,7 +29,7 @@ def found(*controllers, label="digits"):
 
 
 async def ask(obj):
-    writer = Writer(Store(), Holding(obj), None, None, None)
+    writer = Writer(Store(), Holding(obj), None, None)
     return await writer._foreign(OWNER, SERVICE, {"metadata": {"name": "child"}})
 
 

@@ -4,7 +4,7 @@ from modelramp.api.times import to_text
 from modelramp.api.verdict import Verdict
 from modelramp.engine.ports import MODEL_DEPLOYMENT, Sample
 from modelramp.engine.store import Store
-from modelramp.engine.ticker import Ticker
+from tests.unit.engine.turns_of_ticks import ticks_of
 
 START, MINUTE = 1_800_000_000, 60
 KEY = ("ml", "digits")
@@ -22,16 +22,6 @@ class Counts:
 
     async def range(self, endpoint, query, start, end, step, asker=None):
         return {at: await self.instant(endpoint, query, at) for at in range(start, end + 1, step)}
-
-
-class Silent:
-    def __getattr__(self, name):
-        return lambda *args, **kwargs: None
-
-
-class Clock:
-    def now(self):
-        return START
 
 
 def deployment(status):
@@ -69,8 +59,7 @@ class StableIsIdle(Counts):
 async def ticked(status, now, metrics=None):
     store = Store()
     store.observe(MODEL_DEPLOYMENT, "ADDED", deployment(status))
-    ticker = Ticker(store, metrics or Counts(), Silent(), Clock(), 5, "http://prometheus")
-    found = (await ticker.evaluate(ticker.due(now + 5)))[KEY]
+    found = (await ticks_of(store, metrics or Counts(), now + 5))[KEY]
     return [outcome.checks[0] for outcome in found]
 
 

@@ -1,0 +1,90 @@
+"""Asks why things do not move, beside the decisions: what is found out counts at the next one."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelramp.api.errors import Gone, NoAnswer, Refused
+from modelramp.api.evaluation import EvaluationState
+from modelramp.core.state import Seen, Target
+from modelramp.engine.evaluation import look_at_job
+from modelramp.engine.fair import FairSlots
+from modelramp.engine.obstacles import inspect_gateway, inspect_pods
+from modelramp.engine.ports import Clock, Cluster, Telemetry
+from modelramp.engine.store import Key, Record, Store
+
+INSPECT_SECONDS = 10.0
+"""Time between two looks at the same object."""
+_AT_ONCE, _OF_ONE_NAMESPACE = 16, 4
+
+
+@dataclass(slots=True)
+class Inspector:
+    """Looks at the gateway, the pods and the evaluation of objects that wait for them; one look at a time for each.
+
+    mark: called with the object's key when there is news.
+    """
+
+    store: Store
+    cluster: Cluster
+    telemetry: Telemetry
+    clock: Clock
+    mark: Callable[[Key], None]
+    _slots: FairSlots = field(default_factory=lambda: FairSlots(_AT_ONCE, _OF_ONE_NAMESPACE))
+    _looks: dict[Key, asyncio.Task[None]] = field(default_factory=dict)
+
+    def follow(self, key: Key, record: Record, seen: Seen) -> None:
+        """Begin a look if the object waits for something and the last look is long enough ago."""
+        if key in self._looks or record.target is None:
+            return
+        look = self._look(key, record, record.target, seen)
+        if look is not None:
+            task = asyncio.create_task(self._guarded(key, record, look), name=f"look at {'/'.join(key)}")
+            self._looks[key] = task
+            task.add_done_callback(lambda _: self._looks.pop(key, None))
+
+    async def stop(self) -> None:
+        """Cancel what is under way."""
+        looks = tuple(self._looks.values())
+        for task in looks:
+            task.cancel()
+        await asyncio.gather(*looks, return_exceptions=True)
+
+    def _look(self, key: Key, record: Record, target: Target, seen: Seen) -> Coroutine[Any, Any, None] | None:
+        now = self.clock.now()
+        candidate = record.state.candidate
+        revision = candidate.version.revision if candidate else record.state.subject
+        pods = seen.pods.get(revision or "")
+        lacking = revision if revision and pods and pods.available < target.spec.replicas else None
+        unrouted = seen.routed is not True
+        due = now >= record.inspect_at and (unrouted or lacking is not None)
+        evaluation = candidate.evaluation if candidate is not None else None
+        tried = record.evaluation is not None or (
+            evaluation is not None and evaluation.state is EvaluationState.RUNNING
+        )
+        if not due and not tried:
+            return None
+        if due:
+            record.inspect_at = now + INSPECT_SECONDS
+        return self._find_out(key, record, target, gateway=due and unrouted, revision=lacking if due else None)
+
+    async def _find_out(self, key: Key, record: Record, target: Target, *, gateway: bool, revision: str | None) -> None:
+        async with self._slots.slot(key[0]):
+            with suppress(NoAnswer, Refused, Gone):
+                if gateway:
+                    record.gateway = await inspect_gateway(self.cluster, key, target.spec.routing.gateway)
+                if revision is not None:
+                    record.trouble = {revision: await inspect_pods(self.cluster, key, revision)}
+            with suppress(NoAnswer):
+                await look_at_job(self.cluster, self.store, key, record, int(self.clock.now()))
+
+    async def _guarded(self, key: Key, record: Record, look: Coroutine[Any, Any, None]) -> None:
+        before = (record.gateway, record.trouble, record.evaluation)
+        try:
+            await look
+        except Exception as error:  # noqa: BLE001 - strange objects of one ModelDeployment must not stop anything else
+            self.telemetry.warn("look failed", namespace=key[0], name=key[1], error=repr(error)[:256])
+        if (record.gateway, record.trouble, record.evaluation) != before:
+            self.mark(key)

@@ -1,0 +1,110 @@
+"""One question for many objects; and when it fails, one for each namespace, so that only the guilty has no data."""
+
+import asyncio
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from modelramp.analysis.matchers import NotNarrowed, narrowed
+from modelramp.api.errors import NoAnswer, PrometheusSilent
+from modelramp.api.names import Reason
+from modelramp.engine.plan import Query, settled
+from modelramp.engine.ports import Asker, Clock, Metrics, Telemetry
+from modelramp.engine.replay import Journal, read_journal
+
+Heard = Callable[[str | None, Journal | NoAnswer], None]
+"""Called with an answer and the namespace that it is for; None: for all that asked."""
+
+REMEMBERED_SECONDS = 600.0
+"""How long a shared question that failed is asked by namespace at once."""
+_MOST_REMEMBERED = 1024
+_NOT_ANYBODYS = frozenset({Reason.PROMETHEUS_UNREACHABLE, Reason.QUERY_INVALID})
+"""Failures that asking by namespace cannot help against."""
+_SHARE_OF_TIME = 0.5
+"""Of the time until the deadline, how much a shared question may take, so that there is time to ask by namespace."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A query and the ticks about which it is asked, rising, seconds since the epoch."""
+
+    query: Query
+    ticks: tuple[int, ...]
+
+
+class Questions:
+    """Puts questions to Prometheus. Raises nothing: what cannot be answered is an answer that says why."""
+
+    def __init__(self, metrics: Metrics, telemetry: Telemetry, clock: Clock) -> None:
+        self._metrics = metrics
+        self._telemetry = telemetry
+        self._clock = clock
+        self._apart: OrderedDict[Query, float] = OrderedDict()
+
+    async def ask(self, wanted: Wanted, namespaces: Mapping[str, int], until: float, heard: Heard) -> None:
+        """Ask for objects of these namespaces (namespace -> how many objects), not longer than `until`."""
+        parts = self._parts(wanted.query, namespaces)
+        if self._apart.get(wanted.query, math.inf) <= self._clock.now():
+            del self._apart[wanted.query]
+        if parts and wanted.query in self._apart:
+            await self._by_namespace(wanted, parts, namespaces, until, heard)
+            return
+        now = self._clock.now()
+        limit = until if not parts else now + (until - now) * _SHARE_OF_TIME
+        asker = Asker(next(iter(namespaces)) if len(namespaces) == 1 else "", sum(namespaces.values()))
+        answer = await self._put(wanted, asker, limit)
+        if not parts or not isinstance(answer, NoAnswer) or _nobodys(answer):
+            heard(None, answer)
+            return
+        self._telemetry.warn(
+            "a shared query failed; asking by namespace", query=wanted.query.text[:256], reason=str(answer)[:256]
+        )
+        await self._by_namespace(wanted, parts, namespaces, until, heard)
+
+    async def _by_namespace(
+        self, wanted: Wanted, parts: Mapping[str, Query], namespaces: Mapping[str, int], until: float, heard: Heard
+    ) -> None:
+        """Ask for each namespace by itself; where that helps one, it is done at once for a while."""
+
+        async def one(namespace: str) -> None:
+            part = Wanted(parts[namespace], wanted.ticks)
+            answer = await self._put(part, Asker(namespace, namespaces[namespace]), until)
+            if not isinstance(answer, NoAnswer) and wanted.query not in self._apart:
+                self._remember(wanted.query)
+            heard(namespace, answer)
+
+        async with asyncio.TaskGroup() as tasks:
+            for namespace in parts:
+                tasks.create_task(one(namespace))
+
+    def _parts(self, query: Query, namespaces: Mapping[str, int]) -> dict[str, Query]:
+        """The query limited to each namespace; empty when there is only one, or when it cannot be limited."""
+        if len(namespaces) < 2 or not query.by_namespace:
+            return {}
+        try:
+            return {
+                namespace: Query(query.endpoint, narrowed(query.text, namespace), query.delay)
+                for namespace in namespaces
+            }
+        except NotNarrowed:
+            return {}
+
+    def _remember(self, query: Query) -> None:
+        self._apart[query] = self._clock.now() + REMEMBERED_SECONDS
+        if len(self._apart) > _MOST_REMEMBERED:
+            self._apart.popitem(last=False)
+
+    async def _put(self, wanted: Wanted, asker: Asker, until: float) -> Journal | NoAnswer:
+        """The answer. An unexpected error becomes NoAnswer and a warning in the log: it says nothing about others."""
+        try:
+            async with asyncio.timeout(max(0.0, until - self._clock.now())):
+                return await read_journal(self._metrics, wanted.query, wanted.ticks, asker)
+        except TimeoutError:
+            return PrometheusSilent(Reason.PROMETHEUS_TIMEOUT, "no answer in time for this tick")
+        except Exception as error:  # noqa: BLE001 - as the sentence above says
+            return settled(wanted.query, error, self._telemetry)
+
+
+def _nobodys(answer: NoAnswer) -> bool:
+    return isinstance(answer, PrometheusSilent) and answer.reason in _NOT_ANYBODYS

@@ -1,0 +1,238 @@
+"""One round of questions: every object has its outcomes as soon as its own answers are there, or its deadline passed.
+
+What many objects ask is asked once. An answer that is missing at an object's deadline is no data for that object; the
+others do not wait for it.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from modelramp.api.errors import NoAnswer, PrometheusSilent
+from modelramp.api.names import Reason
+from modelramp.api.verdict import CheckOutcome, TickOutcome
+from modelramp.engine.loading import Loading
+from modelramp.engine.plan import Asked, Due, Query, asked, spread
+from modelramp.engine.ports import Clock, Telemetry
+from modelramp.engine.questions import Questions, Wanted
+from modelramp.engine.replay import Journal, told
+from modelramp.engine.store import Key
+
+_LATE = PrometheusSilent(Reason.PROMETHEUS_TIMEOUT, "no answer in time for this tick")
+
+Outcomes = Mapping[int, tuple[CheckOutcome, ...]]
+"""What an object's checks said, by tick, the oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The ticks of one object that are due, oldest first, and the revision that they speak of.
+
+    deadline: when it is judged without the answers that are missing, seconds since the epoch.
+    """
+
+    key: Key
+    revision: str
+    ticks: range
+    due: Due
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What an object asks about some of its ticks, and which question brings the answer to each of its queries."""
+
+    asked: Asked
+    ticks: tuple[int, ...]
+    wanted: Mapping[Query, Wanted]
+
+
+@dataclass(slots=True, eq=False)
+class _Open:
+    """An object that waits for answers; its parts are the missed ticks, if any, and the newest one."""
+
+    turn: Turn
+    parts: tuple[_Part, ...]
+    needs: dict[Wanted, None] = field(default_factory=dict)
+
+
+class _Waiting:
+    """Which objects wait for which answers, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self.objects: dict[_Open, None] = {}
+        self._answers: dict[tuple[Wanted, str | None], Journal | NoAnswer] = {}
+        self._by_need: dict[Wanted, list[_Open]] = {}
+
+    def add(self, each: _Open) -> None:
+        self.objects[each] = None
+        for wanted in each.needs:
+            self._by_need.setdefault(wanted, []).append(each)
+
+    def questions(self) -> list[tuple[Wanted, list[_Open]]]:
+        """All questions with who asks them: what most objects wait for comes first, so that nobody delays them."""
+        return sorted(self._by_need.items(), key=lambda item: -len(item[1]))
+
+    def complete(self) -> list[_Open]:
+        """Objects that wait for nothing any more; each is handed out once."""
+        return self._leave(each for each in self.objects if not each.needs)
+
+    def answered(self, wanted: Wanted, namespace: str | None, answer: Journal | NoAnswer) -> list[_Open]:
+        """Objects (of the namespace, or all) for which that was the last answer."""
+        self._answers[wanted, namespace] = answer
+        heard = [each for each in self._by_need[wanted] if namespace in {None, each.turn.key[0]}]
+        for each in heard:
+            each.needs.pop(wanted, None)
+        return self._leave(each for each in heard if not each.needs and each in self.objects)
+
+    def late(self, now: float) -> list[_Open]:
+        """Objects whose deadline has passed."""
+        return self._leave(each for each in self.objects if each.turn.deadline <= now)
+
+    def answer(self, wanted: Wanted, namespace: str) -> Journal | NoAnswer:
+        """What an object of a namespace heard; no answer in time, if nothing."""
+        own = self._answers.get((wanted, namespace))
+        return own if own is not None else self._answers.get((wanted, None), _LATE)
+
+    def _leave(self, leaving: Iterable[_Open]) -> list[_Open]:
+        found = list(leaving)
+        for each in found:
+            del self.objects[each]
+        return found
+
+
+class Rounds:
+    """All rounds under way. deliver: called with each object's outcomes."""
+
+    def __init__(
+        self,
+        questions: Questions,
+        telemetry: Telemetry,
+        clock: Clock,
+        loading: Loading,
+        deliver: Callable[[Turn, Outcomes], None],
+    ) -> None:
+        self._questions = questions
+        self._telemetry = telemetry
+        self._clock = clock
+        self._loading = loading
+        self._deliver = deliver
+        self._deadlines: dict[asyncio.Task[None], float] = {}
+
+    def begin(self, tick: int, turns: Sequence[Turn]) -> None:
+        """Ask for these objects, whose newest tick is `tick`; returns at once."""
+        task = asyncio.create_task(self._run(turns), name=f"round of {tick}")
+        self._deadlines[task] = max(turn.deadline for turn in turns)
+        task.add_done_callback(self._ended)
+
+    def oldest_deadline(self) -> float | None:
+        """The earliest time at which a round that is under way should have ended; None without any."""
+        return min(self._deadlines.values(), default=None)
+
+    async def stop(self) -> None:
+        """Cancel what is under way."""
+        rounds = tuple(self._deadlines)
+        for task in rounds:
+            task.cancel()
+        await asyncio.gather(*rounds, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._deadlines[task]
+        if not task.cancelled() and task.exception() is not None:
+            self._telemetry.warn("a round of questions failed", error=repr(task.exception())[:256])
+
+    async def _run(self, turns: Sequence[Turn]) -> None:
+        waiting = _Waiting()
+        async for turn in spread(turns):
+            self._open(turn, waiting)
+        async with asyncio.TaskGroup() as tasks, aclosing(self._completed(waiting)) as groups:
+            async for group in groups:
+                unloaded = [each for each in group if self._loading.needed(each.turn.due.health.checks)]
+                if unloaded:
+                    tasks.create_task(self._judge_loaded(unloaded, waiting))
+                async for each in spread(each for each in group if each not in unloaded):
+                    self._judge(each, waiting)
+
+    def _open(self, turn: Turn, waiting: _Waiting) -> None:
+        try:
+            waiting.add(_opened(turn))
+        except Exception as error:  # noqa: BLE001 - a bug that one object meets must not stop the others
+            self._broke(turn, error)
+
+    async def _completed(self, waiting: _Waiting) -> AsyncGenerator[list[_Open], None]:
+        """Objects that can be judged, in groups, until none is left; then what is still being asked is given up."""
+        yield waiting.complete()
+        heard: asyncio.Queue[tuple[Wanted, str | None, Journal | NoAnswer]] = asyncio.Queue()
+        asking = [asyncio.create_task(self._ask(wanted, users, heard)) for wanted, users in waiting.questions()]
+        try:
+            while waiting.objects:
+                deadline = min(each.turn.deadline for each in waiting.objects)
+                try:
+                    async with asyncio.timeout(max(0.0, deadline - self._clock.now())):
+                        found = waiting.answered(*await heard.get())
+                except TimeoutError:
+                    found = waiting.late(self._clock.now())
+                if found:
+                    yield found
+        finally:
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+
+    async def _ask(
+        self,
+        wanted: Wanted,
+        users: Sequence[_Open],
+        heard: "asyncio.Queue[tuple[Wanted, str | None, Journal | NoAnswer]]",
+    ) -> None:
+        namespaces = Counter(each.turn.key[0] for each in users)
+        until = max(each.turn.deadline for each in users)
+        await self._questions.ask(
+            wanted, namespaces, until, lambda namespace, answer: heard.put_nowait((wanted, namespace, answer))
+        )
+
+    async def _judge_loaded(self, group: Sequence[_Open], waiting: _Waiting) -> None:
+        """Judge objects whose checks need a library that is not loaded yet; nobody else waits for it."""
+        await self._loading.done()
+        async for each in spread(group):
+            self._judge(each, waiting)
+
+    def _judge(self, each: _Open, waiting: _Waiting) -> None:
+        """Judge the ticks in order: what a check remembers of one is there at the next."""
+        found: dict[int, tuple[CheckOutcome, ...]] = {}
+        try:
+            due = each.turn.due
+            for part in each.parts:
+                answers = {query: waiting.answer(wanted, each.turn.key[0]) for query, wanted in part.wanted.items()}
+                found.update(told(Asked(due, part.asked.checks, part.asked.trial), part.ticks, answers))
+                due = due.after(found[part.ticks[-1]])
+        except Exception as error:  # noqa: BLE001 - a bug that one object meets must not stop the others
+            self._broke(each.turn, error)
+        else:
+            self._deliver(each.turn, found)
+
+    def _broke(self, turn: Turn, error: Exception) -> None:
+        namespace, name = turn.key
+        self._telemetry.warn("object cannot be evaluated", namespace=namespace, name=name, error=repr(error)[:256])
+
+
+def _opened(turn: Turn) -> _Open:
+    """The object with everything that it has to ask."""
+    *missed, newest = turn.ticks
+    parts = tuple(_part(turn.due, ticks) for ticks in (tuple(missed), (newest,)) if ticks)
+    return _Open(turn, parts, dict.fromkeys(wanted for part in parts for wanted in part.wanted.values()))
+
+
+def _part(due: Due, ticks: tuple[int, ...]) -> _Part:
+    asks, about = asked(due, ticks), dict[Query, list[int]]()
+    for tick in ticks:
+        for query in dict.fromkeys(asks.queries(tick)):
+            about.setdefault(query, []).append(tick)
+    return _Part(asks, ticks, {query: Wanted(query, tuple(found)) for query, found in about.items()})
+
+
+def outcome_of(revision: str, tick: int, checks: tuple[CheckOutcome, ...]) -> TickOutcome:
+    """A tick's outcome. Availability is left open: only the present can be seen, and not from here."""
+    return TickOutcome(tick=tick, revision=revision, checks=checks, available=None)

@@ -1,0 +1,54 @@
+"""Ticker and rounds as the engine joins them, for one store and one moment."""
+
+import asyncio
+
+from modelramp.engine.failing import FailingChecks
+from modelramp.engine.loading import Loading
+from modelramp.engine.questions import Questions
+from modelramp.engine.rounds import Rounds, outcome_of
+from modelramp.engine.ticker import Ticker
+from tests.sim.clock import EPOCH
+
+
+class Silent:
+    """A telemetry that keeps nothing."""
+
+    def __getattr__(self, name):
+        return lambda *args, **kwargs: None
+
+
+class StandingClock:
+    def __init__(self, now):
+        self._now = now
+
+    def now(self):
+        return self._now
+
+
+class LoopClock:
+    """The wall time of a virtual loop."""
+
+    def __init__(self, loop):
+        self._loop = loop
+
+    def now(self):
+        return EPOCH + self._loop.time()
+
+    async def sleep(self, seconds):
+        await asyncio.sleep(max(seconds, 0.0))
+
+
+async def ticks_of(store, metrics, now, telemetry=None):
+    """The outcomes of everything that is due: by key, the oldest tick first."""
+    telemetry, clock, found = telemetry or Silent(), StandingClock(now), {}
+
+    def deliver(turn, outcomes):
+        found[turn.key] = tuple(outcome_of(turn.revision, tick, checks) for tick, checks in outcomes.items())
+
+    failing = FailingChecks(telemetry)
+    ticker = Ticker(store, telemetry, failing, delay=5, patience=25, address="http://prometheus")
+    rounds = Rounds(Questions(metrics, telemetry, clock), telemetry, clock, Loading(None), deliver)
+    for tick, turns in ticker.due(now).items():
+        rounds.begin(tick, turns)
+    await asyncio.gather(*rounds._deadlines)
+    return found
