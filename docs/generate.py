@@ -78,7 +78,7 @@ def _sections(schema: dict[str, Any], path: str, level: str) -> Iterator[str]:
         yield ""
     for name, field in schema["properties"].items():
         inner = field.get("items", field)
-        if "properties" in inner and (path, name) != ("spec", "template"):
+        if "properties" in inner and name != "template":
             nested = f"{path}.{name}" + ("[]" if "items" in field else "")
             yield from (f"### {nested}", "", *_sections(inner, nested, "##"))
 

@@ -1,4 +1,4 @@
-"""Every bound of the schema outside the pod template, each with an object that breaks this one bound only."""
+"""Every bound of the schema outside of pod templates, each with an object that breaks this one bound only."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -77,7 +77,7 @@ def _violations(schema: dict, value: Any, path: tuple) -> Iterator[tuple[tuple, 
         yield (*path, key), "required", key, _Absent
     for key, inner in schema.get("properties", {}).items():
         # The kinds of a check exclude one another: each is tried in the check that has it.
-        if (*path, key) != ("spec", "template") and ("properties" not in inner or key in value):
+        if key != "template" and ("properties" not in inner or key in value):
             yield from _violations(inner, _find(value, key), (*path, key))
     if "items" in schema:
         yield from _violations(schema["items"], value[0], (*path, 0))

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from modelramp.api import names
+from modelramp.api.job_template import MARK, job_template_schema
 from modelramp.api.pod_schema import Schema, pod_template_schema
 from modelramp.api.quantity import format_duration
 from modelramp.api.rules import ApiModel
@@ -83,9 +84,8 @@ def _version() -> Schema:
 def object_schema() -> Schema:
     """The schema of a whole ModelDeployment."""
     spec = Inlined(ModelDeploymentSpec.model_json_schema(), defaults=True).root()
-    spec["properties"]["template"] = pod_template_schema() | {
-        "description": spec["properties"]["template"]["description"]
-    }
+    described = {"description": spec["properties"]["template"]["description"]}
+    spec["properties"]["template"] = _PodTemplate(pod_template_schema() | described)
     return {
         "description": "Rolls out a model version step by step, and puts the last working version back when its "
         "health checks breach.",
@@ -130,6 +130,8 @@ class Inlined:
         if "$ref" in node:
             target = self._source["$defs"][node["$ref"].rpartition("/")[2]]
             return self._schema(target | {key: value for key, value in node.items() if key != "$ref"})
+        if MARK in node:
+            return _PodTemplate(job_template_schema() | {"description": node["description"]})
         if "x-kubernetes-int-or-string" in node:
             return {key: value for key, value in node.items() if key not in ("anyOf", "title")}
         if "anyOf" in node:
@@ -170,31 +172,33 @@ def _written(default: Any, schema: Schema) -> Any:
     return default or None
 
 
-class _Dumper(yaml.SafeDumper):
-    """Block style for what people read; one flow for the pod template, which nobody reads line by line."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        del data
-        return True
+class _PodTemplate(dict[str, Any]):
+    """The schema of a whole pod, which nobody reads line by line."""
 
 
 class _Flow(dict[str, Any]):
     pass
 
 
+class _Dumper(yaml.SafeDumper):
+    """Block style for what people read; one flow for pod templates."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        del data
+        return True
+
+
 _Dumper.add_representer(
     _Flow, lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data, flow_style=True)
+)
+_Dumper.add_representer(
+    _PodTemplate, lambda dumper, data: dumper.represent_dict(data | {"properties": _Flow(data["properties"])})
 )
 
 
 def crd_yaml() -> str:
     """The text of the CRD file."""
-    definition = crd()
-    template = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"][
-        "template"
-    ]
-    template["properties"] = _Flow(template["properties"])
-    return HEADER + yaml.dump(definition, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
+    return HEADER + yaml.dump(crd(), Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What lint says about hooks: those that can never start, or only after the revision is gone, and refused Jobs."""
+"""What lint says about hooks: those that can never start, or only after the revision is gone."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,6 @@ from modelramp.api.health import Health
 from modelramp.api.hooks import Hook, On
 from modelramp.api.rollout import OnBreach
 from modelramp.api.spec import ModelDeploymentSpec
-from modelramp.cli.job_advice import of_job_template
 from modelramp.cli.output import Advice, Level
 
 _LISTS = {On.DRIFT: "on_drift", On.BREACH: "on_breach"}
@@ -23,9 +22,7 @@ def of_hooks(spec: ModelDeploymentSpec, health: Health, *, complete: bool) -> It
             if complete:
                 yield from _of_checks(on, hook, health, path)
             yield from _of_row(spec, on, hook, path)
-            if hook.job is not None:
-                yield from of_job_template(hook.job.template, f"{path}.job.template")
-            elif hook.webhook is not None and hook.webhook.secret_ref and hook.webhook.url.startswith("http:"):
+            if hook.webhook is not None and hook.webhook.secret_ref and hook.webhook.url.startswith("http:"):
                 message = "sends the Secret's token without encryption; use https, or a Secret with `hmac` alone"
                 yield Advice(Level.WARNING, f"{path}.webhook.url", message)
 

@@ -5,25 +5,71 @@ import pytest
 
 from modelramp.api.crd import crd, models, object_schema
 from modelramp.api.errors import InvalidSpec
+from modelramp.api.job_template import job_template_schema
 from modelramp.api.pod_schema import derive, pod_template_schema
+from modelramp.api.policy import PolicyKind
+from modelramp.api.policy_crd import policy_schema
 from modelramp.api.spec import parse_spec
 from tests.refused.samples import ACCEPTED, EVERY_FIELD, REFUSED, expected, load
 
+POD_TEMPLATES = {
+    ".spec.template",
+    ".spec.rollout.evaluation.template",
+    ".spec.health.onDrift[].job.template",
+    ".spec.health.onBreach[].job.template",
+}
+
 
 def nodes(schema, path=""):
-    """Every schema node outside the pod template, with its path."""
+    """Every schema node outside of pod templates, with its path."""
     yield path, schema
     for key, inner in schema.get("properties", {}).items():
-        if f"{path}.{key}" != ".spec.template":
+        if f"{path}.{key}" not in POD_TEMPLATES:
             yield from nodes(inner, f"{path}.{key}")
     for key in ("items", "additionalProperties"):
         if isinstance(schema.get(key), dict):
             yield from nodes(schema[key], f"{path}[]")
 
 
+def every_node(schema, path=""):
+    """Every schema node, with its path."""
+    yield path, schema
+    for key, inner in schema.get("properties", {}).items():
+        yield from every_node(inner, f"{path}.{key}")
+    for key in ("items", "additionalProperties"):
+        if isinstance(schema.get(key), dict):
+            yield from every_node(schema[key], f"{path}[]")
+
+
 def test_plain_apply_can_carry_it():
     """kubectl keeps the whole object in an annotation, of which an object may have 262,144 bytes."""
-    assert len(json.dumps(crd())) < 200_000
+    assert len(json.dumps(crd(), separators=(",", ":"))) < 250_000
+
+
+def test_nothing_can_nest_without_end():
+    """A field whose inside is left open takes a value that no program can read back; only quantities are left open."""
+    for definition in (object_schema(), *(policy_schema(kind) for kind in PolicyKind)):
+        for path, schema in every_node(definition):
+            if schema.get("x-kubernetes-preserve-unknown-fields"):
+                assert (schema["minProperties"], schema["maxProperties"]) == (1, 0), f"{path} takes mappings"
+                assert (schema["minItems"], schema["maxItems"]) == (1, 0), f"{path} takes lists"
+            elif schema.get("type") == "object":
+                assert "properties" in schema or "additionalProperties" in schema or path == ".metadata", path
+
+
+def test_a_job_may_have_what_a_pod_may_have_but_always_ends():
+    job, pod = job_template_schema()["properties"]["spec"], pod_template_schema()["properties"]["spec"]
+    for field in (
+        "initContainers",
+        "tolerations",
+        "nodeSelector",
+        "serviceAccountName",
+        "resources",
+        "securityContext",
+    ):
+        assert job["properties"][field] == pod["properties"][field]
+    assert job["properties"]["restartPolicy"]["enum"] == ["Never", "OnFailure"]
+    assert job["required"] == ["containers"]
 
 
 def test_every_field_has_a_description():

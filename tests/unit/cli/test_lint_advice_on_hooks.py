@@ -44,7 +44,7 @@ def findings_of(**health):
         ),
         (
             {"onBreach": [job(restartPolicy="Always")]},
-            ("error", "onBreach[0].job.template.spec.restartPolicy", "the API server would refuse the Job"),
+            ("error", "onBreach[0].job.template.spec.restartPolicy", "allowed are Never, OnFailure"),
         ),
         (
             {"onBreach": [job(initContainers="none")]},
