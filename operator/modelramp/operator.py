@@ -17,6 +17,8 @@ from modelramp.adapters.clock import ClusterClock
 from modelramp.adapters.cluster import KubernetesCluster
 from modelramp.adapters.credentials import secret_reader
 from modelramp.adapters.events import KubernetesEvents
+from modelramp.adapters.kopf_session import Login, login_through
+from modelramp.adapters.paging import FIRST
 from modelramp.adapters.prometheus import PrometheusMetrics
 from modelramp.adapters.telemetry import OperatorTelemetry, log_libraries
 from modelramp.adapters.web import Web, heartbeat_verdict
@@ -38,7 +40,7 @@ def kopf_settings(namespaces: tuple[str, ...]) -> kopf.OperatorSettings:
     settings.posting.enabled = False
     settings.peering.standalone = True
     settings.scanning.disabled = bool(namespaces)
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = FIRST  # and from there on by the bytes that come (adapters.kopf_session)
     settings.watching.connect_timeout = 5.0
     settings.networking.request_timeout = 15.0
     settings.networking.connect_timeout = 5.0
@@ -49,13 +51,13 @@ def kopf_settings(namespaces: tuple[str, ...]) -> kopf.OperatorSettings:
     return settings
 
 
-def watches(engine: Engine, *, clusterwide: bool) -> kopf.OperatorRegistry:
+def watches(engine: Engine, login: Login, *, clusterwide: bool) -> kopf.OperatorRegistry:
     """A registry whose handlers hand every watched object to the engine; those of the cluster only if clusterwide.
 
     What the engine could not list is left out: Kopf would end the whole operator over it.
     """
     registry = kopf.OperatorRegistry()
-    kopf.on.login(registry=registry)(kopf.login_via_client)
+    kopf.on.login(registry=registry)(login)
     for kind in WATCHED:
         if kind not in engine.listing.unwatched and (kind.namespaced or clusterwide):
             _watch(registry, kind, engine)
@@ -102,7 +104,7 @@ async def main(settings: Settings) -> None:
             metrics=telemetry.render,
         )
         async with metrics, events, webhooks, web:
-            await _run_all(engine, settings, clock.keep(cluster.ask_time))
+            await _run_all(engine, settings, login_through(telemetry), clock.keep(cluster.ask_time))
 
 
 def options(settings: Settings) -> Options:
@@ -121,10 +123,10 @@ async def _load() -> None:
     await asyncio.to_thread(chances.load)
 
 
-async def _run_all(engine: Engine, settings: Settings, keeping_time: Coroutine[Any, Any, None]) -> None:
+async def _run_all(engine: Engine, settings: Settings, login: Login, keeping_time: Coroutine[Any, Any, None]) -> None:
     """Run the engine, Kopf and the clock side by side; when one ends, the others are stopped."""
     running = asyncio.create_task(engine.run(), name="engine")
-    watching = asyncio.create_task(_watch_what_was_listed(engine, settings), name="kopf")
+    watching = asyncio.create_task(_watch_what_was_listed(engine, settings, login), name="kopf")
     keeping = asyncio.create_task(keeping_time, name="clock")
     done, pending = await asyncio.wait({running, watching, keeping}, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
@@ -134,7 +136,7 @@ async def _run_all(engine: Engine, settings: Settings, keeping_time: Coroutine[A
         task.result()
 
 
-async def _watch_what_was_listed(engine: Engine, settings: Settings) -> None:
+async def _watch_what_was_listed(engine: Engine, settings: Settings, login: Login) -> None:
     """Run Kopf once the first list shows what may be watched; until then, heed signals as Kopf does."""
     waiting = asyncio.create_task(engine.listing.listed.wait())
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -143,7 +145,7 @@ async def _watch_what_was_listed(engine: Engine, settings: Settings) -> None:
     if waiting.cancelled():
         return
     await kopf.operator(
-        registry=watches(engine, clusterwide=not settings.namespaces),
+        registry=watches(engine, login, clusterwide=not settings.namespaces),
         settings=kopf_settings(settings.namespaces),
         standalone=True,
         clusterwide=not settings.namespaces,

@@ -8,6 +8,7 @@ import ast
 import importlib
 import itertools
 import re
+import sys
 from collections.abc import Iterator
 from re import _constants as op
 from re import _parser
@@ -30,6 +31,15 @@ N = 40
 PER_CHARACTER = 60
 
 
+@pytest.fixture(autouse=True)
+def deeper():
+    """The counting matcher calls itself for each repeat of a group; the real one does not."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(20_000)
+    yield
+    sys.setrecursionlimit(limit)
+
+
 def _written() -> Iterator[tuple[str, str, bool]]:
     """Place, pattern and whether it must match as a whole, for each pattern in the operator's code."""
     for path in under("operator"):
@@ -46,6 +56,8 @@ def _written() -> Iterator[tuple[str, str, bool]]:
             except NameError:
                 assert path.name in PASSED_ON, f"{path.name}:{node.lineno}: make the pattern a constant of the module"
                 continue
+            if isinstance(pattern, bytes):
+                pattern = pattern.decode("ascii")  # it means the same of characters
             yield f"{path.name}:{node.lineno}", pattern, called in ("re.fullmatch", "matches")
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -174,6 +174,11 @@ class SimCluster:
         for obj in found if kind == DEPLOYMENT else ():
             self._wire.process.watch.note(obj)
         return tuple(found)
+
+    async def pages(
+        self, kind: Kind, namespace: str | None = None, selector: str = ""
+    ) -> AsyncIterator[tuple[Object, ...]]:
+        yield await self.list(kind, namespace, selector)
 
     async def create(self, obj: Object) -> Object:
         return await self._write("create", obj, self._api.create)

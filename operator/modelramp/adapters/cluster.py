@@ -1,9 +1,8 @@
 """The API server, through kubernetes.aio: raw JSON of any kind, one time-out per call, every failure one of ours."""
 
 import asyncio
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -13,7 +12,9 @@ from kubernetes.aio import client
 from kubernetes.aio.config import ConfigException
 
 from modelramp.adapters import errors
+from modelramp.adapters.decoding import decoded_list, decoded_object
 from modelramp.adapters.login import Login, login_with
+from modelramp.adapters.paging import LARGEST, Pages, read_at_most
 from modelramp.api.errors import Broken, Conflict, Gone, ModelrampError, Refused
 from modelramp.api.names import FIELD_MANAGER
 from modelramp.engine import ports
@@ -21,10 +22,10 @@ from modelramp.engine.ports import Kind, Object, Ref, Telemetry
 
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
-CHUNK = 500
-"""Objects per answer of a list."""
 CONNECT_SECONDS = 5.0
 _PATIENCE_SECONDS = 5
+_BEGINNINGS = 3
+"""Times that a list is begun again when the server forgets it while it is read."""
 _JSON = "application/json"
 _APPLY = "application/apply-patch+yaml"
 _KINDS = {
@@ -37,7 +38,10 @@ Heard = Callable[[str, float], None]  # takes an answer's header Date, and the s
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """One request; `verb` and `about` are how logs, errors and metrics name it."""
+    """One request; `verb` and `about` are how logs, errors and metrics name it.
+
+    most: bytes of the answer after which it is given up; None when it has one object only.
+    """
 
     method: str
     path: str
@@ -47,6 +51,7 @@ class _Call:
     query: Query = ()
     body: Object | None = None
     content_type: str = _JSON
+    most: int | None = None
 
     def __str__(self) -> str:
         return f"{self.verb} {self.about}"
@@ -56,7 +61,7 @@ class _Call:
 class _Answer:
     code: int
     retry_after: str
-    body: bytes
+    body: bytes | None
 
 
 class KubernetesCluster:
@@ -76,6 +81,7 @@ class KubernetesCluster:
         self._timeout = call_timeout
         self._login = login
         self._heard = heard
+        self._pages = Pages()
 
     @classmethod
     async def connect(
@@ -115,35 +121,60 @@ class KubernetesCluster:
 
     async def ask_time(self) -> None:
         """Make the smallest request there is: `heard` is told when its answer was given, also of a refusal."""
-        await self._ask(_Call("GET", "/version", "get", "version", "the version"))
+        await self._answer(_Call("GET", "/version", "get", "version", "the version"))
 
     async def get(self, ref: Ref) -> Object:
         """The object as it is now."""
         return await self._call(_Call("GET", _path(ref.kind, ref.namespace, ref.name), "get", ref.kind.kind, str(ref)))
 
     async def list(self, kind: Kind, namespace: str | None = None, selector: str = "") -> tuple[Object, ...]:
-        """All objects of a kind in chunks; each with apiVersion and kind, which the API leaves out for its own."""
-        query = [("labelSelector", selector)] if selector else []
-        call = _Call(
-            "GET", _path(kind, namespace), "list", kind.kind, f"{kind.plural} in {namespace or 'all namespaces'}"
-        )
-        found: list[Object] = []
-        token = ""
+        """All objects of a kind; each with apiVersion and kind, which the API leaves out for its own."""
+        return tuple([obj async for page in self.pages(kind, namespace, selector) for obj in page])
+
+    async def pages(
+        self, kind: Kind, namespace: str | None = None, selector: str = ""
+    ) -> AsyncIterator[tuple[Object, ...]]:
+        """All objects of a kind, a page at a time.
+
+        The server forgets what a list began with after some minutes. It then offers to go on with what is there now,
+        which is as good here: each object is read once, at some time since the list was asked for.
+        """
+        selected = (("labelSelector", selector),) if selector else ()
+        about = f"{kind.plural} in {namespace or 'all namespaces'}"
+        call = _Call("GET", _path(kind, namespace), "list", kind.kind, about, selected)
+        token, beginnings = "", 1
         while True:
-            more = [("limit", str(CHUNK)), *([("continue", token)] if token else [])]
+            code, page = await self._page(kind, call, (("continue", token),) if token else ())
+            token = (page.get("metadata") or {}).get("continue") or ""
+            if code == 410:
+                beginnings += not token
+                if beginnings > _BEGINNINGS:
+                    raise self._counted(call, errors.of_answer(code, b"", str(call)))
+                continue
+            known = {"apiVersion": kind.api_version, "kind": kind.kind}
+            yield tuple([{**known, **item} for item in page.get("items") or ()])
+            if not token:
+                return
+
+    async def _page(self, kind: Kind, call: _Call, more: Query) -> tuple[int, Object]:
+        """One page of a list, in as few objects as it takes to be read."""
+        while True:
+            limit = self._pages.limit(kind.plural)
+            asked = replace(
+                call, query=(*call.query, ("limit", str(limit)), *more), most=LARGEST if limit > 1 else None
+            )
             try:
-                code, page = await self._ask(_with_query(call, (*query, *more)))
+                answer = await self._answer(asked)
             except Gone as error:
                 # A missing namespace has an empty list, so this can only be the kind.
                 raise Gone(f"the API server serves no {kind.plural} of {kind.api_version}; install its CRD") from error
-            if code == 410:
-                # The snapshot behind the token is gone: only one complete answer is still consistent.
-                found = []
-                page = await self._call(_with_query(call, query))
-            found += [{"apiVersion": kind.api_version, "kind": kind.kind, **item} for item in page.get("items") or ()]
-            token = (page.get("metadata") or {}).get("continue") or ""
-            if not token:
-                return tuple(found)
+            if answer.body is None:
+                self._pages.too_large(kind.plural)
+                continue
+            page = self._decoded(call, answer, decoded_list)
+            if answer.code != 410:
+                self._pages.saw(kind.plural, len(page.get("items") or ()), len(answer.body))
+            return answer.code, page
 
     async def create(self, obj: Object) -> Object:
         """Make a new object; Conflict when the name exists."""
@@ -211,27 +242,31 @@ class KubernetesCluster:
         return bool(found["metadata"]["uid"] == uid)
 
     async def _call(self, call: _Call) -> Object:
-        code, answer = await self._ask(call)
-        if code == 410:
-            raise self._counted(call, errors.of_answer(code, b"", str(call)))
-        return answer
+        answer = await self._answer(call)
+        if answer.code == 410:
+            raise self._counted(call, errors.of_answer(answer.code, b"", str(call)))
+        return self._decoded(call, answer, decoded_object)
 
-    async def _ask(self, call: _Call) -> tuple[int, Object]:
-        """The code and the object; the code is 2xx, or 410 for an expired list, and else an error is raised."""
+    async def _answer(self, call: _Call) -> _Answer:
+        """The answer; its code is 2xx, or 410 for an expired list, and else an error is raised."""
         try:
             async with asyncio.timeout(self._timeout):
                 answer = await self._send(call)
                 if await self._may_send_again(answer):
                     answer = await self._send(call)
-            if answer.code == 410:
-                return answer.code, {}
-            if not 200 <= answer.code < 300:
-                raise self._counted(call, errors.of_answer(answer.code, answer.body, str(call)))
-            decoded: Object = json.loads(answer.body)
         except errors.FOREIGN as error:
             raise self._counted(call, errors.of_failure(error, str(call), self._timeout)) from error
-        self._count(call, "ok")
-        return answer.code, decoded
+        if answer.code != 410 and not 200 <= answer.code < 300:
+            raise self._counted(call, errors.of_answer(answer.code, answer.body or b"", str(call)))
+        return answer
+
+    def _decoded(self, call: _Call, answer: _Answer, decode: Callable[[bytes], dict[str, Any]]) -> Object:
+        try:
+            found = decode(answer.body or b"")
+        except ValueError as error:
+            raise self._counted(call, errors.of_failure(error, str(call), self._timeout)) from error
+        self._count(call, "ok" if answer.code != 410 else "expired")
+        return found
 
     async def _send(self, call: _Call) -> _Answer:
         # call_api with a serialised request neither raises on a status nor decodes by one: the generated methods
@@ -253,7 +288,11 @@ class KubernetesCluster:
         )
         if self._heard is not None and response.status < 500:  # a proxy that answers instead has another clock
             self._heard(response.headers.get("Date", ""), asyncio.get_running_loop().time() - asked_at)
-        body = await response.read()  # type: ignore[no-untyped-call]
+        body = (
+            await response.read()  # type: ignore[no-untyped-call]
+            if call.most is None
+            else await read_at_most(response.response, call.most)
+        )
         return _Answer(response.status, response.headers.get("Retry-After", ""), body)
 
     async def _may_send_again(self, answer: _Answer) -> bool:
@@ -272,10 +311,6 @@ class KubernetesCluster:
 
     def _count(self, call: _Call, result: str) -> None:
         self._telemetry.count("modelramp_api_requests_total", verb=call.verb.split()[0], kind=call.kind, result=result)
-
-
-def _with_query(call: _Call, query: Query) -> _Call:
-    return _Call(call.method, call.path, call.verb, call.kind, call.about, query)
 
 
 def _path(kind: Kind, namespace: str | None, name: str = "") -> str:

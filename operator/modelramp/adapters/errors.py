@@ -14,7 +14,7 @@ LONGEST = 256
 _UNREADABLE = 500
 _REFUSALS = frozenset({400, 413, 422})
 
-FOREIGN = (TimeoutError, aiohttp.ClientError, OSError, ConfigException, ValueError)
+FOREIGN = (TimeoutError, aiohttp.ClientError, OSError, ConfigException, ValueError, RecursionError)
 """What the client library lets through when the API server cannot be reached or its answer cannot be read."""
 
 
@@ -58,7 +58,7 @@ def _words(code: int, body: bytes) -> str:
     if body.lstrip().startswith(b"{"):
         try:
             status = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             status = None
     message = status.get("message") if isinstance(status, dict) else None
     return shortened(message) if isinstance(message, str) and message else f"HTTP {code} from the API server"
@@ -79,7 +79,7 @@ def _plainly(error: BaseException, timeout: float) -> str:
             return f"no usable credentials: {shortened(str(error))}"
         case aiohttp.ClientConnectorError():
             return f"cannot connect to {error.host}:{error.port}: {shortened(error.strerror or type(error).__name__)}"
-        case ValueError():
+        case ValueError() | RecursionError():
             return "the API server's answer is not JSON"
         case _:
             return f"the connection broke ({type(error).__name__})"

@@ -1,6 +1,6 @@
 """What the engine asks of the world. Adapters fulfil these Protocols; so does the simulated world of tests/sim."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -9,6 +9,10 @@ from modelramp.analysis.native import Native
 
 Object = Mapping[str, Any]
 """A Kubernetes object as JSON."""
+
+
+TOO_DEEP = "nests more than 100 levels deep, which nobody can read; flatten it"
+"""Stands in an object from the Cluster in the place of a member that could not be decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +155,14 @@ class Cluster(Protocol):
         ...
 
     async def list(self, kind: Kind, namespace: str | None = None, selector: str = "") -> tuple[Object, ...]:
-        """All objects of a kind, in one namespace or in all, chunked; label selector as in kubectl."""
+        """All objects of a kind, in one namespace or in all; label selector as in kubectl."""
+        ...
+
+    def pages(self, kind: Kind, namespace: str | None = None, selector: str = "") -> AsyncIterator[tuple[Object, ...]]:
+        """The same in pages of bounded size. Objects may come twice, and in the state of different moments.
+
+        An object that could not be decoded has no name; a member that nests too deeply is TOO_DEEP.
+        """
         ...
 
     async def create(self, obj: Object) -> Object:

@@ -9,9 +9,10 @@ import pytest
 from adapter_fakes import answering, http, serving
 from kubernetes.aio import client
 
-from modelramp.adapters.cluster import CHUNK, KubernetesCluster
+from modelramp.adapters.cluster import KubernetesCluster
+from modelramp.adapters.paging import FIRST, LARGEST, WANTED
 from modelramp.api.errors import Broken, ClusterSilent, Conflict, Forbidden, Gone, Refused
-from modelramp.engine.ports import DEPLOYMENT, MODEL_DEPLOYMENT, SECRET, SERVICE, Ref
+from modelramp.engine.ports import DEPLOYMENT, MODEL_DEPLOYMENT, SECRET, SERVICE, TOO_DEEP, Ref
 
 DIGITS = Ref(DEPLOYMENT, "ml", "digits")
 OBJECT = {
@@ -105,11 +106,18 @@ async def test_nobody_listening_is_silence(told):
             await cluster.get(DIGITS)
 
 
-async def test_a_busy_server_is_asked_once_more_when_it_says_when(told):
-    busy = failed(429, "slow down", "Retry-After: 0")
+async def test_a_busy_server_is_asked_once_more_when_it_says_when(told, monkeypatch):
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+
+    monkeypatch.setattr("modelramp.adapters.cluster.asyncio.sleep", sleep)
+    busy = failed(429, "slow down", "Retry-After: 3")
     async with answering(busy, http(200, OBJECT)) as (url, received), connected(url, told) as cluster:
         assert await cluster.get(DIGITS) == OBJECT
     assert len(received) == 2
+    assert slept == [3], "it waits for as long as the server asked for"
 
 
 async def test_a_busy_server_is_not_asked_again_before_the_time_that_it_says(told):
@@ -224,28 +232,96 @@ def page(*names, token=""):
     return http(200, {"metadata": {"continue": token}, "items": [{"metadata": {"name": name}} for name in names]})
 
 
-async def test_a_list_is_fetched_in_chunks_and_each_item_says_what_it_is(told):
+async def test_a_list_is_fetched_in_pages_and_each_item_says_what_it_is(told):
     async with answering(page("a", "b", token="t/1"), page("c")) as (url, received), connected(url, told) as cluster:
         found = await cluster.list(SERVICE, "ml", "app=x,tier in (a,b)")
     assert [item["metadata"]["name"] for item in found] == ["a", "b", "c"]
     assert {(item["apiVersion"], item["kind"]) for item in found} == {("v1", "Service")}
-    assert f"limit={CHUNK}" in received[0].line
+    assert limits(received)[0] == FIRST
     assert "labelSelector=app%3Dx,tier%20in%20(a,b)&" in received[0].line
     assert "continue=t/1 " in received[1].line
 
 
-async def test_a_list_whose_snapshot_expired_is_fetched_whole(told):
-    answers = (page("old", token="t"), failed(410), page("a", "b"))
+def sized(count, size, token=""):
+    """A page of so many objects of so many bytes."""
+    items = [{"metadata": {"name": f"n{index}"}, "data": "x" * size} for index in range(count)]
+    return http(200, {"metadata": {"continue": token}, "items": items})
+
+
+def limits(received):
+    return [int(request.line.partition("limit=")[2].partition("&")[0].partition(" ")[0]) for request in received]
+
+
+async def test_pages_of_small_objects_grow_and_those_of_large_ones_shrink(told):
+    pages = (sized(50, 100, "a"), sized(100, 100, "b"), sized(20, WANTED // 10, "c"), sized(1, 10))
+    async with answering(*pages) as (url, received), connected(url, told) as cluster:
+        await cluster.list(SERVICE)
+    assert limits(received) == [50, 100, 200, 9]
+
+
+async def test_a_page_that_grows_too_large_is_asked_for_in_parts(told):
+    """Fifty objects of a megabyte and a half would be 75 MiB at once."""
+    pages = (sized(10, LARGEST // 8), sized(6, LARGEST // 8, "a"), sized(2, LARGEST // 8))
+    async with answering(*pages) as (url, received), connected(url, told) as cluster:
+        found = await cluster.list(SERVICE)
+    assert limits(received) == [50, 6, 1]
+    assert len(found) == 8
+
+
+async def test_one_object_is_read_however_large_it_is(told):
+    pages = (sized(50, LARGEST // 10), sized(6, LARGEST // 2), sized(1, LARGEST + 1))
+    async with answering(*pages) as (url, received), connected(url, told) as cluster:
+        assert len(await cluster.list(SERVICE)) == 1
+    assert limits(received) == [50, 6, 1]
+
+
+def expired(token=""):
+    return http(410, {"kind": "Status", "metadata": {"continue": token}, "code": 410, "message": "too old"})
+
+
+async def test_a_list_whose_snapshot_expired_goes_on_with_what_is_there_now(told):
+    answers = (page("a", token="old"), expired("new"), page("b"))
     async with answering(*answers) as (url, received), connected(url, told) as cluster:
         found = await cluster.list(SERVICE)
     assert [item["metadata"]["name"] for item in found] == ["a", "b"]
-    assert received[2].line == "GET /api/v1/services HTTP/1.1"
+    assert "continue=new " in received[2].line
+
+
+async def test_a_list_that_cannot_go_on_begins_anew_a_few_times(told):
+    answers = (page("a", token="t"), expired(), page("a", "b"))
+    async with answering(*answers) as (url, received), connected(url, told) as cluster:
+        found = await cluster.list(SERVICE)
+    assert {item["metadata"]["name"] for item in found} == {"a", "b"}
+    assert "continue" not in received[2].line
 
 
 async def test_a_list_that_stays_expired_is_silence(told):
-    async with answering(failed(410)) as (url, _), connected(url, told) as cluster:
+    async with answering(failed(410)) as (url, received), connected(url, told) as cluster:
         with pytest.raises(ClusterSilent):
             await cluster.list(SERVICE)
+    assert len(received) == 3
+
+
+@pytest.mark.parametrize("levels", [600, 1_500, 9_900])
+async def test_an_object_that_nests_too_deeply_takes_no_other_along(levels, told):
+    deep = b'{"metadata":{"name":"deep"},"spec":' + b'{"a":' * levels + b"1" + b"}" * levels + b"}"
+    body = b'{"metadata":{},"items":[{"metadata":{"name":"a"}},' + deep + b',{"metadata":{"name":"b"}}]}'
+    async with answering(http(200, body)) as (url, _), connected(url, told) as cluster:
+        found = await cluster.list(MODEL_DEPLOYMENT)
+    assert [item["metadata"]["name"] for item in found] == ["a", "deep", "b"]
+    assert found[1]["spec"] == TOO_DEEP
+
+
+async def test_a_deep_object_is_read_by_its_name_too(told):
+    deep = b'{"metadata":{"name":"deep"},"spec":' + b'{"a":' * 9_000 + b"1" + b"}" * 9_000 + b',"status":{"a":1}}'
+    async with answering(http(200, deep)) as (url, _), connected(url, told) as cluster:
+        assert (await cluster.get(DIGITS))["status"] == {"a": 1}
+
+
+async def test_a_refusal_that_nests_deeply_is_a_refusal(told):
+    async with answering(http(422, b"[" * 9_000)) as (url, _), connected(url, told) as cluster:
+        with pytest.raises(Refused):
+            await cluster.get(DIGITS)
 
 
 @pytest.mark.parametrize("name", ["../../kube-system/secrets/root", "a/b", "a?watch=1", "a#b", "a%2Fb", "ä b"])

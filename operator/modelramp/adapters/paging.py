@@ -1,0 +1,46 @@
+"""Lists in pages of bounded bytes: an object may have 1.5 MiB, so a number of objects bounds nothing."""
+
+import aiohttp
+
+FIRST = 50
+"""Objects in the first page of a kind: nothing is known yet of their size."""
+MOST = 500
+"""Objects in a page at most."""
+WANTED = 2 << 20
+"""Bytes that a page should have."""
+LARGEST = 8 << 20
+"""Bytes after which reading a page is given up for a smaller one."""
+_SHRINK = 8
+
+
+class Pages:
+    """How many objects of a kind to ask for at once, by the sizes that were seen."""
+
+    def __init__(self) -> None:
+        self._limits: dict[str, int] = {}
+
+    def limit(self, kind: str) -> int:
+        """Objects to ask for in the next page."""
+        return self._limits.get(kind, FIRST)
+
+    def saw(self, kind: str, objects: int, size: int) -> None:
+        """A page came: so many objects in so many bytes. The next one is at most twice as long."""
+        if objects:
+            fits = objects * WANTED // max(size, 1)
+            self._limits[kind] = max(1, min(fits, 2 * self.limit(kind), MOST))
+
+    def too_large(self, kind: str) -> None:
+        """A page was given up; the next one is shorter."""
+        self._limits[kind] = max(1, self.limit(kind) // _SHRINK)
+
+
+async def read_at_most(response: aiohttp.ClientResponse, most: int) -> bytes | None:
+    """The body, or None when it has more bytes; the connection is then closed."""
+    parts, size = [], 0
+    async for part in response.content.iter_any():
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            response.close()
+            return None
+    return b"".join(parts)
