@@ -83,6 +83,12 @@ _ALL = (
     ),
     Metric("modelramp_conflicts_total", Type.COUNTER, "Decisions taken again because somebody else wrote first."),
     Metric("modelramp_objects", Type.GAUGE, "ModelDeployments, by phase.", ("phase",)),
+    Metric(
+        "modelramp_unreadable_objects",
+        Type.GAUGE,
+        "1 for each object that cannot be read and is left as it is; without a name when not even that can be read.",
+        ("kind", "namespace", "name"),
+    ),
     Metric("modelramp_rollbacks_total", Type.COUNTER, "Rollbacks, by reason.", ("reason",)),
     Metric("modelramp_promotions_total", Type.COUNTER, "Versions promoted."),
     Metric(

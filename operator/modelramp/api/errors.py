@@ -2,7 +2,7 @@
 
 ModelrampError
   Refused     the object cannot be accepted   -> condition Stalled, no retry       InvalidSpec, NameTaken, Forbidden,
-                                                                                    AddressRefused
+                                                                                    AddressRefused, UnreadableStatus
   NoAnswer    the world did not answer        -> NO_DATA, or wait and ask again    ClusterSilent, PrometheusSilent
   Outrun      somebody wrote first            -> read again, decide again          Conflict, Gone
   Broken      our own invariant fails         -> leave the traffic as it is, alert (a bug, never an input)
@@ -36,6 +36,10 @@ class InvalidSpec(Refused):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("; ".join(str(problem) for problem in problems))
         self.problems = problems
+
+
+class UnreadableStatus(Refused):
+    """What a decision would be made from cannot be read in a status; the message names the fields."""
 
 
 class NameTaken(Refused):

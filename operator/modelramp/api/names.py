@@ -107,6 +107,7 @@ class Reason(StrEnum):
     CLOCK_WAS_AHEAD = "ClockWasAhead"
     # what stands in the way
     INVALID_SPEC = "InvalidSpec"
+    STATUS_UNREADABLE = "StatusUnreadable"
     CHILD_REFUSED = "ChildRefused"
     NAME_TAKEN = "NameTaken"
     HOSTNAME_TAKEN = "HostnameTaken"

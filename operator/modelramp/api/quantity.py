@@ -55,6 +55,14 @@ def parse_number(text: str) -> float:
     return float(text)
 
 
+def number_in(text: str | None) -> float | None:
+    """The number in a text of a status, which may be infinite or NaN; None when there is none."""
+    try:
+        return float(text) if text is not None else None
+    except ValueError:
+        return None
+
+
 def format_number(value: float, digits: int = 4) -> str:
     """A number as a person would write it: to so many significant digits, but whole before the point; no trailing ".0".
 

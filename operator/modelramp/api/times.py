@@ -27,5 +27,15 @@ def to_near(seconds: int, now: int) -> str:
 
 
 def to_seconds(text: str) -> int:
-    """Seconds since the epoch of an RFC 3339 instant; raises ValueError when it is none."""
-    return int(datetime.fromisoformat(text).timestamp())
+    """Seconds since the epoch of an RFC 3339 instant.
+
+    Raises ValueError when it is none, or lies outside of the years 1970 to 9999.
+    """
+    try:
+        instant = datetime.fromisoformat(text)
+        seconds = int(instant.timestamp()) if instant.tzinfo is not None else -1
+    except (ValueError, OverflowError):
+        seconds = -1
+    if seconds < 0:
+        raise ValueError(f"{text!r} is no time between 1970 and 9999")
+    return seconds

@@ -1,9 +1,12 @@
 """A state as Kubernetes conditions, by the rules of kstatus: the table by state is in docs/concepts/status.md."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
 
 from modelramp.api.names import ConditionType, Phase, Reason
-from modelramp.api.status import Condition
+from modelramp.api.status import Condition, Status
 from modelramp.api.times import to_text
 from modelramp.core.gate import reason_of
 from modelramp.core.moves import label
@@ -12,7 +15,14 @@ from modelramp.core.state import Finding, Seen, State, Target
 
 _ORDER = tuple(ConditionType)
 OBSTACLES = frozenset(
-    {Reason.INVALID_SPEC, Reason.CHILD_REFUSED, Reason.NAME_TAKEN, Reason.HOSTNAME_TAKEN, Reason.CLUSTER_SILENT}
+    {
+        Reason.INVALID_SPEC,
+        Reason.STATUS_UNREADABLE,
+        Reason.CHILD_REFUSED,
+        Reason.NAME_TAKEN,
+        Reason.HOSTNAME_TAKEN,
+        Reason.CLUSTER_SILENT,
+    }
 )
 """What can keep the operator from doing what the state wants."""
 TRANSIENT = frozenset({Reason.CLUSTER_SILENT})
@@ -60,6 +70,42 @@ def carry(before: Sequence[Condition], after: Sequence[Condition]) -> tuple[Cond
         else condition
         for condition in after
     )
+
+
+def unreadable(raw: Mapping[str, Any], why: str, *, generation: int, now: int) -> dict[str, Any]:
+    """A status that cannot be read, as JSON, that says so; nothing else in it is touched.
+
+    why: which fields, and what is wrong with them.
+    """
+    message = f"status cannot be read, and nothing is decided or written until it is corrected: {why}"[:1024]
+    before = read_conditions(raw)
+    found = (
+        _said(ConditionType.READY, "False", message, generation, now),
+        _said(ConditionType.STALLED, "True", message, generation, now),
+    )
+    kept = [one for one in before if one.type not in {"Ready", "Stalled", "Reconciling"}]
+    told = sorted((*carry(before, found), *kept), key=lambda one: [*_ORDER, one.type].index(one.type))
+    shown = [one.model_dump(mode="json", by_alias=True, exclude_none=True) for one in told]
+    return {**raw, "reason": Reason.STATUS_UNREADABLE.value, "message": message, "conditions": shown}
+
+
+def _said(kind: ConditionType, status: str, message: str, generation: int, now: int) -> Condition:
+    return Condition(
+        type=kind,
+        status=status,
+        observed_generation=generation,
+        last_transition_time=to_text(now),
+        reason=Reason.STATUS_UNREADABLE,
+        message=message,
+    )
+
+
+def read_conditions(raw: Mapping[str, Any]) -> tuple[Condition, ...]:
+    """The conditions of a status as JSON; none when they cannot be read."""
+    try:
+        return Status.model_validate({"conditions": raw.get("conditions") or ()}).conditions
+    except ValidationError:
+        return ()
 
 
 def _truth(value: bool) -> str:

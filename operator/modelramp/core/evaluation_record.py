@@ -1,6 +1,6 @@
 """An evaluation as it stands in the status, and back."""
 
-from modelramp.api.quantity import format_number
+from modelramp.api.quantity import format_number, number_in
 from modelramp.api.status import EvaluationStatus, MetricStatus
 from modelramp.api.times import to_seconds, to_text
 from modelramp.api.verdict import Verdict
@@ -28,7 +28,10 @@ def evaluation_status(evaluation: Evaluation | None) -> EvaluationStatus | None:
 
 
 def evaluation_of(status: EvaluationStatus | None) -> Evaluation | None:
-    """The evaluation that a status carries."""
+    """The evaluation that a status carries; results that are no numbers are left out, so they count as missing.
+
+    Raises ValueError when one of its times cannot be read.
+    """
     if status is None:
         return None
     return Evaluation(
@@ -39,13 +42,15 @@ def evaluation_of(status: EvaluationStatus | None) -> Evaluation | None:
         ended=to_seconds(status.ended) if status.ended else 0,
         job=status.job,
         message=status.message,
-        results=tuple(sorted((name, float(value)) for name, value in status.results.items())),
+        results=tuple(
+            sorted((name, value) for name, text in status.results.items() if (value := number_in(text)) is not None)
+        ),
         metrics=tuple(
             MetricOutcome(
                 metric.name,
                 Verdict(metric.verdict),
                 metric.message,
-                float(metric.value) if metric.value is not None else None,
+                number_in(metric.value),
                 metric.limit,
             )
             for metric in status.metrics

@@ -5,6 +5,7 @@ decisions then take every tick for one without data (core.breaches), so it block
 """
 
 import json
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +25,13 @@ _WORDS = 256
 """Characters of one policy's problem; a status may have to hold eight."""
 
 
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Shared:
+    """The checks of a policy with given parameters: made once, and kept for as long as anybody uses them."""
+
+    checks: tuple[Check, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """One policy as the API server has it.
@@ -37,12 +45,14 @@ class Policy:
     generation: int
     spec: HealthPolicySpec | None
     problem: str = ""
-    _made: dict[tuple[tuple[str, str], ...], tuple[Check, ...]] = field(
-        default_factory=dict, init=False, compare=False, repr=False
+    _made: weakref.WeakValueDictionary[tuple[tuple[str, str], ...], Shared] = field(
+        default_factory=weakref.WeakValueDictionary, init=False, compare=False, repr=False
     )
 
-    def checks(self, given: Mapping[str, str]) -> tuple[Check, ...]:
+    def shared(self, given: Mapping[str, str]) -> Shared:
         """The checks with these parameters; hundreds of users with the same parameters share them.
+
+        They are forgotten when the last user lets go of them: a user may come with other parameters every second.
 
         Raises ValueError with a sentence when the parameters do not fit, or a check breaks a rule with them.
         """
@@ -50,9 +60,11 @@ class Policy:
             raise ValueError(self.problem)
         values = _values(self.spec, given)
         key = tuple(sorted(values.items()))
-        if key not in self._made:
-            self._made[key] = tuple(_check(raw, index, values) for index, raw in enumerate(self.spec.checks))
-        return self._made[key]
+        found = self._made.get(key)
+        if found is None:
+            found = Shared(tuple(_check(raw, index, values) for index, raw in enumerate(self.spec.checks)))
+            self._made[key] = found
+        return found
 
 
 Lookup = Callable[[PolicyReference], Policy | str]
@@ -64,12 +76,14 @@ class Resolved:
     """What counts: the health with all checks, the policies that it comes from, and what is missing ("" = nothing).
 
     origin: by name of each check that comes from a policy, the policy's place in spec.health.policies.
+    shared: to be kept for as long as the health is used, so that others with the same parameters share the checks.
     """
 
     health: Health
     policies: tuple[UsedPolicy, ...] = ()
     missing: str = ""
     origin: Mapping[str, int] = field(default_factory=dict)
+    shared: tuple[Shared, ...] = ()
 
 
 def policy_of(kind: PolicyKind, obj: Mapping[str, Any]) -> Policy:
@@ -96,7 +110,7 @@ def resolve(health: Health, lookup: Lookup) -> Resolved:
         return Resolved(health)
     own = {check.name for check in health.checks}
     inherited: dict[str, tuple[int, Check]] = {}
-    whole, used = health, []
+    whole, used, shared = health, [], []
     for place, reference in enumerate(health.policies):
         policy = lookup(reference)
         found = UsedPolicy(reference.kind, reference.name)
@@ -105,7 +119,8 @@ def resolve(health: Health, lookup: Lookup) -> Resolved:
             continue
         found = UsedPolicy(reference.kind, reference.name, policy.revision, policy.generation)
         try:
-            added = [check for check in policy.checks(reference.parameters) if check.name not in own]
+            made = policy.shared(reference.parameters)
+            added = [check for check in made.checks if check.name not in own]
             _refuse_repeated(added, {name: health.policies[of] for name, (of, _) in inherited.items()})
             more = inherited | {check.name: (place, check) for check in added}
             whole = _with_checks(health, (*(check for _, check in more.values()), *health.checks))
@@ -114,8 +129,10 @@ def resolve(health: Health, lookup: Lookup) -> Resolved:
         else:
             inherited = more
             used.append(found)
+            shared.append(made)
     missing = "; ".join(f"{one.kind} {one.name}: {one.problem}" for one in used if one.problem)
-    return Resolved(whole, tuple(used), missing, {name: place for name, (place, _) in inherited.items()})
+    origin = {name: place for name, (place, _) in inherited.items()}
+    return Resolved(whole, tuple(used), missing, origin, tuple(shared))
 
 
 def policy_findings(before: Mapping[str, Any], target: Target) -> tuple[Finding, ...]:

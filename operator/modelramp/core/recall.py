@@ -1,8 +1,13 @@
 """The status as a state again: what is written there is all that a restarted operator knows."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import ValidationError
 
+from modelramp.api.errors import UnreadableStatus
 from modelramp.api.names import Phase, Reason
+from modelramp.api.quantity import number_in
 from modelramp.api.status import CandidateStatus, CheckStatus, HistoryEntry, Status, VersionStatus, WatchStatus
 from modelramp.api.times import to_seconds
 from modelramp.api.verdict import CheckOutcome, Verdict
@@ -10,40 +15,90 @@ from modelramp.core.conditions import OBSTACLES
 from modelramp.core.evaluation_record import evaluation_of
 from modelramp.core.experiment_status import recall_experiment
 from modelramp.core.hook_record import episodes_of
-from modelramp.core.state import Candidate, Ended, Retiring, State, Version, Watch
+from modelramp.core.state import Candidate, Ended, Experiment, Retiring, State, Version, Watch
+
+_NEEDED = frozenset(
+    {
+        "candidate",
+        "failedRevision",
+        "hooks",
+        "lastTick",
+        "paused",
+        "phase",
+        "previous",
+        "request",
+        "restored",
+        "retiring",
+        "stable",
+        "watch",
+    }
+)
+"""Fields without which a decision could break a promise; of the others what cannot be read is found out again."""
+
+
+def recall(raw: object) -> State:
+    """The state that the status of an object carries, as JSON; the initial state for none.
+
+    Raises UnreadableStatus when a field that decisions need cannot be read: a failed revision that is forgotten would
+    get traffic again, and a count that is forgotten would delay a rollback.
+    """
+    if raw is not None and not isinstance(raw, Mapping):
+        raise UnreadableStatus("status is no mapping")
+    lost = sorted(_NEEDED & _invalid(raw or {}))
+    if lost:
+        raise UnreadableStatus(f"{', '.join(f'status.{name}' for name in lost)}: not of the type that it should have")
+    try:
+        return state_of(read_status(raw))
+    except ValueError as error:
+        raise UnreadableStatus(str(error)) from error
 
 
 def read_status(raw: object) -> Status:
-    """The status of an object; an unreadable one counts as none: everything in it can be found out again."""
-    try:
-        return Status.model_validate(raw or {})
-    except ValidationError:
+    """The status of an object, without the fields that cannot be read."""
+    if not isinstance(raw, Mapping):
         return Status()
+    try:
+        return Status.model_validate(raw)
+    except ValidationError:
+        lost = _invalid(raw)
+        return Status.model_validate({name: value for name, value in raw.items() if name not in lost})
+
+
+def _invalid(raw: Mapping[str, Any]) -> set[str]:
+    try:
+        Status.model_validate(raw)
+    except ValidationError as error:
+        return {str(problem["loc"][0]) for problem in error.errors(include_url=False, include_input=False)}
+    return set()
 
 
 def state_of(status: Status) -> State:
-    """The state that a status carries; the initial state for an empty one."""
+    """The state that a status carries; the initial state for an empty one.
+
+    Raises ValueError with a sentence when a field that decisions need has no meaning.
+    """
     return State(
         phase=status.phase or Phase.PENDING,
         reason=_reason(status),
         detail=status.detail,
-        stable=_version(status.stable),
-        previous=_version(status.previous),
+        stable=_version("stable", status.stable),
+        previous=_version("previous", status.previous),
         candidate=_candidate(status.candidate),
         failed=status.failed_revision,
         restored=status.restored,
         paused=status.paused,
         watch=_watch(status.watch),
-        last_tick=_seconds(status.last_tick),
+        last_tick=_seconds("lastTick", status.last_tick),
         strip=status.ticks,
         checks=tuple(_check(check) for check in status.checks),
         retiring=tuple(
-            Retiring(item.revision, _seconds(item.at) if item.at is not None else None) for item in status.retiring
+            Retiring(item.revision, _seconds("retiring[].at", item.at) if item.at is not None else None)
+            for item in status.retiring
         ),
         history=tuple(_entry(entry) for entry in status.history),
         request=status.request,
         hooks=episodes_of(status.hooks),
-        experiment=recall_experiment(status.experiment),
+        experiment=_experiment(status),
     )
 
 
@@ -65,45 +120,75 @@ def _reason(status: Status) -> Reason:
             return Reason.WAITING_FOR_PODS
 
 
-def _seconds(text: str | None) -> int:
-    return to_seconds(text) if text else 0
+def _seconds(field: str, text: str | None) -> int:
+    if not text:
+        return 0
+    try:
+        return to_seconds(text)
+    except ValueError as error:
+        raise ValueError(f"status.{field}: {error}") from error
 
 
-def _version(status: VersionStatus | None) -> Version | None:
+def _time(text: str | None) -> int:
+    """A time that nothing is decided by; 0 when it cannot be read."""
+    try:
+        return to_seconds(text) if text else 0
+    except ValueError:
+        return 0
+
+
+def _version(field: str, status: VersionStatus | None) -> Version | None:
     if status is None:
         return None
-    return Version(status.revision, status.model_version, _seconds(status.since), _seconds(status.traffic_since))
+    since = _seconds(f"{field}.since", status.since)
+    return Version(
+        status.revision, status.model_version, since, _seconds(f"{field}.trafficSince", status.traffic_since)
+    )
 
 
 def _candidate(status: CandidateStatus | None) -> Candidate | None:
-    version = _version(status)
+    version = _version("candidate", status)
     if status is None or version is None:
         return None
-    entered, evaluation = _seconds(status.step_entered), evaluation_of(status.evaluation)
+    if not 0 <= status.weight <= 100:
+        raise ValueError(f"status.candidate.weight: {status.weight} is no percentage")
+    entered = _seconds("candidate.stepEntered", status.step_entered)
+    try:
+        evaluation = evaluation_of(status.evaluation)
+    except ValueError as error:
+        raise ValueError(f"status.candidate.evaluation: {error}") from error
     return Candidate(version, status.weight, status.step, entered, status.shown, evaluation)
 
 
 def _watch(status: WatchStatus | None) -> Watch | None:
     if status is None:
         return None
+    if min((status.breaches, status.shared, *status.checks.values())) < 0:
+        raise ValueError("status.watch: counts less than no breach")
     counted = tuple(sorted(status.checks.items()))
-    return Watch(status.revision, to_seconds(status.since), status.breaches, status.shared, counted)
+    return Watch(status.revision, _seconds("watch.since", status.since), status.breaches, status.shared, counted)
+
+
+def _experiment(status: Status) -> Experiment | None:
+    """The A/B test; one that cannot be read begins anew, without evidence."""
+    try:
+        return recall_experiment(status.experiment)
+    except ValueError:
+        return None
 
 
 def _check(status: CheckStatus) -> CheckOutcome:
     reason = Reason(status.reason) if status.reason in set(Reason) else Reason.NOT_EVALUATED
-    value = float(status.value) if status.value is not None else None
-    verdict = Verdict(status.verdict)
     return CheckOutcome(
         status.name,
-        verdict,
+        Verdict(status.verdict),
         reason,
         status.message,
-        value,
+        number_in(status.value),
         status.limit,
         memory=status.memory,
         dimension=status.dimension,
-        at=_seconds(status.at),
+        at=_time(status.at),
         question=status.question,
     )
 
@@ -112,8 +197,8 @@ def _entry(status: HistoryEntry) -> Ended:
     return Ended(
         status.revision,
         status.model_version,
-        _seconds(status.started_at),
-        _seconds(status.ended_at),
+        _time(status.started_at),
+        _time(status.ended_at),
         status.outcome,
         Reason(status.reason) if status.reason in set(Reason) else Reason.NOT_EVALUATED,
         status.message,

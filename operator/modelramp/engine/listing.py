@@ -1,10 +1,15 @@
-"""The observing half of the engine: what watches report and what complete lists say goes into the store."""
+"""The observing half of the engine: what watches report and what complete lists say goes into the store.
+
+An object that cannot be read is shown by its name and stops nothing: neither the list nor the watch that brought it.
+"""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from modelramp.api.errors import Gone, ModelrampError, NoAnswer, Refused
 from modelramp.api.names import LABEL_DEPLOYMENT
+from modelramp.core.conditions import unreadable
+from modelramp.core.state import State
 from modelramp.engine.ports import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
@@ -22,11 +27,18 @@ from modelramp.engine.ports import (
     Object,
     Telemetry,
 )
-from modelramp.engine.store import Key, Store
+from modelramp.engine.report import report
+from modelramp.engine.store import Key, Record, Store, identified
 
 WATCHED = (*POLICIES, CONTROLLER_REVISION, SERVICE, DEPLOYMENT, ENDPOINT_SLICE, HTTP_ROUTE, JOB, MODEL_DEPLOYMENT)
 """Kinds that the store keeps; ModelDeployments last, so that policies and children are known when they are decided."""
 _SWEEP_POLL_SECONDS = 15.0
+_SLICE_SECONDS = 0.02
+"""The event loop is given back after so much work: probes, watches and ticks wait no longer."""
+_CALM_SECONDS = 0.5
+"""Users of a policy are looked at so long after it changed: one that is patched again and again is resolved once."""
+_SAID = 1024
+"""Unreadable objects that are remembered, so that each is said once."""
 _GRANT = "grant it (manifests/operator/rbac.yaml)"
 
 
@@ -50,6 +62,7 @@ class Listing:
     ) -> None:
         """mark: called for each object to decide on anew. beat: called while waiting for the first complete list."""
         self.store = store
+        store.on_forget = self._forgotten
         self._cluster = cluster
         self._telemetry = telemetry
         self._clock = clock
@@ -62,17 +75,58 @@ class Listing:
         self._refused: set[Kind] = set()
         self.unwatched: frozenset[Kind] = frozenset()
         self._relisted = False
+        self._said: dict[tuple[str, str, str], str] = {}
+        self._unresolved: dict[Key, None] = {}
+        self._unshown: dict[Key, None] = {}
+        self._changed = asyncio.Event()
+        self._slice_began = 0.0
 
     def observe(self, kind: Kind, event: str, obj: Object) -> None:
-        """Take in what a watch reported: ADDED, MODIFIED, DELETED, or anything else for an object as it is."""
+        """Take in what a watch reported: ADDED, MODIFIED, DELETED, or anything else for an object as it is.
+
+        Never raises: an object that cannot be read is said, and the next one is taken in.
+        """
         self._telemetry.count("modelramp_watch_events_total", kind=kind.kind, type=event or "LISTED")
         if event not in {"ADDED", "MODIFIED", "DELETED"}:
             self._relisted = True  # a watch began anew: what was deleted in between, it will not say
-        if kind in POLICIES:
-            for key in self.store.resolve(self.store.policies.observe(kind, event, obj)):
-                self._mark(key)
-        elif (changed := self.store.observe(kind, event, obj)) is not None:
-            self._mark(changed)
+        self._take(kind, event, obj)
+
+    def _take(self, kind: Kind, event: str, obj: Object) -> tuple[str, str] | None:
+        """Take in one object; its namespace and name, or None when not even those can be read."""
+        namespace, name = _called(obj)
+        try:
+            identified(obj)
+            if kind in POLICIES:
+                self._resolve_later(self.store.policies.observe(kind, event, obj))
+            elif (changed := self.store.observe(kind, event, obj)) is not None:
+                self._mark(changed)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one object is no matter of the others
+            self._say(kind, namespace, name, str(error) or repr(error))
+            return (namespace, name) if name else None
+        if kind == MODEL_DEPLOYMENT and (found := self.store.unreadable.get((namespace, name))) is not None:
+            self._say(kind, namespace, name, f"its status cannot be read: {found.why}")
+            self._unshown[namespace, name] = None
+            self._changed.set()
+        else:
+            self._unsay(kind, namespace, name)
+        return namespace, name
+
+    def _say(self, kind: Kind, namespace: str, name: str, why: str) -> None:
+        about = (kind.kind, namespace, name)
+        if self._said.get(about) == why:
+            return
+        if len(self._said) >= _SAID:
+            self._unsay(kind, *next(iter(self._said))[1:])
+        self._said[about] = why
+        self._telemetry.gauge("modelramp_unreadable_objects", 1, kind=kind.kind, namespace=namespace, name=name)
+        self._telemetry.warn("an object cannot be read", kind=kind.kind, namespace=namespace, name=name, reason=why)
+
+    def _unsay(self, kind: Kind, namespace: str, name: str) -> None:
+        if self._said.pop((kind.kind, namespace, name), None) is not None:
+            self._telemetry.gauge("modelramp_unreadable_objects", None, kind=kind.kind, namespace=namespace, name=name)
+
+    def _forgotten(self, key: Key, record: Record) -> None:
+        report(self._telemetry, key, record.state, State())  # takes its series away
 
     async def sync(self) -> None:
         """Return after the first complete list; while there is no answer, try again."""
@@ -99,10 +153,12 @@ class Listing:
             return
         try:
             for namespace in self._namespaces or (None,):
-                known = frozenset(self.store.records)  # what is added while the list is under way is not in it
-                found = await self._list(kind, namespace)
-                for key in self.store.sweep(kind, found, namespace, known):
-                    self._mark(key)
+                before = self.store.names(kind, namespace)  # what is added while the list is under way is not in it
+                listed = await self._list(kind, namespace)
+                if listed is not None:
+                    gone = [name for name in before if name[:2] not in listed]
+                    for key in self.store.lacking(kind, gone):
+                        self._mark(key)
         except Refused as error:
             if kind not in DISPENSABLE:
                 raise
@@ -126,31 +182,90 @@ class Listing:
         policies = self.store.policies
         if self._namespaces and not kind.namespaced:
             why = "the operator works in given namespaces only and reads no policies of the cluster; use a HealthPolicy"
-            users = policies.cannot_read(kind, why)
-        else:
-            try:
-                users = frozenset()
-                for namespace in self._namespaces or (None,):
-                    before = policies.names()
-                    users |= policies.sweep(kind, await self._cluster.list(kind, namespace), namespace, before)
-                users |= policies.cannot_read(kind, "")
-                self._can_read(kind)
-            except (Gone, Refused) as error:
-                self._cannot_read(kind, error)
-                users = policies.cannot_read(kind, str(error))
-        for key in self.store.resolve(users):
-            self._mark(key)
-
-    async def _list(self, kind: Kind, namespace: str | None) -> tuple[Object, ...]:
-        selector = "" if kind in WRITTEN else LABEL_DEPLOYMENT
+            self._resolve_later(policies.cannot_read(kind, why))
+            return
         try:
-            return await self._cluster.list(kind, namespace, selector)
+            for namespace in self._namespaces or (None,):
+                before = policies.names(kind, namespace)
+                listed = await self._list(kind, namespace)
+                if listed is not None:
+                    self._resolve_later(policies.lacking(name for name in before if name[1:] not in listed))
+            self._resolve_later(policies.cannot_read(kind, ""))
+            self._can_read(kind)
+        except (Gone, Refused) as error:
+            self._cannot_read(kind, error)
+            self._resolve_later(policies.cannot_read(kind, str(error)))
+
+    async def _list(self, kind: Kind, namespace: str | None) -> set[tuple[str, str]] | None:
+        """Take in a complete list; the namespace and name of each object, or None when one has no name to be known by.
+
+        Nothing may then be taken for gone: it may be that one.
+        """
+        selector = "" if kind in WRITTEN else LABEL_DEPLOYMENT
+        listed: set[tuple[str, str]] = set()
+        whole = True
+        try:
+            async for page in self._cluster.pages(kind, namespace, selector):
+                for obj in page:
+                    name = self._take(kind, "MODIFIED", obj)
+                    whole = whole and name is not None
+                    listed.update((name,) if name is not None else ())
+                    await self._breathe()
         except Gone:
             if kind != HTTP_ROUTE:
-                raise
-            return ()  # without the Gateway API's CRDs there are no routes; each object's status says so
+                raise  # without the Gateway API's CRDs there are no routes; each object's status says so
+        return listed if whole else None
+
+    async def _breathe(self, pause: float = 0.0) -> None:
+        """Give the event loop back when this slice of work has been long enough."""
+        if self._clock.now() - self._slice_began >= _SLICE_SECONDS:
+            await self._clock.sleep(pause)
+            self._slice_began = self._clock.now()
+
+    def _resolve_later(self, users: Iterable[Key]) -> None:
+        """Users of policies that changed keep the checks that they have until their turn comes."""
+        self._unresolved.update(dict.fromkeys(users))
+        if self._unresolved:
+            self._changed.set()
 
     async def sweep(self) -> None:
+        """Keep the store in line until cancelled: by lists now and then, and with what watches brought meanwhile."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow_up())
+            tasks.create_task(self._list_now_and_then())
+
+    async def _follow_up(self) -> None:
+        """Resolve the policies of those whose policies changed, and show what cannot be read."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await self._clock.sleep(_CALM_SECONDS)
+            users, self._unresolved = self._unresolved, {}
+            for user in users:
+                for key in self.store.resolve((user,)):
+                    self._mark(key)
+                await self._breathe(_SLICE_SECONDS)
+            keys, self._unshown = self._unshown, {}
+            for key in keys:
+                await self._show(key)
+
+    async def _show(self, key: Key) -> None:
+        """Say in the status itself that it cannot be read."""
+        found = self.store.unreadable.get(key)
+        if found is None:
+            return
+        metadata, raw = found.obj["metadata"], found.obj.get("status")
+        if not isinstance(raw, dict):
+            return
+        shown = unreadable(raw, found.why, generation=metadata.get("generation", 0), now=int(self._clock.now()))
+        if (raw.get("reason"), raw.get("message")) == (shown["reason"], shown["message"]):
+            return
+        try:
+            await self._cluster.replace_status({**found.obj, "status": shown})
+        except ModelrampError as error:  # the next list, or the change that made it fail, brings the object again
+            self._telemetry.warn("a status was not marked", namespace=key[0], name=key[1], reason=str(error))
+
+    async def _list_now_and_then(self) -> None:
         """List everything now and then, and soon after a watch began anew; what is not watched, at every look.
 
         What could not be listed is listed at the next look.
@@ -177,3 +292,11 @@ class Listing:
                 if isinstance(error, NoAnswer):
                     return frozenset(left.union(kinds[index:]))
         return frozenset(left)
+
+
+def _called(obj: Object) -> tuple[str, str]:
+    """The namespace and name of an object, "" where it has none."""
+    metadata = obj.get("metadata") if isinstance(obj, dict) else None
+    found = metadata if isinstance(metadata, dict) else {}
+    names = (found.get("namespace"), found.get("name"))
+    return tuple(name if isinstance(name, str) else "" for name in names)  # type: ignore[return-value]

@@ -1,11 +1,11 @@
 """The policies as last seen, and who refers to them. Synchronous, in memory; older news never replaces newer."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from modelramp.api.health import Health
 from modelramp.api.policy import PolicyKind, PolicyReference
-from modelramp.core.policies import Policy, Resolved, policy_of, resolve
+from modelramp.core.policies import Policy, Resolved, Shared, policy_of, resolve
 from modelramp.engine.ports import POLICIES, Kind, Object
 
 User = tuple[str, str]
@@ -13,6 +13,7 @@ User = tuple[str, str]
 Name = tuple[Kind, str, str]
 """Kind, namespace ("" in the cluster) and name of a policy."""
 
+_REMEMBERED_DELETIONS = 1024
 _KINDS = {PolicyKind(kind.kind): kind for kind in POLICIES}
 
 
@@ -30,18 +31,28 @@ class Policies:
         self._known: dict[Name, _Known] = {}
         self._users: dict[Name, set[User]] = {}
         self._named: dict[User, tuple[Name, ...]] = {}
+        self._shared: dict[User, tuple[Shared, ...]] = {}
         self._unread: dict[Kind, str] = {}
+        self._deleted: dict[str, None] = {}
 
     def observe(self, kind: Kind, event: str, obj: Object) -> frozenset[User]:
-        """Take in one policy as a watch or a list reported it; who refers to it, if it has changed."""
+        """Take in one policy as a watch or a list reported it; who refers to it, if it has changed.
+
+        Raises ValueError when it says of no namespace where it is.
+        """
         metadata = obj["metadata"]
+        if kind.namespaced and not metadata.get("namespace"):
+            raise ValueError("it has no namespace")
         name = (kind, metadata.get("namespace", ""), metadata["name"])
         known = self._known.get(name)
         text, uid = metadata.get("resourceVersion", "0"), str(metadata.get("uid", ""))
         version = int(text) if text.isdigit() else 0
         if known is not None and known.uid == uid and known.version > version:
             return frozenset()
+        if uid in self._deleted:
+            return frozenset()  # a list that was under way when it was deleted
         if event == "DELETED":
+            self._remember_deletion(uid)
             return self._forget(name) if known is not None and known.uid == uid else frozenset()
         policy = policy_of(PolicyKind(kind.kind), obj)
         if known is not None and known.policy == policy:
@@ -49,22 +60,16 @@ class Policies:
         self._known[name] = _Known(policy, uid, version)
         return self._of(name) if known is None or known.policy != policy else frozenset()
 
-    def names(self) -> frozenset[Name]:
-        """Every policy that is known."""
-        return frozenset(self._known)
+    def names(self, kind: Kind, namespace: str | None) -> frozenset[Name]:
+        """Every policy of a kind that is known, in one namespace or in all."""
+        return frozenset(name for name in self._known if name[0] == kind and namespace in {None, name[1]})
 
-    def sweep(
-        self, kind: Kind, alive: Iterable[Object], namespace: str | None, before: Collection[Name]
-    ) -> frozenset[User]:
-        """Take in a complete list of a kind (in one namespace, or in all); who refers to what it changes.
+    def lacking(self, gone: Iterable[Name]) -> frozenset[User]:
+        """Forget what a complete list lacks, though no watch said so; who refers to it.
 
-        before: the policies from before the list was asked for; younger ones may be missing from it.
+        gone: of the names from before the list was asked for; younger policies may be missing from it.
         """
-        found = tuple(alive)
-        listed = {(kind, obj["metadata"].get("namespace", ""), obj["metadata"]["name"]) for obj in found}
-        gone = [name for name in before if name[0] == kind and namespace in {None, name[1]} and name not in listed]
-        users = [self._forget(name) for name in gone] + [self.observe(kind, "MODIFIED", obj) for obj in found]
-        return frozenset().union(*users)
+        return frozenset().union(*(self._forget(name) for name in gone))
 
     def cannot_read(self, kind: Kind, why: str) -> frozenset[User]:
         """Policies of this kind cannot be read, and why ("" = they can); who refers to one, if that is news."""
@@ -75,18 +80,30 @@ class Policies:
 
     def resolve(self, key: User, health: Health) -> Resolved:
         """The health of a ModelDeployment with the checks of its policies; from now on it is one of their users."""
+        before = self._shared.get(key)  # kept until the new ones are found: they may be the same
         self.leave(key)
+        if not health.policies:
+            return Resolved(health)
         self._named[key] = names = tuple(_name(key, reference) for reference in health.policies)
         for name in names:
             self._users.setdefault(name, set()).add(key)
-        return resolve(health, lambda reference: self._find(_name(key, reference)))
+        found = resolve(health, lambda reference: self._find(_name(key, reference)))
+        self._shared[key] = found.shared
+        del before
+        return found
 
     def leave(self, key: User) -> None:
         """The ModelDeployment refers to no policy any more."""
+        self._shared.pop(key, None)
         for name in self._named.pop(key, ()):
             self._users[name].discard(key)
             if not self._users[name]:
                 del self._users[name]
+
+    def _remember_deletion(self, uid: str) -> None:
+        self._deleted[uid] = None
+        if len(self._deleted) > _REMEMBERED_DELETIONS:
+            del self._deleted[next(iter(self._deleted))]
 
     def _find(self, name: Name) -> Policy | str:
         kind, namespace, _ = name

@@ -1,33 +1,39 @@
 """What is known of the cluster: one record per ModelDeployment, and the objects made for it."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelramp.api.errors import InvalidSpec
+from modelramp.api.errors import InvalidSpec, UnreadableStatus
 from modelramp.api.names import LABEL_DEPLOYMENT, REQUEST_ANNOTATION, Phase
 from modelramp.api.spec import ModelDeploymentSpec, parse_spec
 from modelramp.api.verdict import TickOutcome
 from modelramp.core.evaluation import JobSeen
 from modelramp.core.hostnames import Claim, Claimant
-from modelramp.core.recall import read_status, state_of
+from modelramp.core.recall import recall
 from modelramp.core.requests import parse_request
 from modelramp.core.revisions import revision_of
 from modelramp.core.state import Finding, State, Target
+from modelramp.desired.gateway_api import scope_of_route
 from modelramp.desired.names import route_name
 from modelramp.desired.ownership import Owner, belongs_to_service, named_for, orphaned, owned_by
 from modelramp.engine.hosts import Hosts
 from modelramp.engine.policies import Policies
-from modelramp.engine.ports import ENDPOINT_SLICE, HTTP_ROUTE, MODEL_DEPLOYMENT, SERVICE, Kind, Object
+from modelramp.engine.ports import ENDPOINT_SLICE, HTTP_ROUTE, MODEL_DEPLOYMENT, SERVICE, TOO_DEEP, Kind, Object
+from modelramp.engine.slim import slim
 
 Key = tuple[str, str]
 """Namespace and name of a ModelDeployment."""
+Names = frozenset[tuple[str, str, str]]
+"""Objects of one kind: namespace, name, and the ModelDeployment that their label names (their own name for one)."""
+_REMEMBERED_DELETIONS = 4096
 
 
 @dataclass(slots=True)
 class Record:
     """One ModelDeployment as last seen, with the state that the decisions work on.
 
+    obj: without its spec, which is kept parsed only.
     spec: as written; None while it cannot be read: `problem` then says why, and there is no target.
     target: what is wanted, with the checks of all policies.
     state: may be ahead of the status by healthy ticks that were not worth a write.
@@ -68,35 +74,70 @@ class Record:
         return "deletionTimestamp" in self.obj["metadata"]
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A ModelDeployment whose status cannot be read: nothing is decided or written for it, and `why` is shown."""
+
+    obj: Object
+    why: str
+
+
 class Store:
-    """All records and children. Synchronous, in memory; older news never replaces newer."""
+    """All records and children. Synchronous, in memory; older news never replaces newer.
+
+    unreadable: ModelDeployments that have no record, because nobody knows what was decided for them.
+    on_forget: called for every record that is gone.
+    """
 
     def __init__(self) -> None:
         self.records: dict[Key, Record] = {}
+        self.unreadable: dict[Key, Unreadable] = {}
         self.policies = Policies()
+        self.on_forget: Callable[[Key, Record], None] = _nobody
+        self._deleted: dict[str, None] = {}
         self._children: dict[Key, dict[Kind, dict[str, Object]]] = {}
         self._hosts = Hosts()
 
     def observe(self, kind: Kind, event: str, obj: Object) -> Key | None:
-        """Take in one object as a watch or a write reported it; the key of the record that it concerns, if any."""
-        metadata = obj["metadata"]
+        """Take in one object as a watch, a list or a write reported it; the key of the record that it concerns, if any.
+
+        Raises ValueError when it is none that the API server could have.
+        """
+        metadata = identified(obj)
+        if not metadata.get("namespace") or (kind == MODEL_DEPLOYMENT and not metadata.get("uid")):
+            raise ValueError("it has no namespace, or no uid")
+        if event == "DELETED":
+            self._remember_deletion(metadata)
+        elif metadata.get("uid") in self._deleted:
+            return None  # a list, or the answer to a write, that was under way when it was deleted
         if kind == MODEL_DEPLOYMENT:
             key = (metadata["namespace"], metadata["name"])
             return self._forget(key, obj) if event == "DELETED" else self._remember(key, obj)
-        name = metadata.get("labels", {}).get(LABEL_DEPLOYMENT)
-        if name is None:
-            return None
-        key = (metadata["namespace"], name)
-        objects = self._children.setdefault(key, {}).setdefault(kind, {})
-        known = objects.get(metadata["name"])
+        owner = (metadata.get("labels") or {}).get(LABEL_DEPLOYMENT)
+        return self._observe_child((metadata["namespace"], owner), kind, event, obj) if owner is not None else None
+
+    def _observe_child(self, key: Key, kind: Kind, event: str, obj: Object) -> Key | None:
+        metadata = obj["metadata"]
+        known = self._labelled(key, kind).get(metadata["name"])
         if known is not None and _newer(known, obj):
             return None
-        if event == "DELETED":
-            objects.pop(metadata["name"], None)
-        else:
-            objects[metadata["name"]] = _slim(obj)
-        self._index_hosts(kind, key)
+        if event != "DELETED":
+            if TOO_DEEP in obj.values():
+                raise ValueError(f"it {TOO_DEEP}")
+            if kind == HTTP_ROUTE:
+                scope_of_route(obj)  # raises when nobody could say what it takes
+            self._children.setdefault(key, {}).setdefault(kind, {})[metadata["name"]] = slim(kind, obj)
+            self._index_hosts(kind, key)
+        elif known is not None and known["metadata"].get("uid") == metadata.get("uid"):
+            self.forget_child(key, kind, metadata["name"])
         return key if key in self.records else None
+
+    def _remember_deletion(self, metadata: Mapping[str, Any]) -> None:
+        """A uid never comes back, so whatever is still said of this object is old."""
+        if metadata.get("uid"):
+            self._deleted[metadata["uid"]] = None
+        if len(self._deleted) > _REMEMBERED_DELETIONS:
+            del self._deleted[next(iter(self._deleted))]
 
     def resolve(self, users: Iterable[Key]) -> Iterator[Key]:
         """Work out anew what counts for these users of policies that changed; each that is known."""
@@ -141,50 +182,56 @@ class Store:
     def replace_children(self, key: Key, kind: Kind, found: Iterable[Object]) -> None:
         """Take in a complete list of one kind for one ModelDeployment."""
         alive = tuple(found)
-        names = {obj["metadata"]["name"] for obj in alive}
-        for name in [name for name in self._labelled(key, kind) if name not in names]:
+        names = {obj["metadata"].get("name") for obj in alive}
+        for name in [name for name in self._labelled(key, kind) if name not in names and None not in names]:
             self.forget_child(key, kind, name)
         for obj in alive:
-            self.observe(kind, "MODIFIED", obj)
+            if obj["metadata"].get("name"):
+                self.observe(kind, "MODIFIED", obj)
 
     def forget_child(self, key: Key, kind: Kind, name: str) -> None:
         """The object turned out to be gone."""
-        self._children.get(key, {}).get(kind, {}).pop(name, None)
+        kinds = self._children.get(key, {})
+        kinds.get(kind, {}).pop(name, None)
+        if not kinds.get(kind):
+            kinds.pop(kind, None)
+        if not kinds:
+            self._children.pop(key, None)
         self._index_hosts(kind, key)
 
     def forget(self, key: Key) -> None:
         """The ModelDeployment turned out to be gone."""
-        self.records.pop(key, None)
+        record = self.records.pop(key, None)
+        self.unreadable.pop(key, None)
         self.policies.leave(key)
         self._index_hosts(MODEL_DEPLOYMENT, key)
+        if record is not None:
+            self.on_forget(key, record)
 
     def route(self, key: Key) -> Object | None:
         """The HTTPRoute of a ModelDeployment as last seen."""
         return self.children(key, HTTP_ROUTE).get(route_name(key[1]))
 
-    def sweep(
-        self, kind: Kind, alive: Iterable[Object], namespace: str | None, known: Collection[Key]
-    ) -> Iterator[Key]:
-        """Take in a complete list of a kind (in one namespace, or in all): what it lacks is gone, though unsaid.
-
-        known: the records from before the list was asked for; younger ones may be missing from it.
-        """
-        listed = {(obj["metadata"]["namespace"], obj["metadata"]["name"]): obj for obj in alive}
+    def names(self, kind: Kind, namespace: str | None) -> Names:
+        """What is known of a kind, in one namespace or in all."""
         if kind == MODEL_DEPLOYMENT:
-            for key in [key for key in known if key not in listed and namespace in {None, key[0]}]:
-                self.forget(key)
+            known = ((*key, key[1]) for key in (*self.records, *self.unreadable))
         else:
-            for key, kinds in self._children.items():
-                if namespace not in {None, key[0]}:
-                    continue
-                for name in [name for name in kinds.get(kind, {}) if (key[0], name) not in listed]:
-                    del kinds[kind][name]
-                    self._index_hosts(kind, key)
-                    yield key
-        for obj in listed.values():
-            changed = self.observe(kind, "MODIFIED", obj)
-            if changed is not None:
-                yield changed
+            known = ((key[0], name, key[1]) for key, kinds in self._children.items() for name in kinds.get(kind, ()))
+        return frozenset(name for name in known if namespace in {None, name[0]})
+
+    def lacking(self, kind: Kind, gone: Iterable[tuple[str, str, str]]) -> Iterator[Key]:
+        """Forget what a complete list of a kind lacks, though no watch said so; the keys of the records concerned.
+
+        gone: of the names from before the list was asked for; younger objects may be missing from it.
+        """
+        for namespace, name, owner in gone:
+            key = (namespace, owner)
+            if kind == MODEL_DEPLOYMENT:
+                self.forget(key)
+            else:
+                self.forget_child(key, kind, name)
+                yield key
 
     def rival(self, key: Key) -> Claim | None:
         """What keeps a ModelDeployment from the hosts that its spec asks for: another object had them first."""
@@ -195,18 +242,28 @@ class Store:
         return record is not None and (record.state.stable is not None or record.state.phase is not Phase.DEGRADED)
 
     def _remember(self, key: Key, obj: Object) -> Key | None:
-        known = self.records.get(key)
-        if known is None or known.uid != obj["metadata"]["uid"]:
-            record = Record(_slim(obj), state_of(read_status(obj.get("status"))))
-        elif _newer(known.obj, obj):
+        known, kept = self.records.get(key), slim(MODEL_DEPLOYMENT, obj)
+        if known is not None and _newer(known.obj, obj):
             return None
+        if known is not None and known.uid != kept["metadata"].get("uid"):
+            self.forget(key)
+            known = None
+        if known is None or kept.get("status") != known.obj.get("status"):
+            try:
+                state = recall(kept.get("status"))
+            except UnreadableStatus as error:
+                if known is None:
+                    self.unreadable[key] = Unreadable(kept, str(error))
+                    self._index_hosts(MODEL_DEPLOYMENT, key, obj)
+                    return None
+                # What was decided is known all the same, and the next decision writes it anew.
+                state, kept = known.state, {**kept, "status": {}}
         else:
-            record = known
-            if obj.get("status") != known.obj.get("status"):
-                record.state = state_of(read_status(obj.get("status")))
-            record.obj = _slim(obj)
-        self.records[key] = record
-        _read_spec(record)
+            state = known.state
+        self.unreadable.pop(key, None)
+        record = self.records.setdefault(key, known or Record(kept, state))
+        record.obj, record.state = kept, state
+        _read_spec(record, obj.get("spec"))
         self._aim(key, record)
         self._index_hosts(MODEL_DEPLOYMENT, key, obj)
         return key
@@ -235,35 +292,70 @@ class Store:
             return
         record = self.records.get(key)
         gateway = record.spec.routing.gateway if record is not None and record.spec is not None else None
-        known = obj if obj is not None or record is None else record.obj
-        self._hosts.learn(key, known, gateway, self._labelled(key, HTTP_ROUTE).values())
+        known = record or self.unreadable.get(key)
+        owner = obj if obj is not None or known is None else known.obj
+        self._hosts.learn(key, owner, gateway, self._labelled(key, HTTP_ROUTE).values())
 
     def _forget(self, key: Key, obj: Object) -> Key | None:
-        known = self.records.get(key)
-        if known is not None and known.uid == obj["metadata"]["uid"]:
+        known, unreadable = self.records.get(key), self.unreadable.get(key)
+        uid = known.uid if known is not None else unreadable.obj["metadata"].get("uid") if unreadable else None
+        if uid == obj["metadata"].get("uid"):
             self.forget(key)
         return None
 
 
-def _read_spec(record: Record) -> None:
+def _nobody(key: Key, record: Record) -> None:
+    """Nobody wants to know what is forgotten."""
+
+
+def identified(obj: Object) -> Mapping[str, Any]:
+    """The metadata of an object. Raises ValueError when it does not say which object it is."""
+    found: Any = obj.get("metadata")
+    wrong = _odd(found) if isinstance(found, Mapping) else "it has no metadata"
+    if wrong:
+        raise ValueError(wrong)
+    return found  # type: ignore[no-any-return]
+
+
+def _odd(metadata: Mapping[str, Any]) -> str:
+    """What is wrong with metadata, in a sentence; "" when all that is read of it can be read."""
+    if not all(isinstance(metadata.get(name, ""), str) for name in ("name", "namespace", "uid", "resourceVersion")):
+        return "its name, namespace, uid and resourceVersion are not all texts"
+    if not metadata.get("name"):
+        return "it has no name"
+    labels, owners = metadata.get("labels") or {}, metadata.get("ownerReferences") or ()
+    if not isinstance(labels, Mapping) or not all(isinstance(value, str) for value in labels.values()):
+        return "its labels are no texts"
+    if not isinstance(owners, list | tuple) or not all(isinstance(owner, Mapping) for owner in owners):
+        return "its ownerReferences are no mappings"
+    return "" if isinstance(metadata.get("annotations") or {}, Mapping) else "its annotations are no mapping"
+
+
+def _read_spec(record: Record, raw: object) -> None:
     """Keep a spec's absence explicit: an unreadable one has no target and changes nothing."""
+    if raw == TOO_DEEP:
+        record.spec, record.problem = None, f"spec: it {TOO_DEEP}"
+        return
     try:
-        record.spec, record.problem = parse_spec(record.obj.get("spec")), ""
+        record.spec, record.problem = parse_spec(raw), ""
     except InvalidSpec as error:
         record.spec, record.problem = None, str(error)
 
 
 def _newer(known: Object, obj: Object) -> bool:
-    """Whether what is known is newer; resourceVersions of one API server are increasing integers (KEP-5504)."""
-    return _version(known) > _version(obj) and known["metadata"].get("uid") == obj["metadata"].get("uid")
+    """Whether what is known is newer; resourceVersions of one API server are increasing integers (KEP-5504).
+
+    Of two objects of one name the later made one is newer: after a restored backup its version may be the lower one.
+    """
+    if known["metadata"].get("uid") != obj["metadata"].get("uid") and _made(known) < _made(obj):
+        return False
+    return _version(known) > _version(obj)
+
+
+def _made(obj: Object) -> str:
+    return str(obj["metadata"].get("creationTimestamp") or "")
 
 
 def _version(obj: Object) -> int:
     text = obj["metadata"].get("resourceVersion", "0")
     return int(text) if text.isdigit() else 0
-
-
-def _slim(obj: Object) -> dict[str, Any]:
-    """The object without what only takes memory."""
-    metadata = {name: value for name, value in obj["metadata"].items() if name != "managedFields"}
-    return {**obj, "metadata": metadata}

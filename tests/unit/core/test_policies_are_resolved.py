@@ -151,7 +151,8 @@ def test_the_revision_is_that_of_the_spec():
 
 def test_users_with_the_same_parameters_share_the_checks():
     known = policy()
-    one, other = (resolved(refer(), policies=[known]).health.checks[0] for _ in range(2))
+    users = [resolved(refer(), policies=[known]) for _ in range(2)]
+    one, other = (user.health.checks[0] for user in users)
     third = resolved(refer(maxErrorRate=1), policies=[known]).health.checks[0]
 
     assert one is other

@@ -1,6 +1,7 @@
 """What the store says of hosts that several objects ask for, as routes and objects come, change and go."""
 
 import random
+from collections import Counter
 
 import pytest
 
@@ -19,6 +20,7 @@ class Cluster:
     def __init__(self):
         self.store = Store()
         self.version = 1
+        self.deaths = Counter()
         self.objects = {}
 
     def deployment(
@@ -30,7 +32,7 @@ class Cluster:
             "metadata": {
                 "namespace": key[0],
                 "name": key[1],
-                "uid": f"uid-{key[1]}",
+                "uid": self.uid("uid", key),
                 "resourceVersion": str(self.version),
                 "generation": before["metadata"]["generation"] + 1,
                 "creationTimestamp": f"2026-11-28T{created}Z",
@@ -47,10 +49,11 @@ class Cluster:
         }
         self.objects[key] = obj
         self.store.observe(MODEL_DEPLOYMENT, event, obj)
+        self.deaths[("uid", *key)] += event == "DELETED"
 
     def route(self, key, *hosts, owner=None, name=None, event="MODIFIED", path="/"):
         self.version += 1
-        uid = f"uid-{key[1]}" if owner is None else owner
+        uid = self.uid("uid", key) if owner is None else owner
         references = [{"uid": uid, "controller": True}] if uid else []
         self.store.observe(
             HTTP_ROUTE,
@@ -59,7 +62,7 @@ class Cluster:
                 "metadata": {
                     "namespace": key[0],
                     "name": name or key[1],
-                    "uid": f"route-{name or key[1]}",
+                    "uid": self.uid("route", (key[0], name or key[1])),
                     "resourceVersion": str(self.version),
                     "creationTimestamp": "2026-11-28T10:30:00Z",
                     "labels": {"modelramp.io/deployment": key[1]},
@@ -72,6 +75,12 @@ class Cluster:
                 },
             },
         )
+
+        self.deaths["route", key[0], name or key[1]] += event == "DELETED"
+
+    def uid(self, what, key):
+        """What is made anew under its old name has another uid."""
+        return f"{what}-{key[0]}-{key[1]}-{self.deaths[(what, *key)]}"
 
     def rival(self, key):
         found = self.store.rival(key)

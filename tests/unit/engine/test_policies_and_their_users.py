@@ -106,14 +106,46 @@ def test_the_same_again_concerns_nobody():
 def test_a_complete_list_finds_what_no_watch_reported():
     store = store_with(deployment("a", WEB), deployment("b", {"name": "new"}))
     tell(store, policy(1))
-    before = store.policies.names()
+    before = store.policies.names(HEALTH_POLICY, "ml")
     tell(store, policy(5, name="young"))
 
-    users = store.policies.sweep(HEALTH_POLICY, [policy(4, name="new")], "ml", before)
-    assert set(store.resolve(users)) == {("ml", "a"), ("ml", "b")}
+    assert tell(store, policy(4, name="new")) == {("ml", "b")}
+    assert set(store.resolve(store.policies.lacking(before))) == {("ml", "a")}
     assert (limit(store), limit(store, "b")) == (None, 4)
-    assert any(name == "young" for _, _, name in store.policies.names()), "it came while the list was under way"
-    assert store.policies.sweep(HEALTH_POLICY, [], "other", store.policies.names()) == frozenset()
+    known = store.policies.names(HEALTH_POLICY, None)
+    assert {name for _, _, name in known} == {"new", "young"}, "it came while the list was under way"
+    assert store.policies.names(HEALTH_POLICY, "other") == frozenset()
+
+
+def test_a_list_that_was_under_way_when_a_policy_was_deleted_does_not_bring_it_back():
+    store = store_with(deployment("a", WEB))
+    tell(store, policy(1))
+    tell(store, policy(1, version=2), "DELETED")
+
+    assert tell(store, policy(1)) == set()
+    assert limit(store) is None
+    assert tell(store, policy(7, uid="another", version=3)) == {("ml", "a")}
+
+
+def test_checks_are_shared_by_those_who_give_the_same_parameters_and_forgotten_with_the_last_of_them():
+    """A user whose parameters change every second would else keep all of them for ever."""
+    store = store_with(deployment("a", WEB), deployment("b", WEB))
+    tell(store, policy(1))
+    made = next(iter(store.policies._known.values())).policy._made
+
+    for number in range(2, 100):
+        store.observe(
+            MODEL_DEPLOYMENT, "MODIFIED", deployment("a", WEB | {"parameters": {"most": str(number)}}, version=number)
+        )
+        assert len(made) == 2
+    assert limit(store) == 99
+    store.observe(MODEL_DEPLOYMENT, "MODIFIED", deployment("a", WEB, version=100))
+    assert len(made) == 1
+    a, b = (store.records["ml", name].target.spec.health.checks[0] for name in "ab")
+    assert a is b
+    for name in "ab":
+        store.forget(("ml", name))
+    assert not made
 
 
 def test_what_cannot_be_read_is_missing_and_says_why():

@@ -1,0 +1,57 @@
+"""What is kept of the objects that are seen: what some decision or comparison reads. Pure.
+
+Ten thousand objects stay in memory for as long as the operator runs, and most of an object is nobody's business here.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from modelramp.api.names import GROUP
+from modelramp.engine.ports import ENDPOINT_SLICE, JOB, MODEL_DEPLOYMENT, Kind, Object
+
+_METADATA = frozenset(
+    {
+        "creationTimestamp",
+        "deletionTimestamp",
+        "generation",
+        "labels",
+        "name",
+        "namespace",
+        "ownerReferences",
+        "resourceVersion",
+        "uid",
+    }
+)
+
+
+def slim(kind: Kind, obj: Object) -> dict[str, Any]:
+    """The object with what is read of it: no managedFields, no annotations but ours, and by kind no more than needed.
+
+    A ModelDeployment comes without its spec: that is kept parsed, and a write of its status needs none.
+    """
+    kept = {**obj, "metadata": _metadata(obj["metadata"])}
+    if kind == MODEL_DEPLOYMENT:
+        kept.pop("spec", None)
+    elif kind == ENDPOINT_SLICE:
+        points = obj.get("endpoints") or ()
+        kept = {
+            "metadata": kept["metadata"],
+            "endpoints": [{"conditions": point.get("conditions")} for point in points],
+        }
+    elif kind == JOB:
+        kept["spec"] = _job_spec(obj.get("spec") or {})
+    return kept
+
+
+def _metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in metadata.items() if name in _METADATA}
+    annotations = metadata.get("annotations") or {}
+    ours = {name: value for name, value in annotations.items() if name.startswith(f"{GROUP}/")}
+    return kept | {"annotations": ours} if ours else kept
+
+
+def _job_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A Job's template never changes and is compared with nothing; its last words are those of the first container."""
+    containers = ((spec.get("template") or {}).get("spec") or {}).get("containers") or ()
+    named = [{"name": container.get("name", "")} for container in containers]
+    return {"template": {"spec": {"containers": named}}}
