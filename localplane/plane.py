@@ -101,7 +101,7 @@ class Plane:
                 return plane
             if status["phase"] == "failed":
                 failure = str(status["failure"])
-                plane.stop(keep_files=True)
+                _end(plane.folder, keep_files=True)  # whoever starts it holds the lock that `stop` would wait for
                 raise StartError(f"{failure}\n(all logs are in {plane.files.logs})")
             if time.monotonic() > deadline:
                 raise StartError(f"the plane was not ready after {START_TIMEOUT_S:.0f} s; see {plane.files.logs}")
@@ -225,18 +225,24 @@ class Plane:
 def down(folder: Path, *, keep_files: bool = False) -> bool:
     """End the plane in this folder if one runs there; returns whether one did. Its files go in either case."""
     with state.locked(folder.with_name(folder.name + ".lock")):
-        record = state.read(folder)
-        running = record is not None and record.alive()
-        if record is not None and running:
-            with contextlib.suppress(PlaneError):
-                control.ask(folder, {"do": "down"}, timeout_s=STOP_TIMEOUT_S)
-            if not _ended(record, STOP_TIMEOUT_S):
-                # It is the first process of its namespace: its end takes every other one with it.
-                os.kill(record.pid, 9)
-                _ended(record, STOP_TIMEOUT_S)
+        running = _end(folder, keep_files=keep_files)
         if not keep_files:
-            _remove(folder)
             folder.with_name(folder.name + ".lock").unlink(missing_ok=True)
+    return running
+
+
+def _end(folder: Path, *, keep_files: bool) -> bool:
+    record = state.read(folder)
+    running = record is not None and record.alive()
+    if record is not None and running:
+        with contextlib.suppress(PlaneError):
+            control.ask(folder, {"do": "down"}, timeout_s=STOP_TIMEOUT_S)
+        if not _ended(record, STOP_TIMEOUT_S):
+            # It is the first process of its namespace: its end takes every other one with it.
+            os.kill(record.pid, 9)
+            _ended(record, STOP_TIMEOUT_S)
+    if not keep_files:
+        _remove(folder)
     return running
 
 
