@@ -366,6 +366,46 @@ def test_a_change_needs_the_right_to_what_it_makes_the_operator_do(denied, who, 
     assert f"may not {right}" in said
 
 
+@pytest.fixture(scope="module")
+def bound(plane, denied, render):
+    """Hosts are bound to namespaces, some of them to the authors'; the rest as before."""
+    hosts = {"shop": NAMESPACE, "*.wild": NAMESPACE, "eu.pay": NAMESPACE, "pay": "others", "not.shop": "others"}
+    escaped = {f"{host}.example.com".replace(".", r"\."): owner for host, owner in hosts.items()}
+    objects = render(*(f"hostBindings.{host}={{{owner}}}" for host, owner in escaped.items()), "admission.authors=Deny")
+    policy = [one for one in objects if one["metadata"]["name"] == "modelramp-authors"]
+    plane.kubectl("apply", "-f", "-", input=yaml.dump_all(policy))
+    eventually(lambda: denied.create(user("no-routes"), hosted("shop.example.com"))[0])
+    return denied
+
+
+def hosted(*hosts):
+    return model_deployment(routing__gateway__hostnames=list(hosts))
+
+
+HOSTS = {
+    "bound here": (["shop.example.com"], True),
+    "below what is bound here": (["a.b.shop.example.com"], True),
+    "a wildcard below": (["*.shop.example.com"], True),
+    "below a bound wildcard": (["a.wild.example.com", "*.wild.example.com"], True),
+    "not below a bound wildcard": (["wild.example.com"], False),
+    "the longest counts, here": (["eu.pay.example.com"], True),
+    "the longest counts, elsewhere": (["not.shop.example.com"], False),
+    "bound elsewhere": (["pay.example.com"], False),
+    "bound to nobody": (["digits.example.com"], False),
+    "one of two": (["shop.example.com", "digits.example.com"], False),
+    "ends in the same letters": (["workshop.example.com"], False),
+    "no host": ([], False),
+}
+
+
+@pytest.mark.parametrize(("hosts", "allowed"), HOSTS.values(), ids=HOSTS)
+def test_hosts_that_are_bound_to_the_namespace_need_no_right_to_routes(bound, hosts, allowed):
+    done, said = bound.create(user("no-routes"), hosted(*hosts))
+    assert done is allowed, said
+    if not allowed:
+        assert "may not create httproutes" in said
+
+
 def metadata(name="child", *, labels=None, owner="digits", **more):
     reference = {"apiVersion": "modelramp.io/v1alpha1", "kind": "ModelDeployment", "name": owner, "uid": "1-2-3"}
     owners = [{**reference, "controller": True, **more}] if owner else []

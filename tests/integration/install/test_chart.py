@@ -105,6 +105,17 @@ def test_the_admission_policies_are_those_of_this_release(render):
     assert where == {"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["ml"]}
 
 
+def test_the_operator_and_the_authors_policy_are_told_the_same_host_bindings(render):
+    values = r"hostBindings.shop\.example\.com={shop,shop-staging}", r"hostBindings.*={platform}"
+    objects = render(*values)
+    (container,) = named(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    told = {"name": "MODELRAMP_HOST_BINDINGS", "value": "*=platform;shop.example.com=shop,shop-staging"}
+    assert told in container["env"]
+    policy = named(objects, "ValidatingAdmissionPolicy", "modelramp-authors")["spec"]
+    (bound,) = [one["expression"] for one in policy["variables"] if one["name"] == "hostBindings"]
+    assert yaml.safe_load(bound) == {"*": ["platform"], "shop.example.com": ["shop", "shop-staging"]}
+
+
 def test_the_network_policy_lets_metrics_be_scraped_from_where_the_values_say(render, kustomize):
     ours, theirs = (named(objects, "NetworkPolicy")["spec"] for objects in (render(), kustomize("manifests")))
     for spec, objects in ((ours, render()), (theirs, kustomize("manifests"))):
