@@ -6,7 +6,7 @@ once more before anybody sends it. (The parser's own walk() is no help: its cost
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -19,6 +19,9 @@ MOST_PARTS: Final = 100
 The parser copies each subtree at each level: 100 cost 40 ms, 4,000 cost 20 s.
 """
 
+MOST_SERIES: Final = 500
+"""Series to which a result is limited."""
+
 _PART: Final = re.compile(r"[(\[{+\-*/%^<>]|==|!=|\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
 _TEXT: Final = re.compile(r'"(?:[^"\\\n]|\\.)*"?|\'(?:[^\'\\\n]|\\.)*\'?|`[^`]*`?|#[^\n]*')
 _NAME: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -28,6 +31,8 @@ _MILLISECOND: Final = timedelta(milliseconds=1)
 _LABEL_OF_NAMESPACES: Final = "namespace"
 _UNRESTRICTED: Final = frozenset({"info"})
 """Functions that read series which no selector names."""
+
+Labels = tuple[tuple[str, str], ...]
 
 
 class NotNarrowed(ValueError):
@@ -74,6 +79,25 @@ def _rewritten(query: str, namespace: str) -> str:
     if "".join(_written(_parsed(text), namespace)) != text:
         raise NotNarrowed("the query is read in two ways")
     return text
+
+
+def only(query: str, series: Sequence[Labels]) -> str:
+    """The query with a result that has nothing but these series, each given by some of its labels. Raises NotNarrowed.
+
+    >>> only("sum by (a) (x)", [(("a", "1"),)])
+    '(sum by (a) (x)) and on (a) (label_replace(vector(1), "a", "1", "", ""))'
+    """
+    if not series or len(series) > MOST_SERIES or len({tuple(name for name, _ in labels) for labels in series}) > 1:
+        raise NotNarrowed(f"the result cannot be limited to 1 to {MOST_SERIES} series with the same labels")
+    names = _labels([name for name, _ in series[0]])
+    return f"({query}) and on ({names}) ({' or '.join(map(_vector, series))})"
+
+
+def _vector(labels: Labels) -> str:
+    found = "vector(1)"
+    for name, value in labels:
+        found = f'label_replace({found}, {_quoted(name)}, {_quoted(value.replace("$", "$$"))}, "", "")'
+    return found
 
 
 def _parsed(query: str) -> Any:

@@ -70,14 +70,14 @@ class Due:
 class Query:
     """What is asked once, however many objects want it.
 
-    delay: seconds before the tick for which it is asked. by_namespace: whether its series are picked by namespace, so
-    that it can be asked for one namespace alone.
+    delay: seconds before the tick for which it is asked. labels: names of the labels by which objects pick their series
+    from the answer; empty when the whole answer is theirs.
     """
 
     endpoint: Endpoint
     text: str
     delay: int = 0
-    by_namespace: bool = False
+    labels: tuple[str, ...] = ()
 
 
 class Answer:
@@ -116,10 +116,14 @@ class Asked:
 
     def queries(self, tick: int) -> list[Query]:
         """What has to be asked for this object at a tick."""
+        return [query for query, _ in self.questions(tick)]
+
+    def questions(self, tick: int) -> list[tuple[Query, Labels]]:
+        """The same, each with the labels of the series that are the object's own."""
         due = [(check.delay, asked) for check, asked in self.checks if self.due.health.is_due(check, tick)]
         trial = self.due.trial.test.delay if self.due.trial is not None else 0
         return [
-            _query(self.due, question, delay)
+            (_query(self.due, question, delay), question.pick)
             for delay, asked in (*due, (trial, self.trial))
             if isinstance(asked, Ask)
             for question in asked.questions
@@ -127,7 +131,7 @@ class Asked:
 
 
 def _query(due: Due, question: Question, delay: int) -> Query:
-    return Query(due.endpoint, question.text, delay, any(label == "namespace" for label, _ in question.pick))
+    return Query(due.endpoint, question.text, delay, tuple(label for label, _ in question.pick))
 
 
 def asked(due: Due, ticks: Sequence[int]) -> Asked:

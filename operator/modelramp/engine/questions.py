@@ -3,10 +3,11 @@
 import asyncio
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from modelramp.analysis.matchers import NotNarrowed, narrowed
+from modelramp.analysis.matchers import NotNarrowed, narrowed, only
+from modelramp.analysis.presets import Labels
 from modelramp.api.errors import NoAnswer, PrometheusSilent
 from modelramp.api.names import Reason
 from modelramp.engine.plan import Query, settled
@@ -16,11 +17,15 @@ from modelramp.engine.replay import Journal, read_journal
 Heard = Callable[[str | None, Journal | NoAnswer], None]
 """Called with an answer and the namespace that it is for; None: for all that asked."""
 
+Askers = Mapping[str, Sequence[Iterable[Labels]]]
+"""Who asks: by namespace, for each object the series that it picks from the answer."""
+
 REMEMBERED_SECONDS = 600.0
 """How long a shared question that failed is asked by namespace at once."""
 _MOST_REMEMBERED = 1024
 _NOT_ANYBODYS = frozenset({Reason.PROMETHEUS_UNREACHABLE, Reason.QUERY_INVALID})
 """Failures that asking by namespace cannot help against."""
+_LABELS_OF_PODS = {"namespace", "modeldeployment", "revision"}
 _SHARE_OF_TIME = 0.5
 """Of the time until the deadline, how much a shared question may take, so that there is time to ask by namespace."""
 
@@ -42,17 +47,17 @@ class Questions:
         self._clock = clock
         self._apart: OrderedDict[Query, float] = OrderedDict()
 
-    async def ask(self, wanted: Wanted, namespaces: Mapping[str, int], until: float, heard: Heard) -> None:
-        """Ask for objects of these namespaces (namespace -> how many objects), not longer than `until`."""
-        parts = self._parts(wanted.query, namespaces)
+    async def ask(self, wanted: Wanted, askers: Askers, until: float, heard: Heard) -> None:
+        """Ask for these objects, not longer than `until`."""
+        parts = divided(wanted.query, askers)
         if self._apart.get(wanted.query, math.inf) <= self._clock.now():
             del self._apart[wanted.query]
         if parts and wanted.query in self._apart:
-            await self._by_namespace(wanted, parts, namespaces, until, heard)
+            await self._by_namespace(wanted, parts, askers, until, heard)
             return
         now = self._clock.now()
         limit = until if not parts else now + (until - now) * _SHARE_OF_TIME
-        asker = Asker(next(iter(namespaces)) if len(namespaces) == 1 else "", sum(namespaces.values()))
+        asker = Asker(next(iter(askers)) if len(askers) == 1 else "", sum(map(len, askers.values())))
         answer = await self._put(wanted, asker, limit)
         if not parts or not isinstance(answer, NoAnswer) or _nobodys(answer):
             heard(None, answer)
@@ -60,16 +65,16 @@ class Questions:
         self._telemetry.warn(
             "a shared query failed; asking by namespace", query=wanted.query.text[:256], reason=str(answer)[:256]
         )
-        await self._by_namespace(wanted, parts, namespaces, until, heard)
+        await self._by_namespace(wanted, parts, askers, until, heard)
 
     async def _by_namespace(
-        self, wanted: Wanted, parts: Mapping[str, Query], namespaces: Mapping[str, int], until: float, heard: Heard
+        self, wanted: Wanted, parts: Mapping[str, Query], askers: Askers, until: float, heard: Heard
     ) -> None:
         """Ask for each namespace by itself; where that helps one, it is done at once for a while."""
 
         async def one(namespace: str) -> None:
             part = Wanted(parts[namespace], wanted.ticks)
-            answer = await self._put(part, Asker(namespace, namespaces[namespace]), until)
+            answer = await self._put(part, Asker(namespace, len(askers[namespace])), until)
             if not isinstance(answer, NoAnswer) and wanted.query not in self._apart:
                 self._remember(wanted.query)
             heard(namespace, answer)
@@ -77,18 +82,6 @@ class Questions:
         async with asyncio.TaskGroup() as tasks:
             for namespace in parts:
                 tasks.create_task(one(namespace))
-
-    def _parts(self, query: Query, namespaces: Mapping[str, int]) -> dict[str, Query]:
-        """The query limited to each namespace; empty when there is only one, or when it cannot be limited."""
-        if len(namespaces) < 2 or not query.by_namespace:
-            return {}
-        try:
-            return {
-                namespace: Query(query.endpoint, narrowed(query.text, namespace), query.delay)
-                for namespace in namespaces
-            }
-        except NotNarrowed:
-            return {}
 
     def _remember(self, query: Query) -> None:
         self._apart[query] = self._clock.now() + REMEMBERED_SECONDS
@@ -104,6 +97,28 @@ class Questions:
             return PrometheusSilent(Reason.PROMETHEUS_TIMEOUT, "no answer in time for this tick")
         except Exception as error:  # noqa: BLE001 - as the sentence above says
             return settled(wanted.query, error, self._telemetry)
+
+
+def divided(query: Query, askers: Askers) -> dict[str, Query]:
+    """The query for each namespace alone; empty when there is only one, or when the query cannot be divided."""
+    if len(askers) < 2 or not query.labels:
+        return {}
+    try:
+        return {
+            namespace: replace(query, text=_part(query, namespace, objects)) for namespace, objects in askers.items()
+        }
+    except NotNarrowed:
+        return {}
+
+
+def _part(query: Query, namespace: str, objects: Sequence[Iterable[Labels]]) -> str:
+    """The query for one namespace: limited by what is fetched where series carry the namespace, else by its result.
+
+    Labels that the query itself makes, such as a gateway's backend, say nothing of the series that are fetched.
+    """
+    if set(query.labels) == _LABELS_OF_PODS:
+        return narrowed(query.text, namespace)
+    return only(query.text, tuple(dict.fromkeys(labels for own in objects for labels in own)))
 
 
 def _nobodys(answer: NoAnswer) -> bool:

@@ -5,11 +5,11 @@ others do not wait for it.
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from modelramp.analysis.presets import Labels
 from modelramp.api.errors import NoAnswer, PrometheusSilent
 from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome, TickOutcome
@@ -42,11 +42,15 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """What an object asks about some of its ticks, and which question brings the answer to each of its queries."""
+    """What an object asks about some of its ticks.
+
+    wanted: the question that brings the answer to each of its queries. own: the series that it picks from each.
+    """
 
     asked: Asked
     ticks: tuple[int, ...]
     wanted: Mapping[Query, Wanted]
+    own: Mapping[Query, tuple[Labels, ...]]
 
 
 @dataclass(slots=True, eq=False)
@@ -56,6 +60,10 @@ class _Open:
     turn: Turn
     parts: tuple[_Part, ...]
     needs: dict[Wanted, None] = field(default_factory=dict)
+
+    def own(self, query: Query) -> tuple[Labels, ...]:
+        """The series that the object picks from the answer to a query."""
+        return tuple(labels for part in self.parts for labels in part.own.get(query, ()))
 
 
 class _Waiting:
@@ -187,10 +195,12 @@ class Rounds:
         users: Sequence[_Open],
         heard: "asyncio.Queue[tuple[Wanted, str | None, Journal | NoAnswer]]",
     ) -> None:
-        namespaces = Counter(each.turn.key[0] for each in users)
+        askers: dict[str, list[tuple[Labels, ...]]] = {}
+        for each in users:
+            askers.setdefault(each.turn.key[0], []).append(each.own(wanted.query))
         until = max(each.turn.deadline for each in users)
         await self._questions.ask(
-            wanted, namespaces, until, lambda namespace, answer: heard.put_nowait((wanted, namespace, answer))
+            wanted, askers, until, lambda namespace, answer: heard.put_nowait((wanted, namespace, answer))
         )
 
     async def _judge_loaded(self, group: Sequence[_Open], waiting: _Waiting) -> None:
@@ -226,11 +236,13 @@ def _opened(turn: Turn) -> _Open:
 
 
 def _part(due: Due, ticks: tuple[int, ...]) -> _Part:
-    asks, about = asked(due, ticks), dict[Query, list[int]]()
+    asks, about, own = asked(due, ticks), dict[Query, dict[int, None]](), dict[Query, dict[Labels, None]]()
     for tick in ticks:
-        for query in dict.fromkeys(asks.queries(tick)):
-            about.setdefault(query, []).append(tick)
-    return _Part(asks, ticks, {query: Wanted(query, tuple(found)) for query, found in about.items()})
+        for query, labels in asks.questions(tick):
+            about.setdefault(query, {})[tick] = None
+            own.setdefault(query, {})[labels] = None
+    wanted = {query: Wanted(query, tuple(found)) for query, found in about.items()}
+    return _Part(asks, ticks, wanted, {query: tuple(found) for query, found in own.items()})
 
 
 def outcome_of(revision: str, tick: int, checks: tuple[CheckOutcome, ...]) -> TickOutcome:

@@ -12,7 +12,8 @@ from modelramp.analysis.subject import Subject
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
-from modelramp.engine.plan import Due, outcomes
+from modelramp.engine.plan import Answer, Due, asked, outcomes
+from modelramp.engine.questions import divided
 
 NAMESPACE = "presets"
 SCRAPES = 5
@@ -172,3 +173,24 @@ async def test_traefiks_presets_tell_the_arms_apart_over_all_gateways(
     assert (answers["good"][preset].value, answers["good"][preset].verdict) == (pytest.approx(good, rel=0.02), verdict)
     assert answers["bad"][preset].value == pytest.approx(bad, rel=0.02)
     assert answers["bad"][preset].verdict is verdict_on_bad
+
+
+@pytest.mark.parametrize(
+    ("preset", "namespace", "name"),
+    [
+        ("error-rate", NAMESPACE, "digits"),
+        ("p95-latency", NAMESPACE, "digits"),
+        ("traefik-error-rate", "ml", "digits"),
+        ("traefik-p95-latency", "ml", "my-gw-x-svc-y"),
+    ],
+)
+@pytest.mark.usefixtures("served", "routed")
+async def test_a_shared_query_that_is_asked_for_one_namespace_alone_says_the_same_of_it(
+    preset, namespace, name, endpoint, metrics, last_minute
+):
+    ((query, own),) = asked(due(endpoint, name, "bad", [preset], namespace), (last_minute,)).questions(last_minute)
+    parts = divided(query, {namespace: [(own,)], "elsewhere": [(own,)]})
+    whole, part = [await metrics.instant(endpoint, text, last_minute) for text in (query.text, parts[namespace].text)]
+    assert len(part) < len(whole)
+    (expected,), (found,) = Answer(whole).pick(own), Answer(part).pick(own)
+    assert (found.labels, found.value) == (expected.labels, expected.value)

@@ -135,6 +135,17 @@ def test_a_spoiled_query_is_asked_by_namespace_at_once_for_a_while_and_then_shar
     assert [asker.namespace for *_, asker in prometheus.asked] == ["", "good", "evil", "", "good", "evil"]
 
 
+def test_a_shared_query_of_a_gateway_is_limited_to_the_series_of_each_namespace():
+    prometheus = Prometheus(lambda query: 0.0 if "and on (backend)" in query else RuntimeError("odd"))
+    check = {"name": "errors", "preset": "traefik-error-rate"}
+    told(prometheus, turn("good", check), turn("evil", check))
+    shared, good, evil = [query for _, query, *_ in prometheus.asked]
+    assert (
+        good == f'({shared}) and on (backend) (label_replace(vector(1), "backend", "good-good/good-good-r1", "", ""))'
+    )
+    assert "evil-evil/evil-evil-r1" in evil
+
+
 @pytest.mark.parametrize("reason", [Reason.PROMETHEUS_UNREACHABLE, Reason.QUERY_INVALID])
 def test_a_failure_that_is_nobodys_fault_is_not_asked_again_by_namespace(reason):
     prometheus = Prometheus(lambda _: PrometheusSilent(reason, "no"))
