@@ -100,7 +100,7 @@ async def main(settings: Settings) -> None:
             healthy=lambda: heartbeat_verdict(
                 engine.heartbeat, clock.now(), max(settings.heartbeat_limit, 3 * engine.shortest_interval())
             ),
-            ready=lambda: (listing.synced, "synced" if listing.synced else "waiting for the first complete list"),
+            ready=listing.readiness,
             metrics=telemetry.render,
         )
         async with metrics, events, webhooks, web:

@@ -3,7 +3,7 @@
 import pytest
 
 from modelramp.api.errors import Forbidden
-from modelramp.engine.ports import DEPLOYMENT, SERVICE
+from modelramp.engine.ports import DEPLOYMENT, JOB, SERVICE
 from tests.sim.clock import EPOCH
 from tests.sim.ports import SimCluster
 from tests.sim.scenarios import AFTER_PROMOTION, ROLLBACK, ROLLOUT_AT, manifest
@@ -84,3 +84,23 @@ def test_a_rollback_that_may_not_write_the_route_says_so_and_is_done_when_it_may
     back = next(at.at - EPOCH for at in world.gateway.history if at.at - EPOCH > ROLLOUT_AT + 1500)
     assert back < ROLLOUT_AT + 1500 + 15, "a rollback waits no minute for the next try"
     assert not story.unrest(world)
+
+
+def test_readyz_says_what_is_not_listed_and_why(unreadable):
+    unreadable[DEPLOYMENT] = unreadable[JOB] = 60.0
+    world, seen = World(1), []
+    for at in (0.01, 30.0, 130.0):
+        world.later(at, lambda: seen.append(world.processes[0].engine.listing.readiness()))
+    world.run(minutes=5)
+
+    assert [ready for ready, _ in seen] == [False, False, True]
+    assert "are being listed" in seen[0][1]
+    assert "deployments is forbidden" in seen[1][1]
+    assert seen[2][1] == "ready"
+
+
+def test_readyz_names_a_kind_that_it_goes_on_without(unreadable):
+    unreadable[JOB] = 600.0
+    world = World(1).run(minutes=2)
+
+    assert world.processes[0].engine.listing.readiness() == (True, "ready, but may not read jobs")

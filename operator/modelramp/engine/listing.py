@@ -80,6 +80,14 @@ class Listing:
         self._unshown: dict[Key, None] = {}
         self._changed = asyncio.Event()
         self._slice_began = 0.0
+        self._missing = ""
+
+    def readiness(self) -> tuple[bool, str]:
+        """Whether everything was listed once, and a sentence that says what was not."""
+        if not self.synced:
+            return False, f"waiting for the first complete list; {self._missing or 'it was not asked for yet'}"
+        unread = ", ".join(sorted(kind.plural for kind in self._refused))
+        return True, f"ready, but may not read {unread}" if unread else "ready"
 
     def observe(self, kind: Kind, event: str, obj: Object) -> None:
         """Take in what a watch reported: ADDED, MODIFIED, DELETED, or anything else for an object as it is.
@@ -134,10 +142,12 @@ class Listing:
         while True:
             try:
                 for kind in WATCHED:
+                    self._missing = f"{kind.plural} are being listed"
                     await self._list_kind(kind)
             except (NoAnswer, Refused) as error:
                 advice = {"advice": _GRANT} if isinstance(error, Refused) else {}
                 self._telemetry.warn("waiting for the API server", reason=str(error), retry_seconds=delay, **advice)
+                self._missing = str(error)
                 self._beat()  # a restart would not help
                 await self._clock.sleep(delay)
                 delay = min(delay * 2, 30.0)
