@@ -14,7 +14,7 @@ from localplane.binaries import Binaries
 from localplane.errors import StartError
 from localplane.supervisor import Launch
 
-RECORD_TIMEOUT_S = 10.0
+RECORD_TIMEOUT_S = 30.0
 POLL_S = 0.05
 REPOSITORY = Path(__file__).parent.parent
 
