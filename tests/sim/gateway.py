@@ -90,7 +90,8 @@ class Traffic:
     def changed(self, change: Change) -> None:
         """Learn whose Services they are, and see endpoints come and go."""
         if change.kind == "Service":
-            self.revisions[change.obj["metadata"]["name"]] = change.obj["metadata"]["labels"].get(LABEL_REVISION, "")
+            name, labels = change.obj["metadata"]["name"], change.obj["metadata"].get("labels", {})
+            self.revisions.setdefault(name, labels.get(LABEL_REVISION, ""))
         if change.kind in {"EndpointSlice", "Service"}:
             self._world.later(0.01, self._record)
 

@@ -204,13 +204,16 @@ def _watch(status: Status) -> Status:
 
 def _withdrawn(old: Status, new: Status, subject: str) -> bool:
     """The subject lost its role by a breach (not by a new spec, a person, or a deadline)."""
-    return _rolled_back(old, new) and new["history"][0]["revision"] == subject
+    return _rolled_back(old, new) and new["failedRevision"] == subject
 
 
 def _rolled_back(old: Status, new: Status) -> bool:
-    history, before = new.get("history", ()), old.get("history", ())
-    newest = history[0] if history and history != before else {}
-    return newest.get("outcome") == "RolledBack" and newest.get("reason") == "ThresholdReached"
+    failed, history = new.get("failedRevision"), new.get("history", ())
+    if failed is None or failed == old.get("failedRevision"):
+        return False
+    if history and history[0]["revision"] == failed:
+        return bool(history[0]["outcome"] == "RolledBack" and history[0]["reason"] == "ThresholdReached")
+    return not history  # the smallest form of a status has none
 
 
 def _can_roll_back(old: Status) -> bool:

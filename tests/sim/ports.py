@@ -66,7 +66,8 @@ class Wire:
         await self._travel(key)
         await self._before(call, fault, effect)
         if call.writes and key is not None:
-            await self._slow(call, self.world.slow_writes.get(key[0], 0.0), effect)
+            slow = self.world.slow_writes
+            await self._slow(call, max(slow.get(key[0], 0.0), slow.get(about.partition(" ")[0], 0.0)), effect)
         if fault is Fault.CONFLICT and somebody_else_first is not None:
             somebody_else_first()
         result = effect()
@@ -187,7 +188,10 @@ class SimCluster:
         return await self._write("apply", obj, self._api.apply)
 
     async def replace_status(self, obj: Object) -> Object:
-        return await self._write("replace_status", obj, self._api.update_status)
+        self._wire.world.promised_version(obj)
+        answer = await self._write("replace_status", obj, self._api.update_status)
+        self._wire.process.people.wrote(key_of(answer))
+        return answer
 
     async def delete(self, ref: Ref, uid: str, resource_version: str | None = None) -> None:
         def effect() -> None:
@@ -282,6 +286,8 @@ class SimEvents:
         world = self._wire.world
         entry = (world.now(), reason, message, warning)
         key = about["metadata"]["namespace"], about["metadata"]["name"]
+
+        self._wire.process.people.published(key, reason, message)
 
         def effect() -> None:
             world.events.append(entry)

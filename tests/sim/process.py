@@ -13,6 +13,7 @@ from modelramp.engine.engine import Engine, Options
 from tests.sim.clock import MachineClock, date
 from tests.sim.faults import CLOCK_JUMP_INTERVALS, OUTAGE_SECONDS, TIMEOUT_SECONDS, Fault
 from tests.sim.ledger import Ledger
+from tests.sim.people import People
 from tests.sim.ports import SimCluster, SimEvents, SimMetrics, SimTelemetry, SimWebhooks, Wire
 from tests.sim.prometheus import SHARED_ADDRESS
 from tests.sim.watch import Watch
@@ -54,6 +55,7 @@ class Process:
         self.telemetry = SimTelemetry(self)
         self.clock = ProcessClock(self, machine)
         self.ledger = Ledger(world, self.clock.now, world.interval)
+        self.people = People(self)
         wire = Wire(self)
         self.engine = Engine(
             cluster=SimCluster(wire),

@@ -188,7 +188,7 @@ class ScriptedPrometheus:
             samples = (self._sample(subject, instant, grouped) for subject in self.subjects(address, query))
             found[instant] = tuple(sample for sample in samples if sample is not None)
             if grouped:
-                found[instant] += tuple(self._aliens(query, instant))
+                found[instant] += _readable(tuple(self._aliens(query, instant)))
         return found
 
     def _asked(self, address: str, query: str) -> Iterator["Member"]:
@@ -219,6 +219,13 @@ class ScriptedPrometheus:
 
     def _period(self, how: str) -> bool:
         return any(period.how == how and period.start <= self._now() < period.end for period in self.periods)
+
+
+def _readable(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
+    """As the adapter has it: an answer with labels that are no text is none."""
+    if any(not isinstance(value, str) for sample in samples for value in sample.labels.values()):
+        raise PrometheusSilent("QueryFailed", "the answer has labels that are no text")
+    return samples
 
 
 def _within(query: str, namespace: str) -> bool:

@@ -72,6 +72,7 @@ class World:
         self.late_kinds: dict[str, float] = {}
         self.slow_lists = 0.0
         self.slow_writes: dict[str, float] = {}
+        """Seconds that a write takes, by namespace or kind."""
         self.slow_receivers: dict[str, float] = {}
         self.restart_after: float | None = None
         self.faults = FaultPlan(plan)
@@ -217,6 +218,16 @@ class World:
         """Note a broken promise."""
         self.trace(f"BROKEN: {promise}: {how}")
         self.broken.append(f"at {self.loop.time():.1f} s: {promise}: {how}")
+
+    def promised_version(self, sent: Mapping[str, Any]) -> None:
+        """A status that is to be written speaks of the object whose resourceVersion it carries."""
+        version, said = sent["metadata"].get("resourceVersion"), sent.get("status", {}).get("observedGeneration")
+        for change in reversed(self.api.log):
+            if str(change.version) == version and change.kind == sent["kind"] and said is not None:
+                if change.obj["metadata"]["generation"] != said:
+                    how = f"a status of generation {said} carries version {version} of another generation"
+                    self.broke("6 (who has not seen the newest version writes nothing)", how)
+                return
 
     def check_promises(self) -> None:
         """Raise AssertionError with the seed, the faults and the trace if any promise was broken."""
