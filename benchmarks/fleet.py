@@ -10,8 +10,9 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.sim.clock import VirtualLoop, run_virtually
 from tests.sim.scenarios import ROLLOUT, tell
 
 NAME, PLACE = "digits", "<name>"
+PAGE = 500
 START_SECONDS, TICK_SECONDS = 3.0, 60.0
 
 
@@ -50,6 +52,14 @@ class Fleet:
     async def list(self, kind: Kind, namespace: str | None = None, selector: str = "") -> tuple[Object, ...]:
         del namespace, selector
         return tuple(self._copies(kind))
+
+    async def pages(
+        self, kind: Kind, namespace: str | None = None, selector: str = ""
+    ) -> AsyncIterator[tuple[Object, ...]]:
+        del namespace, selector
+        copies = self._copies(kind)
+        while page := tuple(islice(copies, PAGE)):
+            yield page
 
     async def get(self, ref: Ref) -> Object:
         raise Gone(f"{ref} not found")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from modelramp.adapters import cluster as module
+from modelramp.adapters import paging
 from modelramp.adapters.credentials import secret_reader
 from modelramp.api.errors import ClusterSilent, Conflict, Gone, Refused
 from modelramp.engine.ports import DEPLOYMENT, HTTP_ROUTE, MODEL_DEPLOYMENT, SECRET, SERVICE, Kind, Ref
@@ -118,8 +118,9 @@ async def test_a_namespace_that_does_not_exist_is_named(cluster):
         await cluster.create(service("nowhere", "a"))
 
 
-async def test_a_list_crosses_chunks_selects_and_says_what_each_item_is(cluster, namespace, monkeypatch):
-    monkeypatch.setattr(module, "CHUNK", 2)
+async def test_a_list_crosses_pages_selects_and_says_what_each_item_is(cluster, namespace, monkeypatch):
+    for bound in ("FIRST", "MOST"):
+        monkeypatch.setattr(paging, bound, 2)
     for n in range(5):
         await cluster.create(service(namespace, f"s{n}", odd=str(n % 2)))
     found = await cluster.list(SERVICE, namespace)
