@@ -81,8 +81,10 @@ def install(plane):
     route = ["--verb=create", "--resource=httproutes.gateway.networking.k8s.io"]
     plane.kubectl("create", "role", "routes", "-n", NAMESPACE, *route)
     plane.kubectl("create", "role", "results", "-n", NAMESPACE, "--verb=create", "--resource=configmaps")
-    md = ["--verb=*", "--resource=modeldeployments.modelramp.io"]
-    plane.kubectl("create", "role", "md-only", "-n", NAMESPACE, *md)
+    rules = [{"apiGroups": ["modelramp.io"], "resources": ["modeldeployments"], "verbs": ["*"]}]
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "rules": rules}
+    role["metadata"] = {"name": "md-only", "namespace": NAMESPACE}
+    plane.kubectl("apply", "-f", "-", input=json.dumps(role))  # not `create role`: the new kind may not be served yet
     for role, who in (
         ("role=routes", "author"),
         ("clusterrole=edit", "author"),
@@ -99,7 +101,8 @@ def told(chart):
     """The whole story: promoted with an evaluation, rolled back with a hook, withdrawn while it is evaluated."""
     plane = chart.plane
     rollout = Rollout(plane, NAMESPACE, "digits", author=AUTHOR, steps=STEPS, hooks=HOOKS)
-    eventually(lambda: rollout.apply("v1") or True)  # edit is an aggregated role: it comes in its own time
+    # The new kind, the operator's start and the aggregated role edit come in their own time.
+    eventually(lambda: rollout.apply("v1") or True, timeout_s=60)
     rollout.until_serving("v1")
     wait_for_route(plane, rollout)
     with Traffic(plane.gateway_url, rollout.hostname) as traffic:
