@@ -5,6 +5,7 @@ Kopf's handlers only put objects into the store. It adds no finalizer, no annota
 
 import asyncio
 import logging
+import os
 import platform
 import signal
 from collections.abc import Coroutine, Mapping
@@ -13,6 +14,7 @@ from typing import Any
 import kopf
 
 from modelramp import __version__
+from modelramp.adapters.addresses import Addresses
 from modelramp.adapters.clock import ClusterClock
 from modelramp.adapters.cluster import KubernetesCluster
 from modelramp.adapters.credentials import secret_reader
@@ -27,7 +29,7 @@ from modelramp.analysis import chances
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.engine.engine import Engine, Options
 from modelramp.engine.listing import WATCHED
-from modelramp.engine.ports import WRITTEN, Kind
+from modelramp.engine.ports import WRITTEN, Endpoint, Kind
 from modelramp.settings import Settings
 
 
@@ -73,14 +75,16 @@ async def main(settings: Settings) -> None:
     clock = ClusterClock(telemetry)
     connecting = KubernetesCluster.connect(telemetry, call_timeout=settings.kube_timeout, heard=clock.heard)
     async with await connecting as cluster:
-        secret = settings.prometheus_secret_ref
+        addresses = Addresses.of_pod(settings.allowed_addresses, settings.denied_addresses, os.environ)
         metrics = PrometheusMetrics(
             telemetry,
             clock,
             secret_reader(cluster),
+            addresses,
+            own=Endpoint(settings.prometheus_address, settings.prometheus_secret_ref),
             timeout=settings.query_timeout,
             ca_file=settings.prometheus_ca_file,
-            default_secrets={settings.prometheus_address: secret} if secret else None,
+            allow_plain_credentials=settings.allow_plain_credentials,
         )
         events = KubernetesEvents(cluster, clock, telemetry, instance=platform.node())
         webhooks = HttpWebhooks(secret_reader(cluster), settings.webhook_ca_file)

@@ -1,12 +1,13 @@
 """How the operator is set up: environment variables MODELRAMP_*, nothing else."""
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from modelramp.adapters.addresses import AddressList
+from modelramp.adapters.credentials import plain_problem
 from modelramp.api.errors import InvalidSpec, Problem
 
 _PREFIX = "MODELRAMP_"
@@ -50,6 +51,10 @@ class Settings(BaseSettings):
             "multicast, metadata services and the API server, which they never may; comma-separated."
         ),
     ] = ()
+    allow_plain_credentials: Annotated[
+        bool,
+        Field(description="Whether tokens and passwords are sent to addresses that begin with http:// as well."),
+    ] = False
     namespaces: Annotated[
         tuple[str, ...], NoDecode, Field(description="Namespaces to work in, comma-separated; empty means all.")
     ] = ()
@@ -107,6 +112,13 @@ class Settings(BaseSettings):
             )
         return value
 
+    @model_validator(mode="after")
+    def _hides_credentials(self) -> Self:
+        problem = plain_problem(self.prometheus_address, allowed=self.allow_plain_credentials)
+        if self.prometheus_secret is not None and problem is not None:
+            raise ValueError(problem)
+        return self
+
     @property
     def prometheus_secret_ref(self) -> tuple[str, str] | None:
         """Namespace and name of the Secret."""
@@ -124,14 +136,18 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = tuple(_problem(str(item["loc"][0]), item["msg"], item["input"]) for item in error.errors())
+        # What concerns several variables has no place: it is about the Secret.
+        problems = tuple(
+            _problem(str((item["loc"] or ("prometheus_secret",))[0]), item["msg"], item["input"] if item["loc"] else "")
+            for item in error.errors()
+        )
         raise InvalidSpec(problems) from None
 
 
 def _problem(name: str, message: str, found: object) -> Problem:
     wished = message.removeprefix("Value error, ").removeprefix("Input ")
     # An address may hold a password by mistake; logs must not.
-    shown = "" if name == "prometheus_address" else f"{found!r} "
+    shown = "" if name == "prometheus_address" or not found else f"{found!r} "
     return Problem(_PREFIX + name.upper(), shown + wished)
 
 
@@ -143,7 +159,9 @@ def reference() -> str:
     rows = []
     for name, field in Settings.model_fields.items():
         default = ",".join(field.default) if isinstance(field.default, tuple) else field.default
-        shown = f"`{default}`" if default not in (None, "") else ""
+        shown = (
+            f"`{str(default).lower() if isinstance(default, bool) else default}`" if default not in (None, "") else ""
+        )
         rows.append(f"| `{_PREFIX}{name.upper()}` | {shown} | {field.description} |")
     return "\n".join((_HEAD, *rows, _TAIL))
 

@@ -68,6 +68,16 @@ class Credentials:
             raise _unusable(f"Secret {name} cannot be read: {error}") from None
 
 
+def plain_problem(url: str, *, allowed: bool) -> str | None:
+    """Why credentials cannot be sent to a URL, as a sentence; None when they can. allowed: over http as well."""
+    if allowed or url.lower().startswith("https:"):
+        return None
+    return (
+        "credentials are not sent over http, where everybody on the way can read them: give an https address, or set "
+        "MODELRAMP_ALLOW_PLAIN_CREDENTIALS=true in the operator"
+    )
+
+
 def authorization(data: Mapping[str, str], secret: tuple[str, str]) -> dict[str, str]:
     """The Authorization header: bearer from `token`, else basic from `username` and `password`."""
     token = data.get("token", "").strip()

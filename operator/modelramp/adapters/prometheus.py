@@ -1,76 +1,109 @@
-"""Prometheus: every question is bounded in time and size, and every failure has a reason that people can act on."""
+"""Prometheus for the operator: every question is bounded in time, size and number, and costs only who asks it."""
 
 import asyncio
+import ssl
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Final, Self, TypeVar
+from urllib.parse import urlsplit
 
-from modelramp.adapters.circuit import Circuit
-from modelramp.adapters.credentials import Credentials, ReadSecret
+import httpx
+
+from modelramp.adapters.addresses import Addresses, shown
+from modelramp.adapters.checked_http import NAMESPACE, checked_transport
+from modelramp.adapters.credentials import Credentials, ReadSecret, plain_problem
 from modelramp.adapters.errors import shortened
-from modelramp.adapters.prometheus_answers import instant_samples, range_samples
-from modelramp.adapters.prometheus_failures import FOREIGN, failure
-from modelramp.adapters.prometheus_session import Answer, Clients, Wire
-from modelramp.api.errors import PrometheusSilent
+from modelramp.adapters.prometheus_answers import read_body, redirected, too_large
+from modelramp.adapters.prometheus_failures import FOREIGN, failure, is_unconnected, timed_out
+from modelramp.adapters.prometheus_lanes import Lane, Lanes
+from modelramp.adapters.prometheus_stream import AnswerParser, Bounds, InstantReader, RangeReader, unpacked
+from modelramp.api.errors import AddressRefused, PrometheusSilent
 from modelramp.api.names import Reason
 from modelramp.engine.ports import SHARED, Asker, Clock, Endpoint, Sample, Telemetry
 
-WORKERS = 4
-PER_ADDRESS = 3
-"""Workers that one address may hold: one is always left for the others."""
-_GRACE_SECONDS = 1.0
-_ADDRESSES = 1024
-_WARNINGS = 1000
+OWN: Final = Bounds(bytes=2 << 20, series=10_000)
+"""What the answer to an object's own question may have."""
+EACH: Final = Bounds(bytes=16 << 10, series=64)
+"""What the answer to a shared question may have more for each object that needs it."""
+MOST: Final = Bounds(bytes=32 << 20, series=150_000)
+_ERROR_BYTES: Final = 64 << 10
+_CONNECT_SECONDS: Final = 3.0
+_GRACE_SECONDS: Final = 1.0
+"""What a server has beyond its own time-out to say that it gave up."""
+_WAITS: Final = 3
+"""Time-outs that a question waits for its place at most."""
+_SLOW: Final = 4
+"""A question is slow when it takes more than this part of its time-out."""
+_IDLE: Final = 64
+_IDLE_SECONDS: Final = 30.0
+"""Below the idle time-outs of servers and proxies: a connection that they close meanwhile would look like a failure."""
+_SMALL: Final = 512
+"""Bytes: an answer in smaller chunks than this on average is not read to its end; each costs as much as a large one."""
+_BREATH: Final = 16
+"""Chunks after which other tasks have their turn."""
+_TOLD: Final = 1000
 
 Found = TypeVar("Found")
 
 
-@dataclass(slots=True)
-class _Line:
-    """What is known about one address."""
-
-    circuit: Circuit = field(default_factory=Circuit)
-    free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PER_ADDRESS))
-
-
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """A call of the library's client, and the instant that it is about."""
+    """What is asked, by whom and where. about: the instant that it is about, seconds since the epoch."""
 
     endpoint: Endpoint
+    path: str
+    form: Mapping[str, str]
     about: int
-    ask: Callable[[Any], Any]
+    asker: Asker
+    bounds: Bounds
+
+    @property
+    def query(self) -> str:
+        """The PromQL."""
+        return self.form["query"]
 
 
 class PrometheusMetrics:
-    """Fulfils engine.ports.Metrics. An async context manager: leaving it cuts what is under way."""
+    """Fulfils engine.ports.Metrics. An async context manager: leaving it ends what is under way."""
 
     def __init__(
         self,
         telemetry: Telemetry,
         clock: Clock,
         read_secret: ReadSecret,
+        addresses: Addresses,
         *,
+        own: Endpoint | None = None,
         timeout: float = 10.0,
         ca_file: str | None = None,
-        default_secrets: Mapping[str, tuple[str, str]] | None = None,
+        allow_plain_credentials: bool = False,
     ) -> None:
-        """timeout: seconds for one question. default_secrets: address -> Secret for endpoints that name none."""
+        """addresses: checks those that objects name. own: the operator's Prometheus, which is not checked.
+
+        The Secret of `own` goes to that address only. timeout: seconds for one question. ca_file: PEM with the
+        authorities that are trusted; the system's if not given. allow_plain_credentials: send them over http as well.
+        """
         self._telemetry = telemetry
         self._credentials = Credentials(read_secret, clock)
+        self._own = own
         self._timeout = timeout
-        self._default_secrets = default_secrets or {}
-        self._clients = Clients(timeout, ca_file)
-        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="prometheus")
-        self._free = asyncio.Semaphore(WORKERS)
-        self._lines: OrderedDict[str, _Line] = OrderedDict()
-        self._under_way: set[Wire] = set()
-        self._told: set[str] = set()
+        self._grace = min(_GRACE_SECONDS, timeout / 4)
+        self._allow_plain = allow_plain_credentials
+        self._lanes = Lanes()
+        self._told: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._deadlines: set[asyncio.Timeout] = set()
+        self._ended = asyncio.Event()
+        self._closed = False
+        verify = ssl.create_default_context(cafile=ca_file)
+        # Transports and no client: no cookies, no redirects, neither proxies nor a .netrc of the machine.
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=_IDLE, keepalive_expiry=_IDLE_SECONDS)
+        self._unchecked: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(
+            verify=verify, limits=limits, trust_env=False
+        )
+        self._checked = checked_transport(addresses, verify, keep_alive=_IDLE, keep_alive_seconds=_IDLE_SECONDS)
 
     async def __aenter__(self) -> Self:
         return self
@@ -81,131 +114,206 @@ class PrometheusMetrics:
         await self.close()
 
     async def close(self) -> None:
-        """Cut what is under way, end the workers, close the connections."""
-        for wire in self._under_way:
-            wire.cut()
-        await asyncio.to_thread(self._workers.shutdown, cancel_futures=True)
-        self._clients.close()
+        """End what is under way, close the connections."""
+        self._closed = True
+        now = asyncio.get_running_loop().time()
+        for deadline in self._deadlines:
+            deadline.reschedule(now)
+        if self._deadlines:
+            self._ended.clear()
+            await self._ended.wait()
+        await self._unchecked.aclose()
+        await self._checked.aclose()
 
-    async def instant(
-        self,
-        endpoint: Endpoint,
-        query: str,
-        at: int,
-        asker: Asker = SHARED,  # noqa: ARG002 - lanes by namespace come with the asynchronous client
-    ) -> tuple[Sample, ...]:
+    async def instant(self, endpoint: Endpoint, query: str, at: int, asker: Asker = SHARED) -> tuple[Sample, ...]:
         """The query's value at the instant `at`; a scalar comes as one sample without labels."""
-        params = {"time": at, **self._limits()}
-        question = _Question(endpoint, at, lambda client: client.custom_query(query, params))
-        return await self._answered(question, instant_samples)
+        question = _Question(endpoint, "/api/v1/query", {"query": query, "time": str(at)}, at, asker, bounds_of(asker))
+        return await self._answered(question, AnswerParser(InstantReader(), question.bounds))
 
     async def range(
-        self,
-        endpoint: Endpoint,
-        query: str,
-        start: int,
-        end: int,
-        step: int,
-        asker: Asker = SHARED,  # noqa: ARG002 - as above
+        self, endpoint: Endpoint, query: str, start: int, end: int, step: int, asker: Asker = SHARED
     ) -> Mapping[int, tuple[Sample, ...]]:
         """The query's value at start, start+step, ... end; instants without any sample are missing."""
-        first, last, params = datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC), self._limits()
-        question = _Question(
-            endpoint, end, lambda client: client.custom_query_range(query, first, last, str(step), params)
-        )
-        return await self._answered(question, range_samples)
+        form = {"query": query, "start": str(start), "end": str(end), "step": str(step)}
+        question = _Question(endpoint, "/api/v1/query_range", form, end, asker, bounds_of(asker))
+        return await self._answered(question, AnswerParser(RangeReader(), question.bounds))
 
-    def _limits(self) -> dict[str, str]:
-        # Prometheus gives up by itself at the time-out, and Thanos fails instead of leaving out a store that is
-        # down: a part of the data would look like all of it.
-        return {"timeout": f"{self._timeout:g}s", "partial_response": "false"}
-
-    async def _answered(self, question: _Question, read: Callable[[str, Any], Found]) -> Found:
+    async def _answered(self, question: _Question, parser: AnswerParser[Found]) -> Found:
         """The answer as samples; counts how it went."""
         try:
-            answer, found = await self._asked(question, read)
+            found, warnings = await self._in_turn(question, parser)
         except PrometheusSilent as error:
             self._telemetry.count("modelramp_queries_total", result=str(error.reason))
             raise
         self._telemetry.count("modelramp_queries_total", result="ok")
-        self._pass_on(question.endpoint.address, answer.warnings)
+        self._pass_on(question, warnings)
         return found
 
-    async def _asked(self, question: _Question, read: Callable[[str, Any], Found]) -> tuple[Answer, Found]:
+    async def _in_turn(self, question: _Question, parser: AnswerParser[Found]) -> tuple[Found, tuple[str, ...]]:
+        """Wait for a place on the address, then ask, each below a deadline."""
         address = question.endpoint.address
-        secret = question.endpoint.secret or self._default_secrets.get(address)
-        headers = await self._credentials.headers(secret)
-        line = self._line(address)
-        wire = Wire()
-
-        def work() -> tuple[Answer, Found]:
-            answer = self._clients.ask(address, headers, wire, question.ask)
-            return answer, read(answer.kind, answer.result)
-
+        origin = _origin(address)
+        if origin is None:
+            raise PrometheusSilent(Reason.PROMETHEUS_UNREACHABLE, f"{address}: this is no usable address")
+        lane = self._lanes.lane(origin)
+        _raise_if_open(lane, question)
+        deadline, placed = asyncio.timeout(_WAITS * self._timeout), False
         try:
-            answer = await self._in_worker(line, question, wire, work)
+            async with deadline:
+                self._deadlines.add(deadline)
+                async with self._lanes.place(lane, question.asker, question.query):
+                    placed = True
+                    deadline.reschedule(asyncio.get_running_loop().time() + self._timeout + self._grace)
+                    _raise_if_open(lane, question)
+                    return await self._timed(lane, question, parser)
+        except TimeoutError:
+            if self._closed:
+                raise PrometheusSilent(Reason.PROMETHEUS_TIMEOUT, "the operator is stopping") from None
+            if placed:
+                raise timed_out(address, self._timeout) from None
+            waited = f"{address}: not asked within {_WAITS * self._timeout:g} s; earlier queries have no answer yet"
+            raise PrometheusSilent(Reason.PROMETHEUS_TIMEOUT, waited) from None
+        finally:
+            self._deadlines.discard(deadline)
+            if not self._deadlines:
+                self._ended.set()
+
+    async def _timed(
+        self, lane: Lane, question: _Question, parser: AnswerParser[Found]
+    ) -> tuple[Found, tuple[str, ...]]:
+        began = time.monotonic()
+        try:
+            return await self._asked(lane, question, parser)
+        finally:
+            took = time.monotonic() - began
+            lane.note(question.asker.namespace, question.query, slow=took > self._timeout / _SLOW)
+            self._telemetry.observe("modelramp_query_seconds", took)
+
+    async def _asked(
+        self, lane: Lane, question: _Question, parser: AnswerParser[Found]
+    ) -> tuple[Found, tuple[str, ...]]:
+        address = question.endpoint.address
+        own = self._own is not None and address.rstrip("/") == self._own.address.rstrip("/")
+        secret = question.endpoint.secret or (self._own.secret if own and self._own is not None else None)
+        if secret is not None and (problem := plain_problem(address, allowed=self._allow_plain)):
+            raise PrometheusSilent(Reason.PROMETHEUS_UNREACHABLE, problem)
+        headers = await self._credentials.headers(secret)
+        try:
+            response = await (self._unchecked if own else self._checked).handle_async_request(
+                self._request(question, headers)
+            )
+            try:
+                lane.circuit.answered()
+                return await self._read(question, response, parser)
+            finally:
+                await response.aclose()
+        except AddressRefused as error:
+            self._warn_once(question, "an address is refused", cause=error.cause)
+            raise PrometheusSilent(Reason.ADDRESS_REFUSED, str(error)) from None
         except FOREIGN as error:
-            line.circuit.failed(question.about)
+            if is_unconnected(error):
+                lane.circuit.failed(question.about)
             raise failure(error, address, self._timeout) from None
         except PrometheusSilent as error:
             if error.reason != Reason.PROMETHEUS_UNREACHABLE:
                 raise
             self._credentials.forget(secret)
             raise PrometheusSilent(error.reason, f"{address}: {error.detail}") from None
-        return answer
 
-    async def _in_worker(self, line: _Line, question: _Question, wire: Wire, work: Callable[[], Found]) -> Found:
-        """Run in a thread, below a deadline. A thread that overruns it keeps its place until it has really ended."""
-        await line.free.acquire()
-        try:
-            await self._free.acquire()
-        except BaseException:
-            line.free.release()
-            raise
+    def _request(self, question: _Question, headers: Mapping[str, str]) -> httpx.Request:
+        # Prometheus gives up by itself at the time-out, in whole milliseconds, the one form that all servers read.
+        # Thanos and VictoriaMetrics fail instead of leaving out a store that is down: a part of the data would look
+        # like all of it. Prometheus cuts the series at the limit and says so; others ignore it, and are cut here.
+        more = {
+            "timeout": f"{max(1, round(self._timeout * 1000))}ms",
+            "partial_response": "false",
+            "deny_partial_response": "1",
+            "limit": str(question.bounds.series + 1),
+        }
+        wait = self._timeout + self._grace
+        return httpx.Request(
+            "POST",
+            question.endpoint.address.rstrip("/") + question.path,
+            data={**question.form, **more},
+            headers={"Accept-Encoding": "gzip", "User-Agent": "modelramp", **headers},
+            extensions={
+                "timeout": {"connect": min(_CONNECT_SECONDS, self._timeout), "read": wait, "write": wait, "pool": wait},
+                NAMESPACE: question.asker.namespace,
+            },
+        )
 
-        def release() -> None:
-            line.free.release()
-            self._free.release()
+    async def _read(
+        self, question: _Question, response: httpx.Response, parser: AnswerParser[Found]
+    ) -> tuple[Found, tuple[str, ...]]:
+        code = response.status_code
+        if 300 <= code < 400:
+            raise redirected(code)
+        if code != 200:
+            body = b""
+            async for piece in _pieces(response, _ERROR_BYTES):
+                body += piece[: _ERROR_BYTES - len(body)]
+                if len(body) >= _ERROR_BYTES:
+                    break
+            read_body(code, body)
+        async for piece in _pieces(response, question.bounds.bytes):
+            parser.feed(piece)
+        return parser.result()
 
-        if line.circuit.refuses(question.about):
-            release()
-            raise PrometheusSilent(
-                Reason.PROMETHEUS_UNREACHABLE, "several questions in a row had no answer; asked again at the next tick"
-            )
-        loop = asyncio.get_running_loop()
-        started = time.monotonic()
-        future = self._workers.submit(work)
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(release))
-        self._under_way.add(wire)
-        try:
-            found = await asyncio.wait_for(asyncio.wrap_future(future), self._timeout + _GRACE_SECONDS)
-        except PrometheusSilent:
-            line.circuit.answered()
-            raise
-        except (TimeoutError, asyncio.CancelledError):
-            wire.cut()
-            raise
-        else:
-            line.circuit.answered()
-            return found
-        finally:
-            self._under_way.discard(wire)
-            self._telemetry.observe("modelramp_query_seconds", time.monotonic() - started)
+    def _pass_on(self, question: _Question, warnings: tuple[str, ...]) -> None:
+        """Log the first warning about a query once: the same query brings it every minute."""
+        if warnings:
+            self._warn_once(question, "Prometheus warns about a query", warning=shortened(warnings[0]))
 
-    def _line(self, address: str) -> _Line:
-        line = self._lines.setdefault(address, _Line())
-        self._lines.move_to_end(address)
-        if len(self._lines) > _ADDRESSES:
-            self._lines.popitem(last=False)
-        return line
+    def _warn_once(self, question: _Question, event: str, **fields: str) -> None:
+        key = (question.endpoint.address, question.query if "warning" in fields else event)
+        if key in self._told:
+            return
+        self._told[key] = None
+        if len(self._told) > _TOLD:
+            self._told.popitem(last=False)
+        self._telemetry.warn(
+            event, address=shown(question.endpoint.address), namespace=question.asker.namespace, **fields
+        )
 
-    def _pass_on(self, address: str, warnings: tuple[str, ...]) -> None:
-        """Log each warning of Prometheus once: the same query brings it every minute."""
-        for warning in warnings:
-            text = shortened(warning)
-            if text in self._told:
-                continue
-            if len(self._told) >= _WARNINGS:
-                self._told.clear()
-            self._told.add(text)
-            self._telemetry.warn("Prometheus warns about a query", address=address, warning=text)
+
+def bounds_of(asker: Asker) -> Bounds:
+    """What an answer may have: a question that objects share grows with their number."""
+    others = max(0, asker.objects - 1)
+    return Bounds(
+        bytes=min(MOST.bytes, OWN.bytes + others * EACH.bytes),
+        series=min(MOST.series, OWN.series + others * EACH.series),
+    )
+
+
+def _raise_if_open(lane: Lane, question: _Question) -> None:
+    if lane.circuit.refuses(question.about):
+        raise PrometheusSilent(
+            Reason.PROMETHEUS_UNREACHABLE,
+            f"{question.endpoint.address}: no connection several times in a row; asked again at the next tick",
+        )
+
+
+async def _pieces(response: httpx.Response, most: int) -> AsyncIterator[bytes]:
+    """The unpacked body, in pieces; other tasks have their turn in between."""
+    unpack = unpacked(response.headers.get("content-encoding", ""))
+    chunks = 0
+    async for packed in response.aiter_raw():
+        chunks += 1
+        if chunks > _SMALL + most // _SMALL:
+            raise too_large(f"{chunks - 1:,} chunks")
+        for piece in unpack(packed):
+            yield piece
+            if len(piece) > _SMALL:
+                await asyncio.sleep(0)
+        if chunks % _BREATH == 0:
+            await asyncio.sleep(0)
+
+
+def _origin(address: str) -> str | None:
+    """Scheme, host and port: addresses that differ in their paths are one server. None when it has none."""
+    try:
+        parts = urlsplit(address)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return None
+    return f"{parts.scheme}://{parts.hostname}:{port}"

@@ -30,6 +30,12 @@ _BY_CODE = {
 }
 
 
+MOST_WARNINGS = 20
+TRUNCATED = "results truncated due to limit"
+"""The warning of a server that heeds the parameter `limit`."""
+_ABOUT_THE_QUERY = ("PromQL warning:", "PromQL info:")
+
+
 def read_body(code: int, body: bytes) -> Mapping[str, Any]:
     """The `data` of a successful answer with its `warnings`; raises PrometheusSilent for any other.
 
@@ -40,24 +46,82 @@ def read_body(code: int, body: bytes) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         payload = None
     if isinstance(payload, dict) and payload.get("status") == "error":
-        reason = _BY_ERROR_TYPE.get(str(payload.get("errorType")), Reason.PROMETHEUS_UNREACHABLE)
-        raise PrometheusSilent(reason, shortened(f"Prometheus: {payload.get('error')}"))
+        raise failed(payload.get("errorType"), payload.get("error"))
     if code != 200:
         # The text of a stranger's page is not repeated: the address may name something that is no Prometheus.
         known = _BY_CODE.get(code, "cannot answer now" if code >= 500 else "does not answer like a Prometheus")
         raise PrometheusSilent(Reason.PROMETHEUS_UNREACHABLE, f"the server {known} (HTTP {code})")
     if not isinstance(payload, dict) or not isinstance(payload.get("data"), dict):
-        raise PrometheusSilent(Reason.PROMETHEUS_UNREACHABLE, "the answer is not that of a Prometheus (no JSON data)")
+        raise no_prometheus()
+    if payload.get("isPartial"):
+        raise partial("the answer says isPartial")
     return {**payload["data"], "warnings": payload.get("warnings") or ()}
+
+
+def failed(kind: Any, words: Any) -> PrometheusSilent:
+    """The error for an answer with status `error`. kind: its errorType. words: its error."""
+    reason = _BY_ERROR_TYPE.get(str(kind), Reason.PROMETHEUS_UNREACHABLE)
+    return PrometheusSilent(reason, shortened(f"Prometheus: {words}"))
+
+
+def no_prometheus() -> PrometheusSilent:
+    """The error for a success that is none of Prometheus'."""
+    return PrometheusSilent(Reason.PROMETHEUS_UNREACHABLE, "the answer is not that of a Prometheus (no JSON data)")
+
+
+def partial(words: str) -> PrometheusSilent:
+    """The error for an answer out of a part of the data (decision 0004)."""
+    return PrometheusSilent(Reason.PARTIAL_DATA, shortened(f"Prometheus answers from a part of its data: {words}"))
+
+
+def too_large(words: str) -> PrometheusSilent:
+    """The error for an answer above its bounds. words: which one."""
+    return PrometheusSilent(
+        Reason.ANSWER_TOO_LARGE, f"the answer has more than {words}; aggregate in the query, as in sum(...)"
+    )
+
+
+def redirected(code: int) -> PrometheusSilent:
+    """The error for an answer that names another address."""
+    return PrometheusSilent(
+        Reason.PROMETHEUS_UNREACHABLE,
+        f"the server redirects (HTTP {code}); not followed, so give the final address",
+    )
+
+
+def check_warnings(warnings: Any) -> tuple[str, ...]:
+    """The warnings about the query itself; raises PrometheusSilent when there is one about the data.
+
+    An annotation of PromQL begins with `PromQL warning:` or `PromQL info:`; older servers send both as warnings.
+    Anything else, of a remote read or of a store that is down, means that a part of the data is missing; so may what
+    was left out of a long list.
+    """
+    if not isinstance(warnings, list | tuple):
+        raise unreadable()
+    for warning in warnings[:MOST_WARNINGS]:
+        if warning == TRUNCATED:
+            raise too_large("the series that were asked for")
+        if not isinstance(warning, str) or not warning.startswith(_ABOUT_THE_QUERY):
+            raise partial(str(warning))
+    if len(warnings) > MOST_WARNINGS:
+        raise partial(f"it has more than {MOST_WARNINGS} warnings")
+    return tuple(warnings)
 
 
 def instant_samples(kind: str, result: Any) -> tuple[Sample, ...]:
     """The samples of an instant query. kind: the answer's resultType."""
+    expect_instant(kind)
+    if kind == "scalar":
+        return (Sample({}, _number(result)),)
+    known: dict[str, str] = {}
+    return tuple(sample_of(series, known) for series in _rows(result))
+
+
+def expect_instant(kind: str) -> None:
+    """Raise PrometheusSilent unless an answer of that resultType gives a number at one instant."""
     match kind:
-        case "scalar":
-            return (Sample({}, _number(result)),)
-        case "vector":
-            return tuple(_sample(series) for series in _rows(result))
+        case "vector" | "scalar":
+            return
         case "string":
             raise PrometheusSilent(Reason.QUERY_INVALID, "the query gives a text; it must give a number")
         case "matrix":
@@ -65,75 +129,108 @@ def instant_samples(kind: str, result: Any) -> tuple[Sample, ...]:
                 Reason.QUERY_INVALID, "the query gives a time range; wrap it, as in avg_over_time(...[{{window}}])"
             )
         case _:
-            raise _unreadable()
+            raise unreadable()
 
 
 def range_samples(kind: str, result: Any) -> Mapping[int, tuple[Sample, ...]]:
     """The samples of a range query by instant; instants without any are missing."""
     if kind != "matrix":
-        raise _unreadable()
+        raise unreadable()
     found: dict[int, list[Sample]] = {}
+    known: dict[str, str] = {}
     for series in _rows(result):
-        labels = _labels(series)
-        for point in _points(series, "values"):
-            found.setdefault(_instant(point), []).append(Sample(labels, _number(point)))
-        for point in _points(series, "histograms"):
-            found.setdefault(_instant(point), []).append(Sample(labels, math.nan, _histogram(point)))
+        add_samples(found, series, known)
+    return by_instant(found)
+
+
+def by_instant(found: Mapping[int, Sequence[Sample]]) -> Mapping[int, tuple[Sample, ...]]:
+    """The same, rising."""
     return {at: tuple(samples) for at, samples in sorted(found.items())}
 
 
-def _rows(result: Any) -> Sequence[Mapping[str, Any]]:
-    if not isinstance(result, list) or not all(isinstance(row, dict) for row in result):
-        raise _unreadable()
+def sample_of(series: Any, known: dict[str, str]) -> Sample:
+    """A series of a vector. known: texts of other series, so that equal ones are kept once."""
+    if not isinstance(series, dict):
+        raise unreadable()
+    if "histogram" in series:
+        return Sample(_labels(series, known), math.nan, _histogram(series["histogram"]))
+    return Sample(_labels(series, known), _number(series.get("value")))
+
+
+def add_samples(found: dict[int, list[Sample]], series: Any, known: dict[str, str]) -> None:
+    """Add a series of a matrix to its instants."""
+    if not isinstance(series, dict) or ("values" not in series and "histograms" not in series):
+        raise unreadable()
+    labels = _labels(series, known)
+    for point in _points(series, "values"):
+        found.setdefault(_instant(point), []).append(Sample(labels, _number(point)))
+    for point in _points(series, "histograms"):
+        found.setdefault(_instant(point), []).append(Sample(labels, math.nan, _histogram(point)))
+
+
+def scalar_of(point: Any) -> tuple[Sample, ...]:
+    """The one sample of a scalar."""
+    return (Sample({}, _number(point)),)
+
+
+def _rows(result: Any) -> Sequence[Any]:
+    if not isinstance(result, list):
+        raise unreadable()
     return result
 
 
-def _labels(series: Mapping[str, Any]) -> Mapping[str, str]:
+def _labels(series: Mapping[str, Any], known: dict[str, str]) -> Mapping[str, str]:
     labels = series.get("metric")
-    if not isinstance(labels, dict):
-        raise _unreadable()
-    return labels
-
-
-def _sample(series: Mapping[str, Any]) -> Sample:
-    if "histogram" in series:
-        return Sample(_labels(series), math.nan, _histogram(series["histogram"]))
-    return Sample(_labels(series), _number(series.get("value")))
+    if not isinstance(labels, dict) or not set(map(type, labels.values())) <= {str}:
+        raise unreadable()
+    return {known.setdefault(name, name): known.setdefault(value, value) for name, value in labels.items()}
 
 
 def _histogram(point: Any) -> Native:
     """A native histogram; each of its buckets is [rule of the edges, lower edge, upper edge, count]."""
     try:
         rows = point[1].get("buckets") or ()
-        buckets = tuple((float(left), float(right), float(count)) for _, left, right, count in rows)
-        return Native(buckets, float(point[1]["count"]))
+        buckets = tuple((number(left), number(right), number(count)) for _, left, right, count in rows)
+        return Native(buckets, number(point[1]["count"]))
     except (TypeError, ValueError, IndexError, KeyError, AttributeError):
-        raise _unreadable() from None
+        raise unreadable() from None
 
 
 def _points(series: Mapping[str, Any], key: str) -> Sequence[Any]:
-    if "values" not in series and "histograms" not in series:
-        raise _unreadable()
     points = series.get(key, [])
     if not isinstance(points, list):
-        raise _unreadable()
+        raise unreadable()
     return points
 
 
 def _instant(point: Any) -> int:
     try:
-        return round(float(point[0]))
-    except (TypeError, ValueError, IndexError, KeyError, OverflowError):
-        raise _unreadable() from None
+        at, _ = point
+        if isinstance(at, bool) or not isinstance(at, int | float):
+            raise unreadable()
+        return round(at)
+    except (TypeError, ValueError, OverflowError):
+        raise unreadable() from None
 
 
 def _number(point: Any) -> float:
-    # Values come as text, since JSON has no NaN and no infinity: "0.25", "NaN", "+Inf".
     try:
-        return float(point[1])
-    except (TypeError, ValueError, IndexError, KeyError):
-        raise _unreadable() from None
+        _, text = point
+        return number(text)
+    except (TypeError, ValueError):
+        raise unreadable() from None
 
 
-def _unreadable() -> PrometheusSilent:
+def number(text: Any) -> float:
+    """A number as the API writes it; raises ValueError for others.
+
+    Values come as text, since JSON has no NaN and no infinity: "0.25", "NaN", "+Inf". Python reads more than that.
+    """
+    if not isinstance(text, str) or not text.isascii() or "_" in text or text != text.strip():
+        raise ValueError("no number")
+    return float(text)
+
+
+def unreadable() -> PrometheusSilent:
+    """The error for an answer that has not the form of the API."""
     return PrometheusSilent(Reason.QUERY_FAILED, "the answer is not in the form of the Prometheus HTTP API")

@@ -1,65 +1,92 @@
 """Foreign failures -> ours, for Prometheus. Never the text of a foreign exception: some repeat headers, so secrets."""
 
+import errno
 import socket
 import ssl
+from collections.abc import Iterable
 
-import requests
-import urllib3
+import httpx
 
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.names import Reason
 
-FOREIGN = (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError)
+FOREIGN = (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError, ExceptionGroup)
 """What a question ends with when nobody answers; TimeoutError is an OSError."""
 
+Causes = tuple[tuple[tuple[type[BaseException], ...], str], ...]
 
-_CAUSES: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
-    ((socket.gaierror, urllib3.exceptions.NameResolutionError), "the host name does not resolve"),
+CAUSES: Causes = (
+    ((socket.gaierror,), "the host name does not resolve"),
     ((ConnectionRefusedError,), "the connection is refused; does Prometheus run there?"),
-    ((TimeoutError,), "no connection; the host does not react"),
     (
         (ssl.SSLCertVerificationError,),
         "its certificate is not trusted; set MODELRAMP_PROMETHEUS_CA_FILE to its authority",
     ),
     ((ssl.SSLError,), "no TLS connection; is the address https by mistake?"),
+    ((TimeoutError, httpx.ConnectTimeout), "no connection; the host does not react"),
     (
-        (urllib3.exceptions.ProtocolError, requests.exceptions.ChunkedEncodingError),
+        (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, ConnectionError),
         "the connection broke before the answer was complete",
     ),
-    ((urllib3.exceptions.DecodeError,), "the answer cannot be unpacked"),
     (
-        (requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError, UnicodeError),
+        (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError),
         "this is no usable address",
     ),
 )
 """What went wrong -> how people read it; the outermost error that is listed counts."""
 
+_NOBODY_THERE = (socket.gaierror, ConnectionRefusedError)
+_NO_ROUTE = frozenset({"EHOSTUNREACH", "ENETUNREACH", "EADDRNOTAVAIL", "EHOSTDOWN", "ENETDOWN"})
+
 
 def failure(error: BaseException, address: str, timeout: float) -> PrometheusSilent:
     """The error for a question that nobody answered. timeout: seconds that it was given."""
-    causes = tuple(_chain(error))
-    if any(isinstance(cause, requests.ReadTimeout | urllib3.exceptions.ReadTimeoutError) for cause in causes) or (
-        isinstance(error, TimeoutError)
-    ):
-        return PrometheusSilent(Reason.PROMETHEUS_TIMEOUT, f"{address}: no answer within {timeout:g} s")
-    return PrometheusSilent(Reason.PROMETHEUS_UNREACHABLE, f"{address}: {_plainly(causes)}")
+    if isinstance(error, TimeoutError | httpx.ReadTimeout | httpx.WriteTimeout):
+        return timed_out(address, timeout)
+    return PrometheusSilent(Reason.PROMETHEUS_UNREACHABLE, f"{address}: {plainly(chain(error), CAUSES)}")
 
 
-def _plainly(causes: tuple[BaseException, ...]) -> str:
-    for cause in causes:
-        for types, text in _CAUSES:
-            if isinstance(cause, types):
+def timed_out(address: str, timeout: float) -> PrometheusSilent:
+    """The error for a question without an answer in time."""
+    return PrometheusSilent(Reason.PROMETHEUS_TIMEOUT, f"{address}: no answer within {timeout:g} s")
+
+
+def is_unconnected(error: BaseException) -> bool:
+    """Whether nobody is there to connect to: refused, no such host, no route. A time-out says less."""
+    return isinstance(error, httpx.ConnectError) and any(
+        isinstance(cause, _NOBODY_THERE) or (isinstance(cause, OSError) and _code(cause) in _NO_ROUTE)
+        for cause in chain(error)
+    )
+
+
+def plainly(causes: Iterable[BaseException], known: Causes) -> str:
+    """The first of the causes that is known, in words."""
+    last: BaseException | None = None
+    for last in causes:
+        for types, text in known:
+            if isinstance(last, types):
                 return text
-    return f"no connection ({type(causes[-1]).__name__})"
+    return f"no connection ({type(last).__name__})"
 
 
-def _chain(error: BaseException) -> list[BaseException]:
-    """The error and what it was raised from, outermost first; requests and urllib3 hide the cause in args or reason."""
+def chain(error: BaseException) -> list[BaseException]:
+    """The error and what it was raised from, outermost first; some libraries hide the cause in args or reason."""
     found: list[BaseException] = []
     waiting: list[object] = [error]
     while waiting and len(found) < 20:
         current = waiting.pop(0)
         if isinstance(current, BaseException) and all(current is not seen for seen in found):
             found.append(current)
-            waiting += [current.__cause__, current.__context__, getattr(current, "reason", None), *current.args]
+            members = getattr(current, "exceptions", ()) if isinstance(current, BaseExceptionGroup) else ()
+            waiting += [
+                current.__cause__,
+                current.__context__,
+                getattr(current, "reason", None),
+                *current.args,
+                *members,
+            ]
     return found
+
+
+def _code(error: OSError) -> str:
+    return errno.errorcode.get(error.errno or 0, "")

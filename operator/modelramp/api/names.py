@@ -58,6 +58,10 @@ class Reason(StrEnum):
     PROMETHEUS_UNREACHABLE = "PrometheusUnreachable"
     PROMETHEUS_TIMEOUT = "PrometheusTimeout"
     CHECK_FAILED = "CheckFailed"
+    PARTIAL_DATA = "PartialData"
+    ANSWER_TOO_LARGE = "AnswerTooLarge"
+    TOO_MANY_QUERIES = "TooManyQueries"
+    ADDRESS_REFUSED = "AddressRefused"
     NOT_EVALUATED = "NotEvaluated"
     POLICY_UNRESOLVED = "PolicyUnresolved"
     # what the rollout did, in the order in which it usually happens

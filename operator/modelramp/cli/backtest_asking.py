@@ -173,7 +173,7 @@ async def _read(asked: Asking, variants: Mapping[int, ModelDeploymentSpec]) -> d
     wanted = {key: asked.ticks(spec.health) for key, spec in variants.items()}
     progress = Progress(sum(len(ticks) for ticks in wanted.values()), "ticks read")
     found: dict[int, History] = {}
-    async with opened(asked.token, asked.ca_file, asked.timeout, asked.endpoint.address) as metrics:
+    async with opened(asked.token, asked.ca_file, asked.timeout) as metrics:
         for key, ticks in wanted.items():
             due = Due(
                 asked.policy.name,

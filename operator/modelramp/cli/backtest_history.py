@@ -19,7 +19,7 @@ PIECE = 1440
 """Ticks of one range query: a day of minutes, well below the 11,000 points that Prometheus gives at most."""
 LEAST = 45
 """A piece that is still refused at this size is not refused for its size."""
-_TOO_MUCH = frozenset({Reason.PROMETHEUS_TIMEOUT, Reason.QUERY_FAILED})
+_TOO_MUCH = frozenset({Reason.PROMETHEUS_TIMEOUT, Reason.QUERY_FAILED, Reason.ANSWER_TOO_LARGE})
 _ALL_DUE = (0,)
 """Ticks at which every check is due."""
 _HOPELESS = frozenset({Reason.QUERY_INVALID})

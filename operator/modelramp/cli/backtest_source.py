@@ -8,10 +8,8 @@ from typing import Any
 
 import click
 
-from modelramp.adapters.clock import SystemClock
-from modelramp.adapters.prometheus import PrometheusMetrics
+from modelramp.adapters.prometheus_history import PrometheusHistory
 
-_SECRET = ("", "token")
 _PATIENCE = 2.0
 
 
@@ -61,20 +59,6 @@ class Progress:
 
 
 @asynccontextmanager
-async def opened(
-    token: str | None, ca_file: str | None, seconds: float, address: str
-) -> AsyncIterator[PrometheusMetrics]:
-    """The adapter that the operator uses, with a bearer token from the command line in place of a Secret.
-
-    seconds: for one query.
-    """
-
-    async def read_secret(_namespace: str, _name: str) -> dict[str, str]:
-        return {"token": token or ""}
-
-    secrets = {address: _SECRET} if token else {}
-    made = PrometheusMetrics(
-        Notices(), SystemClock(), read_secret, timeout=seconds, ca_file=ca_file, default_secrets=secrets
-    )
-    async with made as metrics:
-        yield metrics
+async def opened(token: str | None, ca_file: str | None, seconds: float) -> AsyncIterator[PrometheusHistory]:
+    """Prometheus for one run, with a bearer token from the command line. seconds: for one query."""
+    yield PrometheusHistory(Notices(), timeout=seconds, ca_file=ca_file, token=token)

@@ -12,7 +12,16 @@ from modelramp.core import moves
 from modelramp.core.state import Candidate, Decision, Ending, Experiment, Finding, Seen, State, Target
 from modelramp.core.steps import held_by_route
 
-SILENT = frozenset({Reason.QUERY_FAILED, Reason.PROMETHEUS_UNREACHABLE, Reason.PROMETHEUS_TIMEOUT, Reason.WARMING_UP})
+SILENT = frozenset(
+    {
+        Reason.QUERY_FAILED,
+        Reason.PROMETHEUS_UNREACHABLE,
+        Reason.PROMETHEUS_TIMEOUT,
+        Reason.PARTIAL_DATA,
+        Reason.TOO_MANY_QUERIES,
+        Reason.WARMING_UP,
+    }
+)
 """Reasons that pass by themselves: a test does not end on a tick of which nothing could be asked."""
 _SCALE = 1.0
 """Size of what a difference of rates is reckoned from; an estimate that rounding put below minEffect is as large."""

@@ -6,8 +6,12 @@ import time
 
 import pytest
 
+from modelramp.adapters import prometheus
+from modelramp.adapters.addresses import Addresses, AddressList
 from modelramp.adapters.clock import SystemClock
 from modelramp.adapters.prometheus import PrometheusMetrics
+from modelramp.adapters.prometheus_stream import Bounds
+from modelramp.analysis.matchers import narrowed
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.names import Reason
 from modelramp.engine.ports import Endpoint, Sample
@@ -17,9 +21,12 @@ async def no_secret(_namespace, _name):
     raise AssertionError
 
 
+ADMITTED = Addresses(AddressList.of(["127.0.0.0/8", "10.244.0.0/16"]))
+
+
 @pytest.fixture
 async def metrics(telemetry):
-    async with PrometheusMetrics(telemetry, SystemClock(), no_secret, timeout=2) as made:
+    async with PrometheusMetrics(telemetry, SystemClock(), no_secret, ADMITTED, timeout=2) as made:
         yield made
 
 
@@ -126,3 +133,30 @@ async def test_a_stopped_prometheus_is_unreachable_and_its_return_is_noticed(met
     finally:
         plane.start_component("prometheus")
     assert (await metrics.instant(endpoint, "1", now + 60))[0].value == 1
+
+
+async def test_a_time_out_that_is_no_whole_second_is_accepted(telemetry, endpoint, now):
+    async with PrometheusMetrics(telemetry, SystemClock(), no_secret, ADMITTED, timeout=2.5) as metrics:
+        assert (await metrics.instant(endpoint, "1", now))[0].value == 1
+
+
+async def test_series_that_prometheus_cuts_at_the_limit_are_no_answer(metrics, endpoint, now, monkeypatch):
+    monkeypatch.setattr(prometheus, "OWN", Bounds(2 << 20, 2))
+    rows = [f'label_replace(vector(1), "n", "{n}", "", "")' for n in range(4)]
+    assert len(await metrics.instant(endpoint, " or ".join(rows[:2]), now)) == 2
+    with pytest.raises(PrometheusSilent) as caught:
+        await metrics.instant(endpoint, " or ".join(rows), now)
+    assert caught.value.reason is Reason.ANSWER_TOO_LARGE
+
+
+async def test_an_annotation_of_the_query_leaves_the_answer_whole(metrics, endpoint, now):
+    found = await metrics.instant(endpoint, "quantile(2, vector(1))", now)
+    assert found[0].value == math.inf
+
+
+async def test_a_narrowed_query_sees_no_series_without_its_namespace(metrics, endpoint, now):
+    selectors = ("up", '{__name__=~".+"}', 'up{namespace=~".*"}', "max_over_time(up[5m:1m])", "up offset 1ms")
+    assert await metrics.instant(endpoint, "count(up)", now), "there is something to see"
+    for selector in selectors:
+        for query in (selector, f"sum by (job) ({selector})", f"({selector}) * 1", f"{selector} or up"):
+            assert await metrics.instant(endpoint, narrowed(query, "ml"), now) == ()

@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from localplane.binaries import find_or_build
+from modelramp.adapters.addresses import Addresses, AddressList
 from modelramp.adapters.clock import SystemClock
 from modelramp.adapters.prometheus import PrometheusMetrics
 from modelramp.adapters.telemetry import OperatorTelemetry
@@ -59,12 +60,15 @@ def telemetry(tmp_path):
         yield OperatorTelemetry(stream=stream)
 
 
+ADMITTED = Addresses(AddressList.of(["127.0.0.0/8", "10.244.0.0/16"]))
+
+
 @pytest.fixture
 async def metrics(telemetry):
     async def no_secret(_namespace, _name):
         raise AssertionError
 
-    async with PrometheusMetrics(telemetry, SystemClock(), no_secret, timeout=10) as made:
+    async with PrometheusMetrics(telemetry, SystemClock(), no_secret, ADMITTED, timeout=10) as made:
         yield made
 
 

@@ -26,10 +26,13 @@ def test_settings_come_from_the_environment(monkeypatch):
     monkeypatch.setenv("MODELRAMP_NAMESPACES", "ml, fraud,")
     monkeypatch.setenv("MODELRAMP_LOG_LEVEL", "debug")
     monkeypatch.setenv("MODELRAMP_PROMETHEUS_SECRET", "ops/prom")
+    monkeypatch.setenv("MODELRAMP_ALLOW_PLAIN_CREDENTIALS", "true")
+    monkeypatch.setenv("MODELRAMP_ALLOWED_ADDRESSES", "*.example.com, 10.0.0.0/8")
     monkeypatch.setenv("MODELRAMP_WEB_PORT", "")
     settings = read_settings()
     assert settings.namespaces == ("ml", "fraud")
     assert settings.log_level == "DEBUG"
+    assert settings.allowed_addresses == ("*.example.com", "10.0.0.0/8")
     assert settings.prometheus_secret_ref == ("ops", "prom")
     assert settings.web_port == 8080
 
@@ -40,6 +43,8 @@ WRONG = {
     "MODELRAMP_LOG_LEVEL": ("chatty", "'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
     "MODELRAMP_PROMETHEUS_SECRET": ("prom", "match pattern"),
     "MODELRAMP_PROMETHEUS_ADDRESS": ("prometheus:9090", "must be a base URL such as http://"),
+    "MODELRAMP_ALLOWED_ADDRESSES": ("http://prometheus", "a suffix such as *.example.com"),
+    "MODELRAMP_DENIED_ADDRESSES": ("metrics.example.com", "must be IP addresses and CIDR ranges"),
     "MODELRAMP_SCRAPE_DELAY": ("nan", "less than or equal to 60"),
 }
 
@@ -58,6 +63,14 @@ def test_a_password_in_the_address_is_not_repeated(monkeypatch):
     with pytest.raises(InvalidSpec) as caught:
         read_settings()
     assert "hush" not in f"{caught.value} {caught.value!r} {caught.value.__cause__}"
+
+
+def test_a_secret_for_an_address_without_tls_must_be_allowed(monkeypatch):
+    monkeypatch.setenv("MODELRAMP_PROMETHEUS_SECRET", "ops/prom")
+    with pytest.raises(InvalidSpec, match=r"MODELRAMP_PROMETHEUS_SECRET: .*MODELRAMP_ALLOW_PLAIN_CREDENTIALS=true"):
+        read_settings()
+    monkeypatch.setenv("MODELRAMP_PROMETHEUS_ADDRESS", "https://prometheus.monitoring:9090")
+    assert read_settings().prometheus_secret_ref == ("ops", "prom")
 
 
 def test_every_setting_is_described_and_the_document_is_current():

@@ -50,6 +50,16 @@ UNUSABLE = {
     "no list": ("vector", {"a": 1}, Reason.QUERY_FAILED, "form"),
     "a short scalar": ("scalar", [1], Reason.QUERY_FAILED, "form"),
     "an unknown type": ("stream", [], Reason.QUERY_FAILED, "form"),
+    "a number that is no text": ("vector", [{"metric": {}, "value": [1, 2]}], Reason.QUERY_FAILED, "form"),
+    "a truth": ("vector", [{"metric": {}, "value": [1, True]}], Reason.QUERY_FAILED, "form"),
+    "a number as Python writes it": ("vector", [{"metric": {}, "value": [1, "1_0"]}], Reason.QUERY_FAILED, "form"),
+    "digits of another script": ("vector", [{"metric": {}, "value": [1, "\u0661"]}], Reason.QUERY_FAILED, "form"),
+    "blanks around a number": ("vector", [{"metric": {}, "value": [1, " 1"]}], Reason.QUERY_FAILED, "form"),
+    "a label that is a list": ("vector", [{"metric": {"a": []}, "value": [1, "1"]}], Reason.QUERY_FAILED, "form"),
+    "a label that is an object": ("vector", [{"metric": {"a": {}}, "value": [1, "1"]}], Reason.QUERY_FAILED, "form"),
+    "a label that is a number": ("vector", [{"metric": {"a": 1}, "value": [1, "1"]}], Reason.QUERY_FAILED, "form"),
+    "a label that is null": ("vector", [{"metric": {"a": None}, "value": [1, "1"]}], Reason.QUERY_FAILED, "form"),
+    "labels that are a list": ("vector", [{"metric": [], "value": [1, "1"]}], Reason.QUERY_FAILED, "form"),
 }
 
 
@@ -103,6 +113,11 @@ def test_a_range_is_sorted_by_instant_and_leaves_out_instants_without_samples():
         [{"metric": {}}],
         [{"metric": {}, "values": [["x", "1"]]}],
         [{"metric": {}, "values": [["NaN", "1"]]}],
+        [{"metric": {}, "values": [[math.nan, "1"]]}],
+        [{"metric": {}, "values": [[math.inf, "1"]]}],
+        [{"metric": {}, "values": [[True, "1"]]}],
+        [{"metric": {}, "values": [[60, 1]]}],
+        [{"metric": {"a": []}, "values": [[60, "1"]]}],
         [{"metric": {}, "values": "text"}],
     ],
 )
