@@ -115,6 +115,7 @@ def options(settings: Settings) -> Options:
     """The engine's options as the settings have them."""
     return Options(
         prometheus_address=settings.prometheus_address,
+        enforce_namespace=settings.enforce_namespace,
         namespaces=settings.namespaces,
         scrape_delay=settings.scrape_delay,
         writes_per_second=settings.writes_per_second,

@@ -55,6 +55,13 @@ class Settings(BaseSettings):
         bool,
         Field(description="Whether tokens and passwords are sent to addresses that begin with http:// as well."),
     ] = False
+    enforce_namespace: Annotated[
+        bool,
+        Field(
+            description="Whether queries that people wrote in objects see series with their own namespace in the label "
+            "`namespace` only, whatever Prometheus they name."
+        ),
+    ] = False
     namespaces: Annotated[
         tuple[str, ...], NoDecode, Field(description="Namespaces to work in, comma-separated; empty means all.")
     ] = ()

@@ -18,6 +18,7 @@ from modelramp.analysis.arms import (
 )
 from modelramp.analysis.evidence import Problem, Result, too_few
 from modelramp.analysis.kinds import limits_of_kind, weigh
+from modelramp.analysis.matchers import narrowed
 from modelramp.analysis.memory import Episode
 from modelramp.analysis.presets import PRESETS, Labels
 from modelramp.analysis.promql import NoStableVersion, render, variable_problem, variables_in
@@ -111,7 +112,8 @@ def question(name: str, query: str, subject: Subject, window: int) -> Question:
 def _rendered(query: str, subject: Subject, window: int) -> str:
     if problem := variable_problem(query):
         raise ValueError(problem)
-    return render(query, subject, window)
+    text = render(query, subject, window)
+    return narrowed(text, subject.namespace) if subject.limited else text
 
 
 def _own_series(query: str, subject: Subject) -> Labels:

@@ -53,7 +53,7 @@ def narrowed(query: str, namespace: str) -> str:
     return found
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)
 def _narrowed(query: str, namespace: str) -> str | NotNarrowed:
     # What cannot be done is remembered too: it is asked for again at every tick.
     try:

@@ -8,7 +8,8 @@ class Subject:
     """One revision of one ModelDeployment, and the version that it is measured against.
 
     service, stable_service: names of the Services that select only that revision's pods.
-    stable, stable_service: None while no version has worked yet.
+    stable, stable_service: None while no version has worked yet. limited: queries that people wrote see series of the
+    namespace only.
     """
 
     namespace: str
@@ -17,6 +18,7 @@ class Subject:
     service: str
     stable: str | None = None
     stable_service: str | None = None
+    limited: bool = False
 
 
 VARIABLES = ("namespace", "name", "revision", "stable", "service", "stableService", "window")

@@ -28,6 +28,7 @@ class Options:
     """How the engine works.
 
     prometheus_address: asked for objects that name none of their own. namespaces: empty means all.
+    enforce_namespace: whether queries that people wrote see series of their own namespace only.
     scrape_delay: seconds from a tick to its evaluation. sweep_interval: seconds between complete lists.
     poll_interval: at most so many seconds pass between two looks at deadlines. load: see engine.loading.
     answer_seconds: how long the answers about a tick are waited for, unless the next tick is due earlier.
@@ -35,6 +36,7 @@ class Options:
 
     prometheus_address: str = ""
     namespaces: tuple[str, ...] = ()
+    enforce_namespace: bool = False
     scrape_delay: float = SCRAPE_DELAY
     sweep_interval: float = 600.0
     poll_interval: float = 2.0
@@ -84,6 +86,7 @@ class Engine:
             delay=options.scrape_delay,
             patience=options.answer_seconds,
             address=options.prometheus_address,
+            limited=options.enforce_namespace,
         )
         questions = Questions(metrics, telemetry, clock)
         self._rounds = Rounds(questions, telemetry, clock, Loading(options.load), self._heard)

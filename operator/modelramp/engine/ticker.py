@@ -31,10 +31,12 @@ class Ticker:
         delay: float,
         patience: float,
         address: str,
+        limited: bool = False,
     ) -> None:
         """delay: seconds from a tick to its evaluation. patience: seconds for which answers are waited for at most.
 
-        address: of the Prometheus for objects that name none.
+        address: of the Prometheus for objects that name none. limited: queries that people wrote see series of their
+        namespace only.
         """
         self._store = store
         self._telemetry = telemetry
@@ -42,6 +44,7 @@ class Ticker:
         self._delay = delay
         self._patience = patience
         self._address = address
+        self._limited = limited
 
     def due(self, now: float) -> dict[int, list[Turn]]:
         """Everything that is due, by newest tick. Each object in the answer counts as asked about from now on."""
@@ -101,6 +104,7 @@ class Ticker:
                 service=child_name(key[1], revision),
                 stable=stable,
                 stable_service=child_name(key[1], stable),
+                limited=self._limited,
             ),
             since=state.running.step_entered if state.running else serving,
             trial=trial_of(target, state),

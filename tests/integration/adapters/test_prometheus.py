@@ -129,7 +129,6 @@ async def test_a_stopped_prometheus_is_unreachable_and_its_return_is_noticed(met
             with pytest.raises(PrometheusSilent) as caught:
                 await metrics.instant(endpoint, "1", now)
             assert caught.value.reason is Reason.PROMETHEUS_UNREACHABLE
-        assert "asked again at the next tick" in caught.value.detail
     finally:
         plane.start_component("prometheus")
     assert (await metrics.instant(endpoint, "1", now + 60))[0].value == 1
