@@ -29,6 +29,8 @@ RESOLVE_SECONDS: Final = 3.0
 LOOKUPS: Final = 64
 """Lookups under way at a time: a thread each, since getaddrinfo cannot be cancelled."""
 LOOKUPS_PER_NAMESPACE: Final = 2
+LOOKUPS_SHARED: Final = 16
+"""The same of hosts that objects of several namespaces ask for together."""
 FRESH_SECONDS: Final = 30.0
 """Age up to which a resolved name is not looked up again."""
 STALE_SECONDS: Final = 600.0
@@ -234,7 +236,8 @@ class Lookups:
     def _has_place(self, namespace: str) -> bool:
         if namespace == _OWN:
             return True
-        return self._under_way.total() < LOOKUPS and self._under_way[namespace] < LOOKUPS_PER_NAMESPACE
+        most = LOOKUPS_PER_NAMESPACE if namespace else LOOKUPS_SHARED
+        return self._under_way.total() < LOOKUPS and self._under_way[namespace] < most
 
     def _start(self, host: str, namespace: str) -> "asyncio.Future[tuple[str, ...]]":
         loop = asyncio.get_running_loop()

@@ -42,7 +42,7 @@ WAITING: Final = 16_384
 STILL_WAITING: Final = 64
 
 _ADDRESSES: Final = 1024
-_REMEMBERED: Final = 1024
+_REMEMBERED: Final = 512
 _NAMESPACES: Final = 64
 
 
@@ -69,15 +69,19 @@ class Lane:
     running: Counter[_Account] = field(default_factory=Counter)
     waiting: OrderedDict[_Account, dict[int, OrderedDict[_Ticket, None]]] = field(default_factory=OrderedDict)
     namespaces: OrderedDict[str, None] = field(default_factory=OrderedDict)
-    slow: OrderedDict[tuple[str, str], None] = field(default_factory=OrderedDict)
+    slow: OrderedDict[int, None] = field(default_factory=OrderedDict)
 
     def note(self, namespace: str, query: str, *, slow: bool) -> None:
         """Remember whether the query was slow this time."""
         if slow:
-            self.slow[namespace, query] = None
+            self.slow[hash((namespace, query))] = None
             _trim(self.slow, _REMEMBERED)
         else:
-            self.slow.pop((namespace, query), None)
+            self.slow.pop(hash((namespace, query)), None)
+
+    def was_slow(self, namespace: str, query: str) -> bool:
+        """Whether the query was slow the last time. Texts are long, so that only their hashes are kept."""
+        return hash((namespace, query)) in self.slow
 
     def has_room(self, account: _Account) -> bool:
         """Whether one more query of the account may be put to this address."""
@@ -129,7 +133,7 @@ class Lanes:
         """Hold a place on an address; waits for it. Raises PrometheusSilent when too many wait already."""
         lane.namespaces[asker.namespace] = None
         _trim(lane.namespaces, _NAMESPACES)
-        account = _Account(asker.namespace, (asker.namespace, query) in lane.slow)
+        account = _Account(asker.namespace, lane.was_slow(asker.namespace, query))
         ticket = _Ticket(account, 0 if asker.namespace else asker.objects, asyncio.get_running_loop().create_future())
         self._queue(lane, ticket)
         self._call(lane)
@@ -233,6 +237,6 @@ class Lanes:
             del counts[key]
 
 
-def _trim(known: "OrderedDict[tuple[str, str], None] | OrderedDict[str, None]", most: int) -> None:
+def _trim(known: "OrderedDict[int, None] | OrderedDict[str, None]", most: int) -> None:
     if len(known) > most:
         known.popitem(last=False)

@@ -27,7 +27,6 @@ from modelramp.adapters.prometheus_answers import (
     too_large,
     unreadable,
 )
-from modelramp.api.errors import PrometheusSilent
 from modelramp.engine.ports import Sample
 
 PIECE: Final = 64 * 1024
@@ -312,6 +311,3 @@ def _refuse(constant: str) -> Any:
 
 def _size(count: int) -> str:
     return f"{count >> 20} MiB" if count >= 1 << 20 else f"{count >> 10} KiB"
-
-
-__all__ = ["PIECE", "AnswerParser", "Bounds", "InstantReader", "PrometheusSilent", "RangeReader", "unpacked"]
