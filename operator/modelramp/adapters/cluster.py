@@ -23,6 +23,8 @@ from modelramp.engine.ports import Kind, Object, Ref, Telemetry
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 CONNECT_SECONDS = 5.0
+CONNECTIONS = 512
+"""More than is ever under way at once, so that calls that are slow for one namespace leave connections for the others."""
 _PATIENCE_SECONDS = 5
 _BEGINNINGS = 3
 """Times that a list is begun again when the server forgets it while it is read."""
@@ -97,7 +99,7 @@ class KubernetesCluster:
 
         Raises Refused when there are no credentials or they cannot be read.
         """
-        configuration = client.Configuration()
+        configuration = client.Configuration(connection_pool_maxsize=CONNECTIONS)
         login = login_with(kubeconfig, context)
         try:
             await login(configuration)
