@@ -190,6 +190,8 @@ def drive(size: int) -> dict[str, float]:
         await asyncio.sleep(TICK_SECONDS)
         found["tick_seconds"] = time.process_time() - started
         found["queries"] = prometheus.asked - asked
+        if running.done():
+            running.result()  # it never ends by itself
         running.cancel()
 
     run_virtually(live(), loop)

@@ -24,7 +24,7 @@ EVENT = Kind("events.k8s.io/v1", "Event", "events")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 CONNECT_SECONDS = 5.0
 CONNECTIONS = 512
-"""More than is ever under way at once, so that calls that are slow for one namespace leave connections for the others."""
+"""More than is ever under way at once: calls that are slow for one namespace leave connections for the others."""
 _PATIENCE_SECONDS = 5
 _BEGINNINGS = 3
 """Times that a list is begun again when the server forgets it while it is read."""

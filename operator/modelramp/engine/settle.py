@@ -203,7 +203,8 @@ class Settler:
         """The decision counts: its ticks are used up."""
         used = {(outcome.revision, outcome.tick) for outcome in plan.ticks}
         record.ticks = tuple(item for item in record.ticks if (item.revision, item.tick) not in used)
-        report(self.telemetry, key, before, record.state)
+        if key in self.store.records:  # else its gauges are gone already, and would stay for ever
+            report(self.telemetry, key, before, record.state)
         record.failures = 0
         if record.target is not None:
             record.wake_at = _next_look(record.target, record.state, plan.now)

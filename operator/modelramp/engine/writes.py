@@ -124,7 +124,8 @@ class Writer:
     def show_refused_route(self, key: Key, *, refused: bool) -> None:
         """Show, as a metric, that the API server does not take an object's route."""
         namespace, name = key
-        self.telemetry.gauge("modelramp_route_refused", 1 if refused else None, namespace=namespace, name=name)
+        shown = 1 if refused and key in self.store.records else None
+        self.telemetry.gauge("modelramp_route_refused", shown, namespace=namespace, name=name)
 
     def _reachable(self, key: Key, route: Mapping[str, Any]) -> bool:
         """Whether every Service that a route names has the port that it names, so that the route may be written first.
