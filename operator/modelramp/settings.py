@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from modelramp.adapters.addresses import AddressList
 from modelramp.adapters.credentials import plain_problem
 from modelramp.api.errors import InvalidSpec, Problem
+from modelramp.core.host_bindings import read_bindings
 
 _PREFIX = "MODELRAMP_"
 _ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
@@ -65,6 +66,13 @@ class Settings(BaseSettings):
     namespaces: Annotated[
         tuple[str, ...], NoDecode, Field(description="Namespaces to work in, comma-separated; empty means all.")
     ] = ()
+    host_bindings: Annotated[
+        str,
+        Field(
+            description="Hosts that only some namespaces may have, as in "
+            "`pay.example.com=payments;*.shop.example.com=shop,shop-staging`; `*` binds all others."
+        ),
+    ] = ""
     web_host: Annotated[str, Field(description="Address that /healthz, /readyz and /metrics are served on.")] = ""
     web_port: Annotated[int, Field(ge=0, le=65535, description="Port of the same; 0 picks a free one.")] = 8080
     log_level: Annotated[
@@ -117,6 +125,12 @@ class Settings(BaseSettings):
                 "must be a base URL such as http://prometheus.monitoring:9090, without credentials; "
                 f"those go into {_PREFIX}PROMETHEUS_SECRET"
             )
+        return value
+
+    @field_validator("host_bindings")
+    @classmethod
+    def _are_bindings(cls, value: str) -> str:
+        read_bindings(value)
         return value
 
     @model_validator(mode="after")

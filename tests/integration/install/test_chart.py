@@ -3,6 +3,7 @@ import yaml
 from packaging.version import Version
 
 import modelramp
+from modelramp.core.host_bindings import read_bindings
 from tests.integration.install.conftest import ROOT
 
 CRDS = ROOT / "crds"
@@ -35,6 +36,8 @@ MISTYPED = {
     "a digest that is none": "image.digest=latest",
     "an action that is none": "admission.authors=Audit",
     "a protected namespace that is none": "admission.protectedNamespaces={Kube}",
+    "a host that is none": r"hostBindings.Pay\.example={payments}",
+    "a host that is bound to no namespace": r"hostBindings.pay\.example={Payments}",
 }
 
 
@@ -175,6 +178,14 @@ def test_named_namespaces_get_roles_and_no_cluster_role_is_bound(render):
     assert [role["metadata"]["namespace"] for role in roles] == ["ml", "vision"]
     (container,) = named(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
     assert {"name": "MODELRAMP_NAMESPACES", "value": "ml,vision"} in container["env"]
+
+
+def test_hosts_are_bound_as_the_operator_reads_them(render):
+    objects = render(r"hostBindings.pay\.example={payments}", r"hostBindings.*\.shop\.example={shop,shop-staging}")
+    (container,) = named(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    (text,) = [each["value"] for each in container["env"] if each["name"] == "MODELRAMP_HOST_BINDINGS"]
+    found = {binding.suffix: binding.namespaces for binding in read_bindings(text)}
+    assert found == {"pay.example": {"payments"}, "*.shop.example": {"shop", "shop-staging"}}
 
 
 def test_only_the_one_named_secret_may_be_read(render):
