@@ -27,6 +27,7 @@ from modelramp.adapters.web import Web, heartbeat_verdict
 from modelramp.adapters.webhooks import HttpWebhooks
 from modelramp.analysis import chances
 from modelramp.api.names import LABEL_DEPLOYMENT
+from modelramp.core.host_bindings import read_bindings
 from modelramp.engine.engine import Engine, Options
 from modelramp.engine.listing import WATCHED
 from modelramp.engine.ports import WRITTEN, Endpoint, Kind
@@ -120,6 +121,7 @@ def options(settings: Settings) -> Options:
         scrape_delay=settings.scrape_delay,
         writes_per_second=settings.writes_per_second,
         answer_seconds=2 * settings.query_timeout + 5,  # a shared question, and the same by namespace
+        host_bindings=read_bindings(settings.host_bindings),
         load=_load,
     )
 

@@ -82,6 +82,11 @@ _ALL = (
         ("namespace", "name"),
     ),
     Metric("modelramp_conflicts_total", Type.COUNTER, "Decisions taken again because somebody else wrote first."),
+    Metric(
+        "modelramp_foreign_routes_readable",
+        Type.GAUGE,
+        "1 while all HTTPRoutes that belong to no ModelDeployment may be listed; 0: hosts of some do not count.",
+    ),
     Metric("modelramp_objects", Type.GAUGE, "ModelDeployments, by phase.", ("phase",)),
     Metric(
         "modelramp_unreadable_objects",

@@ -115,6 +115,7 @@ class Reason(StrEnum):
     CHILD_REFUSED = "ChildRefused"
     NAME_TAKEN = "NameTaken"
     HOSTNAME_TAKEN = "HostnameTaken"
+    HOSTNAME_SHARED = "HostnameShared"
     ROUTE_ACCEPTED = "RouteAccepted"
     ROUTE_NOT_ACCEPTED = "RouteNotAccepted"
     ROUTE_REFUSED = "RouteRefused"

@@ -172,8 +172,17 @@ def _healthy(state: State) -> tuple[str, Reason, str]:
 
 
 def _routed(seen: Seen) -> tuple[str, Reason, str]:
+    shared = f"; {seen.shared}" if seen.shared else ""
     if seen.routed is None:
-        return "Unknown", seen.route_reason, seen.route_detail or "the gateway has not taken the route yet"
+        return "Unknown", seen.route_reason, (seen.route_detail or "the gateway has not taken the route yet") + shared
     if seen.routed:
-        return "True", Reason.ROUTE_ACCEPTED, "the gateway has taken the route"
-    return "False", seen.route_reason, seen.route_detail or "the gateway refuses the route"
+        return "True", Reason.ROUTE_ACCEPTED, f"the gateway has taken the route{shared}"
+    return "False", seen.route_reason, (seen.route_detail or "the gateway refuses the route") + shared
+
+
+def shared_findings(before: Sequence[Condition], seen: Seen) -> tuple[Finding, ...]:
+    """Says who else has traffic of the route's hosts, once: not while the status says it already."""
+    said = next((condition.message for condition in before if condition.type == ConditionType.ROUTED), "")
+    if not seen.shared or said.endswith(seen.shared):
+        return ()
+    return (Finding(Reason.HOSTNAME_SHARED, seen.shared),)

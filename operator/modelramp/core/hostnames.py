@@ -4,15 +4,21 @@ A claim that a route carries stands, whoever's object is older. Of two that no r
 for first stands. A narrower host or a deeper path is no conflict: a Gateway sends it the more specific requests.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
-from urllib.parse import unquote
 
 from modelramp.api.spec import GatewayRouting
 
 CATCH_ALL = "*"
 """The host of a route without hostnames: all that a listener takes and no other route names."""
+_ESCAPE = re.compile("%([0-9a-fA-F]{2})")
+_PLAIN = re.compile("[-A-Za-z0-9._~!$&'()*+,;=:@]")
+_NAMED, _WORDS = 3, 1000
+_UNTIL_THEN = (
+    "change spec.routing.gateway. Until then a route that exists keeps its hostnames, and one that does not is not made"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +100,16 @@ class Claim:
 def path_of(value: str) -> str:
     """A path prefix in the one form in which prefixes are compared.
 
-    Gateways ignore a slash at the end, and %61 is an a.
-    >>> path_of("/v1/"), path_of("/%761"), path_of("/")
-    ('/v1', '/v1', '/')
+    Gateways ignore a slash at the end, and %61 is an a; what is no plain character stays escaped.
+    >>> path_of("/v1/"), path_of("/%761"), path_of("/%1b"), path_of("/")
+    ('/v1', '/v1', '/%1B', '/')
     """
-    return "/" + "/".join(part for part in unquote(value).split("/") if part)
+    return "/" + "/".join(part for part in _ESCAPE.sub(_unescaped, value).split("/") if part)
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    character = chr(int(found[1], 16))
+    return character if _PLAIN.fullmatch(character) else found[0].upper()
 
 
 def scope_of(gateway: GatewayRouting, namespace: str) -> Scope:
@@ -118,22 +129,39 @@ def equal(one: Scope, other: Scope) -> bool:
     return any(path.plain and path.prefix in paths for path in other.paths) and _meet(one, other)
 
 
-def takes(one: Scope, other: Scope) -> tuple[str, str] | None:
-    """What `one` takes out of the traffic of `other`, and out of what: a narrower host or a deeper path; else None.
+def overtakes(one: Scope, other: Scope) -> bool:
+    """Whether a wildcard of `one` may take all requests for a narrower host of `other`, against the Gateway API.
 
-    A narrower host than a catch-all takes nothing: a catch-all reserves nothing.
+    Some gateways go by the longest hostname of the whole route, as Traefik 3.7 does: a long one beside a wildcard lifts
+    the wildcard above a host that another route names.
+    """
+    if max(map(len, one.hosts)) < max(map(len, other.hosts)) or not _meet(one, other):
+        return False
+    paths = {path for path in one.paths if path.plain}
+    wide = [host for host in one.hosts if host != CATCH_ALL]
+    return any(path in paths for path in other.paths) and any(
+        narrower(theirs, mine) for theirs in other.hosts for mine in wide
+    )
+
+
+def takes(one: Scope, other: Scope) -> str:
+    """What `one` takes out of the traffic of `other`, and out of what: a narrower host or a deeper path; else empty.
+
+    A narrower host than a catch-all takes nothing: a catch-all reserves nothing. A wider host with a deeper path takes
+    nothing by the Gateway API, where the host goes before the path; some gateways have it the other way round.
     """
     if not _meet(one, other):
-        return None
+        return ""
     for mine in one.hosts:
         for theirs in other.hosts:
-            if mine == theirs:
-                for path, below in ((path, below) for path in other.paths for below in one.paths):
-                    if _deeper(below, path):
-                        return f"{mine}{below.prefix}", f"{mine}{path.prefix}"
-            elif theirs != CATCH_ALL and narrower(mine, theirs):
-                return mine, theirs
-    return None
+            if theirs != CATCH_ALL and narrower(mine, theirs):
+                return f"takes {mine} out of {theirs}"
+            if mine == theirs or narrower(theirs, mine):
+                may = "takes" if mine == theirs else "may take"
+                for path, under in ((path, under) for path in other.paths for under in one.paths):
+                    if _deeper(under, path):
+                        return f"{may} {theirs}{under.prefix} out of {theirs}{path.prefix}"
+    return ""
 
 
 def narrower(host: str, wildcard: str) -> bool:
@@ -170,23 +198,59 @@ def turned_down(asked: Claim, held: Scope | None, rivals: Iterable[Claim]) -> Cl
     held: what the asking object's own route takes now. That is never put in question: only what is new can be refused.
     """
     parts = fresh(asked.scope, held)
+    if not parts:
+        return None
     before = (
         rival
         for rival in rivals
         if rival.claimant != asked.claimant
         and rival.precedence < asked.precedence
-        and any(equal(part, rival.scope) for part in parts)
+        and (any(equal(part, rival.scope) for part in parts) or _newly_overtaken(asked, held, rival))
     )
     return min(before, key=lambda rival: rival.precedence, default=None)
 
 
-def taken_by(rival: Claim) -> str:
+def _newly_overtaken(asked: Claim, held: Scope | None, rival: Claim) -> bool:
+    if rival.standing is Standing.ASKED or not overtakes(asked.scope, rival.scope):
+        return False
+    return held is None or not overtakes(held, rival.scope)
+
+
+def taken_by(rival: Claim, asked: Claim) -> str:
     """What the object that is turned down says, until it asks for something else or the rival is gone."""
-    had = "has" if rival.standing is Standing.ASKED else "serves"
-    return (
-        f"{rival.claimant} {had} the same hostname, path and Gateway first; change spec.routing.gateway. "
-        "Until then a route that exists keeps its hostnames, and one that does not is not made"
-    )
+    had = "asked for" if rival.standing is Standing.ASKED else "has had"
+    what = "the same hostname and path"
+    if rival.standing is not Standing.ASKED and overtakes(asked.scope, rival.scope):
+        longest = max(asked.scope.hosts, key=len)
+        what = f"a hostname under a wildcard of this one, which would win on some gateways beside {longest},"
+    return f"{rival.claimant} {had} {what} on the same Gateway first; {_UNTIL_THEN}"
+
+
+def bound_to_others(host: str) -> str:
+    """What an object says that asks for a host which is bound to other namespaces."""
+    named = "all hosts" if host == CATCH_ALL else host
+    return f"the operator's setting MODELRAMP_HOST_BINDINGS binds {named} to other namespaces; {_UNTIL_THEN}"
+
+
+def shared_with(own: Claim, others: Iterable[Claim]) -> str:
+    """Who takes traffic out of a route's hosts, and out of whose hosts it takes some; empty when nobody is concerned.
+
+    Names at most three.
+    """
+    found = []
+    for other in sorted(others, key=lambda claim: claim.claimant):
+        if equal(own.scope, other.scope):
+            found.append(
+                f"{other.claimant} has the same hostname and path: the older of the two routes gets the traffic"
+            )
+        elif taken := takes(other.scope, own.scope):
+            found.append(f"{other.claimant} {taken}")
+        elif taken := takes(own.scope, other.scope):
+            found.append(f"it {taken} of {other.claimant}")
+        if len(found) > _NAMED:
+            found[_NAMED:] = ["and more"]
+            break
+    return "; ".join(found)[:_WORDS]
 
 
 def wildcards(host: str) -> Iterator[str]:

@@ -133,14 +133,26 @@ def _as_it_is(route: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def scope_of_route(route: Mapping[str, Any]) -> Scope:
-    """The requests that a route takes from Gateways; a parent that is no Gateway is left out."""
+def scope_of_route(route: Mapping[str, Any], *, refused_too: bool = True) -> Scope:
+    """The requests that a route takes from Gateways; a parent that is no Gateway is left out.
+
+    refused_too: whether Gateways count that refuse the route, and so give it no traffic.
+    """
     spec, namespace = route.get("spec") or {}, route["metadata"]["namespace"]
-    parents = (_parent(found, namespace) for found in spec.get("parentRefs") or () if _is_gateway(found))
+    refusing = frozenset() if refused_too else frozenset(_refusing(route))
+    found = (_parent(reference, namespace) for reference in spec.get("parentRefs") or () if _is_gateway(reference))
+    parents = tuple(parent for parent in found if parent not in refusing)
     hosts = tuple(str(host).lower() for host in spec.get("hostnames") or ()) or (CATCH_ALL,)
     rules: Iterable[Mapping[str, Any]] = spec.get("rules") or ({},)
     paths = dict.fromkeys(path for rule in rules for path in _paths(rule))
-    return Scope(tuple(parents), hosts, tuple(paths))
+    return Scope(parents, hosts, tuple(paths))
+
+
+def _refusing(route: Mapping[str, Any]) -> Iterator[Parent]:
+    for answer in (route.get("status") or {}).get("parents") or ():
+        conditions = answer.get("conditions") or ()
+        if any(found["type"] == "Accepted" and found["status"] == "False" for found in conditions):
+            yield _parent(answer["parentRef"], route["metadata"]["namespace"])
 
 
 def _parent(reference: Mapping[str, Any], namespace: str) -> Parent:

@@ -3,9 +3,11 @@
 import asyncio
 from dataclasses import dataclass
 
+from modelramp.core.host_bindings import Bindings
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.ticks import SCRAPE_DELAY
 from modelramp.engine.failing import FailingChecks
+from modelramp.engine.foreign_routes import ForeignRoutes
 from modelramp.engine.hooks import HookRunner
 from modelramp.engine.inspection import Inspector
 from modelramp.engine.limiter import WriteLimiter
@@ -32,6 +34,7 @@ class Options:
     scrape_delay: seconds from a tick to its evaluation. sweep_interval: seconds between complete lists.
     poll_interval: at most so many seconds pass between two looks at deadlines. load: see engine.loading.
     answer_seconds: how long the answers about a tick are waited for, unless the next tick is due earlier.
+    host_bindings: which namespaces may have which hosts.
     """
 
     prometheus_address: str = ""
@@ -44,6 +47,7 @@ class Options:
     writes_per_second: float = 50.0
     write_burst: float = 100.0
     load: Load | None = None
+    host_bindings: Bindings = ()
 
 
 class Engine:
@@ -63,16 +67,19 @@ class Engine:
         self._telemetry = telemetry
         self._clock = clock
         self._options = options
-        self.store = Store()
+        self.store = Store(options.host_bindings)
         limiter = WriteLimiter(clock, options.writes_per_second, options.write_burst)
         self._hooks = HookRunner(self.store, cluster, webhooks, telemetry, clock, limiter, self._mark)
         self._inspector = Inspector(self.store, cluster, telemetry, clock, self._mark)
+        hosts, namespaces = self.store.hosts, options.namespaces
+        self._foreign = ForeignRoutes(hosts, cluster, telemetry, clock, self._mark, namespaces)
         settler = Settler(
             store=self.store,
             cluster=cluster,
             writer=Writer(self.store, cluster, telemetry, limiter),
             hooks=self._hooks,
             inspector=self._inspector,
+            foreign=self._foreign,
             events=events,
             telemetry=telemetry,
             clock=clock,
@@ -114,6 +121,7 @@ class Engine:
                 tasks.create_task(self._work.run())
                 tasks.create_task(self._tick())
                 tasks.create_task(self.listing.sweep())
+                tasks.create_task(self._foreign.run())
         finally:
             self._hooks.stop()
             for part in (self._rounds, self._inspector):

@@ -1,11 +1,27 @@
 """All claims of hosts and paths, by place: what one object meets is found without a look at all the others."""
 
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from modelramp.api.names import KIND
+from modelramp.api.names import KIND, ConditionType, Reason
 from modelramp.api.spec import GatewayRouting
-from modelramp.core.hostnames import Claim, Claimant, Standing, fresh, scope_of, turned_down
+from modelramp.core.host_bindings import Bindings, bound_elsewhere
+from modelramp.core.hostnames import (
+    CATCH_ALL,
+    Claim,
+    Claimant,
+    Scope,
+    Standing,
+    bound_to_others,
+    fresh,
+    prefixes,
+    scope_of,
+    shared_with,
+    taken_by,
+    turned_down,
+    wildcards,
+)
 from modelramp.desired.gateway_api import scope_of_route
 from modelramp.desired.names import route_name
 from modelramp.desired.ownership import orphaned, owned_by, owner_of
@@ -13,14 +29,27 @@ from modelramp.engine.ports import HTTP_ROUTE, Object
 
 _Key = tuple[str, str]
 """Namespace and name of a ModelDeployment."""
+_Place = tuple[str, str]
+"""A host with its labels backwards, so that what is under a domain stands together; and a path prefix."""
+_Claimants = dict[_Place, dict[Claimant, None]]
+_LOOKS = 50
+"""Places under a wildcard or a prefix that are looked at to name who has one: the sentence names fewer."""
+
+_LAST = "\U0010ffff"
+"""Sorts behind all that a host or a path may hold."""
 
 
 class Hosts:
     """Claims by claimant, and by host and path. In memory; each change costs what it changes."""
 
-    def __init__(self) -> None:
+    def __init__(self, bindings: Bindings = ()) -> None:
+        """bindings: which namespaces may have which hosts."""
+        self._bindings = bindings
         self._claims: dict[Claimant, tuple[Claim, ...]] = {}
-        self._places: dict[tuple[str, str], dict[Claimant, None]] = {}
+        self._routed: _Claimants = {}
+        self._waiting: _Claimants = {}
+        self._order: list[_Place] = []
+        self._foreign: frozenset[Claimant] = frozenset()
         self._uids: dict[_Key, str] = {}
         self._copies: dict[_Key, tuple[Claimant, ...]] = {}
 
@@ -31,7 +60,8 @@ class Hosts:
         routes: only the one that it owns is its own; each other is a claimant by itself.
         """
         me, owner = claimant(key), owner_of(obj) if obj is not None else None
-        if owner is None or self._uids.get(key) != owner.uid:
+        new = owner is None or self._uids.get(key) != owner.uid
+        if new:
             self._put(me, ())
         found: dict[Claimant, tuple[Claim, ...]] = {}
         for route in routes:
@@ -40,7 +70,8 @@ class Hosts:
             claim = claim_of_route(route, me if mine else None)
             found[claim.claimant] = (claim,)
         asked = self._asked(me, obj, gateway)
-        self._put(me, (*(found.pop(me, ()) or self._kept(me, asked)), *asked))
+        kept = _routed_by_status(obj, asked) if new else self._kept(me, asked)
+        self._put(me, (*(found.pop(me, ()) or kept), *asked))
         for copy in self._copies.pop(key, ()):
             if copy not in found:
                 self._put(copy, ())
@@ -53,43 +84,108 @@ class Hosts:
         else:
             self._uids.pop(key, None)
 
-    def rival(self, key: _Key, starting: Callable[[Claimant], bool]) -> Claim | None:
-        """The claim of another object that this one's spec has to give way to; None when nothing is in its way.
+    def foreign(self, claims: Iterable[Claim]) -> None:
+        """Take in what all HTTPRoutes claim that carry no ModelDeployment's label; the others are gone."""
+        found = {claim.claimant: claim for claim in claims}
+        for gone in self._foreign - found.keys():
+            self._put(gone, ())
+        for who, claim in found.items():
+            self._put(who, (claim,))
+        self._foreign = frozenset(found)
+
+    def asks_for_more(self, key: _Key) -> bool:
+        """Whether the spec asks for hosts, paths or Gateways that the object's route does not carry."""
+        asked, held = self._asked_and_held(claimant(key))
+        return asked is not None and bool(fresh(asked.scope, held))
+
+    def turned_down(self, key: _Key, starting: Callable[[Claimant], bool]) -> str:
+        """Why the object may not have the hosts that its spec asks for; empty when it may.
 
         starting: whether a ModelDeployment without a route is still on its way to one; what it asks for then counts.
         """
-        me = claimant(key)
-        asked, held, kept = (self.of(me, standing) for standing in (Standing.ASKED, Standing.ROUTED, Standing.KEPT))
+        asked, held = self._asked_and_held(claimant(key))
         if asked is None:
-            return None
-        if kept is not None:
-            asked = replace(asked, standing=Standing.KEPT, since=kept.since)
-        scope = held.scope if held is not None else None
-        if not fresh(asked.scope, scope):
-            return None
-        met = tuple(self._at(asked))
-        first = turned_down(asked, scope, (claim for claim in met if claim.standing is not Standing.ASKED))
-        if first is not None:
-            return first
-        waiting = (claim for claim in met if claim.standing is Standing.ASKED and starting(claim.claimant))
-        return turned_down(asked, scope, (claim for claim in waiting if not self._refused(claim)))
+            return ""
+        bound = self._bound_elsewhere(asked)
+        if bound:
+            return bound_to_others(bound)
+        if not fresh(asked.scope, held):
+            return ""
+        rival = self._route_against(asked, held)
+        if rival is None:
+            waiting = (claim for claim in self._at(asked, self._waiting) if starting(claim.claimant))
+            rival = turned_down(asked, held, (claim for claim in waiting if not self._taken(claim)))
+        return taken_by(rival, asked) if rival is not None else ""
 
-    def of(self, claimant: Claimant, standing: Standing) -> Claim | None:
+    def shared(self, key: _Key) -> str:
+        """Who else has traffic of the hosts that the object's route carries, or takes some out of it; empty: nobody."""
+        own = self.of(claimant(key), Standing.ROUTED)
+        if own is None:
+            return ""
+        around = dict.fromkeys(who for place in self._around(own.scope) for who in self._routed[place])
+        routed = (self.of(who, Standing.ROUTED) for who in around if who != own.claimant)
+        return shared_with(own, [claim for claim in routed if claim is not None])
+
+    def of(self, who: Claimant, standing: Standing) -> Claim | None:
         """The object's claim of that standing; None without one."""
-        return next((claim for claim in self._claims.get(claimant, ()) if claim.standing is standing), None)
+        return next((claim for claim in self._claims.get(who, ()) if claim.standing is standing), None)
 
-    def _refused(self, asked: Claim) -> bool:
-        """Whether what is asked for is taken: who gets nothing keeps nothing from others."""
+    def _asked_and_held(self, me: Claimant) -> tuple[Claim | None, Scope | None]:
+        asked, held, kept = (self.of(me, standing) for standing in (Standing.ASKED, Standing.ROUTED, Standing.KEPT))
+        if asked is not None and kept is not None:
+            asked = replace(asked, standing=Standing.KEPT, since=kept.since)
+        return asked, held.scope if held is not None else None
+
+    def _route_against(self, asked: Claim, held: Scope | None) -> Claim | None:
+        """The claim that a route carries and that keeps this one from what it asks for."""
+        return turned_down(asked, held, (*self._at(asked, self._routed), *self._under(asked)))
+
+    def _taken(self, asked: Claim) -> bool:
+        """Whether what is asked for is taken by a route: who gets nothing keeps nothing from others."""
         held = self.of(asked.claimant, Standing.ROUTED)
-        taken = (claim for claim in self._at(asked) if claim.standing is not Standing.ASKED)
-        return turned_down(asked, held.scope if held is not None else None, taken) is not None
+        return self._route_against(asked, held.scope if held is not None else None) is not None
 
-    def _at(self, claim: Claim) -> Iterator[Claim]:
-        """Claims of other objects that share a host and path with this one, whatever the Gateway."""
-        met = {other: None for place in _places((claim,)) for other in self._places.get(place, ())}
+    def _bound_elsewhere(self, claim: Claim) -> str:
+        """The first host of a claim that is bound to other namespaces."""
+        if not self._bindings:
+            return ""
+        where, hosts = claim.claimant.namespace, claim.scope.hosts
+        return next((host for host in hosts if bound_elsewhere(host, where, self._bindings)), "")
+
+    def _at(self, claim: Claim, claimants: _Claimants) -> Iterator[Claim]:
+        """Claims of others with a host and path of this one, whatever the Gateway; not those of bound hosts."""
+        met = {other: None for place in _places(claim) for other in claimants.get(place, ())}
         for other in met:
             if other != claim.claimant:
-                yield from self._claims[other]
+                yield from (each for each in self._claims[other] if not self._bound_elsewhere(each))
+
+    def _under(self, claim: Claim) -> Iterator[Claim]:
+        """Claims of others that routes carry, with a path of this one and a host under one of its wildcards."""
+        paths = {path.prefix for path in claim.scope.paths}
+        for domain in (_backwards(host).removesuffix("*") for host in claim.scope.hosts if host.startswith("*.")):
+            start, end = bisect_left(self._order, (domain, "")), bisect_left(self._order, (domain + _LAST, ""))
+            for place in (place for place in self._order[start:end] if place[1] in paths):
+                others = (self._claims[who] for who in self._routed[place] if who != claim.claimant)
+                yield from (each for claims in others for each in claims if not self._bound_elsewhere(each))
+
+    def _around(self, scope: Scope) -> Iterator[_Place]:
+        """Places that may share traffic: of the same host, of a wildcard above it, of a host under it."""
+        for host in scope.hosts:
+            name = _backwards(host)
+            for wildcard in map(_backwards, (*wildcards(host), CATCH_ALL)):
+                yield from self._between((wildcard, ""), (wildcard, _LAST))
+            if host == CATCH_ALL or host.startswith("*."):
+                domain = name.removesuffix("*")
+                yield from self._between((domain, ""), (domain + _LAST, ""))
+            for path in scope.paths:
+                above = ((name, prefix) for prefix in (*prefixes(path.prefix), path.prefix))
+                yield from (place for place in above if place in self._routed)
+                deeper = path.prefix.rstrip("/") + "/"
+                yield from self._between((name, deeper), (name, deeper + _LAST))
+
+    def _between(self, first: _Place, last: _Place) -> Sequence[_Place]:
+        start, end = bisect_left(self._order, first), bisect_left(self._order, last)
+        return self._order[start : min(end, start + _LOOKS)]
 
     def _kept(self, me: Claimant, asked: Sequence[Claim]) -> tuple[Claim, ...]:
         """What a route carried that is gone now, while the spec still asks for that and for nothing else."""
@@ -110,16 +206,30 @@ class Hosts:
         before = self._claims.get(claimant, ())
         if before == tuple(claims):
             return
-        for place in _places(before):
-            self._places[place].pop(claimant)
-            if not self._places[place]:
-                del self._places[place]
+        for claim in before:
+            self._leave(claim)
         if claims:
             self._claims[claimant] = tuple(claims)
         else:
             self._claims.pop(claimant, None)
-        for place in _places(claims):
-            self._places.setdefault(place, {})[claimant] = None
+        for claim in claims:
+            self._enter(claim)
+
+    def _enter(self, claim: Claim) -> None:
+        claimants = self._waiting if claim.standing is Standing.ASKED else self._routed
+        for place in _places(claim):
+            if claimants is self._routed and place not in claimants:
+                insort(self._order, place)
+            claimants.setdefault(place, {})[claim.claimant] = None
+
+    def _leave(self, claim: Claim) -> None:
+        claimants = self._waiting if claim.standing is Standing.ASKED else self._routed
+        for place in _places(claim):
+            del claimants[place][claim.claimant]
+            if not claimants[place]:
+                del claimants[place]
+                if claimants is self._routed:
+                    del self._order[bisect_left(self._order, place)]
 
 
 def claimant(key: _Key) -> Claimant:
@@ -131,7 +241,12 @@ def claim_of_route(route: Object, owner: Claimant | None = None) -> Claim:
     """What a route takes, for its owner; without one the route claims for itself."""
     metadata = route["metadata"]
     who = owner or Claimant(HTTP_ROUTE.kind, metadata["namespace"], metadata["name"])
-    return Claim(who, scope_of_route(route), Standing.ROUTED, metadata.get("creationTimestamp", ""))
+    return Claim(
+        who,
+        scope_of_route(route, refused_too=owner is not None),
+        Standing.ROUTED,
+        metadata.get("creationTimestamp", ""),
+    )
 
 
 def asked_at(obj: Object) -> str:
@@ -146,5 +261,24 @@ def asked_at(obj: Object) -> str:
     return max((str(entry.get("time", "")) for entry in writes), default="")
 
 
-def _places(claims: Iterable[Claim]) -> dict[tuple[str, str], None]:
-    return {(host, path.prefix): None for claim in claims for host in claim.scope.hosts for path in claim.scope.paths}
+def _routed_by_status(obj: Object | None, asked: Sequence[Claim]) -> tuple[Claim, ...]:
+    """What a route carried when the status was last written, for an object that is new to this process.
+
+    Only if it had all that it asked for then, and has not been changed since: somebody deleted the route.
+    """
+    status = (obj or {}).get("status") or {}
+    conditions = {found.get("type"): found for found in status.get("conditions") or ()}
+    available, ready = (conditions.get(kind, {}) for kind in (ConditionType.AVAILABLE, ConditionType.READY))
+    unchanged = obj is not None and status.get("observedGeneration") == obj["metadata"].get("generation")
+    if not unchanged or available.get("status") != "True" or ready.get("reason") == Reason.HOSTNAME_TAKEN:
+        return ()
+    since = str(available.get("lastTransitionTime", ""))
+    return tuple(replace(claim, standing=Standing.KEPT, since=since) for claim in asked)
+
+
+def _places(claim: Claim) -> dict[_Place, None]:
+    return {(_backwards(host), path.prefix): None for host in claim.scope.hosts for path in claim.scope.paths}
+
+
+def _backwards(host: str) -> str:
+    return ".".join(reversed(host.split(".")))

@@ -10,13 +10,14 @@ from modelramp.api.errors import ClusterSilent, Gone, NameTaken, NoAnswer, Outru
 from modelramp.api.names import LABEL_DEPLOYMENT, Phase, Reason
 from modelramp.api.verdict import TickOutcome
 from modelramp.core.capacity import enough_available
+from modelramp.core.conditions import shared_findings
 from modelramp.core.decide import decide
 from modelramp.core.gate import pods_due
-from modelramp.core.hostnames import taken_by
 from modelramp.core.policies import policy_findings
 from modelramp.core.recall import read_status
 from modelramp.core.record import status_of
 from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target
+from modelramp.engine.foreign_routes import ForeignRoutes
 from modelramp.engine.hooks import HookRunner, next_looks
 from modelramp.engine.inspection import INSPECT_SECONDS, Inspector
 from modelramp.engine.limiter import Priority
@@ -64,6 +65,7 @@ class Settler:
     writer: Writer
     hooks: HookRunner
     inspector: Inspector
+    foreign: ForeignRoutes
     events: Events
     telemetry: Telemetry
     clock: Clock
@@ -101,9 +103,11 @@ class Settler:
         seen = replace(see(self.store, key, record), hooks=self.hooks.news(key, record))
         decision = decide(target, record.state, seen, ticks, now)
         decision = decision.then(*policy_findings(record.obj.get("status") or {}, target))
+        decision = decision.then(*shared_findings(read_status(record.obj.get("status")).conditions, seen))
         rival = self._rival(key)
         plan = self._plan(key, record, decision, seen, rival or record.obstacle, ticks, now)
-        plan = replace(plan, blocked=rival is not None)
+        listed = not self.store.hosts.asks_for_more(key) or self.foreign.listed_for(key)
+        plan = replace(plan, blocked=rival is not None or not listed)
         if plan.status is None and ticks and record.quiet and _rests(record.state, decision.state):
             before, record.state = record.state, decision.state
             self._took(key, record, plan, before)
@@ -240,8 +244,8 @@ class Settler:
             await self.events.publish(record.obj, finding.reason.value, finding.message, finding.warning)
 
     def _rival(self, key: Key) -> Finding | None:
-        rival = self.store.rival(key)
-        return Finding(Reason.HOSTNAME_TAKEN, taken_by(rival), warning=True) if rival is not None else None
+        why = self.store.turned_down(key)
+        return Finding(Reason.HOSTNAME_TAKEN, why, warning=True) if why else None
 
     async def _reread(self, key: Key) -> bool:
         """Read the object and its children again; False when it is gone or the API server does not answer."""

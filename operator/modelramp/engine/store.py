@@ -9,7 +9,8 @@ from modelramp.api.names import LABEL_DEPLOYMENT, REQUEST_ANNOTATION, Phase
 from modelramp.api.spec import ModelDeploymentSpec, parse_spec
 from modelramp.api.verdict import TickOutcome
 from modelramp.core.evaluation import JobSeen
-from modelramp.core.hostnames import Claim, Claimant
+from modelramp.core.host_bindings import Bindings
+from modelramp.core.hostnames import Claimant
 from modelramp.core.recall import recall
 from modelramp.core.requests import parse_request
 from modelramp.core.revisions import revision_of
@@ -89,14 +90,15 @@ class Store:
     on_forget: called for every record that is gone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bindings: Bindings = ()) -> None:
+        """bindings: which namespaces may have which hosts."""
         self.records: dict[Key, Record] = {}
         self.unreadable: dict[Key, Unreadable] = {}
         self.policies = Policies()
         self.on_forget: Callable[[Key, Record], None] = _nobody
         self._deleted: dict[str, None] = {}
         self._children: dict[Key, dict[Kind, dict[str, Object]]] = {}
-        self._hosts = Hosts()
+        self.hosts = Hosts(bindings)
 
     def observe(self, kind: Kind, event: str, obj: Object) -> Key | None:
         """Take in one object as a watch, a list or a write reported it; the key of the record that it concerns, if any.
@@ -233,9 +235,9 @@ class Store:
                 self.forget_child(key, kind, name)
                 yield key
 
-    def rival(self, key: Key) -> Claim | None:
-        """What keeps a ModelDeployment from the hosts that its spec asks for: another object had them first."""
-        return self._hosts.rival(key, self._starting)
+    def turned_down(self, key: Key) -> str:
+        """Why a ModelDeployment may not have the hosts that its spec asks for; empty when it may."""
+        return self.hosts.turned_down(key, self._starting)
 
     def _starting(self, claimant: Claimant) -> bool:
         record = self.records.get((claimant.namespace, claimant.name))
@@ -294,7 +296,7 @@ class Store:
         gateway = record.spec.routing.gateway if record is not None and record.spec is not None else None
         known = record or self.unreadable.get(key)
         owner = obj if obj is not None or known is None else known.obj
-        self._hosts.learn(key, owner, gateway, self._labelled(key, HTTP_ROUTE).values())
+        self.hosts.learn(key, owner, gateway, self._labelled(key, HTTP_ROUTE).values())
 
     def _forget(self, key: Key, obj: Object) -> Key | None:
         known, unreadable = self.records.get(key), self.unreadable.get(key)

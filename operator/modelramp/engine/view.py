@@ -26,6 +26,7 @@ def see(store: Store, key: Key, record: Record) -> Seen:
         routed=routed,
         route_reason=finding.reason,
         route_detail=finding.message,
+        shared=store.hosts.shared(key),
         evaluation=record.evaluation,
         recorded=_recorded(store, key, record),
     )

@@ -13,6 +13,7 @@ from modelramp.core.hostnames import (
     Standing,
     equal,
     fresh,
+    overtakes,
     path_of,
     prefixes,
     takes,
@@ -63,28 +64,51 @@ def test_two_scopes_are_equal_when_they_take_the_same_requests(one, other, wishe
 
 
 TAKES = {
-    "a deeper path": (scope("pay.example", path="/v1"), PAY, ("pay.example/v1", "pay.example/")),
-    "the prefix itself": (PAY, scope("pay.example", path="/v1"), None),
-    "a path that only begins alike": (scope("pay.example", path="/v10"), scope("pay.example", path="/v1"), None),
-    "a header on the same path": (scope("pay.example", plain=False), PAY, ("pay.example/", "pay.example/")),
-    "a narrower host": (scope("eu.shop.example"), scope("*.shop.example"), ("eu.shop.example", "*.shop.example")),
+    "a deeper path": (scope("pay.example", path="/v1"), PAY, "takes pay.example/v1 out of pay.example/"),
+    "the prefix itself": (PAY, scope("pay.example", path="/v1"), ""),
+    "a path that only begins alike": (scope("pay.example", path="/v10"), scope("pay.example", path="/v1"), ""),
+    "a header on the same path": (scope("pay.example", plain=False), PAY, "takes pay.example/ out of pay.example/"),
+    "a narrower host": (scope("eu.shop.example"), SHOP, "takes eu.shop.example out of *.shop.example"),
     "a narrower host with a shorter path": (
-        scope("eu.shop.example"), scope("*.shop.example", path="/v1"), ("eu.shop.example", "*.shop.example"),
+        scope("eu.shop.example"), scope("*.shop.example", path="/v1"), "takes eu.shop.example out of *.shop.example",
     ),
-    "two labels narrower": (scope("a.eu.shop.example"), SHOP, ("a.eu.shop.example", "*.shop.example")),
-    "a narrower wildcard": (scope("*.eu.shop.example"), SHOP, ("*.eu.shop.example", "*.shop.example")),
-    "the domain of a wildcard": (scope("shop.example"), scope("*.shop.example"), None),
-    "a host that only ends alike": (scope("eshop.example"), scope("*.shop.example"), None),
-    "any host out of a catch-all": (PAY, scope(), None),
-    "a deeper path of a catch-all": (scope(path="/v1"), scope(), ("*/v1", "*/")),
-    "on another Gateway": (on(name="private"), scope("*.example"), None),
-    "on another listener": (on("http"), scope("*.example", parents=(Parent("infra", "public", "https"),)), None),
+    "two labels narrower": (scope("a.eu.shop.example"), SHOP, "takes a.eu.shop.example out of *.shop.example"),
+    "a narrower wildcard": (scope("*.eu.shop.example"), SHOP, "takes *.eu.shop.example out of *.shop.example"),
+    "a wider host": (SHOP, scope("eu.shop.example"), ""),
+    "a wider host with a deeper path": (
+        scope("*.example", path="/v1"), scope("eu.shop.example"), "may take eu.shop.example/v1 out of eu.shop.example/",
+    ),
+    "a catch-all with a deeper path": (scope(path="/v1"), PAY, "may take pay.example/v1 out of pay.example/"),
+    "the domain of a wildcard": (scope("shop.example"), SHOP, ""),
+    "a host that only ends alike": (scope("eshop.example"), SHOP, ""),
+    "any host out of a catch-all": (PAY, scope(), ""),
+    "a deeper path of a catch-all": (scope(path="/v1"), scope(), "takes */v1 out of */"),
+    "on another Gateway": (on(name="private"), scope("*.example"), ""),
+    "on another listener": (on("http"), scope("*.example", parents=(Parent("infra", "public", "https"),)), ""),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("one", "other", "wished"), TAKES.values(), ids=TAKES)
 def test_a_narrower_host_or_a_deeper_path_takes_traffic_out_of_another(one, other, wished):
     assert takes(one, other) == wished
+
+
+LONG = "a-long-name-of-its-own.evil.example.org"
+OVERTAKES = {
+    "a wildcard beside a long hostname": (scope("*.example", LONG), PAY, True),
+    "a wildcard alone": (scope("*.example"), PAY, False),
+    "a wildcard as long as the host": (scope("*.example"), scope("p.example"), True),
+    "the other route has a longer one": (scope("*.example", "b.evil.example.org"), scope("p.example", LONG), False),
+    "a catch-all": (scope(), PAY, False),
+    "a wildcard over others": (scope("*.shop.example", LONG), PAY, False),
+    "another path": (scope("*.example", LONG, path="/v1"), PAY, False),
+    "another Gateway": (scope("*.example", LONG, parents=(Parent("infra", "private"),)), PAY, False),
+}
+
+
+@pytest.mark.parametrize(("one", "other", "wished"), OVERTAKES.values(), ids=OVERTAKES)
+def test_a_long_hostname_lifts_a_wildcard_above_a_host_on_some_gateways(one, other, wished):
+    assert overtakes(one, other) is wished
 
 
 def test_wildcards_and_prefixes_above_are_complete():
@@ -142,6 +166,19 @@ VERDICTS = {
     "it was asked for later": (claim(VICTIM, PAY, since=OLD), None, claim(THIEF, PAY, since=NEW), False),
     "nothing says when it was asked for": (claim(THIEF, PAY, since=""), None, claim(VICTIM, PAY, since=NEW), True),
     "at the same time the names decide": (claim(VICTIM, PAY), None, claim(THIEF, PAY), True),
+    "a wildcard overtakes a host that a route carries": (
+        claim(THIEF, scope("*.example", LONG), since=OLD), None, claim(VICTIM, PAY, Standing.ROUTED), True,
+    ),
+    "a long hostname is added to a wildcard that is held": (
+        claim(THIEF, scope("*.example", LONG)), scope("*.example"), claim(VICTIM, PAY, Standing.ROUTED), True,
+    ),
+    "a wildcard that overtakes is held": (
+        claim(THIEF, scope("*.example", "b.example", LONG), since=OLD), scope("*.example", LONG),
+        claim(VICTIM, PAY, Standing.ROUTED), False,
+    ),
+    "a host that nobody has a route for is not overtaken": (
+        claim(THIEF, scope("*.example", LONG)), None, claim(VICTIM, PAY, since=OLD), False,
+    ),
     "one host is held, and the new one is free": (
         claim(VICTIM, scope("pay.example", "b.example")), PAY, claim(THIEF, PAY, Standing.ROUTED, OLD), False,
     ),

@@ -1,12 +1,14 @@
 """What the store says of hosts that several objects ask for, as routes and objects come, change and go."""
 
 import random
+import re
 from collections import Counter
 
 import pytest
 
-from modelramp.core.hostnames import Claim, Claimant, Standing, turned_down
-from modelramp.engine.hosts import Hosts, asked_at
+from modelramp.core.host_bindings import read_bindings
+from modelramp.core.hostnames import Claim, Claimant, Standing, taken_by, turned_down
+from modelramp.engine.hosts import Hosts, asked_at, claim_of_route
 from modelramp.engine.ports import HTTP_ROUTE, MODEL_DEPLOYMENT
 from modelramp.engine.store import Store
 
@@ -17,8 +19,8 @@ PARENT = {"namespace": "infra", "name": "public"}
 class Cluster:
     """A store, and short ways to tell it what a watch would."""
 
-    def __init__(self):
-        self.store = Store()
+    def __init__(self, bindings=""):
+        self.store = Store(read_bindings(bindings))
         self.version = 1
         self.deaths = Counter()
         self.objects = {}
@@ -83,8 +85,9 @@ class Cluster:
         return f"{what}-{key[0]}-{key[1]}-{self.deaths[(what, *key)]}"
 
     def rival(self, key):
-        found = self.store.rival(key)
-        return str(found.claimant) if found else None
+        """Who keeps the object from its hosts, in the words of its status."""
+        found = re.match("(.*?) (has had|asked for) ", self.store.turned_down(key))
+        return found[1] if found else None
 
 
 @pytest.fixture
@@ -125,6 +128,33 @@ def test_a_route_that_somebody_deletes_leaves_the_host_where_it_was(served):
     served.route(VICTIM, "pay.example", event="DELETED")
 
     assert (served.rival(VICTIM), served.rival(THIEF)) == (None, "ModelDeployment shop/pay")
+
+
+def routed_before(ready="Promoted", generation=2):
+    """The status that an object has while its route is there; its spec was changed once before."""
+    found = [{"type": "Available", "status": "True"}, {"type": "Ready", "reason": ready}]
+    return {"observedGeneration": generation, "conditions": found}
+
+
+STATUSES = {
+    "it had its hosts": (routed_before(), None),
+    "its spec was changed meanwhile": (routed_before(generation=1), "ModelDeployment evil/a"),
+    "it had been turned down": (routed_before("HostnameTaken"), "ModelDeployment evil/a"),
+    "it had no route": ({"observedGeneration": 2}, "ModelDeployment evil/a"),
+    "nonsense": ({"observedGeneration": 2, "conditions": [{}]}, "ModelDeployment evil/a"),
+}
+
+
+@pytest.mark.parametrize(("status", "rival"), STATUSES.values(), ids=STATUSES)
+def test_a_route_that_somebody_deletes_while_no_operator_runs(cluster, status, rival):
+    cluster.deployment(VICTIM, "pay.example")
+    cluster.deployment(VICTIM, "pay.example", patched="11:00:00", **status)
+    cluster.deployment(THIEF, "pay.example", created="09:00:00")
+    restarted = Cluster()
+    for key in (THIEF, VICTIM):
+        restarted.store.observe(MODEL_DEPLOYMENT, "ADDED", cluster.objects[key])
+
+    assert restarted.rival(VICTIM) == rival
 
 
 def test_the_host_is_free_when_its_route_goes_with_its_object(served):
@@ -230,7 +260,7 @@ def test_the_index_says_what_a_look_at_everything_would_say():
     chance = random.Random(7)  # noqa: S311 - a test, not a secret
     cluster = Cluster()
     keys = [(namespace, name) for namespace in "abc" for name in ("x", "y")]
-    hosts = ["p.example", "q.example", "*.example"]
+    hosts = ["p.example", "q.example", "*.example", "a.long.host.elsewhere"]
     for _ in range(1000):
         key = chance.choice(keys)
         wanted = chance.sample(hosts, chance.randint(0, 2))
@@ -241,14 +271,14 @@ def test_the_index_says_what_a_look_at_everything_would_say():
         else:
             cluster.route(key, *wanted, event=event, path=path)
         for one in keys:
-            assert cluster.store.rival(one) == looked_up(cluster.store._hosts, one)
-    assert len(cluster.store._hosts._claims) > 3
+            assert cluster.store.turned_down(one) == looked_up(cluster.store.hosts, one)
+    assert len(cluster.store.hosts._claims) > 3
 
 
 def looked_up(hosts: Hosts, key):
-    """The rival, by comparing with every claim that there is."""
+    """The same by comparing with every claim that there is."""
     everything = [claim for claims in hosts._claims.values() for claim in claims]
-    taken = [claim for claim in everything if claim.standing is not Standing.ASKED]
+    routed = [claim for claim in everything if claim.standing is not Standing.ASKED]
 
     def down(asked: Claim, among):
         held = hosts.of(asked.claimant, Standing.ROUTED)
@@ -257,8 +287,135 @@ def looked_up(hosts: Hosts, key):
     me = Claimant("ModelDeployment", *key)
     asked, kept = hosts.of(me, Standing.ASKED), hosts.of(me, Standing.KEPT)
     if asked is None:
-        return None
+        return ""
     if kept is not None:
         asked = Claim(me, asked.scope, Standing.KEPT, kept.since)
-    waiting = [claim for claim in everything if claim.standing is Standing.ASKED and down(claim, taken) is None]
-    return down(asked, taken) or down(asked, waiting)
+    waiting = [claim for claim in everything if claim.standing is Standing.ASKED and down(claim, routed) is None]
+    found = down(asked, routed) or down(asked, waiting)
+    return taken_by(found, asked) if found else ""
+
+
+BOUND = "pay.example=shop"
+
+
+def test_a_host_that_is_bound_to_another_namespace_is_turned_down_and_nobody_else_is_named():
+    cluster = Cluster(BOUND)
+    cluster.deployment(THIEF, "pay.example", created="09:00:00")
+    cluster.deployment(VICTIM, "pay.example")
+
+    assert cluster.store.turned_down(THIEF).startswith(
+        "the operator's setting MODELRAMP_HOST_BINDINGS binds pay.example"
+    )
+    assert "shop" not in cluster.store.turned_down(THIEF)
+    assert cluster.store.turned_down(VICTIM) == ""
+
+
+def test_a_narrower_host_under_a_bound_one_is_turned_down():
+    cluster = Cluster(BOUND)
+    cluster.deployment(THIEF, "eu.pay.example")
+
+    assert "binds eu.pay.example to other namespaces" in cluster.store.turned_down(THIEF)
+
+
+def test_whom_a_host_is_bound_to_is_kept_from_it_by_nobody_else():
+    cluster = Cluster(BOUND)
+    cluster.deployment(THIEF, "pay.example", created="09:00:00")
+    cluster.route(THIEF, "pay.example")  # it was there before the setting
+    cluster.deployment(VICTIM, "pay.example")
+
+    assert cluster.store.turned_down(VICTIM) == ""
+    assert "binds pay.example" in cluster.store.turned_down(THIEF)
+
+
+def foreign(namespace, name, *hosts, path="/", **more):
+    route = {
+        "metadata": {"namespace": namespace, "name": name, "creationTimestamp": "2026-11-28T10:10:00Z"},
+        "spec": {
+            "parentRefs": [PARENT],
+            "hostnames": list(hosts),
+            "rules": [{"matches": [{"path": {"type": "PathPrefix", "value": path}}]}],
+        },
+        **more,
+    }
+    return claim_of_route(route)
+
+
+def test_a_route_of_nobody_here_keeps_its_host_from_who_asks_later(cluster):
+    cluster.deployment(VICTIM, "pay.example")
+    cluster.store.hosts.foreign([foreign("old", "pay", "pay.example")])
+    assert cluster.rival(VICTIM) == "HTTPRoute old/pay"
+
+    cluster.store.hosts.foreign([])
+    assert cluster.rival(VICTIM) is None
+
+
+def test_a_route_of_nobody_here_that_comes_later_changes_nothing_and_is_said(served):
+    served.store.hosts.foreign([foreign("new", "pay", "pay.example")])
+
+    assert served.rival(VICTIM) is None
+    assert served.store.hosts.shared(VICTIM) == (
+        "HTTPRoute new/pay has the same hostname and path: the older of the two routes gets the traffic"
+    )
+
+
+REFUSED = {"parents": [{"parentRef": PARENT, "conditions": [{"type": "Accepted", "status": "False"}]}]}
+
+
+def test_a_route_that_its_gateway_refuses_keeps_no_host_from_anybody(cluster):
+    cluster.deployment(VICTIM, "pay.example")
+    cluster.store.hosts.foreign([foreign("old", "pay", "pay.example", status=REFUSED)])
+
+    assert cluster.rival(VICTIM) is None
+
+
+SHARES = {
+    "a narrower host": (
+        ("*.shop.example", "/"), ("eu.shop.example", "/"), "takes eu.shop.example out of *.shop.example",
+    ),
+    "a deeper path": (("pay.example", "/"), ("pay.example", "/v1"), "takes pay.example/v1 out of pay.example/"),
+    "a much deeper path": (("a.example", "/v"), ("a.example", "/v/a/b"), "takes a.example/v/a/b out of a.example/v"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("wide", "narrow", "words"), SHARES.values(), ids=SHARES)
+def test_a_narrower_host_or_deeper_path_is_allowed_and_said_on_both(cluster, wide, narrow, words):
+    for key, (host, path) in ((VICTIM, wide), (THIEF, narrow)):
+        cluster.deployment(key, host, path=path)
+        assert cluster.store.turned_down(key) == ""
+        cluster.route(key, host, path=path)
+
+    assert cluster.store.hosts.shared(VICTIM) == f"ModelDeployment evil/a {words}"
+    assert cluster.store.hosts.shared(THIEF) == f"it {words} of ModelDeployment shop/pay"
+
+
+def test_a_wildcard_beside_a_long_hostname_does_not_overtake_a_host_that_has_traffic(served):
+    served.deployment(THIEF, "*.example", "a-long-name.of-its-own.example.org", created="09:00:00", patched="11:00:00")
+    assert served.rival(THIEF) == "ModelDeployment shop/pay"
+    assert "a hostname under a wildcard of this one" in served.store.turned_down(THIEF)
+
+    served.deployment(THIEF, "*.example", created="09:00:00", patched="11:00:00")
+    assert served.rival(THIEF) is None
+
+
+def test_siblings_and_a_catch_all_are_not_said(cluster):
+    for number, (host, path) in enumerate(
+        [("pay.example", "/a"), ("pay.example", "/ab"), ("pay.example", "/b"), ("shop.example", "/")]
+    ):
+        cluster.deployment(("ml", f"m{number}"), host, path=path)
+        cluster.route(("ml", f"m{number}"), host, path=path)
+    cluster.deployment(THIEF)
+    cluster.route(THIEF)
+
+    assert {cluster.store.hosts.shared(key) for key in cluster.objects} == {""}
+
+
+def test_many_under_one_wildcard_are_counted_in_words(cluster):
+    cluster.deployment(VICTIM, "*.shop.example")
+    cluster.route(VICTIM, "*.shop.example")
+    for number in range(9):
+        cluster.deployment(("ml", f"m{number}"), f"m{number}.shop.example")
+        cluster.route(("ml", f"m{number}"), f"m{number}.shop.example")
+
+    said = cluster.store.hosts.shared(VICTIM)
+    assert said.count("out of *.shop.example") == 3
+    assert said.endswith("; and more")

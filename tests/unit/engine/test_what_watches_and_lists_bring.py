@@ -346,7 +346,8 @@ async def test_a_policy_that_is_patched_again_and_again_is_resolved_once_for_all
 def entries(found):
     """Everything that is kept by name, however deep."""
     store, policies = found.store, found.store.policies
-    hosts = (store._hosts._claims, store._hosts._places, store._hosts._uids, store._hosts._copies)
+    claims = store.hosts
+    hosts = (claims._claims, claims._routed, claims._waiting, claims._order, claims._uids, claims._copies)
     maps = (*hosts, store.records, store.unreadable, store._children, policies._known, policies._users)
     return sum(map(len, (*maps, policies._named, policies._shared, found._said, found._unresolved, found._unshown)))
 
