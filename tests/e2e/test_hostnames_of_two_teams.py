@@ -1,7 +1,9 @@
 """Two teams behind one Gateway: neither takes a hostname from the other, and neither stops the other's rollback."""
 
+import json
 import time
 
+import httpx
 import pytest
 
 from tests.e2e.conftest import kill_operator
@@ -10,6 +12,7 @@ from tests.e2e.stories import serving, wait_for_route
 from tests.e2e.traffic import Traffic
 
 REQUESTS = 20
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
@@ -39,9 +42,36 @@ def answered_by(plane, host, count=REQUESTS):
     return {answer.tag for answer in traffic.answers}
 
 
-def routing(rollout, host, path="/"):
+def routing(rollout, *hosts, path="/"):
     parents = [{"name": rollout.gateway, "namespace": "gateway"}]
-    return {"routing": {"gateway": {"parentRefs": parents, "hostnames": [host], "path": path}}}
+    return {"routing": {"gateway": {"parentRefs": parents, "hostnames": list(hosts), "path": path}}}
+
+
+def asking(plane, namespace, name, *hosts, path="/"):
+    """A ModelDeployment that asks for other hosts than its own."""
+    rollout = Rollout(plane, namespace, name)
+    manifest = rollout.manifest("e1")
+    manifest["spec"] |= routing(rollout, *hosts, path=path)
+    plane.kubectl("apply", "-f", "-", input=json.dumps(manifest))
+    return rollout
+
+
+def turned_down(rollout):
+    """What it is told, once its pods are ready and there is no other reason to wait."""
+    rollout.until(lambda s: s.get("stable"), 60, "ready to serve")
+    return rollout.until(lambda s: s.get("reason") == "HostnameTaken", 30, "told about the hostname")["message"]
+
+
+def says(rollout, words):
+    """Wait until the condition Routed has these words."""
+    rollout.until(
+        lambda s: any(words in c["message"] for c in s.get("conditions", ()) if c["type"] == "Routed"), 60, words
+    )
+
+
+def answers(plane, host, path="/"):
+    answer = httpx.get(f"{plane.gateway_url}{path}", headers={"Host": host}, timeout=10.0)
+    return answer.json()["tag"] if answer.status_code == httpx.codes.OK else answer.status_code
 
 
 def test_an_older_object_takes_no_host_that_has_traffic_and_stops_no_rollback(teams):
@@ -72,3 +102,73 @@ def test_an_older_object_takes_no_host_that_has_traffic_and_stops_no_rollback(te
     victim.delete()
     teams.kubectl("wait", "--for=delete", "httproute/pay", "-n", "team-shop", "--timeout=30s")
     thief.until(lambda _: thief.get("httproute")["spec"]["hostnames"] == ["pay.example.com"], 30, "on the freed host")
+
+
+def test_a_deeper_path_and_a_narrower_host_are_allowed_and_said_on_both(teams):
+    wide = serving(teams, "team-shop", "wide", hostname="wide.example.com")
+    star = asking(teams, "team-shop", "star", "*.star.example.com")
+    deep = asking(teams, "team-evil", "deep", "wide.example.com", path="/v1")
+    narrow = asking(teams, "team-evil", "narrow", "eu.star.example.com")
+
+    says(wide, "ModelDeployment team-evil/deep takes wide.example.com/v1 out of wide.example.com/")
+    says(deep, "it takes wide.example.com/v1 out of wide.example.com/ of ModelDeployment team-shop/wide")
+    says(star, "ModelDeployment team-evil/narrow takes eu.star.example.com out of *.star.example.com")
+    says(narrow, "it takes eu.star.example.com out of *.star.example.com of ModelDeployment team-shop/star")
+    for rollout in (wide, star, deep, narrow):
+        rollout.until(lambda s: s.get("phase") == "Healthy", 60, "serving")
+        events = teams.kubectl("get", "events.events.k8s.io", "-n", rollout.namespace, "-o", "json")
+        told = [e["regarding"]["name"] for e in json.loads(events)["items"] if e["reason"] == "HostnameShared"]
+        assert rollout.name in told
+    assert answers(teams, "wide.example.com") == "v1"
+    for rollout in (star, deep, narrow):
+        rollout.delete()
+
+
+def test_a_wildcard_beside_a_long_hostname_takes_nothing(teams):
+    victim = serving(teams, "team-shop", "short", hostname="short.example.com")
+    thief = asking(teams, "team-evil", "star", "*.example.com", "a-very-long-hostname.of-its-own.example.org")
+
+    assert "ModelDeployment team-shop/" in turned_down(thief)
+    assert answered_by(teams, victim.hostname) == {"v1"}
+    thief.delete()
+
+
+def test_the_host_of_an_httproute_that_was_there_first_is_not_given_away(teams):
+    rule = {"backendRefs": [{"name": "nowhere", "port": 80}]}
+    route = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "HTTPRoute",
+        "metadata": {"name": "by-hand", "namespace": "team-shop"},
+        "spec": {
+            "parentRefs": [{"name": "public", "namespace": "gateway"}],
+            "hostnames": ["by-hand.example.com"],
+            "rules": [rule],
+        },
+    }
+    teams.kubectl("apply", "-f", "-", input=json.dumps(route))
+    late = asking(teams, "team-evil", "late", "by-hand.example.com")
+    assert "HTTPRoute team-shop/by-hand" in turned_down(late)
+    with pytest.raises(httpx.HTTPError):
+        late.get("httproute")
+
+    teams.kubectl("delete", "httproute", "by-hand", "-n", "team-shop")
+    late.until_serving("e1", timeout_s=90)
+    late.delete()
+
+
+def test_a_host_that_is_bound_to_another_team_is_turned_down(teams):
+    binding = "MODELRAMP_HOST_BINDINGS=*.bound.example.com=team-shop"
+    teams.kubectl("set", "env", "deployment/modelramp", "-n", "modelramp-system", binding)
+    try:
+        teams.kubectl("rollout", "status", "deployment/modelramp", "-n", "modelramp-system", "--timeout=60s")
+        thief = asking(teams, "team-evil", "bound", "eu.bound.example.com")
+        wide = asking(teams, "team-evil", "all", path="/v1")
+        owner = serving(teams, "team-shop", "bound", hostname="eu.bound.example.com")
+        for other in (thief, wide):
+            message = turned_down(other)
+            assert "MODELRAMP_HOST_BINDINGS" in message
+            assert "team-shop" not in message
+        assert answered_by(teams, owner.hostname) == {"v1"}
+        assert answers(teams, owner.hostname, "/v1") == "v1"
+    finally:
+        teams.kubectl("set", "env", "deployment/modelramp", "-n", "modelramp-system", "MODELRAMP_HOST_BINDINGS-")

@@ -13,6 +13,8 @@ from modelramp.engine.ports import HTTP_ROUTE, Clock, Cluster, Object, Telemetry
 POLL_SECONDS = 60.0
 FRESH_SECONDS = 5.0
 """How old a list may be when a ModelDeployment is given a host that its route does not carry."""
+TAKEN_SECONDS = 20.0
+"""The same for one that is turned down: the route that has its host may be gone."""
 _RETRY_SECONDS = 5.0
 _PATIENCE_SECONDS = 600.0
 """How long an object that never comes back for its answer, since it is gone, is remembered."""
@@ -39,11 +41,14 @@ class ForeignRoutes:
     _waiting: dict[_Key, float] = field(default_factory=dict)
     _due: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def listed_for(self, key: _Key) -> bool:
-        """Whether what is known is new enough to give the object a host; else a list is made, and the object marked."""
+    def listed_for(self, key: _Key, age: float = FRESH_SECONDS) -> bool:
+        """Whether what is known is new enough to decide on a host; else a list is made, and the object marked then.
+
+        age: of the list, seconds; one that was made since the object first asked is new enough in any case.
+        """
         now = self.clock.now()
         asked = self._waiting.setdefault(key, now)
-        if self._listed >= min(asked, now - FRESH_SECONDS):
+        if self._listed >= min(asked, now - age):
             del self._waiting[key]
             return True
         self._due.set()

@@ -17,7 +17,7 @@ from modelramp.core.policies import policy_findings
 from modelramp.core.recall import read_status
 from modelramp.core.record import status_of
 from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target
-from modelramp.engine.foreign_routes import ForeignRoutes
+from modelramp.engine.foreign_routes import FRESH_SECONDS, TAKEN_SECONDS, ForeignRoutes
 from modelramp.engine.hooks import HookRunner, next_looks
 from modelramp.engine.inspection import INSPECT_SECONDS, Inspector
 from modelramp.engine.limiter import Priority
@@ -106,7 +106,8 @@ class Settler:
         decision = decision.then(*shared_findings(read_status(record.obj.get("status")).conditions, seen))
         rival = self._rival(key)
         plan = self._plan(key, record, decision, seen, rival or record.obstacle, ticks, now)
-        listed = not self.store.hosts.asks_for_more(key) or self.foreign.listed_for(key)
+        asks = self.store.hosts.asks_for_more(key)
+        listed = not asks or self.foreign.listed_for(key, FRESH_SECONDS if rival is None else TAKEN_SECONDS)
         plan = replace(plan, blocked=rival is not None or not listed)
         if plan.status is None and ticks and record.quiet and _rests(record.state, decision.state):
             before, record.state = record.state, decision.state

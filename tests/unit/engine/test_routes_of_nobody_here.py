@@ -181,3 +181,11 @@ async def test_one_that_cannot_be_read_hides_no_other(broken):
     async with World(Cluster(bad, route("b", "y"))) as world:
         assert world.known("b", "y")
         assert [fields["name"] for _, fields in world.telemetry.warned] == ["a/bad"]
+
+
+async def test_who_is_turned_down_has_them_listed_more_rarely():
+    async with World(Cluster()) as world:
+        await world.clock.pass_by(19)
+        assert world.foreign.listed_for(KEY, 20.0)
+        await world.clock.pass_by(2)
+        assert not world.foreign.listed_for(KEY, 20.0)
