@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from modelramp.engine.ports import HTTP_ROUTE, Ref
 from tests.sim.member import Member
 from tests.sim.neighbours import MINUTES, Honest, decisions, honest, outcome, routed
 from tests.sim.scenarios import manifest
@@ -110,3 +111,23 @@ def test_no_route_of_a_thief_ever_carries_a_host_of_theirs(beside_thieves, crash
     for rollout, host in zip(ROLLOUTS, HOSTS, strict=True):
         assert hosts_seen(world.members[rollout.key]) == {(host,)}
         assert outcome(world.members[rollout.key]) == ({rollout.story.serves: 100}, rollout.story.phase)
+
+
+def test_the_host_of_a_route_that_nobody_here_made_is_given_away_only_when_it_is_gone():
+    world, key = World(SEED), ("vision", "late")
+    world.api.create({"kind": "Gateway", "metadata": {"namespace": "infra", "name": "public"}, "spec": {}}, USER)
+    member = world.add(key)
+    by_hand = {"kind": "HTTPRoute", "metadata": {"namespace": "search", "name": "by-hand"}}
+    spec = {"parentRefs": [SHARED], "hostnames": ["late.example.com"], "rules": [{"backendRefs": []}]}
+    world.later(66.0, lambda: world.api.create({**by_hand, "spec": spec}, USER))  # just after a list
+    world.later(67.0, lambda: member.apply(behind("1.0.0", key, ["late.example.com"])))
+    taken = []
+    world.later(170.0, lambda: taken.append((dict(member.status), hosts_seen(member))))
+    world.later(171.0, lambda: world.api.delete(Ref(HTTP_ROUTE, "search", "by-hand"), USER))
+    world.run_until(lambda _: member.status.get("phase") == "Healthy", 5).check_promises()
+
+    ((status, hosts),) = taken
+    assert (status["reason"], hosts) == ("HostnameTaken", set())
+    assert "HTTPRoute search/by-hand" in status["message"]
+    assert hosts_seen(member) == {("late.example.com",)}
+    assert world.loop.time() < 171.0 + 45.0

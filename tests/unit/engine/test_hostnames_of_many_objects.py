@@ -419,3 +419,13 @@ def test_many_under_one_wildcard_are_counted_in_words(cluster):
     said = cluster.store.hosts.shared(VICTIM)
     assert said.count("out of *.shop.example") == 3
     assert said.endswith("; and more")
+
+
+def test_a_route_that_somebody_deletes_stays_with_who_had_it_though_another_asked_earlier(cluster):
+    cluster.deployment(THIEF, "pay.example", created="09:00:00", phase="Degraded")
+    cluster.deployment(VICTIM, "pay.example")
+    cluster.route(VICTIM, "pay.example")
+    cluster.deployment(THIEF, "pay.example", created="09:00:00")
+    cluster.route(VICTIM, "pay.example", event="DELETED")
+
+    assert (cluster.rival(VICTIM), cluster.rival(THIEF)) == (None, "ModelDeployment shop/pay")
