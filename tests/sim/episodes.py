@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 AFTER = {
-    "Counting": {"Counting", "Due"},
+    "Counting": {"Counting", "CoolingDown", "Due"},
+    "CoolingDown": {"CoolingDown", "Skipped", "Due"},
+    "Skipped": {"Skipped"},
     "Due": {"Due", "Running", "Done", "Failed", "Unknown"},
     "Running": {"Running", "Done", "Failed", "Unknown"},
     "Unknown": {"Unknown", "Done", "Failed", "Running"},
@@ -21,7 +23,7 @@ AFTER = {
     "Failed": {"Failed"},
 }
 """What may become of a hook in one write. Nothing leads back to Due: it would act again."""
-LIVE = {"Due", "Running"}
+LIVE = {"CoolingDown", "Due", "Running"}
 
 
 class Episodes(Checker):

@@ -118,7 +118,8 @@ _ALL = (
     Metric(
         "modelramp_hooks_total",
         Type.COUNTER,
-        "Episodes of onDrift and onBreach hooks that became Due, Running, Done, Failed or Unknown.",
+        "Episodes of onDrift and onBreach hooks, by the state that they reached: CoolingDown, Skipped, Due, Running, "
+        "Done, Failed or Unknown.",
         ("on", "state"),
     ),
     Metric(

@@ -24,9 +24,14 @@ class On(StrEnum):
 
 
 class HookState(StrEnum):
-    """How far a hook is in its episode: the breaches are counted, then it is due once, runs, and ends."""
+    """How far a hook is in its episode: the breaches are counted, then it is due once, runs, and ends.
+
+    In between it may have to wait for the end of the cool-down, where a later episode may take its place.
+    """
 
     COUNTING = "Counting"
+    COOLING_DOWN = "CoolingDown"
+    SKIPPED = "Skipped"
     DUE = "Due"
     RUNNING = "Running"
     DONE = "Done"
@@ -100,6 +105,14 @@ class Hook(ApiModel):
             json_schema_extra={"x-kubernetes-list-type": "atomic"},
         ),
     ] = ()
+    cooldown: Annotated[
+        Seconds,
+        between(0),
+        Field(
+            description="Time from one start of it to the next, across episodes. What comes earlier waits for its end; "
+            "of several episodes that wait the last one starts it. 0s: each starts it at once."
+        ),
+    ] = 600
     job: Annotated[HookJob | None, Field(description="Starts a Job.")] = None
     webhook: Annotated[Webhook | None, Field(description="Calls a URL.")] = None
 

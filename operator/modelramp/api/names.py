@@ -95,6 +95,7 @@ class Reason(StrEnum):
     RECOVERED = "Recovered"
     # what hooks of the health did
     HOOK_DUE = "HookDue"
+    HOOK_COOLING_DOWN = "HookCoolingDown"
     HOOK_STARTED = "HookStarted"
     HOOK_SUCCEEDED = "HookSucceeded"
     HOOK_FAILED = "HookFailed"

@@ -147,13 +147,17 @@ class HookStatus(StatusModel):
     state: Annotated[
         HookState,
         Field(
-            description="Counting: too few breaches yet. Due: about to start. Running, Done, Failed. Unknown: nobody "
-            "can say whether it happened, and it is not repeated."
+            description="Counting: too few breaches yet. CoolingDown: it starts when the cool-down is over. Skipped: a "
+            "later episode took its place then. Due: about to start. Running, Done, Failed. Unknown: nobody can say "
+            "whether it happened, and it is not repeated."
         ),
     ]
     at: Annotated[Time | None, Field(description="Since when it is in that state.")] = None
     message: Annotated[str, Field(description="What was started, and how it ended.")] = ""
     by: Annotated[str, Field(description="The process that calls the webhook; for programs.")] = ""
+    due: Annotated[
+        Time | None, Field(description="When it could start; the cool-down of the next episode begins then.")
+    ] = None
 
 
 class PolicyStatus(StatusModel):

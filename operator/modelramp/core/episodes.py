@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from modelramp.api.health import Health
 from modelramp.api.hooks import Hook, HookState, On
+from modelramp.api.times import to_text
 from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
 from modelramp.core.revisions import short_hash
 
@@ -20,7 +22,9 @@ PAUSES: Final = (5, 30)
 QUEUE_SECONDS = 45
 """So long a further call waits for its turn after the pause; two of them fit into the grace."""
 
-LIVE: Final = frozenset({HookState.DUE, HookState.RUNNING})
+LIVE: Final = frozenset({HookState.COOLING_DOWN, HookState.DUE, HookState.RUNNING})
+"""States that something is still to come of."""
+_NOT_STARTED: Final = frozenset({HookState.COUNTING, HookState.COOLING_DOWN, HookState.SKIPPED})
 _LONGEST: Final = 256
 """Characters of a cause and of a message."""
 _NAMED: Final = 8
@@ -34,7 +38,8 @@ class Episode:
     since: the first breaching tick. until: the tick that ended the episode; 0 while it goes on. breaches: in a row,
     no longer counted once the hook has fired. checks, cause: what breached at the last counted tick.
     at: when the present state was reached. id: the same for the same episode, whoever computes it and how often.
-    by: the process that calls the webhook; no other one may.
+    by: the process that calls the webhook; no other one may. due: when it could start, in the time of ticks: the tick
+    that completed the row, or the end of the cool-down; 0 before. The next cool-down begins then.
     """
 
     on: On
@@ -51,6 +56,14 @@ class Episode:
     message: str = ""
     at: int = 0
     by: str = ""
+    due: int = 0
+
+    @property
+    def began(self) -> int:
+        """When the cool-down of the next episode begins; 0 when this one started nothing."""
+        if self.state in _NOT_STARTED:
+            return 0
+        return self.due or self.at or self.since  # the status of an earlier version says no more
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +115,7 @@ def after_tick(known: Sequence[Episode], health: Health, tick: Judged) -> tuple[
     """The episodes after one more settled tick. A tick of another revision ends those of the former one."""
     episodes = [
         episode if episode.until or episode.revision == tick.outcome.revision else replace(episode, until=tick.at)
-        for episode in known
+        for episode in _cooled(known, health, tick.at)
         if episode.state is HookState.RUNNING or find_hook(health, episode) is not None
     ]
     for on, hook in declared(health):
@@ -121,7 +134,7 @@ def _counted(known: list[Episode], health: Health, on: On, hook: Hook, tick: Jud
         revision = tick.outcome.revision
         known_as = episode_id(on, hook, revision, tick.at)
         current = Episode(on, hook.name, revision, tick.model_version, tick.at, known_as)
-        known = _with_room(known, current)
+        known = _with_room(known, health, current)
         if len(known) >= MOST_EPISODES:
             return known
     elif current.state is not HookState.COUNTING:
@@ -129,9 +142,14 @@ def _counted(known: list[Episode], health: Health, on: On, hook: Hook, tick: Jud
     counted = replace(
         current, breaches=current.breaches + 1, checks=checks[:_NAMED], cause=cause[:_LONGEST], at=tick.at
     )
-    if counted.breaches >= (hook.after or health.failure_threshold) or _reached(on, hook, tick):
-        counted = replace(counted, state=HookState.DUE)
-    return [item for item in known if item is not current] + [counted]
+    others = [item for item in known if item is not current]
+    if counted.breaches < (hook.after or health.failure_threshold) and not _reached(on, hook, tick):
+        return [*others, counted]
+    end = cooldown_end(others, hook, counted)
+    if end <= tick.at:
+        return [*others, replace(counted, state=HookState.DUE, due=tick.at)]
+    counted = replace(counted, state=HookState.COOLING_DOWN, message=_cooling(end))
+    return [*(_skipped(item, counted, tick.at) for item in others), counted]
 
 
 def _reached(on: On, hook: Hook, tick: Judged) -> bool:
@@ -139,14 +157,65 @@ def _reached(on: On, hook: Hook, tick: Judged) -> bool:
     return on is On.BREACH and hook.after is None and tick.tripped
 
 
-def _with_room(known: list[Episode], new: Episode) -> list[Episode]:
-    """Without ended episodes that are no longer news: of each hook the last one is kept, and fewer when it is full."""
+def cooldown_end(known: Iterable[Episode], hook: Hook, episode: Episode) -> int:
+    """When the hook may start for an episode; 0 when it never started before. known: the other episodes.
+
+    The cool-down is measured from start to start in the time of ticks, so that replayed ticks and a restart tell the
+    same. A start that a wrong clock has put into the future delays it by one cool-down more, not for ever.
+    """
+    last = max((item.began for item in known if _same_hook(item, episode)), default=0)
+    return min(last, episode.at + hook.cooldown) + hook.cooldown if last else 0
+
+
+def _cooled(known: Sequence[Episode], health: Health, now: int) -> tuple[Episode, ...]:
+    """The episodes, those due whose cool-down is over by now."""
+    return tuple(_released(episode, known, health, now) for episode in known)
+
+
+def _released(episode: Episode, known: Sequence[Episode], health: Health, now: int) -> Episode:
+    hook = find_hook(health, episode)
+    if episode.state is not HookState.COOLING_DOWN or hook is None:
+        return episode
+    episode = replace(episode, at=min(episode.at, now))
+    end = cooldown_end((item for item in known if item.id != episode.id), hook, episode)
+    if now < end:
+        return replace(episode, message=_cooling(end))
+    return replace(episode, state=HookState.DUE, message="", at=now, due=end or now)
+
+
+def _skipped(episode: Episode, new: Episode, now: int) -> Episode:
+    """An episode that waits for the end of the cool-down makes room for a later one of its hook."""
+    if episode.state is not HookState.COOLING_DOWN or not _same_hook(episode, new):
+        return episode
+    text = f"during the cool-down another episode began ({new.id}); the hook starts for that one"
+    return replace(episode, state=HookState.SKIPPED, message=text, at=now)
+
+
+def _cooling(end: int) -> str:
+    return f"it starts when the cool-down is over, at {to_text(end)}"
+
+
+def _same_hook(one: Episode, other: Episode) -> bool:
+    return (one.on, one.name) == (other.on, other.name)
+
+
+def _with_room(known: list[Episode], health: Health, new: Episode) -> list[Episode]:
+    """Without ended episodes that are no longer news.
+
+    Of each hook the last start is kept, and fewer when it is full; never fewer than the cool-downs need.
+    """
     ended = [item for item in known if item.until and item.state not in LIVE]
-    of_hook = [item for item in ended if (item.on, item.name) == (new.on, new.name)]
+    of_hook = sorted((item for item in ended if _same_hook(item, new)), key=lambda item: item.began)
     dropped = of_hook[:-1]
     over = len(known) - len(dropped) - (MOST_EPISODES - 1)
-    dropped += [item for item in ended if item not in dropped][: max(0, over)]
+    more = (item for item in ended if item not in dropped and not _cools(item, health, new.at))
+    dropped += islice(more, max(0, over))
     return [item for item in known if item not in dropped]
+
+
+def _cools(episode: Episode, health: Health, now: int) -> bool:
+    hook = find_hook(health, episode)
+    return hook is not None and bool(episode.began) and now < episode.began + hook.cooldown
 
 
 def hook_verdict(health: Health, on: On, hook: Hook, tick: Judged) -> tuple[Verdict, tuple[str, ...], str]:
@@ -180,10 +249,13 @@ def episode_id(on: On, hook: Hook, revision: str, since: int) -> str:
 
 def after_news(known: Sequence[Episode], health: Health, news: Mapping[str, News], now: int) -> tuple[Episode, ...]:
     """The episodes after what is seen of what they started; what nobody can know any more is Unknown."""
-    return tuple(_informed(episode, find_hook(health, episode), news.get(episode.id), now) for episode in known)
+    cooled = _cooled(known, health, now)
+    return tuple(_informed(episode, find_hook(health, episode), news.get(episode.id), now) for episode in cooled)
 
 
 def _informed(episode: Episode, hook: Hook | None, news: News | None, now: int) -> Episode:
+    if episode.state is HookState.COOLING_DOWN:
+        return episode
     if episode.state not in LIVE and (episode.state is not HookState.UNKNOWN or news is None):
         return episode
     if news is not None and news.state is HookState.DUE:  # why it is still due; that stops no clock
@@ -198,6 +270,16 @@ def _informed(episode: Episode, hook: Hook | None, news: News | None, now: int) 
     if end is None or now < end:
         return episode
     return replace(episode, state=HookState.UNKNOWN, message=_lost(episode, hook), at=now)
+
+
+def deadlines(known: Sequence[Episode], health: Health) -> Iterator[int]:
+    """When something is to be done for an episode though nothing happens, seconds since the epoch."""
+    for episode in known:
+        hook = find_hook(health, episode)
+        if episode.state is HookState.COOLING_DOWN and hook is not None:
+            yield cooldown_end((item for item in known if item is not episode), hook, episode)
+        elif (end := deadline(episode, hook)) is not None:
+            yield end
 
 
 def deadline(episode: Episode, hook: Hook | None) -> int | None:

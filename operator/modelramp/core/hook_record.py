@@ -26,6 +26,7 @@ def hook_statuses(episodes: Iterable[Episode]) -> tuple[HookStatus, ...]:
             at=to_text(episode.at) if episode.at else None,
             message=episode.message,
             by=episode.by,
+            due=to_text(episode.due) if episode.due else None,
         )
         for episode in episodes
     )
@@ -49,6 +50,7 @@ def episodes_of(statuses: Iterable[HookStatus]) -> tuple[Episode, ...]:
             message=status.message,
             at=to_seconds(status.at) if status.at else 0,
             by=status.by,
+            due=to_seconds(status.due) if status.due else 0,
         )
         for status in statuses
     )

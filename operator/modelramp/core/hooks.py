@@ -1,5 +1,6 @@
 """Hooks in the decision: ticks are counted for them, what they started is followed, and people are told."""
 
+from collections.abc import Collection
 from typing import Final
 
 from modelramp.api.check import Role
@@ -12,6 +13,7 @@ from modelramp.core.episodes import Episode, Judged, after_news, after_tick
 from modelramp.core.state import Decision, Finding, Seen, State, Target
 
 _REASONS: Final = {
+    HookState.COOLING_DOWN: Reason.HOOK_COOLING_DOWN,
     HookState.DUE: Reason.HOOK_DUE,
     HookState.RUNNING: Reason.HOOK_STARTED,
     HookState.DONE: Reason.HOOK_SUCCEEDED,
@@ -67,8 +69,16 @@ def _breached(health: Health, settled: TickOutcome) -> tuple[str, ...]:
 
 def _changed(decision: Decision, episodes: tuple[Episode, ...]) -> Decision:
     known = {episode.id: episode.state for episode in decision.state.hooks}
-    told = (_told(episode) for episode in episodes if known.get(episode.id, HookState.COUNTING) is not episode.state)
+    cools = {(episode.on, episode.name) for episode in decision.state.hooks if episode.state is HookState.COOLING_DOWN}
+    changed = (episode for episode in episodes if known.get(episode.id, HookState.COUNTING) is not episode.state)
+    told = (_told(episode) for episode in changed if _is_news(episode, cools))
     return decision.then(*told, hooks=episodes)
+
+
+def _is_news(episode: Episode, cools: Collection[tuple[On, str]]) -> bool:
+    """Whether people are told: that a hook cools down once in each cool-down, not for every episode that it meets."""
+    waits = episode.state is HookState.COOLING_DOWN and (episode.on, episode.name) in cools
+    return not waits and episode.state in _REASONS
 
 
 def _told(episode: Episode) -> Finding:
@@ -82,8 +92,8 @@ def hook_label(episode: Episode) -> str:
 
 
 def _news(episode: Episode) -> str:
-    if episode.state is not HookState.DUE:
+    if episode.state not in {HookState.COOLING_DOWN, HookState.DUE}:
         return episode.message or episode.state.value
     what = "drift" if episode.on is On.DRIFT else "breach"
     times = f"{what} {episode.breaches} in a row" if episode.breaches > 1 else what
-    return f"{times} ({episode.cause}); it starts once"
+    return f"{times} ({episode.cause}); {episode.message or 'it starts once'}"

@@ -6,6 +6,7 @@ from typing import Any
 from modelramp.api.evaluation import EvaluationState, ResultsIn
 from modelramp.core.state import State, Target
 from modelramp.desired.job import EVALUATION, job, role_of
+from modelramp.desired.job_end import end_of
 from modelramp.desired.names import child_name
 from modelramp.desired.ownership import Owner
 
@@ -61,9 +62,7 @@ def environment(owner: Owner, target: Target, revision: str, stable: str | None)
 
 def abandoned(obj: Mapping[str, Any]) -> bool:
     """Whether a Job is an evaluation that still runs though nobody waits for it; one that has ended is kept a while."""
-    conditions = (obj.get("status") or {}).get("conditions") or ()
-    over = any(one["type"] in {"Complete", "Failed"} and one["status"] == "True" for one in conditions)
-    return role_of(obj) == EVALUATION and not over
+    return role_of(obj) == EVALUATION and end_of(obj) is None
 
 
 def _url(owner: Owner, revision: str, port: int) -> str:

@@ -1,13 +1,18 @@
 """The Job that a hook starts."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from modelramp.api.hooks import Hook
-from modelramp.core.episodes import Episode
-from modelramp.core.state import Target
-from modelramp.desired.job import HOOK, job
+from modelramp.core.episodes import LIVE, Episode
+from modelramp.core.state import State, Target
+from modelramp.desired.job import HOOK, job, role_of
+from modelramp.desired.job_end import born, end_of
 from modelramp.desired.names import child_name
 from modelramp.desired.ownership import Owner
+
+KEPT_JOBS = 3
+"""Jobs of one hook that have succeeded, and as many that have failed, are kept; `ttl` may end them before."""
 
 
 def hook_job_name(name: str, episode: Episode) -> str:
@@ -40,3 +45,21 @@ def hook_job(owner: Owner, target: Target, episode: Episode, hook: Hook) -> dict
         deadline_seconds=hook.job.active_deadline,
         ttl_seconds=hook.job.ttl,
     )
+
+
+def awaited_jobs(owner: Owner, state: State) -> frozenset[str]:
+    """Names of the Jobs whose end the status does not tell yet."""
+    return frozenset(hook_job_name(owner.name, episode) for episode in state.hooks if episode.state in LIVE)
+
+
+def surplus_jobs(jobs: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Names of the hooks' Jobs that have ended and are not among the newest of their hook and end."""
+    kept: dict[tuple[str, bool], int] = {}
+    for obj in sorted(jobs, key=born, reverse=True):
+        end, name = end_of(obj), obj["metadata"]["name"]
+        if end is None or role_of(obj) != HOOK:
+            continue
+        hook = (name.rpartition("-")[0], end.failed)  # the name ends with the id of the episode
+        kept[hook] = kept.get(hook, 0) + 1
+        if kept[hook] > KEPT_JOBS:
+            yield name

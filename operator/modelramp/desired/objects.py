@@ -8,6 +8,7 @@ from modelramp.core.evaluation import recorded_text
 from modelramp.core.state import Finding, Seen, State, Target, Version
 from modelramp.desired.evaluation import abandoned, evaluation_job
 from modelramp.desired.gateway_api import http_route, named
+from modelramp.desired.hook_job import awaited_jobs, surplus_jobs
 from modelramp.desired.names import child_name, route_name
 from modelramp.desired.ownership import Owner, owned_by
 from modelramp.desired.revision import Snapshot, controller_revision, next_number, remembered, snapshot_from
@@ -86,7 +87,7 @@ def desired(
         apply=tuple(apply),
         route=route,
         finding=finding,
-        kept=_kept(owner, replicas, memory) | ({("Job", job["metadata"]["name"])} if job else set()),
+        kept=_kept(owner, replicas, memory) | {("Job", name) for name in _kept_jobs(owner, state, job)},
         lost=tuple(sorted(revision for revision in replicas.keys() - known.keys())),
         job=job,
     )
@@ -111,12 +112,13 @@ def prune(wanted: Desired, existing: Mapping[str, Iterable[Mapping[str, Any]]]) 
 
     existing: by kind, such as {"Deployment": [...]}; objects of other owners may be among them and are left alone.
     """
+    surplus = set(surplus_jobs(obj for obj in existing.get("Job", ()) if owned_by(obj, wanted.owner)))
     return tuple(
         _doomed(kind, obj)
         for kind in PRUNED_KINDS
         for obj in existing.get(kind, ())
         if (kind, obj["metadata"]["name"]) not in wanted.kept
-        and (kind != "Job" or abandoned(obj))
+        and (kind != "Job" or abandoned(obj) or obj["metadata"]["name"] in surplus)
         and owned_by(obj, wanted.owner)
         and "deletionTimestamp" not in obj["metadata"]
     )
@@ -162,6 +164,11 @@ def _children(
         deployment(owner, revision, snapshot.template, replicas, spec.rollout.progress_deadline),
         service(owner, revision, spec.service.port, target_port, routed_ports),
     )
+
+
+def _kept_jobs(owner: Owner, state: State, evaluation: dict[str, Any] | None) -> frozenset[str]:
+    names = awaited_jobs(owner, state)
+    return names | {evaluation["metadata"]["name"]} if evaluation is not None else names
 
 
 def _kept(owner: Owner, replicas: Mapping[str, int], memory: Iterable[str]) -> frozenset[tuple[str, str]]:

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from modelramp.api.errors import Conflict, Forbidden, Gone, NoAnswer, Refused
 from modelramp.api.hooks import Hook, HookState
-from modelramp.core.episodes import LIVE, PAUSES, QUEUE_SECONDS, Episode, News, deadline, find_hook
+from modelramp.core.episodes import LIVE, PAUSES, QUEUE_SECONDS, Episode, News, deadlines, find_hook
 from modelramp.core.state import State, Target
 from modelramp.desired.hook_job import hook_job, hook_job_name
 from modelramp.desired.ownership import Owner, owned_by
@@ -260,9 +260,10 @@ _STATES: Final = {
 
 
 def next_looks(target: Target, state: State, now: int) -> list[float]:
-    """When hooks have to be looked at though nothing happens: those that are due, and the ends of all patience."""
+    """When hooks have to be looked at though nothing happens: those that are due, the ends of
+    cool-downs and of all patience.
+    """
     health = target.spec.health
-    ends = (deadline(item, find_hook(health, item)) for item in state.hooks if item.state in LIVE)
     due = [find_hook(health, item) for item in state.hooks if item.state is HookState.DUE]
     soon = [float(now + (TURN_SECONDS if hook is not None and hook.webhook else LOOK_SECONDS)) for hook in due]
-    return [*soon, *(float(max(end, now + 1)) for end in ends if end is not None)]
+    return [*soon, *(float(max(end, now + 1)) for end in deadlines(state.hooks, health))]

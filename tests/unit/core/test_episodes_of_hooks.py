@@ -23,7 +23,7 @@ QUIET = {"errors": "h", "accuracy": "h"}
 
 def watched(hook=None, *, on="onBreach", after=None, state=None, action=HOOK, **more):
     """A version that has served for long, and one hook."""
-    hooks = {on: [{"name": "tell", **action, **(hook or {})}]}
+    hooks = {on: [{"name": "tell", "cooldown": "0s", **action, **(hook or {})}]}
     return Story.of(
         "v1",
         state=state or serving(),
@@ -187,7 +187,11 @@ def test_without_a_number_of_its_own_it_fires_with_a_check_that_rolls_back_at_on
 
 
 def test_another_revision_ends_the_episode_and_begins_its_own():
-    story = Story.of(checks=(ERRORS,), after={"onBreach": "Report"}, onBreach=[{"name": "tell", "after": 2, **HOOK}])
+    story = Story.of(
+        checks=(ERRORS,),
+        after={"onBreach": "Report"},
+        onBreach=[{"name": "tell", "after": 2, "cooldown": "0s", **HOOK}],
+    )
     story.begun().run("bbb")
     assert story.state.failed == "v2"
     first = story.state.hooks[0]
@@ -336,3 +340,172 @@ def test_news_of_episodes_that_nobody_knows_are_ignored():
     story.look(seen=Seen(hooks={"other": News(HookState.DONE)}))
 
     assert story.state.hooks == ()
+
+
+COOLING = {"cooldown": "10m"}
+
+
+def fired_at(story, letters):
+    """Minutes, counted from 1, at which the hook became due."""
+    return [index + 1 for index, letter in enumerate(letters) if HookState.DUE in _news(story, letter)]
+
+
+def _news(story, letter):
+    before = {episode.id: episode.state for episode in story.state.hooks}
+    drift(story, letter)
+    return [item.state for item in story.state.hooks if before.get(item.id) is not item.state]
+
+
+@pytest.mark.parametrize(
+    ("letters", "after", "minutes"),
+    [
+        ("bh" * 15, 1, [1, 11, 21]),  # one that flaps starts it once in each cool-down
+        ("b" + "h" * 9 + "b" + "h" * 9 + "b", 1, [1, 11, 21]),
+        ("bhb" + "b" * 20, 1, [1, 11]),  # what goes on when the cool-down ends starts it then, and once
+        ("bhb" + "h" * 20, 1, [1, 11]),  # what has ended by then is late, and not lost
+        ("bhb" + "?" * 20, 1, [1, 11]),
+        ("bbbhhbbbhh" + "h" * 10, 3, [3, 13]),
+        ("bhbhhhhhhhhhbhhhhhhhhhhhh", 1, [1, 11, 21]),
+    ],
+)
+@pytest.mark.parametrize("twice", [False, True])
+def test_a_hook_starts_at_most_once_in_a_cool_down_and_what_came_meanwhile_starts_it_then(
+    letters, after, minutes, twice
+):
+    story = replace(watched(COOLING | {"after": after}, on="onDrift"), twice=twice)
+
+    assert fired_at(story, letters) == minutes
+
+
+def test_without_a_word_about_it_the_cool_down_lasts_ten_minutes():
+    story = watched(on="onDrift")
+    wanted = story.target.spec.health.on_drift[0].model_dump(exclude={"cooldown"})
+
+    assert type(story.target.spec.health.on_drift[0]).model_validate(wanted).cooldown == 600
+
+
+def test_ticks_that_are_replayed_after_a_restart_tell_the_same_as_ticks_that_came_one_by_one():
+    letters = "bhbbhbbhbhhhbbbhhb" * 2
+    live = drift(watched(COOLING | {"after": 1}, on="onDrift"), letters)
+    late = watched(COOLING | {"after": 1}, on="onDrift")
+    ticks = [
+        late.outcome("h", tick=START + 60 * (index + 1), inputs=letter, accuracy="h")
+        for index, letter in enumerate(letters)
+    ]
+    late.now = live.now
+    late.look(*ticks)
+
+    def told(story):
+        return {(item.id, item.state, item.since, item.until, item.due) for item in story.state.hooks if item.due}
+
+    assert told(live)
+    assert told(late) <= told(live) | {(*item[:1], HookState.DUE, *item[2:]) for item in told(live)}
+    assert max(item.due for item in late.state.hooks) == max(item.due for item in live.state.hooks)
+
+
+def test_the_cool_down_is_said_once_and_the_status_names_its_end():
+    story = drift(watched(COOLING | {"after": 1}, on="onDrift"), "bhbhbhb")
+
+    assert story.reasons.count(Reason.HOOK_COOLING_DOWN) == 1
+    said = next(item for item in story.findings if item.reason is Reason.HOOK_COOLING_DOWN)
+    assert said.message == (
+        "onDrift tell for 1.4.0 (v1): drift (inputs: 0.5, limit 0.01); it starts when the cool-down is over, "
+        "at 2027-01-15T08:11:00Z"
+    )
+    waiting = [item for item in story.state.hooks if item.state is HookState.COOLING_DOWN]
+    assert [item.message for item in waiting] == ["it starts when the cool-down is over, at 2027-01-15T08:11:00Z"]
+
+
+def test_of_several_that_wait_the_last_one_starts_it_and_the_others_say_so():
+    story = drift(watched(COOLING | {"after": 1}, on="onDrift"), "bhbhb")
+
+    assert states(story) == [HookState.DUE, HookState.SKIPPED, HookState.COOLING_DOWN]
+    assert story.state.hooks[-1].id in story.state.hooks[1].message
+
+
+def test_each_hook_has_a_cool_down_of_its_own():
+    hooks = [{"name": "one", "after": 1, **COOLING, **HOOK}, {"name": "two", "after": 2, **COOLING, **HOOK}]
+    story = Story.of("v1", state=serving(), checks=(ERRORS,), after={"onBreach": "Report"}, onBreach=hooks)
+    story.run("bbhb")
+
+    assert {(item.name, item.state) for item in story.state.hooks} == {
+        ("one", HookState.DUE),
+        ("one", HookState.COOLING_DOWN),
+        ("two", HookState.DUE),
+        ("two", HookState.COUNTING),
+    }
+
+
+def test_a_version_that_is_rolled_back_during_the_cool_down_is_told_of_when_it_is_over():
+    story = Story.of(checks=(ERRORS,), onBreach=[{"name": "tell", **COOLING, **HOOK}]).begun().run("bbb")
+    assert states(story) == [HookState.DUE]
+
+    story.want("v3", version="3.0.0", checks=(ERRORS,), onBreach=[{"name": "tell", **COOLING, **HOOK}])
+    story.run("bbb")
+    assert (story.state.failed, states(story)) == ("v3", [HookState.DUE, HookState.COOLING_DOWN])
+
+    story.run("h" * 10)
+    assert [(item.revision, item.state) for item in story.state.hooks] == [("v2", HookState.DUE), ("v3", HookState.DUE)]
+
+
+def test_a_shorter_cool_down_counts_at_once():
+    story = drift(watched(COOLING | {"after": 1}, on="onDrift"), "bhb")
+    shorter = {"name": "tell", "after": 1, "cooldown": "1m", **HOOK}
+    story.want(checks=(ERRORS, DRIFT, ACCURACY), after={"onBreach": "Report"}, onDrift=[shorter])
+
+    assert states(story) == [HookState.DUE, HookState.DUE]
+
+
+def test_it_starts_at_the_end_of_the_cool_down_though_no_tick_comes():
+    story = drift(watched(COOLING | {"after": 1}, on="onDrift"), "bhb")
+    story.now = START + 60 + 599
+    story.look()
+    assert states(story) == [HookState.DUE, HookState.COOLING_DOWN]
+
+    story.now += 1
+    story.look()
+    assert states(story) == [HookState.DUE, HookState.DUE]
+    assert story.state.hooks[-1].due == START + 660
+
+
+def test_a_start_that_a_wrong_clock_has_put_into_the_future_delays_it_by_one_cool_down_not_for_ever():
+    story = drift(watched(COOLING | {"after": 1}, on="onDrift"), "bh")
+    first = story.state.hooks[0]
+    story.state = replace(story.state, hooks=(replace(first, due=story.now + 10**6),))
+
+    assert fired_at(story, "b" + "h" * 30) == [21]
+
+
+def test_an_episode_of_an_earlier_version_repeats_nothing_and_counts_for_the_cool_down():
+    story = drift(watched(COOLING | {"after": 1}, on="onDrift"), "b")
+    (episode,) = story.state.hooks
+    story.state = replace(story.state, hooks=(replace(episode, state=HookState.DONE, due=0),))
+    story.findings.clear()
+
+    assert fired_at(story, "bbhb" + "h" * 10) == [10]
+
+
+@pytest.mark.parametrize("after", [1, 3])
+def test_a_metric_that_flaps_for_hours_starts_it_once_in_each_cool_down(after):
+    story = watched({"after": after, "cooldown": "1h"}, on="onDrift")
+    started = 0
+    for letter in ("b" * after + "h") * (360 // (after + 1)):
+        started += _news(story, letter).count(HookState.DUE)
+        ended = (
+            replace(item, state=HookState.DONE) if item.state is HookState.DUE else item for item in story.state.hooks
+        )
+        story.state = replace(story.state, hooks=tuple(ended))
+
+    assert started == 6
+    assert len(story.state.hooks) <= 4
+
+
+def test_a_cool_down_is_remembered_however_many_hooks_flap():
+    hooks = [{"name": f"h{index}", "after": 1, "cooldown": "1h", **HOOK} for index in range(4)]
+    checks = (ERRORS, DRIFT, ACCURACY)
+    story = Story.of("v1", state=serving(), checks=checks, after={"onBreach": "Report"}, onBreach=hooks, onDrift=hooks)
+    for _ in range(40):
+        story.run("bh", inputs="bh", accuracy="hh")
+
+    started = [item for item in story.findings if item.reason is Reason.HOOK_DUE]
+    assert len(started) == 2 * 8

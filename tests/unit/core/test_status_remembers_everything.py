@@ -95,6 +95,7 @@ episodes = st.builds(
     texts,
     seconds,
     texts,
+    seconds,
 )
 experiments = st.builds(
     Experiment,

@@ -1,11 +1,17 @@
 """A Job beside a revision: what is added to the user's template, and what must never be."""
 
+from dataclasses import replace
+
 import pytest
 
+from modelramp.api.hooks import HookState, On
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE
-from modelramp.desired.job import EVALUATION, job, role_of
+from modelramp.core.episodes import Episode
+from modelramp.desired.job import EVALUATION, HOOK, job, role_of
+from modelramp.desired.objects import prune
 from modelramp.desired.ownership import owned_by, selector
-from tests.unit.desired.world import CANDIDATE, OWNER
+from tests.unit.desired.world import CANDIDATE, OWNER, STABLE, state
+from tests.unit.desired.world import made as made_objects
 
 
 def made(template=None, **options):
@@ -62,3 +68,45 @@ def test_limits_are_the_job_s():
 
     assert (spec["backoffLimit"], spec["activeDeadlineSeconds"], spec["ttlSecondsAfterFinished"]) == (2, 600, 86_400)
     assert "activeDeadlineSeconds" not in made()["spec"]
+
+
+def hook_job_of(number, *, hook="retrain", end="Complete", role=HOOK):
+    """A Job as it stands in the cluster, made at that second."""
+    found = job(
+        OWNER, f"digits-{hook}-id{number:02}", revision=CANDIDATE, role=role, template={}, env={}, backoff_limit=1
+    )
+    found["metadata"] |= {"creationTimestamp": f"2026-11-20T12:00:{number:02}Z", "uid": f"uid-{number}"}
+    found["status"] = {"conditions": [{"type": end, "status": "True"}]} if end else {}
+    return found
+
+
+def pruned(jobs, **changes):
+    wanted = made_objects(replace(state(STABLE), **changes))
+    return sorted(doomed.name for doomed in prune(wanted, {"Job": jobs}))
+
+
+def test_of_each_hook_and_end_the_newest_three_jobs_are_kept():
+    jobs = [hook_job_of(number) for number in (5, 1, 3, 2, 4)]
+    assert pruned(jobs) == ["digits-retrain-id01", "digits-retrain-id02"]
+
+    failed = [hook_job_of(number, end="Failed") for number in (11, 12, 13)]
+    other = [hook_job_of(number, hook="look") for number in (21, 22, 23)]
+    assert pruned([*jobs, *failed, *other]) == ["digits-retrain-id01", "digits-retrain-id02"]
+
+
+def test_a_job_that_runs_or_whose_end_is_not_told_yet_or_that_is_no_hook_s_stays():
+    running = [hook_job_of(number, end=None) for number in range(10)]
+    assert pruned(running) == []
+    assert pruned([hook_job_of(number, role=EVALUATION) for number in range(10)]) == []
+
+    jobs = [hook_job_of(number) for number in range(1, 6)]
+    told = Episode(On.DRIFT, "retrain", CANDIDATE, "2", 1, "id01", state=HookState.RUNNING)
+    assert pruned(jobs, hooks=(told,)) == ["digits-retrain-id02"]
+
+
+def test_jobs_of_somebody_else_are_never_counted_nor_deleted():
+    foreign = [hook_job_of(number) for number in range(10)]
+    for obj in foreign:
+        obj["metadata"]["ownerReferences"] = []
+
+    assert pruned([*foreign, *(hook_job_of(number) for number in (1, 2, 3))]) == []

@@ -1,0 +1,25 @@
+"""Parts of objects that others wrote, whatever their form: what has another form than is wanted is not there."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def part(obj: Any, *path: str) -> Mapping[str, Any]:
+    """The mapping at the end of a path of field names; empty when there is none."""
+    for name in path:
+        obj = obj.get(name) if isinstance(obj, Mapping) else None
+    return obj if isinstance(obj, Mapping) else {}
+
+
+def entries(obj: Any, *path: str) -> Iterator[Mapping[str, Any]]:
+    """The mappings in the list at the end of a path of field names."""
+    *before, last = path
+    found = part(obj, *before).get(last)
+    yield from (item for item in found if isinstance(item, Mapping)) if isinstance(found, (list, tuple)) else ()
+
+
+def text(obj: Any, *path: str) -> str:
+    """The text at the end of a path of field names; empty when there is none."""
+    *before, last = path
+    found = part(obj, *before).get(last)
+    return found if isinstance(found, str) else ""
