@@ -85,7 +85,7 @@ class Evaluator:
             "namespace": job["metadata"]["namespace"],
             "name": f"{name}-x2x",
             "labels": {"batch.kubernetes.io/job-name": name},
-            "ownerReferences": [{"kind": "Job", "name": name, "uid": job["metadata"]["uid"]}],
+            "ownerReferences": [{"kind": "Job", "name": name, "uid": job["metadata"]["uid"], "controller": True}],
         }
         statuses = [{"name": "golden-set", "state": {"terminated": terminated}}]
         status = {"phase": phase, "containerStatuses": statuses}

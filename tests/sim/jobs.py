@@ -45,6 +45,8 @@ class JobController:
     def _fail(self, job: dict[str, Any], exit_code: int) -> None:
         name, namespace = job["metadata"]["name"], job["metadata"]["namespace"]
         ended = {"terminated": {"reason": "Error", "exitCode": exit_code, "message": "no labels of last month"}}
-        metadata = {"name": f"{name}-x2x", "namespace": namespace, "labels": {"batch.kubernetes.io/job-name": name}}
+        owner = {"kind": "Job", "name": name, "uid": job["metadata"]["uid"], "controller": True}
+        labels = {"batch.kubernetes.io/job-name": name}
+        metadata = {"name": f"{name}-x2x", "namespace": namespace, "labels": labels, "ownerReferences": [owner]}
         status = {"phase": "Failed", "containerStatuses": [{"name": "look", "ready": False, "state": ended}]}
         self._world.api.create({"kind": "Pod", "metadata": metadata, "status": status}, ACTOR)

@@ -160,7 +160,9 @@ class SimCluster:
         key = self._wire.world.key_at(ref)
         return await self._wire.call("cluster", "get", str(ref), lambda: self._api.get(ref), key=key)
 
-    async def list(self, kind: Kind, namespace: str | None = None, selector: str = "") -> tuple[Object, ...]:
+    async def list(
+        self, kind: Kind, namespace: str | None = None, selector: str = "", *, fields: str = "", most: int | None = None
+    ) -> tuple[Object, ...]:
         about = f"{kind.plural} {namespace or '*'} {selector}"
         whose = selector.removeprefix(f"{LABEL_DEPLOYMENT}=").partition(",")[0]
         found = await self._wire.call(
@@ -172,6 +174,7 @@ class SimCluster:
         )
         if self._wire.world.slow_lists:
             await asyncio.sleep(self._wire.world.slow_lists)  # what happens meanwhile is not in the list
+        found = [obj for obj in found if _in_phase(obj, fields)][:most]
         for obj in found if kind == DEPLOYMENT else ():
             self._wire.process.watch.note(obj)
         return tuple(found)
@@ -232,6 +235,13 @@ class SimCluster:
             self._api.create(sent, self._actor)
         elif current is None or "resourceVersion" not in sent["metadata"]:
             raise Conflict("Operation cannot be fulfilled: the object has been modified")
+
+
+def _in_phase(obj: Json, fields: str) -> bool:
+    """Whether a field selector on status.phase holds: the only field that anybody selects by."""
+    phase = (obj.get("status") or {}).get("phase", "")
+    terms = (term.partition("!=") if "!=" in term else term.partition("=") for term in fields.split(",") if term)
+    return all((phase == value) is (sign == "=") for _, sign, value in terms)
 
 
 class SimMetrics:

@@ -15,10 +15,10 @@ def unreadable(monkeypatch):
     """Kinds that may not be listed: kind -> until when, seconds since the beginning."""
     refused, listed = {}, SimCluster.list
 
-    async def list_allowed(self, kind, namespace=None, selector=""):
+    async def list_allowed(self, kind, namespace=None, selector="", **options):
         if self._wire.world.loop.time() < refused.get(kind, 0.0):
             raise Forbidden(f"{kind.plural} is forbidden")
-        return await listed(self, kind, namespace, selector)
+        return await listed(self, kind, namespace, selector, **options)
 
     monkeypatch.setattr(SimCluster, "list", list_allowed)
     return refused

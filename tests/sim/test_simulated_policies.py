@@ -174,10 +174,10 @@ def rights(monkeypatch):
     lacking = {HEALTH_POLICY, CLUSTER_HEALTH_POLICY, JOB}
     listed = SimCluster.list
 
-    async def list_allowed(self, kind, namespace=None, selector=""):
+    async def list_allowed(self, kind, namespace=None, selector="", **options):
         if kind in lacking:
             raise Refused(f"{kind.plural} is forbidden")
-        return await listed(self, kind, namespace, selector)
+        return await listed(self, kind, namespace, selector, **options)
 
     monkeypatch.setattr(SimCluster, "list", list_allowed)
     monkeypatch.setattr(watch, "WATCHED", tuple(kind for kind in watch.WATCHED if kind not in lacking))

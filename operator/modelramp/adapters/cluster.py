@@ -1,7 +1,8 @@
 """The API server, through kubernetes.aio: raw JSON of any kind, one time-out per call, every failure one of ours."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
@@ -129,19 +130,28 @@ class KubernetesCluster:
         """The object as it is now."""
         return await self._call(_Call("GET", _path(ref.kind, ref.namespace, ref.name), "get", ref.kind.kind, str(ref)))
 
-    async def list(self, kind: Kind, namespace: str | None = None, selector: str = "") -> tuple[Object, ...]:
+    async def list(
+        self, kind: Kind, namespace: str | None = None, selector: str = "", *, fields: str = "", most: int | None = None
+    ) -> tuple[Object, ...]:
         """All objects of a kind; each with apiVersion and kind, which the API leaves out for its own."""
-        return tuple([obj async for page in self.pages(kind, namespace, selector) for obj in page])
+        found: list[Object] = []
+        async with aclosing(self.pages(kind, namespace, selector, fields)) as pages:
+            async for page in pages:
+                found += page
+                if most is not None and len(found) >= most:
+                    break
+        return tuple(found[:most])
 
     async def pages(
-        self, kind: Kind, namespace: str | None = None, selector: str = ""
-    ) -> AsyncIterator[tuple[Object, ...]]:
+        self, kind: Kind, namespace: str | None = None, selector: str = "", fields: str = ""
+    ) -> AsyncGenerator[tuple[Object, ...], None]:
         """All objects of a kind, a page at a time.
 
         The server forgets what a list began with after some minutes. It then offers to go on with what is there now,
         which is as good here: each object is read once, at some time since the list was asked for.
         """
-        selected = (("labelSelector", selector),) if selector else ()
+        selectors = (("labelSelector", selector), ("fieldSelector", fields))
+        selected = tuple((name, value) for name, value in selectors if value)
         about = f"{kind.plural} in {namespace or 'all namespaces'}"
         call = _Call("GET", _path(kind, namespace), "list", kind.kind, about, selected)
         token, beginnings = "", 1

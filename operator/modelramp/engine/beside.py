@@ -14,11 +14,12 @@ _WORDS = 256
 
 @dataclass(slots=True)
 class Beside:
-    """The tasks of this process. failed: called when one has raised, with what it raised."""
+    """The tasks of this process. failed: called when one has raised, with what it raised. ended: called at each end."""
 
     telemetry: Telemetry
     clock: Clock
     failed: Callable[[Name, Exception], None]
+    ended: Callable[[Name], None]
     _tasks: dict[Name, asyncio.Task[None]] = field(default_factory=dict)
     _resting: dict[Name, tuple[float, float]] = field(default_factory=dict)
 
@@ -28,7 +29,7 @@ class Beside:
         # A clock that was put back makes nothing rest longer than its pause.
         return name not in self._tasks and not 0 < until - self.clock.now() <= pause
 
-    def start(self, name: Name, turns: Turns, work: Callable[[], Awaitable[None]], ended: Callable[[], None]) -> None:
+    def start(self, name: Name, turns: Turns, work: Callable[[], Awaitable[None]]) -> None:
         """Begin it in its slot, which is given back at its end."""
         turns.use(name)
         (namespace, owner), what = name
@@ -37,7 +38,7 @@ class Beside:
 
         def end(_: asyncio.Task[None]) -> None:
             self._tasks.pop(name, None)
-            ended()
+            self.ended(name)
             turns.release(name)
 
         task.add_done_callback(end)

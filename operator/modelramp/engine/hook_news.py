@@ -6,6 +6,7 @@ from modelramp.api.hooks import HookState, On, Webhook
 from modelramp.api.times import to_text
 from modelramp.core.episodes import Episode, News
 from modelramp.core.state import Target
+from modelramp.desired.job_end import end_of, made_by
 from modelramp.desired.ownership import Owner
 from modelramp.engine.obstacles import pod_trouble
 from modelramp.engine.ports import Object, WebhookCall
@@ -35,17 +36,20 @@ def webhook_call(owner: Owner, target: Target, episode: Episode, webhook: Webhoo
 
 def job_news(job: Object) -> News:
     """How far a Job is, by its conditions."""
-    name = f"Job {job['metadata']['name']}"
-    for condition in (job.get("status") or {}).get("conditions") or ():
-        if condition.get("status") == "True" and condition["type"] in {"Complete", "Failed"}:
-            if condition["type"] == "Complete":
-                return News(HookState.DONE, f"{name} succeeded")
-            return News(HookState.FAILED, f"{name} failed ({condition.get('reason') or 'no reason given'})")
-    return News(HookState.RUNNING, f"{name} was started")
+    name, end = f"Job {job['metadata']['name']}", end_of(job)
+    if end is None:
+        return News(HookState.RUNNING, f"{name} was started")
+    if end.failed:
+        return News(HookState.FAILED, f"{name} failed ({end.reason or 'no reason given'})")
+    return News(HookState.DONE, f"{name} succeeded")
 
 
 def failure_of(job: Object, pods: Iterable[Object]) -> str:
-    """Why a Job has failed, for people: its own reason, and what the first of its pods with a reason says."""
-    told = (f"pod {pod['metadata']['name']}: {trouble}" for pod in pods if (trouble := pod_trouble(pod)))
+    """Why a Job has failed, for people: its own reason, and what the first of its pods with a reason says.
+
+    pods: others than the Job's own may be among them; what those say does not count.
+    """
+    own = (pod for pod in pods if made_by(pod, job))
+    told = (f"pod {pod['metadata']['name']}: {trouble}" for pod in own if (trouble := pod_trouble(pod)))
     first = next(told, "")
     return job_news(job).message + (f"; {first}" if first else "")

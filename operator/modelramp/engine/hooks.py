@@ -8,7 +8,7 @@ Fair by namespace: calls, and requests to the API server, wait for their turn. B
 somebody else's.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
@@ -21,6 +21,7 @@ from modelramp.core.state import State, Target
 from modelramp.desired.hook_job import hook_job, hook_job_name
 from modelramp.desired.ownership import Owner, owned_by
 from modelramp.engine.beside import Beside
+from modelramp.engine.evaluation import JOB_NAME_LABEL, PODS_MAX
 from modelramp.engine.hook_news import failure_of, job_news, webhook_call
 from modelramp.engine.limiter import WriteLimiter
 from modelramp.engine.ports import JOB, POD, Clock, Cluster, Delivery, Object, Ref, Telemetry, WebhookCall, Webhooks
@@ -31,6 +32,8 @@ CALLS, CALLS_OF_ONE = 64, 4
 """Calls of webhooks at the same time, of all and of one namespace; more wait for their turn as Due."""
 REQUESTS, REQUESTS_OF_ONE = 16, 4
 """Requests to the API server about Jobs of hooks at the same time, of all and of one namespace."""
+LOOKS, LOOKS_OF_ONE = 8, 1
+"""Questions about pods and results of Jobs at the same time: others' objects, which may be large."""
 LOOK_SECONDS, TURN_SECONDS = 10, 60
 """Time between two looks at a Job that is to be made, and at a webhook: that one is told when its turn has come."""
 _SWEEP_SECONDS = 60.0
@@ -57,15 +60,17 @@ class HookRunner:
     _work: Beside = field(init=False)
     _calls: Turns = field(init=False)
     _requests: Turns = field(init=False)
+    _looks: Turns = field(init=False)
     _news: dict[Name, News] = field(default_factory=dict)
     _called: set[Name] = field(default_factory=set)
     _followed: dict[Key, frozenset[str]] = field(default_factory=dict)
     _swept: float = 0.0
 
     def __post_init__(self) -> None:
-        self._work = Beside(self.telemetry, self.clock, self._failed)
+        self._work = Beside(self.telemetry, self.clock, self._failed, self._ended)
         self._calls = Turns(CALLS, CALLS_OF_ONE, self.clock, self._turn)
         self._requests = Turns(REQUESTS, REQUESTS_OF_ONE, self.clock, self._turn)
+        self._looks = Turns(LOOKS, LOOKS_OF_ONE, self.clock, self._turn)
 
     def news(self, key: Key, record: Record) -> Mapping[str, News]:
         """What is known of what the hooks of an object have started, by id of the episode."""
@@ -122,7 +127,7 @@ class HookRunner:
             self._called.add(name)
             self._news[name] = News(HookState.RUNNING, episode.message)
             call = webhook_call(owner, target, episode, hook.webhook)
-            self._start(name, self._calls, partial(self._deliver, name, call))
+            self._work.start(name, self._calls, partial(self._deliver, name, call))
         elif episode.state is HookState.DUE:
             return self._calls.ask(name)
         return False
@@ -138,15 +143,12 @@ class HookRunner:
         made, told = self._job(name[0], owner, episode), self._news.get(name)
         if made is None:
             waiting = episode.state is HookState.DUE and (told is None or told.state is HookState.DUE)
-            work = partial(self._make, name, owner, target, episode, hook) if waiting else None
-        else:
-            failed = episode.state is not HookState.FAILED and job_news(made).state is HookState.FAILED
-            work = partial(self._ask_why, name, made) if failed else None
-        if work is not None and self._requests.ask(name):
-            self._start(name, self._requests, work)
-
-    def _start(self, name: Name, turns: Turns, work: Callable[[], Awaitable[None]]) -> None:
-        self._work.start(name, turns, work, partial(self._ended, name))
+            if waiting and self._requests.ask(name):
+                self._work.start(name, self._requests, partial(self._make, name, owner, target, episode, hook))
+            return
+        failed = episode.state is not HookState.FAILED and job_news(made).state is HookState.FAILED
+        if failed and self._looks.ask(name):
+            self._work.start(name, self._looks, partial(self._ask_why, name, made))
 
     def _ended(self, name: Name) -> None:
         if name[1] not in self._followed.get(name[0], ()):
@@ -179,7 +181,7 @@ class HookRunner:
         self._news.pop(name, None)
         self._called.discard(name)
         self._work.forget(name)
-        for turns in (self._calls, self._requests):
+        for turns in (self._calls, self._requests, self._looks):
             turns.drop(name)
 
     # webhooks
@@ -240,10 +242,10 @@ class HookRunner:
 
     async def _ask_why(self, name: Name, job: Object) -> None:
         key = name[0]
-        selector = f"batch.kubernetes.io/job-name={job['metadata']['name']}"
+        selector = f"{JOB_NAME_LABEL}={job['metadata']['name']}"
         pods: tuple[Object, ...] = ()
         try:
-            pods = await self.cluster.list(POD, key[0], selector)
+            pods = await self.cluster.list(POD, key[0], selector, fields="status.phase=Failed", most=PODS_MAX)
         except (NoAnswer, Refused, Gone) as error:
             self.telemetry.warn("pods of a Job not read", namespace=key[0], name=key[1], reason=str(error))
         self._news[name] = News(HookState.FAILED, failure_of(job, pods))

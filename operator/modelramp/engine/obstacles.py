@@ -4,6 +4,7 @@ from modelramp.api.errors import Gone
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, Reason
 from modelramp.api.spec import GatewayRouting
 from modelramp.core.state import Finding
+from modelramp.desired.reading import entries, part, text
 from modelramp.engine.ports import GATEWAY, POD, Cluster, Object, Ref
 from modelramp.engine.store import Key
 
@@ -33,19 +34,22 @@ async def inspect_pods(cluster: Cluster, key: Key, revision: str) -> str:
 
 
 def pod_trouble(pod: Object) -> str:
-    """What keeps one pod from being ready, in the kubelet's or the scheduler's words."""
-    status = pod.get("status") or {}
-    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+    """What keeps one pod from being ready, in the kubelet's or the scheduler's words, in one line of bounded length."""
+    return " ".join(_pod_trouble(pod).split())[:_WORDS]
+
+
+def _pod_trouble(pod: Object) -> str:
+    containers = [*entries(pod, "status", "initContainerStatuses"), *entries(pod, "status", "containerStatuses")]
     for container in containers:
-        for state in (container.get("state") or {}, container.get("lastState") or {}):
-            found = state.get("waiting") or state.get("terminated") or {}
-            reason = found.get("reason", "")
+        for state in (part(container, "state"), part(container, "lastState")):
+            found = part(state, "waiting") or part(state, "terminated")
+            reason = text(found, "reason")
             if reason and reason not in {"ContainerCreating", "PodInitializing", "Completed"}:
                 code = f", exit code {found['exitCode']}" if "exitCode" in found else ""
-                message = f": {found['message']}" if found.get("message") else ""
-                return f"container {container['name']} {reason}{code}{message}"
-    for condition in status.get("conditions") or ():
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return f"{condition.get('reason', '')}: {condition.get('message', '')}"
-    not_ready = [container["name"] for container in containers if not container.get("ready")]
+                message = f": {words}" if (words := text(found, "message")) else ""
+                return f"container {text(container, 'name')} {reason}{code}{message}"
+    for condition in entries(pod, "status", "conditions"):
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return f"{text(condition, 'reason')}: {text(condition, 'message')}"
+    not_ready = [text(container, "name") for container in containers if not container.get("ready")]
     return f"container {not_ready[0]} is not ready" if not_ready else ""

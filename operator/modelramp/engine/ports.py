@@ -154,8 +154,13 @@ class Cluster(Protocol):
         """The object as it is now."""
         ...
 
-    async def list(self, kind: Kind, namespace: str | None = None, selector: str = "") -> tuple[Object, ...]:
-        """All objects of a kind, in one namespace or in all; label selector as in kubectl."""
+    async def list(
+        self, kind: Kind, namespace: str | None = None, selector: str = "", *, fields: str = "", most: int | None = None
+    ) -> tuple[Object, ...]:
+        """All objects of a kind, in one namespace or in all; label and field selector as in kubectl.
+
+        most: the first so many by name; all if not given.
+        """
         ...
 
     def pages(self, kind: Kind, namespace: str | None = None, selector: str = "") -> AsyncIterator[tuple[Object, ...]]:
