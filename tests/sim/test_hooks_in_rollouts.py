@@ -181,3 +181,16 @@ def test_counters_of_the_operator_tell_what_hooks_did():
     assert counters["modelramp_hooks_total", (("on", "onBreach"), ("state", "Due"))] == 2
     assert counters["modelramp_hooks_total", (("on", "onBreach"), ("state", "Failed"))] == 1
     assert counters["modelramp_hooks_total", (("on", "onBreach"), ("state", "Done"))] == 1
+
+
+@pytest.mark.parametrize("receiver", [TAKEN, Delivery.REFUSED, BUSY])
+def test_a_token_in_the_url_is_called_and_never_told(receiver):
+    health = copy.deepcopy(HOOKS)
+    health["onBreach"][0]["webhook"]["url"] = "https://pipelines.example.com/T0001/s3cret?token=t0ken"
+    world = lived(lambda world: setattr(world, "receiver", repeat(receiver)), hooked(ROLLBACK, health))
+
+    assert world.called[0].url.endswith("/T0001/s3cret?token=t0ken")
+    told = [*(message for _, _, message, _ in world.events), str(world.status)]
+    told += [line for line in world.history if " log: " in line or " WARN: " in line]
+    assert any("POST https://pipelines.example.com" in text for text in told)
+    assert not [text for text in told if "s3cret" in text or "t0ken" in text]

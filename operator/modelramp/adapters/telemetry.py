@@ -18,6 +18,8 @@ _SHARED: tuple[Any, ...] = (
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
 )
+_TALKATIVE = ("httpx", "httpcore")
+"""Log whole URLs of every request, and its headers when they debug: a token may stand in either."""
 
 
 class OperatorTelemetry:
@@ -106,6 +108,8 @@ def log_libraries(level: str = "INFO", stream: TextIO | None = None) -> None:
         )
     )
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _made(metric: Metric, registry: CollectorRegistry) -> Any:

@@ -1,5 +1,6 @@
 """What a hook says to a webhook, and what a Job says of itself. Pure."""
 
+import re
 from collections.abc import Iterable
 
 from modelramp.api.hooks import HookState, On, Webhook
@@ -32,6 +33,13 @@ def webhook_call(owner: Owner, target: Target, episode: Episode, webhook: Webhoo
     }
     secret = (owner.namespace, webhook.secret_ref.name) if webhook.secret_ref is not None else None
     return WebhookCall(webhook.url, secret, webhook.timeout, key=f"{owner.uid}-{episode.id}", body=body)
+
+
+def place(url: str) -> str:
+    """Where a webhook goes, as people may read it: scheme, host and port. A path or a query may hold a token."""
+    scheme, _, rest = url.partition("://")
+    host = re.split(r"[/?#\\]", rest, maxsplit=1)[0].rpartition("@")[2]
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in f"{scheme}://{host}")
 
 
 def job_news(job: Object) -> News:

@@ -22,7 +22,7 @@ from modelramp.desired.hook_job import hook_job, hook_job_name
 from modelramp.desired.ownership import Owner, owned_by
 from modelramp.engine.beside import Beside
 from modelramp.engine.evaluation import JOB_NAME_LABEL, PODS_MAX
-from modelramp.engine.hook_news import failure_of, job_news, webhook_call
+from modelramp.engine.hook_news import failure_of, job_news, place, webhook_call
 from modelramp.engine.limiter import WriteLimiter
 from modelramp.engine.ports import JOB, POD, Clock, Cluster, Delivery, Object, Ref, Telemetry, WebhookCall, Webhooks
 from modelramp.engine.store import Key, Record, Store
@@ -92,7 +92,7 @@ class HookRunner:
         hook = find_hook(target.spec.health, episode)
         webhook = hook.webhook if hook is not None and episode.state is HookState.DUE else None
         if webhook is not None and self._calls.holds((key, episode.id)):
-            return News(HookState.RUNNING, f"POST {webhook.url}", self.instance)
+            return News(HookState.RUNNING, f"POST {place(webhook.url)}", self.instance)
         return known
 
     def follow(self, key: Key, record: Record) -> bool:
@@ -187,12 +187,13 @@ class HookRunner:
     # webhooks
 
     async def _deliver(self, name: Name, call: WebhookCall) -> None:
-        news = News(HookState.UNKNOWN, f"POST {call.url}: ended by a failure of the operator; its log says which")
+        where = f"POST {place(call.url)}"
+        news = News(HookState.UNKNOWN, f"{where}: ended by a failure of the operator; its log says which")
         try:
             for pause in (*PAUSES, None):
                 answer = await self.webhooks.call(call)
                 self.telemetry.count("modelramp_webhook_calls_total", result=answer.delivery.value)
-                news = News(_STATES[answer.delivery], f"POST {call.url}: {answer.detail}")
+                news = News(_STATES[answer.delivery], f"{where}: {answer.detail}")
                 if pause is None or answer.delivery not in _NOT_TAKEN:
                     break
                 self._calls.release(name)

@@ -64,6 +64,19 @@ def test_libraries_log_in_the_same_form(stream):
     assert (line["event"], line["level"], line["logger"]) == ("lost connection", "warning", "kopf.x")
 
 
+def test_libraries_log_no_urls_and_no_headers(stream):
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    try:
+        log_libraries("DEBUG", stream)
+        logging.getLogger("httpx").info("HTTP Request: POST https://pipelines.example.com/?token=abc")
+        logging.getLogger("httpcore.http11").debug("send_request_headers.started headers=[(b'Authorization', b'abc')]")
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+    assert lines(stream) == []
+
+
 def test_logging_never_raises():
     class Closed(io.StringIO):
         def write(self, text):
