@@ -506,6 +506,20 @@ def test_a_cool_down_is_remembered_however_many_hooks_flap():
     story = Story.of("v1", state=serving(), checks=checks, after={"onBreach": "Report"}, onBreach=hooks, onDrift=hooks)
     for _ in range(40):
         story.run("bh", inputs="bh", accuracy="hh")
+        ended = (
+            replace(item, state=HookState.DONE) if item.state is HookState.DUE else item for item in story.state.hooks
+        )
+        story.state = replace(story.state, hooks=tuple(ended))
 
     started = [item for item in story.findings if item.reason is Reason.HOOK_DUE]
     assert len(started) == 2 * 8
+    assert len(story.state.hooks) <= MOST_EPISODES
+
+
+def test_a_look_that_comes_late_makes_the_next_cool_down_no_longer():
+    story = drift(watched(COOLING | {"after": 1}, on="onDrift"), "bhb")
+    story.now += 1000
+    story.look()
+
+    assert states(story) == [HookState.DUE, HookState.DUE]
+    assert story.state.hooks[-1].due == START + 660
