@@ -82,7 +82,7 @@ class Rollouts(RuleBasedStateMachine):
     def decide(self, ticks):
         """One decision, checked against the books, written as a status; the route follows if it is prompt."""
         state, target, seen = self.state, self.target, self.seen()
-        must = self.expected(state, ticks)
+        must = self.expected(self.without_future(state, ticks), ticks)
         decision = decide(target, state, seen, ticks, self.now)
         self.check(state, decision, ticks, must)
         again = decide(target, decision.state, seen, ticks, self.now)
@@ -106,6 +106,14 @@ class Rollouts(RuleBasedStateMachine):
         if self.prompt:
             self.served = self.state.weights
         return decision
+
+    def without_future(self, state, ticks):
+        """After a last tick that is still to come by more than one minute, ticks and their count begin anew."""
+        newest = max((tick.tick for tick in ticks), default=self.now)
+        if state.last_tick <= self.now or state.last_tick <= newest + MINUTE:
+            return state
+        self.ledger.row = 0
+        return replace(state, last_tick=newest - MINUTE)
 
     def look(self):
         """Decide until nothing moves: each write of the engine is news to itself."""
