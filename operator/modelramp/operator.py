@@ -88,7 +88,13 @@ async def main(settings: Settings) -> None:
             allow_plain_credentials=settings.allow_plain_credentials,
         )
         events = KubernetesEvents(cluster, clock, telemetry, instance=platform.node())
-        webhooks = HttpWebhooks(secret_reader(cluster), settings.webhook_ca_file)
+        webhooks = HttpWebhooks(
+            secret_reader(cluster),
+            addresses,
+            telemetry,
+            ca_file=settings.webhook_ca_file,
+            allow_plain_credentials=settings.allow_plain_credentials,
+        )
         engine = Engine(
             cluster=cluster,
             metrics=metrics,

@@ -2,12 +2,15 @@
 
 import json
 import time
+from collections import Counter
 from dataclasses import dataclass
+from datetime import datetime
 
 import pytest
 
 from localplane import Plane
-from tests.e2e.conftest import NAMESPACE, kill_operator
+from tests.e2e.conftest import NAMESPACE, kill_operator, operator_pod
+from tests.e2e.rollout import Rollout
 
 pytestmark = pytest.mark.timeout(360)
 SCORES = (
@@ -145,3 +148,98 @@ def test_each_hook_acts_once_on_real_parts_also_when_the_operator_is_killed(roll
         "hooked-retrain",
     ]
     assert len(receiver.told) == 1
+
+
+DEAF = """
+import os, socket, threading
+there = socket.create_server((os.environ["POD_IP"], 8080), backlog=128)
+kept = []
+while True:
+    kept.append(there.accept()[0])
+"""
+FLAPS = "vector(time()) % 20 < bool 10"
+
+
+def webhooks(url, names, timeout="10s"):
+    return [
+        {"name": name, "checks": ["far"], "after": 1, "webhook": {"url": url, "timeout": timeout}} for name in names
+    ]
+
+
+@pytest.fixture
+def hostile(operator):
+    """A namespace with a receiver that takes every connection and never answers; its URL."""
+    operator.kubectl("create", "namespace", "hostile")
+    operator.kubectl("wait", "--for=create", "serviceaccount/default", "--namespace=hostile", "--timeout=30s")
+    ip = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
+    container = {"name": "main", "image": "localplane/python:1", "args": ["-c", DEAF], "env": [ip]}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "deaf", "namespace": "hostile"},
+        "spec": {"containers": [container], "terminationGracePeriodSeconds": 1},
+    }
+    operator.kubectl("apply", "-f", "-", input=json.dumps(pod))
+    operator.kubectl("wait", "-n", "hostile", "--for=condition=Ready", "pod/deaf", "--timeout=30s")
+    address = operator.kubectl("get", "pod", "deaf", "-n", "hostile", "-o", "jsonpath={.status.podIP}")
+    yield f"http://{address}:8080/?token=s3cret"
+    operator.kubectl("delete", "namespace", "hostile", "--wait=false")
+
+
+def test_sixteen_receivers_that_hang_delay_nobody_else_and_their_tokens_are_not_shown(operator, hostile, receiver):
+    crowd = [Rollout(operator, "hostile", f"m{number}", checks=CHECKS) for number in range(4)]
+    for one in crowd:
+        manifest = one.manifest("v1")
+        manifest["spec"]["health"]["onBreach"] = webhooks(hostile, [f"h{number}" for number in range(4)], "30s")
+        operator.kubectl("apply", "-f", "-", input=json.dumps(manifest))
+    for one in crowd:
+        one.until(lambda status: "Running" in states(status).values(), what="called")
+
+    honest = Rollout(operator, NAMESPACE, "honest", checks=CHECKS)
+    manifest = honest.manifest("v1")
+    manifest["spec"]["health"]["onBreach"] = webhooks(receiver.url, ["tell"])
+    operator.kubectl("apply", "-f", "-", input=json.dumps(manifest))
+    ended = honest.until(lambda status: states(status).get("tell") == "Done", what="told")
+
+    (hook,) = ended["hooks"]
+    late = datetime.fromisoformat(hook["at"]) - datetime.fromisoformat(hook["due"])
+    assert late.total_seconds() <= 8, "from the tick, which is evaluated two seconds later, to the answer"
+    assert len(receiver.told) == 1
+    busy = [state for one in crowd for state in states(one.status).values()]
+    assert busy.count("Running") <= 4
+    assert "Due" in busy
+    shown = json.dumps([one.status for one in crowd]) + operator.kubectl("get", "events", "-n", "hostile", "-o", "json")
+    log = operator.kubectl("logs", "-n", "modelramp-system", operator_pod(operator))
+    assert "hostile" in log
+    assert "s3cret" not in shown + log
+    honest.delete("--ignore-not-found", "--wait=false")
+
+
+def test_a_metric_that_flaps_starts_a_job_once_in_each_cool_down_and_few_of_them_are_kept(rollout, operator):
+    checks = [{"name": "flaps", "role": "inform", "query": FLAPS, "max": 0}]
+    one = rollout("flapping", checks=checks)
+    manifest = one.manifest("v1")
+    hook = {"checks": ["flaps"], "after": 1}
+    manifest["spec"]["health"]["onBreach"] = [
+        {"name": "rare", **hook, "job": job("true")},
+        {"name": "often", "cooldown": "0s", **hook, "job": job("true")},
+        {"name": "quick", "cooldown": "30s", **hook, "job": job("true")},
+    ]
+    operator.kubectl("apply", "-f", "-", input=json.dumps(manifest))
+    one.until_serving("v1")
+    names, began = set(), time.monotonic()
+    while time.monotonic() - began < 100:
+        names |= {item["metadata"]["name"] for item in one.children("job")}
+        time.sleep(2)
+
+    made = Counter(name.split("-")[1] for name in names)
+    assert made["rare"] == 1
+    assert made["often"] >= 4
+    assert 2 <= made["quick"] <= 5
+    kept = Counter(item["metadata"]["name"].split("-")[1] for item in one.children("job"))
+    assert kept["often"] <= 4, "three, and one that may have just begun"
+    waiting = [hook for hook in one.status["hooks"] if hook["name"] == "rare" and hook["state"] == "CoolingDown"]
+    assert [hook["message"][:43] for hook in waiting] == ["it starts when the cool-down is over, at 20"]
+    events = json.loads(operator.kubectl("get", "events", "-n", one.namespace, "-o", "json"))["items"]
+    told = [item for item in events if item["reason"] == "HookCoolingDown" and "onBreach rare" in item["message"]]
+    assert len(told) == 1

@@ -13,26 +13,34 @@ from modelramp.adapters.addresses import Addresses
 
 NAMESPACE: Final = "modelramp.namespace"
 """Extension of a request: the namespace that its lookup counts for."""
+_PIECE: Final = 4096
 _TRIED: Final = 4
 """IP addresses of one host that are tried."""
 _ASKER: ContextVar[str] = ContextVar("modelramp_namespace", default="")
 
 
 def checked_transport(
-    addresses: Addresses, verify: ssl.SSLContext, *, keep_alive: int = 0, keep_alive_seconds: float | None = None
+    addresses: Addresses,
+    verify: ssl.SSLContext,
+    *,
+    keep_alive: int = 0,
+    keep_alive_seconds: float | None = None,
+    most_bytes: int | None = None,
 ) -> httpx.AsyncBaseTransport:
     """A transport for httpx.AsyncClient that raises AddressRefused instead of connecting where objects may not.
 
     Each new connection resolves its host, checks every IP address and connects to one of those; the Host header, the
     name in TLS and the name in the certificate stay those of the URL. keep_alive: idle connections that are kept.
+    most_bytes: read from one connection, after which it is broken; without limit if not given.
     """
+    inner = httpcore.AnyIOBackend()
     return _CheckedTransport(
         httpcore.AsyncConnectionPool(
             ssl_context=verify,
             max_connections=None,
             max_keepalive_connections=keep_alive,
             keepalive_expiry=keep_alive_seconds,
-            network_backend=CheckedBackend(addresses, httpcore.AnyIOBackend()),
+            network_backend=CheckedBackend(addresses, inner, most_bytes),
         )
     )
 
@@ -40,9 +48,12 @@ def checked_transport(
 class CheckedBackend(httpcore.AsyncNetworkBackend):
     """Connects to hosts that are admitted, at the IP addresses that were checked."""
 
-    def __init__(self, addresses: Addresses, inner: httpcore.AsyncNetworkBackend) -> None:
+    def __init__(
+        self, addresses: Addresses, inner: httpcore.AsyncNetworkBackend, most_bytes: int | None = None
+    ) -> None:
         self._addresses = addresses
         self._inner = inner
+        self._most = most_bytes
 
     async def connect_tcp(
         self,
@@ -60,7 +71,8 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
         failure: Exception = httpcore.ConnectError("no address")
         for ip in pinned.ips[:_TRIED]:
             try:
-                return await self._inner.connect_tcp(ip, port, timeout, local_address, socket_options)
+                stream = await self._inner.connect_tcp(ip, port, timeout, local_address, socket_options)
+                return stream if self._most is None else BoundedStream(stream, self._most)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure
@@ -77,6 +89,45 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
     async def sleep(self, seconds: float) -> None:
         """As httpcore has it."""
         await self._inner.sleep(seconds)
+
+
+class BoundedStream(httpcore.AsyncNetworkStream):
+    """A connection of which little is read, in small pieces: whoever sends much and fast has no more of our time."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream, most: int) -> None:
+        """most: bytes; behind TLS those of the plain text count anew."""
+        self._inner = inner
+        self._most = most
+        self._left = most
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        """As httpcore has it; raises ReadError when more comes than is read."""
+        if self._left <= 0:
+            raise httpcore.ReadError(f"more than {self._most} bytes")
+        found = await self._inner.read(min(max_bytes, self._left, _PIECE), timeout)
+        self._left -= len(found)
+        return found
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """As httpcore has it."""
+        await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """As httpcore has it."""
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> httpcore.AsyncNetworkStream:
+        """As httpcore has it."""
+        return BoundedStream(await self._inner.start_tls(ssl_context, server_hostname, timeout), self._most)
+
+    def get_extra_info(self, info: str) -> Any:
+        """As httpcore has it."""
+        return self._inner.get_extra_info(info)
 
 
 class _CheckedTransport(httpx.AsyncBaseTransport):

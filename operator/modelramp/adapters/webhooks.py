@@ -1,7 +1,7 @@
 """Calls of webhooks through httpx: one bounded POST each, and an honest word on whether the receiver can have acted.
 
-What counts is whether the request may have left this machine. Before that nothing has happened and a second try is
-safe; after it only the receiver's own answer can tell.
+They go to addresses only that objects may name. What counts is whether the request may have left this machine: before
+that nothing has happened and a second try is safe; after it only the receiver's own answer can tell.
 """
 
 import asyncio
@@ -15,12 +15,16 @@ from typing import Any, Final, Self
 
 import httpx
 
-from modelramp.adapters.credentials import ReadSecret
+from modelramp.adapters.addresses import Addresses
+from modelramp.adapters.checked_http import NAMESPACE, checked_transport
+from modelramp.adapters.credentials import ReadSecret, plain_problem
 from modelramp.adapters.errors import shortened
-from modelramp.api.errors import Gone, ModelrampError, NoAnswer
-from modelramp.engine.ports import Delivered, Delivery, WebhookCall
+from modelramp.api.errors import AddressRefused, Gone, ModelrampError, NoAnswer
+from modelramp.engine.ports import Delivered, Delivery, Telemetry, WebhookCall
 
 CONNECT_SECONDS: Final = 5.0
+HEAD_BYTES: Final = 32_768
+"""So much is read of an answer: its status and headers, and what happens to come with them."""
 SIGNATURE: Final = "Modelramp-Signature"
 """Header: `sha256=` and the HMAC of the body in hexadecimal digits."""
 _AGENT: Final = "modelramp"
@@ -31,17 +35,30 @@ _SENDING: Final = "send_request_headers.started"
 class HttpWebhooks:
     """Fulfils engine.ports.Webhooks. An async context manager: its end closes all connections."""
 
-    def __init__(self, read_secret: ReadSecret, ca_file: str | None = None) -> None:
-        """ca_file: PEM with the authorities that are trusted for https; the system's if not given."""
+    def __init__(
+        self,
+        read_secret: ReadSecret,
+        addresses: Addresses,
+        telemetry: Telemetry,
+        *,
+        ca_file: str | None = None,
+        allow_plain_credentials: bool = False,
+    ) -> None:
+        """addresses: says where calls may go.
+
+        ca_file: PEM with the authorities that are trusted for https; the system's if not given.
+        allow_plain_credentials: whether tokens are sent over http as well.
+        """
         self._read = read_secret
+        self._telemetry = telemetry
+        self._plain = allow_plain_credentials
         verify = ssl.create_default_context(cafile=ca_file)
         # Neither proxies nor a .netrc of the machine, and a connection of its own for each call: one that was kept
         # open and has died in between would look like a request that was sent.
         self._client = httpx.AsyncClient(
-            verify=verify,
+            transport=checked_transport(addresses, verify, most_bytes=HEAD_BYTES),
             follow_redirects=False,
             trust_env=False,
-            limits=httpx.Limits(max_keepalive_connections=0),
             headers={"User-Agent": _AGENT},
         )
 
@@ -63,6 +80,11 @@ class HttpWebhooks:
                 return await self._send(call, headers, body, sent)
         except _Unusable as error:
             return Delivered(Delivery.REFUSED, str(error))
+        except AddressRefused as error:
+            # Whether it may not be called or does not resolve is told apart by neither words nor time.
+            about = {"namespace": call.namespace, "reason": error.cause}
+            self._telemetry.warn("the address of a webhook is not admitted", **about)
+            return Delivered(Delivery.NOT_SENT, str(error))
         except TimeoutError:
             return _silent(sent, f"no answer within {call.timeout} s")
         except NoAnswer as error:
@@ -81,7 +103,7 @@ class HttpWebhooks:
             content=body,
             headers=dict(headers),
             timeout=httpx.Timeout(float(call.timeout), connect=min(CONNECT_SECONDS, call.timeout)),
-            extensions={"trace": sent.note},
+            extensions={"trace": sent.note, NAMESPACE: call.namespace},
         )
         response = await self._client.send(request, stream=True)
         try:
@@ -102,7 +124,11 @@ class HttpWebhooks:
             raise
         except ModelrampError as error:
             raise _Unusable(f"Secret {name} cannot be read: {shortened(str(error))}") from None
-        return headers | _credentials(data, name, body)
+        found = _credentials(data, name, body)
+        problem = plain_problem(call.url, allowed=self._plain) if "Authorization" in found else None
+        if problem is not None:
+            raise _Unusable(problem)
+        return headers | found
 
 
 class _Unusable(Exception):

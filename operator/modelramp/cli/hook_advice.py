@@ -23,7 +23,7 @@ def of_hooks(spec: ModelDeploymentSpec, health: Health, *, complete: bool) -> It
                 yield from _of_checks(on, hook, health, path)
             yield from _of_row(spec, on, hook, path)
             if hook.webhook is not None and hook.webhook.secret_ref and hook.webhook.url.startswith("http:"):
-                message = "sends the Secret's token without encryption; use https, or a Secret with `hmac` alone"
+                message = "no token is sent without encryption by default; use https, or a Secret with `hmac` alone"
                 yield Advice(Level.WARNING, f"{path}.webhook.url", message)
 
 

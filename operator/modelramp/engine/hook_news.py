@@ -32,7 +32,8 @@ def webhook_call(owner: Owner, target: Target, episode: Episode, webhook: Webhoo
         "id": episode.id,
     }
     secret = (owner.namespace, webhook.secret_ref.name) if webhook.secret_ref is not None else None
-    return WebhookCall(webhook.url, secret, webhook.timeout, key=f"{owner.uid}-{episode.id}", body=body)
+    key = f"{owner.uid}-{episode.id}"
+    return WebhookCall(owner.namespace, webhook.url, secret, webhook.timeout, key=key, body=body)
 
 
 def place(url: str) -> str:

@@ -102,9 +102,11 @@ class Sample:
 class WebhookCall:
     """One POST: to a URL, with the Secret that holds its credentials (namespace, name), if any.
 
-    timeout: seconds for all of it. key: the same whenever the same event is told, globally unique.
+    namespace: of the object that asks for it. timeout: seconds for all of it. key: the same whenever the same event is
+    told, globally unique.
     """
 
+    namespace: str
     url: str
     secret: tuple[str, str] | None
     timeout: int

@@ -1,6 +1,7 @@
 """Webhooks on a real server on the loopback: what is sent, how it ends, and whether it may be sent again."""
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import json
@@ -10,8 +11,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from modelramp.adapters.addresses import Addresses, AddressList, getaddrinfo
 from modelramp.adapters.webhooks import HttpWebhooks
-from modelramp.api.errors import ClusterSilent, Gone, Refused
+from modelramp.api.errors import AddressRefused, ClusterSilent, Gone, Refused
 from modelramp.engine.ports import Delivery, WebhookCall
 
 BODY = {"event": "drift", "name": "digits", "reason": "inputs: PSI 0.31 > 0.2, ä"}
@@ -63,15 +65,31 @@ async def receiver(says=OK, **options):
         server.close()
 
 
-async def called(url, *, secret=None, data=None, seconds=5):
+class Log:
+    """Keeps what the log would say."""
+
+    def __init__(self):
+        self.lines = []
+
+    def warn(self, event, **fields):
+        self.lines.append({"event": event, **fields})
+
+
+async def called(url, *, secret=None, data=None, seconds=5, allowed=("127.0.0.1",), plain=True, log=None, names=None):
+    """names: what hosts resolve to; the system's answer for others."""
+
     async def read(namespace, name):
         assert (namespace, name) == secret
         if isinstance(data, Exception):
             raise data
         return data or {}
 
-    async with HttpWebhooks(read) as webhooks:
-        return await webhooks.call(WebhookCall(url, secret, seconds, key="uid-7-abc", body=BODY))
+    def resolve(host):
+        return (names or {})[host] if host in (names or {}) else getaddrinfo(host)
+
+    addresses = Addresses(AddressList.of(allowed), resolve=resolve)
+    async with HttpWebhooks(read, addresses, log or Log(), allow_plain_credentials=plain) as webhooks:
+        return await webhooks.call(WebhookCall("ml", url, secret, seconds, key="uid-7-abc", body=BODY))
 
 
 async def test_one_post_with_a_json_body_and_a_key_that_tells_repetitions():
@@ -157,8 +175,7 @@ async def test_a_port_that_nobody_listens_on_was_surely_not_told():
 async def test_a_host_that_does_not_exist_was_surely_not_told():
     found = await called("http://nobody.invalid/")
 
-    assert found.delivery is Delivery.NOT_SENT
-    assert "does not resolve" in found.detail
+    assert (found.delivery, found.detail) == (Delivery.NOT_SENT, AddressRefused.MESSAGE)
 
 
 async def test_a_listener_that_never_accepts_was_surely_not_told():
@@ -221,3 +238,101 @@ async def test_what_is_no_url_is_refused_without_a_crash(url):
     found = await called(url)
 
     assert found.delivery in {Delivery.REFUSED, Delivery.NOT_SENT}
+
+
+INNER = [
+    "http://127.0.0.1:{port}/",
+    "http://localhost:{port}/",
+    "http://0x7f.1:{port}/",
+    "http://[::ffff:127.0.0.1]:{port}/",
+]
+
+
+@pytest.mark.parametrize(
+    "url", [*INNER, "http://inner.example.com:{port}/", "http://169.254.169.254/latest/meta-data/"]
+)
+async def test_an_address_that_objects_may_not_name_is_not_called_and_not_told_from_one_that_does_not_exist(url):
+    log = Log()
+    async with receiver() as there:
+        port = there.url.rsplit(":", 1)[1].partition("/")[0]
+        names = {"inner.example.com": ["127.0.0.1"]}
+        found = await called(url.format(port=port), allowed=(), log=log, names=names)
+        unknown = await called("http://nobody.example.com/", allowed=(), names={"nobody.example.com": []})
+
+    assert there.requests == []
+    assert found == unknown
+    assert (found.delivery, found.detail) == (Delivery.NOT_SENT, AddressRefused.MESSAGE)
+    assert log.lines[0]["namespace"] == "ml"
+    assert "loopback" in log.lines[0]["reason"] or "link-local" in log.lines[0]["reason"]
+
+
+async def test_a_name_is_called_at_the_address_that_was_checked():
+    async with receiver() as there:
+        port = there.url.rsplit(":", 1)[1].partition("/")[0]
+        found = await called(f"http://pipelines.invalid:{port}/x", names={"pipelines.invalid": ["127.0.0.1"]})
+
+    assert found.delivery is Delivery.TAKEN
+    assert there.requests[0][1]["host"] == f"pipelines.invalid:{port}"
+
+
+async def test_a_token_is_not_sent_in_plain_unless_that_is_asked_for():
+    async with receiver() as there:
+        found = await called(there.url, secret=("ml", "s"), data={"token": "abc", "hmac": "key"}, plain=False)
+        signed = await called(there.url, secret=("ml", "s"), data={"hmac": "key"}, plain=False)
+
+    assert found.delivery is Delivery.REFUSED
+    assert "credentials are not sent over http" in found.detail
+    assert "abc" not in found.detail
+    assert signed.delivery is Delivery.TAKEN
+    assert [headers.get("authorization") for _, headers, _ in there.requests] == [None]
+
+
+FLOODS = {
+    "informational answers": b"HTTP/1.1 100 Continue\r\n\r\n",
+    "headers": b"X-More: " + b"x" * 80 + b"\r\n",
+    "a header without end": b"x" * 1000,
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+async def test_of_an_answer_without_end_little_is_read(flood):
+    sent = 0
+
+    async def pour(reader, writer):
+        nonlocal sent
+        with contextlib.suppress(ConnectionError), contextlib.closing(writer):
+            await reader.readuntil(b"\r\n\r\n")
+            if not flood.startswith(b"HTTP"):
+                writer.write(b"HTTP/1.1 200 OK\r\n")
+            while True:
+                writer.write(flood * 100)
+                await writer.drain()
+                sent += len(flood) * 100
+
+    server = await asyncio.start_server(pour, "127.0.0.1", 0)
+    async with server, asyncio.timeout(30):
+        found = await called(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", seconds=3)
+        server.close()
+        await asyncio.sleep(0.1)
+
+    assert found.delivery is Delivery.UNKNOWN
+    assert sent < 20_000_000, "what the sockets hold of it, not what three seconds bring"
+
+
+async def test_an_answer_that_drips_is_not_waited_for_longer_than_the_timeout():
+    async def drip(reader, writer):
+        with contextlib.suppress(ConnectionError), contextlib.closing(writer):
+            for byte in b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1000:
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(0.05)
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    began = asyncio.get_running_loop().time()
+    async with server:
+        found = await called(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/", seconds=1)
+        server.close()
+        await asyncio.sleep(0.1)
+
+    assert found.delivery is Delivery.UNKNOWN
+    assert asyncio.get_running_loop().time() - began < 20, "not the minute that all of it takes"
