@@ -255,13 +255,13 @@ def churn(world: World, chance: random.Random) -> None:
 
 def edits(world: World, chance: random.Random) -> None:
     """Objects whose spec is changed every second."""
-    names = [f"edited-{number}" for number in range(2)]
+    names = ["edited-0", "edited-1"]
 
     def edit(number: int) -> None:
         for name in names:
             world.api.apply(manifest(f"1.{number}.0", key=(EVIL, name)), USER)
 
-    every(world, 1.0, edit, start=180.0, end=240.0)
+    every(world, 1.0, edit, start=180.0, end=215.0)
 
 
 def policies(world: World, chance: random.Random) -> None:
