@@ -23,7 +23,7 @@ Askers = Mapping[str, Sequence[Iterable[Labels]]]
 REMEMBERED_SECONDS = 600.0
 """How long a shared question that failed is asked by namespace at once."""
 _MOST_REMEMBERED = 1024
-_NOT_ANYBODYS = frozenset({Reason.PROMETHEUS_UNREACHABLE, Reason.QUERY_INVALID})
+_NOT_ANYBODYS = frozenset({Reason.PROMETHEUS_UNREACHABLE, Reason.QUERY_INVALID, Reason.ADDRESS_REFUSED})
 """Failures that asking by namespace cannot help against."""
 _LABELS_OF_PODS = {"namespace", "modeldeployment", "revision"}
 _SHARE_OF_TIME = 0.5
