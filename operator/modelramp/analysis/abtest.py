@@ -7,7 +7,7 @@ that the true difference lies outside of *any* of them, over all looks together,
 import math
 from dataclasses import dataclass
 
-from modelramp.analysis.evidence import Mean, Proportion
+from modelramp.analysis.evidence import LEAST_COUNT, Mean, Proportion
 
 MIN_EVENTS = 10
 """Events and non-events to be expected in the smaller version (by the rate of both together) from which on the normal
@@ -50,7 +50,7 @@ class Paired:
 
     def plus(self, candidate: Mean, stable: Mean) -> "Paired":
         """With one more tick; one in which a version has no traffic has no difference and changes nothing."""
-        if not candidate.count or not stable.count:
+        if min(candidate.count, stable.count) < LEAST_COUNT:
             return self
         weight = 1 / (1 / candidate.count + 1 / stable.count)
         found = candidate.mean - stable.mean
@@ -116,6 +116,8 @@ def chi_square(candidate: float, total: float, share: float) -> tuple[float, flo
     candidate, total: how many were assigned to the candidate, and at all (above 0). share: the candidate's, 0 to 1.
     """
     expected = total * share
+    if not 0 < expected < total:
+        return 0.0, 1.0
     statistic = (candidate - expected) ** 2 * (1 / expected + 1 / (total - expected))
     return statistic, math.erfc(math.sqrt(statistic / 2))
 
@@ -140,6 +142,8 @@ def imbalance(candidate: float, total: float, share: float) -> float:
     alpha, however often one looks; a chi-square test that is looked at every minute does so almost surely.
     Source: M. Lindon, A. Malek, "Anytime-valid inference for multinomial count data", NeurIPS 2022.
     """
+    if not 0 < share < 1:
+        return 0.0
     a, b = share * PRIOR_REQUESTS, (1 - share) * PRIOR_REQUESTS
     rest = max(0.0, total - candidate)
     found = math.lgamma(a + candidate) + math.lgamma(b + rest) - math.lgamma(a + b + candidate + rest)

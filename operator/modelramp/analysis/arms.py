@@ -127,7 +127,7 @@ def _by_label(samples: Sequence[Series], label: str, part: str) -> dict[str, flo
         if series.histogram is not None:
             return no_number(part)
         value = series.labels.get(label)
-        if value is None:
+        if not isinstance(value, str):
             return Reason.EMPTY_RESULT, f"the series of {part} have no label {label}; keep it: sum by ({label}) (...)"
         if value in found:
             return Reason.SEVERAL_SERIES, f"{part} returned several series for {label}={value}; use sum by ({label})"

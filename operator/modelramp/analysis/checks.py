@@ -16,7 +16,7 @@ from modelramp.analysis.arms import (
     single,
     stored,
 )
-from modelramp.analysis.evidence import Problem, Result, too_few
+from modelramp.analysis.evidence import Problem, Result, count_problem, too_few
 from modelramp.analysis.kinds import limits_of_kind, weigh
 from modelramp.analysis.matchers import narrowed
 from modelramp.analysis.memory import Episode
@@ -194,6 +194,8 @@ def _sample_problem(check: Check, answers: Answers) -> Problem | None:
     least = check.min_samples or 1
     if math.isnan(found):
         return Reason.NOT_A_NUMBER, "samples gave NaN (not a number)"
+    if problem := count_problem(SAMPLES, found):
+        return problem
     return too_few(found, least, "samples") if found < least else None
 
 

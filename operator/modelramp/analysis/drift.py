@@ -241,6 +241,8 @@ def _by_mean_shift(candidate: Buckets, reference: Buckets, limit: float, alpha: 
     n, m = candidate.total, reference.total
     together = (n * spread * spread + m * scale * scale) / (n + m) + n * m * ((now - before) / (n + m)) ** 2
     noise = math.sqrt(max(spread * spread / n + scale * scale / m, together * (1 / n + 1 / m)))
+    if noise == 0:  # the edges are so small that their squares are nothing
+        return None
     return abs(now - before) / scale, limit, normal_tail((now - before) / noise)
 
 

@@ -1,7 +1,8 @@
 """What the statistics work on: counts of one version (an arm), and what a test of them says."""
 
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from modelramp.api.names import Reason
@@ -9,6 +10,13 @@ from modelramp.api.verdict import Verdict
 
 TOLERATED = 1e-6
 """Relative size of what adding up may lose in Prometheus: when everything fails, bad may come out above total by it."""
+
+MOST_COUNT = 2.0**53
+"""More than this is no count: a float can't tell it from one more, and products of such numbers leave its range."""
+LEAST_COUNT = 1e-9
+"""Less than this is nothing: `increase()` extrapolates, but not a single event to a billionth of one."""
+MOST_SUM = 1e100
+"""A sum of larger size can't be squared and added up."""
 
 Problem = tuple[Reason, str]
 """Why numbers say nothing: a code and a sentence."""
@@ -29,7 +37,7 @@ class Proportion:
     @property
     def observed(self) -> float | None:
         """How many were counted; None when that is no count."""
-        return self.total if 0 <= self.total < math.inf else None
+        return self.total if 0 <= self.total <= MOST_COUNT else None
 
     @property
     def good(self) -> float:
@@ -42,7 +50,7 @@ class Proportion:
             return problem
         if self.bad > self.total * (1 + TOLERATED):
             return Reason.NOT_A_NUMBER, f"bad ({self.bad:g}) is more than total ({self.total:g}); check both queries"
-        return nothing_counted() if self.total == 0 else None
+        return nothing_counted() if self.total < LEAST_COUNT else None
 
     def plus(self, other: "Proportion") -> "Proportion":
         """Both counts together."""
@@ -59,7 +67,7 @@ class Mean:
     @property
     def observed(self) -> float | None:
         """How many were summed up; None when that is no count."""
-        return self.count if 0 <= self.count < math.inf else None
+        return self.count if 0 <= self.count <= MOST_COUNT else None
 
     @property
     def mean(self) -> float:
@@ -70,9 +78,11 @@ class Mean:
         """Why these numbers cannot be used; None when they can."""
         if not math.isfinite(self.sum):
             return Reason.NOT_A_NUMBER, "sum is not a finite number; add up with increase(), and do not divide"
+        if abs(self.sum) > MOST_SUM:
+            return Reason.NOT_A_NUMBER, f"sum is too large to calculate with ({self.sum:g}); use a larger unit"
         if problem := _impossible({"count": self.count}):
             return problem
-        return nothing_counted() if self.count == 0 else None
+        return nothing_counted() if self.count < LEAST_COUNT else None
 
     def plus(self, other: "Mean") -> "Mean":
         """Both together."""
@@ -161,10 +171,30 @@ def p_text(p_value: float, alpha: float | None = None) -> str:
     return f"p = {p_value:.4g}" if alike else f"p = {p_value:.2g}"
 
 
-def _impossible(counts: Mapping[str, float]) -> Problem | None:
-    for name, value in counts.items():
-        if not math.isfinite(value):
-            return Reason.NOT_A_NUMBER, f"{name} is not a finite number; count with increase(), and do not divide"
-        if value < 0:
-            return Reason.NOT_A_NUMBER, f"{name} is negative ({value:g}); a counter never falls: use increase()"
+def count_problem(name: str, value: float) -> Problem | None:
+    """Why a number is no count; None when it is one."""
+    if not math.isfinite(value):
+        return Reason.NOT_A_NUMBER, f"{name} is not a finite number; count with increase(), and do not divide"
+    if value < 0:
+        return Reason.NOT_A_NUMBER, f"{name} is negative ({value:g}); a counter never falls: use increase()"
+    if value > MOST_COUNT:
+        return Reason.NOT_A_NUMBER, f"{name} is too large for a count ({value:g}); at most 2^53 can be counted exactly"
     return None
+
+
+def finite(values: Iterable[object]) -> list[float]:
+    """Numbers that were remembered, as floats. Raises ValueError when one of them is no number or not finite."""
+    found = list(values)
+    if not all(isinstance(value, (int, float)) and abs(value) < sys.float_info.max for value in found):
+        raise ValueError("not a finite number")
+    return [float(value) for value in found if isinstance(value, (int, float))]
+
+
+def can_add_up(*arms: "Proportion | Mean") -> bool:
+    """Whether counts can be added to: they are possible, or nothing was counted yet."""
+    problems = (arm.problem() for arm in arms)
+    return all(problem is None or problem[0] is Reason.EMPTY_RESULT for problem in problems)
+
+
+def _impossible(counts: Mapping[str, float]) -> Problem | None:
+    return next((problem for name, value in counts.items() if (problem := count_problem(name, value))), None)

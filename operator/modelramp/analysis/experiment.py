@@ -5,7 +5,6 @@ missed ticks ends in the same state.
 """
 
 import json
-import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +20,7 @@ from modelramp.analysis.abtest import (
 )
 from modelramp.analysis.arms import CANDIDATE, STABLE, Answers, single
 from modelramp.analysis.checks import Ask, question
-from modelramp.analysis.evidence import Mean, Problem, Proportion, count_text, p_text
+from modelramp.analysis.evidence import Mean, Problem, Proportion, can_add_up, count_problem, count_text, finite, p_text
 from modelramp.analysis.promql import NoStableVersion
 from modelramp.analysis.subject import Subject
 from modelramp.analysis.wording import RATIO, shown
@@ -74,9 +73,8 @@ class Tick:
             found = arm.problem()
             if found is not None and found[0] is not Reason.EMPTY_RESULT:
                 return found
-        if any(not math.isfinite(count) or count < 0 for count in self.assigned):
-            return Reason.NOT_A_NUMBER, "assignment is no count; it must be finite and not negative"
-        return None
+        problems = (count_problem("assignment", count) for count in self.assigned)
+        return next(filter(None, problems), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +175,12 @@ def evidence_of(trial: Trial) -> Evidence:
         found = json.loads(trial.memory) if trial.memory else {}
         if not isinstance(found, dict) or found.get("test") != _identity(trial):
             return Evidence()
-        one, two, three, four, ticks, weight, first, second, five, six, suspicion = map(float, found["sums"])
+        one, two, three, four, ticks, weight, first, second, five, six, suspicion = finite(found["sums"])
     except (ValueError, TypeError, KeyError, RecursionError):
+        return Evidence()
+    of_means = trial.test.metric.sum is not None
+    counted = [Mean(*pair) if of_means else Proportion(*pair) for pair in ((one, two), (three, four))]
+    if not can_add_up(*counted) or any(count_problem(ASSIGNED, count) for count in (five, six)):
         return Evidence()
     return Evidence((one, two), (three, four), Paired(int(ticks), weight, first, second), (five, six), suspicion)
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from modelramp.analysis.chances import chi_square_tail, holm
 from modelramp.analysis.compare import FISHER_BELOW, pooled_z, rates_p_value, rates_test
@@ -14,6 +15,7 @@ from modelramp.api.names import Reason
 from modelramp.api.quantity import above
 from modelramp.api.verdict import Verdict
 
+NOTHING = Proportion(0.0, 0.0)
 MOST_GROUPS = 100
 """A label with more values than this names something else than groups of people."""
 FOUR_FIFTHS = 0.8
@@ -118,8 +120,10 @@ def _together(arms: Sequence[Proportion]) -> Proportion:
 
 
 def _against_the_rest(arms: Sequence[Proportion]) -> list[tuple[Proportion, Proportion]]:
-    both = _together(arms)
-    return [(arm, Proportion(max(0.0, both.bad - arm.bad), both.total - arm.total)) for arm in arms]
+    # Added up from both ends: the rest of a very large group is lost when that is taken away from all.
+    before = list(accumulate(arms, Proportion.plus, initial=NOTHING))
+    after = list(accumulate(reversed(arms), Proportion.plus, initial=NOTHING))[::-1]
+    return [(arm, before[place].plus(after[place + 1])) for place, arm in enumerate(arms)]
 
 
 def _problem(groups: Groups) -> Problem | None:

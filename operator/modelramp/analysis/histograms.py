@@ -2,15 +2,18 @@
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from modelramp.analysis.evidence import Problem, nothing_counted
+from modelramp.analysis.evidence import LEAST_COUNT, MOST_COUNT, MOST_SUM, Problem, count_text, nothing_counted
 from modelramp.analysis.intervals import Interval, normal_quantile
 from modelramp.api.names import Reason
 
 # Prometheus mends falls of this relative size too: increase() extrapolates each bucket by itself.
 TOLERATED_FALL = 1e-6
+
+MOST_BUCKETS = 2048
+"""More buckets than this are not worked through: what a check may cost has a bound."""
 
 Side = tuple[float, float, float]
 """Lower edge, upper edge and count of a bucket."""
@@ -53,7 +56,7 @@ class Buckets:
 
     def problem(self) -> Problem | None:
         """Why this histogram says nothing; None when it can be used."""
-        return nothing_counted() if self.total <= 0 else None
+        return nothing_counted() if self.total < LEAST_COUNT else bad_counts(self.counts)
 
     def sides(self) -> list[Side]:
         """Lower edge, upper edge and count of each bucket."""
@@ -68,25 +71,60 @@ def from_classic(buckets: Mapping[str, float]) -> Buckets | Problem:
     """
     if not buckets:
         return Reason.EMPTY_RESULT, "the histogram has no buckets; is it a histogram with the label le?"
+    if problem := bad_counts(buckets.values()):
+        return problem
     try:
-        rows = sorted((_edge(le), count) for le, count in buckets.items())
+        rows = _rows(buckets)
     except ValueError:
         return Reason.NOT_A_NUMBER, "an le label is not a number"
     if len(rows) < 2 or rows[-1][0] != math.inf:
         return Reason.EMPTY_RESULT, "the histogram needs the bucket +Inf and at least one other; keep all le"
-    if any(not math.isfinite(count) for _, count in rows):
-        return Reason.NOT_A_NUMBER, "a bucket's count is not a finite number; use increase()"
-    if rows[0][1] < 0:
-        return Reason.NOT_A_NUMBER, "a bucket's count is negative; a counter never falls: use increase()"
+    if problem := bad_edges([edge for edge, _ in rows]):
+        return problem
     running, counts = 0.0, []
     for edge, count in rows:
         if count < running * (1 - TOLERATED_FALL):
             lower = f"the count at le={edge:g} is lower than at the bucket before it"
             return Reason.NOT_A_NUMBER, f"{lower}; count all buckets alike: sum by (le) (increase(...))"
-        counts.append(max(0.0, count - running))
+        counts.append(count - running if count - running >= LEAST_COUNT else 0.0)
         running = max(running, count)
     edges = tuple(edge for edge, _ in rows)
     return Buckets(edges, tuple(counts), lowest=0.0 if edges[0] > 0 else -math.inf)
+
+
+def bad_counts(counts: Collection[float]) -> Problem | None:
+    """Why the counts of a histogram's buckets, cumulative or not, cannot be used; None when they can."""
+    if len(counts) > MOST_BUCKETS:
+        found = f"the histogram has {count_text(len(counts))} buckets, at most {count_text(MOST_BUCKETS)} are used"
+        return Reason.SEVERAL_SERIES, f"{found}; add up over all labels but le"
+    if counts and min(counts) >= 0 and max(counts) <= MOST_COUNT and math.isfinite(sum(counts)):
+        return None  # the rule, at a glance: a NaN hides from min and max, not from the sum
+    if any(not math.isfinite(count) for count in counts):
+        return Reason.NOT_A_NUMBER, "a bucket's count is not a finite number; use increase()"
+    if any(count < 0 for count in counts):
+        return Reason.NOT_A_NUMBER, "a bucket's count is negative; a counter never falls: use increase()"
+    if any(count > MOST_COUNT for count in counts):
+        return Reason.NOT_A_NUMBER, "a bucket's count is too large; at most 2^53 can be counted exactly"
+    return None
+
+
+def bad_edges(edges: Sequence[float]) -> Problem | None:
+    """Why rising edges cannot be calculated with; None when they can.
+
+    Infinite ones, and the largest number, are open ends.
+    """
+    if any(MOST_SUM < abs(edge) < sys.float_info.max for edge in (*edges[:3], *edges[-3:])):
+        return Reason.NOT_A_NUMBER, "a bucket's edge is too large to calculate with; use a larger unit"
+    return None
+
+
+def _rows(buckets: Mapping[str, float]) -> list[tuple[float, float]]:
+    """Edges and cumulative counts, rising; what has the same edge in another spelling (1, 1.0) is added up."""
+    found: dict[float, float] = {}
+    for le, count in buckets.items():
+        edge = _edge(le)
+        found[edge] = found.get(edge, 0.0) + count
+    return sorted(found.items())
 
 
 def on_same_edges(first: Buckets, second: Buckets) -> tuple[Buckets, Buckets] | None:

@@ -1,6 +1,7 @@
 """Intervals for rates, and the `ratio` check: a breach needs evidence, not just a number beyond the limit."""
 
 import math
+import sys
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -14,8 +15,8 @@ Interval = tuple[float, float]
 
 @lru_cache(maxsize=256)
 def normal_quantile(probability: float) -> float:
-    """The standard normal quantile, such as 1.96 for 0.975; probability strictly between 0 and 1."""
-    return NormalDist().inv_cdf(probability)
+    """The standard normal quantile, such as 1.96 for 0.975; of 0 and 1 that of the numbers next to them."""
+    return NormalDist().inv_cdf(min(max(probability, sys.float_info.min), 1 - sys.float_info.epsilon / 2))
 
 
 def normal_tail(z: float) -> float:

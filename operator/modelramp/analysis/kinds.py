@@ -14,7 +14,7 @@ from modelramp.analysis.change import (
 )
 from modelramp.analysis.compare import Tolerance, means, quantiles, rates
 from modelramp.analysis.cost import budget, cost
-from modelramp.analysis.evidence import Groups, Mean, Problem, Proportion, Result, no_data
+from modelramp.analysis.evidence import LEAST_COUNT, Groups, Mean, Problem, Proportion, Result, no_data
 from modelramp.analysis.histograms import Buckets
 from modelramp.analysis.intervals import ratio
 from modelramp.analysis.memory import (
@@ -198,7 +198,7 @@ def _cost(check: Check, candidate: Arm, episode: Episode) -> tuple[Result, str]:
         if candidate.sum < 0 or (problem is not None and problem[0] is not Reason.EMPTY_RESULT):
             return each, episode.memory
         so_far += candidate.sum
-    if candidate.count == 0 and episode.trial and so_far <= check.cost.budget:
+    if candidate.count < LEAST_COUNT and episode.trial and so_far <= check.cost.budget:
         return each, spent_text(check, episode, so_far)
     whole = replace(budget(so_far, check.cost.budget, check.unit), n=candidate.count)
     limited = check.min is not None or check.max is not None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelramp.analysis.change import ChangeLooks
-from modelramp.analysis.evidence import Mean, Proportion
+from modelramp.analysis.evidence import Mean, Proportion, can_add_up, finite
 from modelramp.analysis.sequential import MeanLooks, RateLooks, Spread
 from modelramp.api.check import Check
 
@@ -39,41 +39,44 @@ def remembers(check: Check) -> bool:
 def rate_looks(check: Check, episode: Episode) -> RateLooks:
     """What a sequential check of rates has seen so far."""
     try:
-        bad, total, stable_bad, stable_total, p_value = map(float, _read(check, episode, "looks"))
+        bad, total, stable_bad, stable_total, p_value = finite(_read(check, episode, "looks"))
     except (TypeError, ValueError):
         return RateLooks()
-    return RateLooks(Proportion(bad, total), Proportion(stable_bad, stable_total), p_value)
+    found = RateLooks(Proportion(bad, total), Proportion(stable_bad, stable_total), p_value)
+    return found if can_add_up(found.candidate, found.stable) else RateLooks()
 
 
 def mean_looks(check: Check, episode: Episode) -> MeanLooks:
     """What a sequential check of means has seen so far."""
     try:
-        *numbers, p_value = map(float, _read(check, episode, "looks"))
+        *numbers, p_value = finite(_read(check, episode, "looks"))
         one, other = (
             Spread(Mean(sum_, count), int(ticks), squares) for sum_, count, ticks, squares in (numbers[:4], numbers[4:])
         )
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError):
         return MeanLooks()
-    return MeanLooks(one, other, p_value)
+    return MeanLooks(one, other, p_value) if can_add_up(one.total, other.total) else MeanLooks()
 
 
 def change_looks(check: Check, episode: Episode) -> ChangeLooks:
     """What a sequential check that detects a change has seen so far."""
     try:
-        seen, looks, bad, total, stable_bad, stable_total, *evidence = map(float, _read(check, episode, "change"))
+        seen, looks, bad, total, stable_bad, stable_total, *evidence = finite(_read(check, episode, "change"))
         counts = Proportion(bad, total), Proportion(stable_bad, stable_total)
         found = ChangeLooks(tuple(evidence), *counts, int(looks), seen)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError):
         return ChangeLooks()
-    return found if len(evidence) == len(ChangeLooks().evidence) else ChangeLooks()
+    sound = len(evidence) == len(ChangeLooks().evidence) and can_add_up(*counts)
+    return found if sound else ChangeLooks()
 
 
 def spent(check: Check, episode: Episode) -> float:
     """What the rollout has cost so far; a new weight does not change that, a new revision does."""
     try:
-        return float(_read(check, episode, "spent"))
-    except (TypeError, ValueError):
+        (found,) = finite([_read(check, episode, "spent")])
+    except ValueError:
         return 0.0
+    return found
 
 
 def looks_text(check: Check, episode: Episode, looks: RateLooks | MeanLooks) -> str:

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelramp.analysis.evidence import Problem, nothing_counted
-from modelramp.analysis.histograms import TOLERATED_FALL, Buckets, Side
+from modelramp.analysis.evidence import LEAST_COUNT, Problem, count_problem, nothing_counted
+from modelramp.analysis.histograms import TOLERATED_FALL, Buckets, Side, bad_counts, bad_edges
 from modelramp.api.names import Reason
 
 _SCHEMAS = range(-4, 9)
@@ -47,8 +47,10 @@ def from_native(rows: Sequence[Side], count: float | None = None) -> Buckets | P
         if right <= at or left < at:
             return _OVERLAP
         edges.append(right)
-        counts.append(inside)
+        counts.append(inside if inside >= LEAST_COUNT else 0.0)
         at = right
+    if problem := bad_edges([lowest, *edges]):
+        return problem
     strange = (count or 0.0) - math.fsum(counts)
     if count is not None and strange > TOLERATED_FALL * count:
         _add_beyond(edges, counts, strange)
@@ -60,12 +62,8 @@ def _unusable(rows: Sequence[Side], count: float | None) -> Problem | None:
         return nothing_counted()
     if not rows and count is None:
         return Reason.EMPTY_RESULT, "the histogram has no buckets"
-    counts = [inside for _, _, inside in rows] + ([] if count is None else [count])
-    if any(not math.isfinite(inside) or inside < 0 for inside in counts):
-        return (
-            Reason.NOT_A_NUMBER,
-            "a native histogram's bucket is negative or not a finite number; a counter never falls: use increase()",
-        )
+    if problem := bad_counts([inside for _, _, inside in rows]) or (count_problem("count", count or 0.0)):
+        return problem
     if any(not left < right for left, right, _ in rows):
         return Reason.NOT_A_NUMBER, "a native histogram's bucket ends before it begins"
     return None

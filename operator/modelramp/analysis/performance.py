@@ -37,7 +37,7 @@ def performance(
         p_value, now, before, sign = None, candidate.mean, baseline.mean, 1
     else:
         return no_data((Reason.NOT_EVALUATED, "candidate and baseline are of different kinds"))
-    if before == 0:
+    if before == 0 or math.isinf((now - before) / abs(before)):
         return no_data((Reason.NOT_EVALUATED, "the baseline is 0: no share of it can be taken; use compare"), n)
     change = (now - before) / abs(before)
     off = above(sign * change, limit, scale=1.0)

@@ -8,7 +8,17 @@ state is a handful of sums, carried in the status, so that a restart goes on whe
 import math
 from dataclasses import dataclass, replace
 
-from modelramp.analysis.evidence import Mean, Proportion, Result, count_text, first_problem, no_data, p_text, too_few
+from modelramp.analysis.evidence import (
+    LEAST_COUNT,
+    Mean,
+    Proportion,
+    Result,
+    count_text,
+    first_problem,
+    no_data,
+    p_text,
+    too_few,
+)
 from modelramp.analysis.wording import RATIO, shown
 from modelramp.api.names import Reason
 from modelramp.api.quantity import ROUNDING
@@ -103,7 +113,7 @@ def look_at_rates(
     if (problem := first_problem(candidate, stable)) and not _idle(candidate, stable):
         return looks, problem
     now = replace(looks, candidate=looks.candidate.plus(candidate), stable=looks.stable.plus(stable))
-    if 0 in (now.candidate.total, now.stable.total):
+    if min(now.candidate.total, now.stable.total) < LEAST_COUNT:
         return now, first_problem(now.candidate, now.stable) or no_data((Reason.EMPTY_RESULT, "no traffic"))
     if now.candidate.total < design.min_samples:
         return now, no_data(too_few(now.candidate.total, design.min_samples), now.candidate.total)
@@ -131,7 +141,7 @@ def look_at_limit(looks: RateLooks, candidate: Proportion, limit: float, design:
     """
     if problem := bad_limit(limit):
         return looks, problem
-    if (problem := first_problem(candidate, None)) and candidate.total != 0:
+    if (problem := first_problem(candidate, None)) and problem.reason is not Reason.EMPTY_RESULT:
         return looks, problem
     arm = looks.candidate.plus(candidate)
     now = replace(looks, candidate=arm)
@@ -204,7 +214,7 @@ def look_at_means(
 
 
 def _grown(spread: Spread, tick: Mean) -> Spread:
-    return spread.plus(tick) if tick.count else spread
+    return spread.plus(tick) if tick.count >= LEAST_COUNT else spread
 
 
 def _idle(candidate: Proportion | Mean, stable: Proportion | Mean) -> bool:
