@@ -45,13 +45,13 @@ class Kubelet:
         namespace, name = change.obj["metadata"].get("namespace", ""), change.obj["metadata"]["name"]
         key = key_of(change.obj)
         if change.kind == "Deployment" and change.actor != ACTOR:
-            self._soon(key, 0.05, 0.4, lambda: self._run_pods(namespace, name))
-            self._soon(key, 0.3, 1.5, lambda: self._endpoints(key))
+            self._soon(change.obj, 0.05, 0.4, lambda: self._run_pods(namespace, name))
+            self._soon(change.obj, 0.3, 1.5, lambda: self._endpoints(key))
         if change.kind == "Service" or (change.kind == "EndpointSlice" and change.type == "DELETED"):
-            self._soon(key, 0.1, 1.0, lambda: self._endpoints(key))
+            self._soon(change.obj, 0.1, 1.0, lambda: self._endpoints(key))
 
-    def _soon(self, key: Key, least: float, most: float, action: Callable[[], None]) -> None:
-        self._world.later(self._streams.of(key).uniform(least, most), action)
+    def _soon(self, obj: dict[str, Any], least: float, most: float, action: Callable[[], None]) -> None:
+        self._world.later(self._streams.of_object(obj).uniform(least, most), action)
 
     def _run_pods(self, namespace: str, name: str) -> None:
         deployment = self._api.find("Deployment", namespace, name)
@@ -73,7 +73,7 @@ class Kubelet:
         if behaviour.start is None:
             return float("inf")
         key = key_of(deployment)
-        delay = self._streams.of(key).uniform(*behaviour.start)
+        delay = self._streams.of_object(deployment).uniform(*behaviour.start)
         again = lambda: (self._run_pods(namespace, name), self._endpoints(key))  # noqa: E731
         self._world.later(delay + 0.01, again)
         at = self._world.now() + delay

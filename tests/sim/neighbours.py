@@ -102,9 +102,10 @@ def routed(member: Member) -> list[Decided]:
 
 def _decided(status: Mapping[str, Any]) -> tuple[Any, ...]:
     candidate, stable = status.get("candidate") or {}, status.get("stable") or {}
+    resting = not candidate and not status.get("breaches")  # when its healthy ticks are written is no decision
     return (
-        status.get("lastTick", "")[11:16],
-        status.get("ticks", "")[-1:],
+        "" if resting else status.get("lastTick", "")[11:16],
+        "" if resting else status.get("ticks", "")[-1:],
         status.get("phase"),
         stable.get("modelVersion"),
         candidate.get("modelVersion"),

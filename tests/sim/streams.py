@@ -20,6 +20,11 @@ class Streams:
         self._first = first
         self._of: dict[Key | None, random.Random] = {None: first, DIGITS: first}
 
+    def of_object(self, obj: Mapping[str, Any]) -> random.Random:
+        """The stream for what happens to an object: its ModelDeployment's; a copy of a child has one of its own."""
+        key, name = key_of(obj), obj["metadata"]["name"]
+        return self.of(key if f"{name}-".startswith(f"{key[1]}-") else (key[0], f"copy {name}"))
+
     def of(self, key: Key | None) -> random.Random:
         """The stream of an object."""
         found = self._of.get(key)

@@ -146,7 +146,7 @@ class _Stream:
         if not self._alone:
             return (LAG_SECONDS if lagging else LATE_SECONDS) * self._random.random()
         late = self._process.world.late_kinds.get(change.kind, LAG_SECONDS if lagging else LATE_SECONDS)
-        return max(0.0, change.at - now + late * self._delays.of(key_of(change.obj)).random())
+        return max(0.0, change.at - now + late * self._delays.of_object(change.obj).random())
 
     def _list(self) -> None:
         self._cursor = len(self._api.log)
