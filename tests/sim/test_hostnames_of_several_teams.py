@@ -113,21 +113,36 @@ def test_no_route_of_a_thief_ever_carries_a_host_of_theirs(beside_thieves, crash
         assert outcome(world.members[rollout.key]) == ({rollout.story.serves: 100}, rollout.story.phase)
 
 
-def test_the_host_of_a_route_that_nobody_here_made_is_given_away_only_when_it_is_gone():
-    world, key = World(SEED), ("vision", "late")
+def beside_a_route_by_hand(key):
+    """A world in which somebody makes an HTTPRoute right after the operator has listed them, and deletes it later."""
+    world = World(SEED)
     world.api.create({"kind": "Gateway", "metadata": {"namespace": "infra", "name": "public"}, "spec": {}}, USER)
-    member = world.add(key)
     by_hand = {"kind": "HTTPRoute", "metadata": {"namespace": "search", "name": "by-hand"}}
     spec = {"parentRefs": [SHARED], "hostnames": ["late.example.com"], "rules": [{"backendRefs": []}]}
-    world.later(66.0, lambda: world.api.create({**by_hand, "spec": spec}, USER))  # just after a list
-    world.later(67.0, lambda: member.apply(behind("1.0.0", key, ["late.example.com"])))
+    world.later(66.0, lambda: world.api.create({**by_hand, "spec": spec}, USER))
+    world.later(186.0, lambda: world.api.delete(Ref(HTTP_ROUTE, "search", "by-hand"), USER))
+    return world, world.add(key)
+
+
+def test_the_host_of_a_route_that_nobody_here_made_is_given_away_only_when_it_is_gone():
+    world, member = beside_a_route_by_hand(("vision", "late"))
+    world.later(67.0, lambda: member.apply(behind("1.0.0", member.key, ["late.example.com"])))
     taken = []
-    world.later(170.0, lambda: taken.append((dict(member.status), hosts_seen(member))))
-    world.later(171.0, lambda: world.api.delete(Ref(HTTP_ROUTE, "search", "by-hand"), USER))
+    world.later(185.0, lambda: taken.append((dict(member.status), hosts_seen(member))))
     world.run_until(lambda _: member.status.get("phase") == "Healthy", 5).check_promises()
 
     ((status, hosts),) = taken
     assert (status["reason"], hosts) == ("HostnameTaken", set())
     assert "HTTPRoute search/by-hand" in status["message"]
     assert hosts_seen(member) == {("late.example.com",)}
-    assert world.loop.time() < 171.0 + 45.0
+    assert world.loop.time() < 186.0 + 40.0  # sooner than the next list that is made anyway
+
+
+def test_who_serves_already_gets_no_host_before_all_routes_were_listed():
+    world, member = beside_a_route_by_hand(("vision", "moving"))
+    world.later(1.0, lambda: member.apply(behind("1.0.0", member.key, ["moving.example.com"])))
+    world.later(67.0, lambda: member.apply(behind("1.0.0", member.key, ["late.example.com"])))
+    world.run(3.0).check_promises()
+
+    assert member.status["reason"] == "HostnameTaken"
+    assert hosts_seen(member) == {("moving.example.com",)}
