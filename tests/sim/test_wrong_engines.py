@@ -111,7 +111,7 @@ WRONG = {
     "the status is not persisted first": (
         (writes.Writer, "status", without_status),
         [(ROLLBACK, {})],
-        "the persisted status says",
+        "the persisted status says|before its status was written",
     ),
     "an exception ends the engine": (
         (decide, "count", lambda *_: 1 / 0),

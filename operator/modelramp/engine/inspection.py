@@ -34,16 +34,19 @@ class Inspector:
     mark: Callable[[Key], None]
     _slots: FairSlots = field(default_factory=lambda: FairSlots(_AT_ONCE, _OF_ONE_NAMESPACE))
     _looks: dict[Key, asyncio.Task[None]] = field(default_factory=dict)
+    _missed: set[Key] = field(default_factory=set)
 
     def follow(self, key: Key, record: Record, seen: Seen) -> None:
         """Begin a look if the object waits for something and the last look is long enough ago."""
-        if key in self._looks or record.target is None:
+        if key in self._looks:
+            self._missed.add(key)
+            return
+        if record.target is None:
             return
         look = self._look(key, record, record.target, seen)
         if look is not None:
             task = asyncio.create_task(self._guarded(key, record, look), name=f"look at {'/'.join(key)}")
             self._looks[key] = task
-            task.add_done_callback(lambda _: self._looks.pop(key, None))
 
     async def stop(self) -> None:
         """Cancel what is under way."""
@@ -86,5 +89,9 @@ class Inspector:
             await look
         except Exception as error:  # noqa: BLE001 - strange objects of one ModelDeployment must not stop anything else
             self.telemetry.warn("look failed", namespace=key[0], name=key[1], error=repr(error)[:256])
-        if (record.gateway, record.trouble, record.evaluation) != before:
+        finally:
+            del self._looks[key]
+        news = (record.gateway, record.trouble, record.evaluation) != before
+        if news or key in self._missed:  # what came during the look may call for another one
+            self._missed.discard(key)
             self.mark(key)
