@@ -161,7 +161,11 @@ BAD = {
     "not a number": ({"stable_total": [Sample({}, float("nan"))]}, Reason.NOT_A_NUMBER, "not a finite number"),
     "negative": ({"candidate_good": [Sample({}, -1.0)]}, Reason.NOT_A_NUMBER, "a counter never falls"),
     "more good than all": ({"candidate_good": [Sample({}, 11.0)]}, Reason.NOT_A_NUMBER, "check both queries"),
-    "infinite assignment": ({"candidate_assigned": [Sample({}, float("inf"))]}, Reason.NOT_A_NUMBER, "no count"),
+    "infinite assignment": (
+        {"candidate_assigned": [Sample({}, float("inf"))]},
+        Reason.NOT_A_NUMBER,
+        "not a finite number",
+    ),
 }
 
 
