@@ -127,7 +127,7 @@ def first_fails(plane, namespace):
 def refused_job(plane, namespace):
     rollout = evaluated(plane, namespace, "refused-job")
     rollout.evaluation = evaluation(GOOD)
-    rollout.evaluation["template"]["spec"]["restartPolicy"] = "Always"
+    rollout.evaluation["template"]["spec"]["containers"][0]["volumeMounts"] = [{"name": "lost", "mountPath": "/lost"}]
     rollout.apply("v2")
     refused = rollout.until(lambda status: status.get("reason") == "ChildRefused", 30, "told that the Job is refused")
     rollout.evaluation = evaluation(GOOD)

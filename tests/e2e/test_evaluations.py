@@ -86,7 +86,7 @@ def test_a_first_version_that_fails_serves_nothing_until_it_is_corrected(stories
 def test_a_job_that_the_api_server_refuses_is_said_in_its_words_and_can_be_corrected(stories):
     _, refused, stepped = stories["refused_job"].result()
 
-    assert "restartPolicy" in refused["message"]
+    assert "volumeMounts" in refused["message"]
     assert stepped["candidate"]["weight"] == 10
 
 
