@@ -18,8 +18,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any, Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from modelramp.adapters.errors import visible
 from modelramp.api.errors import AddressRefused
+from modelramp.api.text import visible
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str], Iterable[str]]

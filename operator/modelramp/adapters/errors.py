@@ -8,6 +8,7 @@ import aiohttp
 from kubernetes.aio.config import ConfigException
 
 from modelramp.api.errors import ClusterSilent, Conflict, Forbidden, Gone, ModelrampError, Refused
+from modelramp.api.text import visible
 
 LONGEST = 256
 """Characters of a foreign answer that people get to read."""
@@ -40,11 +41,6 @@ def of_answer(code: int, body: bytes, what: str) -> ModelrampError:
 def of_failure(error: BaseException, what: str, timeout: float) -> ClusterSilent:
     """The error for a call without a readable answer. timeout: seconds that the call was given."""
     return ClusterSilent(f"{what}: {_plainly(error, timeout)}")
-
-
-def visible(text: str) -> str:
-    """`text` with control characters, direction marks and the like shown as escapes."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def shortened(text: str, most: int = LONGEST) -> str:

@@ -28,6 +28,7 @@ from modelramp.api.check import Check, Dimension
 from modelramp.api.errors import NoAnswer, PrometheusSilent
 from modelramp.api.names import Reason
 from modelramp.api.quantity import ROUNDING
+from modelramp.api.text import visible
 from modelramp.api.verdict import CheckOutcome, Verdict
 
 DETAIL_MOST = 256
@@ -169,7 +170,7 @@ def outcome_of(check: Check, result: Result, memory: str = "") -> CheckOutcome:
     limits = limits_of(check)
     if check.compare is not None and result.limit is not None:
         limits = replace(limits, max=result.limit)
-    detail, text = result.detail[:DETAIL_MOST], limit_text(limits)
+    detail, text = visible(result.detail)[:DETAIL_MOST], limit_text(limits)
     dimension = dimension_of(check).value
     return CheckOutcome(
         check.name, result.verdict, result.reason, detail, result.value, text, result.n, memory, dimension
@@ -262,4 +263,6 @@ def _nothing_found(check: Check) -> str:
 
 def _no_data(check: Check, reason: Reason, detail: str) -> CheckOutcome:
     limit, dimension = limit_text(limits_of(check)), dimension_of(check).value
-    return CheckOutcome(check.name, Verdict.NO_DATA, reason, detail[:DETAIL_MOST], None, limit, dimension=dimension)
+    return CheckOutcome(
+        check.name, Verdict.NO_DATA, reason, visible(detail)[:DETAIL_MOST], None, limit, dimension=dimension
+    )

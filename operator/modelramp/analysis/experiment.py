@@ -28,6 +28,7 @@ from modelramp.api.abtest import ABTest
 from modelramp.api.errors import NoAnswer, PrometheusSilent
 from modelramp.api.names import Reason
 from modelramp.api.quantity import format_number
+from modelramp.api.text import visible
 from modelramp.api.verdict import EXPERIMENT, ExperimentOutcome, Verdict
 
 ASSIGNED = "assigned"
@@ -230,7 +231,7 @@ def _said(trial: Trial, evidence: Evidence, problem: Problem | None) -> Experime
     words = _words(test, evidence, found)
     if problem is None and found is None:
         problem = Reason.TOO_FEW_SAMPLES, "too little was counted to bound the difference" if words else _NOTHING
-    detail = "; ".join(filter(None, (words, problem[1] if problem else "")))
+    detail = visible("; ".join(filter(None, (words, problem[1] if problem else ""))))
     return ExperimentOutcome(
         EXPERIMENT,
         Verdict.NO_DATA if problem else Verdict.HEALTHY,

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from modelramp.api.text import visible
+
 
 class Level(StrEnum):
     """How bad a finding is: an error is refused or can never work, a warning works but is likely not meant."""
@@ -55,7 +57,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
     """One line for each finding, as compilers and editors write and read them."""
     paint = coloured()
     for finding in findings:
-        line = str(finding)
+        line = visible(str(finding))
         if paint:
             colour = "red" if finding.level is Level.ERROR else "yellow"
             line = line.replace(f" {finding.level}: ", " " + click.style(f"{finding.level}:", fg=colour) + " ", 1)

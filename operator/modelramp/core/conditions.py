@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from modelramp.api.names import ConditionType, Phase, Reason
 from modelramp.api.status import Condition, Status
+from modelramp.api.text import visible
 from modelramp.api.times import to_text
 from modelramp.core.gate import reason_of
 from modelramp.core.moves import label
@@ -55,7 +56,7 @@ def conditions(
             observed_generation=generation,
             last_transition_time=to_text(now),
             reason=why,
-            message=text,
+            message=visible(text),
         )
         for kind, status, why, text in sorted(found, key=lambda item: _ORDER.index(item[0]))
     )
@@ -117,7 +118,7 @@ def _ready(target: Target | None, state: State, seen: Seen, obstacle: Finding | 
         return False, obstacle.reason, obstacle.message
     if target is None:
         return False, Reason.INVALID_SPEC, "the spec cannot be read"
-    wanted = target.spec.model.version
+    wanted = visible(target.spec.model.version)
     if state.phase in {Phase.ROLLED_BACK, Phase.DEGRADED}:
         serving = f"{label(state.stable)} serves" if state.stable else "nothing serves"
         return False, state.reason, f"{wanted} is not what serves as wanted: {serving}"

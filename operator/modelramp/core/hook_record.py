@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from modelramp.api.hooks import On
 from modelramp.api.status import HookStatus
+from modelramp.api.text import visible
 from modelramp.api.times import to_seconds, to_text
 from modelramp.core.episodes import Episode
 
@@ -24,7 +25,7 @@ def hook_statuses(episodes: Iterable[Episode]) -> tuple[HookStatus, ...]:
             cause=episode.cause,
             state=episode.state,
             at=to_text(episode.at) if episode.at else None,
-            message=episode.message,
+            message=visible(episode.message),
             by=episode.by,
             due=to_text(episode.due) if episode.due else None,
         )

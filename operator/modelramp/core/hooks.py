@@ -7,6 +7,7 @@ from modelramp.api.check import Role
 from modelramp.api.health import Health
 from modelramp.api.hooks import HookState, On
 from modelramp.api.names import Reason
+from modelramp.api.text import visible
 from modelramp.api.verdict import TickOutcome, Verdict
 from modelramp.core.breaches import BUILT_IN
 from modelramp.core.episodes import Episode, Judged, after_news, after_tick
@@ -88,7 +89,7 @@ def _told(episode: Episode) -> Finding:
 
 def hook_label(episode: Episode) -> str:
     """How people read which hook it is, and for what: onDrift retrain for 2.0.0 (7c9fxwq2kd)."""
-    return f"{episode.on} {episode.name} for {episode.model_version} ({episode.revision})"
+    return f"{episode.on} {episode.name} for {visible(episode.model_version)} ({episode.revision})"
 
 
 def _news(episode: Episode) -> str:

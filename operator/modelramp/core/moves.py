@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from modelramp.api.names import Phase, Reason
+from modelramp.api.text import visible
 from modelramp.api.times import to_clock
 from modelramp.core.phases import check_move
 from modelramp.core.state import Candidate, Decision, Ended, Finding, Retiring, State, Target, Version, Watch
@@ -19,7 +20,7 @@ HISTORY_LIMIT = 20
 
 def label(version: Version) -> str:
     """How people read a version: 2.0.0 (7c9fxwq2kd)."""
-    return f"{version.model_version} ({version.revision})"
+    return f"{visible(version.model_version)} ({version.revision})"
 
 
 def enter(decision: Decision, phase: Phase, *findings: Finding, **changes: object) -> Decision:

@@ -17,6 +17,7 @@ from modelramp.api.status import (
     VersionStatus,
     WatchStatus,
 )
+from modelramp.api.text import visible
 from modelramp.api.times import to_clock, to_text
 from modelramp.core.conditions import carry, conditions
 from modelramp.core.evaluation_record import evaluation_status
@@ -53,8 +54,8 @@ def status_of(
         observed_generation=generation,
         phase=state.phase,
         reason=obstacle.reason if obstacle else state.reason,
-        message=message[:_MESSAGE_LIMIT],
-        detail=state.detail[:_MESSAGE_LIMIT],
+        message=visible(message)[:_MESSAGE_LIMIT],
+        detail=visible(state.detail)[:_MESSAGE_LIMIT],
         stable=_version_status(state.stable, seen),
         previous=_version_status(state.previous, seen),
         candidate=_candidate_status(state.candidate, seen),
@@ -202,7 +203,7 @@ def _check_statuses(target: Target | None, state: State) -> tuple[CheckStatus, .
             reason=found.reason,
             value=_number(found.value),
             limit=found.limit,
-            message=found.detail[:_MESSAGE_LIMIT],
+            message=visible(found.detail)[:_MESSAGE_LIMIT],
             at=_time(found.at),
             memory=found.memory,
             question=found.question,
@@ -226,7 +227,7 @@ def _entry_status(entry: Ended) -> HistoryEntry:
         ended_at=_time(entry.ended_at),
         outcome=entry.outcome,
         reason=entry.reason,
-        message=entry.message[:_MESSAGE_LIMIT],
+        message=visible(entry.message)[:_MESSAGE_LIMIT],
         weight=entry.weight,
     )
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from modelramp.api.evaluation import EvaluationState
 from modelramp.api.hooks import HookState, On
 from modelramp.api.names import Phase, Reason
+from modelramp.api.text import visible
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.core.conditions import OBSTACLES
 from modelramp.core.episodes import MOST_EPISODES, Episode
@@ -37,7 +38,7 @@ TARGET = Target(spec(), "v2")
 SEEN = Seen(pods={"v1": Pods(1, 1, 1)}, served={"v1": 100}, routed=True)
 
 names = st.text("bcdfghjklmnpqrstvwxz0123456789", min_size=1, max_size=10)
-texts = st.text(max_size=40)
+texts = st.text(max_size=40).map(visible)  # what cannot be seen is shown as an escape, in the status too
 seconds = st.integers(0, 4_000_000_000)
 counts = st.integers(0, 1000)
 reasons = st.sampled_from(sorted(frozenset(Reason) - OBSTACLES))
