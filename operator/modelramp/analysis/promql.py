@@ -1,8 +1,10 @@
 """Variables in PromQL: where they may stand, and how a name gets into a query without becoming part of its code."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from modelramp.analysis.subject import VARIABLES, Subject, value_of
 from modelramp.api.quantity import format_duration
@@ -115,6 +117,34 @@ def _filled(hole: Hole, subject: Subject, window: int) -> str:
     return _quoted(value, hole)
 
 
+MOST_LEVELS = 100
+"""Operators, functions and parentheses within each other that are read; far more than any query has."""
+
+
+def children(node: Any) -> list[Any]:
+    """The expressions that an expression of promql_parser is made of."""
+    parts = [getattr(node, name, None) for name in ("expr", "lhs", "rhs", "param", "vector_selector")]
+    return [part for part in (*parts, *getattr(node, "args", ())) if part is not None]
+
+
+def nodes(tree: Any) -> Iterator[Any]:
+    """An expression of promql_parser and all that it is made of."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting += children(node)
+
+
+def _too_deep(tree: Any) -> bool:
+    level = [tree]
+    for _ in range(MOST_LEVELS):
+        level = [child for node in level for child in children(node)]
+        if not level:
+            return False
+    return True
+
+
 def parse_problem(query: str) -> str | None:
     """Why Prometheus would refuse a query, as a sentence; None when it looks right.
 
@@ -129,6 +159,8 @@ def parse_problem(query: str) -> str | None:
         parsed = promql_parser.parse(render(query, _PROBE, 60))
     except ValueError as error:
         return f"not PromQL: {error}"
+    if _too_deep(parsed):
+        return f"nests more than {MOST_LEVELS} levels deep, which is not read any further; write it shorter"
     while isinstance(parsed, promql_parser.ParenExpr):
         parsed = parsed.expr
     if isinstance(parsed, promql_parser.StringLiteral):

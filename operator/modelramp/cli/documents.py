@@ -1,6 +1,7 @@
 """YAML documents with the line of every field, read as kubectl reads them (YAML 1.1 as in Go)."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +11,10 @@ import yaml
 MOST_NODES = 100_000
 MOST_DEPTH = 100
 """More nodes and levels than any manifest has: aliases that unfold without end must not fill the memory."""
+MOST_CHARACTERS = 2_000_000
+"""The reader takes some five seconds for so much."""
+_TOO_DEEP = f"nests more than {MOST_DEPTH} levels deep; no manifest does"
+_WITHOUT_END = "aliases unfold without end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,33 @@ class _GoLoader(yaml.SafeLoader):
     """Plain scalars as Go's YAML reads them: 12:30 and 2026-10-01 are texts, 1e-3 is a number."""
 
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own way to hold them
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """A node; one that lies deeper than MOST_DEPTH is refused before Python's own stack ends."""
+        self.depth += 1
+        if self.depth > MOST_DEPTH:
+            raise yaml.MarkedYAMLError(
+                problem=_TOO_DEEP, problem_mark=parent.start_mark if parent is not None else None
+            )
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Put merged mappings (<<) into one; refused before they are many more than any manifest has."""
+        size = 0
+        for key, value in node.value:
+            if key.tag != "tag:yaml.org,2002:merge":
+                continue
+            parts = value.value if isinstance(value, yaml.SequenceNode) else [value]
+            for part in parts:
+                if isinstance(part, yaml.MappingNode) and part is not node:
+                    self.flatten_mapping(part)
+                    size += len(part.value)
+                if size > MOST_NODES:
+                    raise yaml.MarkedYAMLError(problem=_WITHOUT_END, problem_mark=node.start_mark)
+        super().flatten_mapping(node)
 
 
 _KINDS = (
@@ -77,6 +109,9 @@ _GoLoader.add_constructor("tag:yaml.org,2002:bool", _truth)
 
 def read(text: str) -> Iterator[Document | Malformed]:
     """The documents of a YAML stream that are not empty. Text that is no YAML ends it with a Malformed."""
+    if len(text) > MOST_CHARACTERS:
+        yield Malformed(1, 1, f"has {len(text):,} characters, at most {MOST_CHARACTERS:,} are read; split the file")
+        return
     loader = _GoLoader(text) if _readable(text) else None
     if loader is None:
         yield Malformed(1, 1, "not text: a control character stands in it")
@@ -91,6 +126,8 @@ def read(text: str) -> Iterator[Document | Malformed]:
         mark = error.problem_mark or error.context_mark
         reason = error.problem or error.context or "not YAML"
         yield Malformed((mark.line if mark else 0) + 1, (mark.column if mark else 0) + 1, reason + _hint(text, mark))
+    except RecursionError:
+        yield Malformed(1, 1, _TOO_DEEP)
     finally:
         loader.dispose()
 
@@ -121,7 +158,7 @@ class _Unfolding:
     def _value(self, node: yaml.Node, path: str, line: int, depth: int = 0) -> Any:
         self.nodes += 1
         if self.nodes > MOST_NODES or depth > MOST_DEPTH:
-            raise yaml.MarkedYAMLError(problem="aliases unfold without end", problem_mark=node.start_mark)
+            raise yaml.MarkedYAMLError(problem=_WITHOUT_END, problem_mark=node.start_mark)
         self.lines[path] = line
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path, depth + 1)
@@ -132,18 +169,20 @@ class _Unfolding:
             ]
         try:
             return self.loader.construct_object(node)
-        except ValueError as error:
-            raise yaml.MarkedYAMLError(problem=str(error), problem_mark=node.start_mark) from None
+        except (ValueError, TypeError, AttributeError, LookupError) as error:
+            # The constructors of PyYAML take it for granted that a text fits its tag, such as !!timestamp.
+            problem = str(error) if isinstance(error, ValueError) else f"the text does not fit its tag {node.tag}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
 
     def _mapping(self, node: yaml.MappingNode, path: str, depth: int) -> dict[str, Any]:
-        written = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        written = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<")
         self.loader.flatten_mapping(node)
         result: dict[str, Any] = {}
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
                 raise yaml.MarkedYAMLError(problem="a mapping cannot be a key", problem_mark=key.start_mark)
             inner, line = f"{path}.{key.value}" if path else key.value, key.start_mark.line + 1
-            if key.value in result and written.count(key.value) > 1:
+            if key.value in result and written[key.value] > 1:
                 self.repeated.append((inner, line))
             result[key.value] = self._value(value, inner, line, depth)
         return result

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from modelramp.analysis.arms import STABLE, other_arm, parts_of, stored
 from modelramp.analysis.checks import ONCE
 from modelramp.analysis.kinds import weigh
-from modelramp.analysis.promql import parse_problem, variables_in
+from modelramp.analysis.promql import nodes, parse_problem, render, variables_in
+from modelramp.analysis.subject import Subject
 from modelramp.api.check import Check, Role
 from modelramp.api.check_kinds import Detect
 from modelramp.api.health import Health
@@ -15,6 +16,9 @@ from modelramp.api.verdict import Verdict
 from modelramp.cli.output import Advice, Level
 
 _PER_SECOND = re.compile(r"\bi?rate\s*\(")
+
+
+_OURS = Subject("ns-of-ours", "name-of-ours", "revision-of-ours", "service-of-ours", "stable-of-ours", "before-of-ours")
 
 
 def of_kind(check: Check, health: Health, path: str) -> Iterator[Advice]:
@@ -62,6 +66,7 @@ def of_count(query: str, field: str, *, both: bool, any_version: bool = False) -
     if problem := parse_problem(query):
         yield Advice(Level.ERROR, field, problem)
         return
+    yield from of_namespace(query, field)
     if _PER_SECOND.search(query):
         message = "counts per second; evidence needs how many there were: use increase(...[{{window}}])"
         yield Advice(Level.WARNING, field, message)
@@ -69,6 +74,22 @@ def of_count(query: str, field: str, *, both: bool, any_version: bool = False) -
         each = " of both versions" if both else ""
         message = f"names no version: the series{each} are found by the label revision, which it does not mention"
         yield Advice(Level.WARNING, field, message)
+
+
+def of_namespace(query: str, field: str) -> Iterator[Advice]:
+    """A warning when series of this name or revision are taken from every namespace. query: one that can be parsed."""
+    import promql_parser
+
+    for node in nodes(promql_parser.parse(render(query, _OURS, 60))):
+        if type(node).__name__ != "VectorSelector":
+            continue
+        matchers = node.matchers.matchers
+        fixed = any(one.name.endswith("namespace") or _OURS.namespace in one.value for one in matchers)
+        if not fixed and any("-of-ours" in one.value for one in matchers):
+            message = "names no namespace; a revision of the same model and template has the same name in another one"
+            message += ': add namespace="{{namespace}}"'
+            yield Advice(Level.WARNING, field, message)
+            return
 
 
 def _queries(check: Check) -> dict[str, str]:

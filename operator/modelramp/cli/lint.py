@@ -3,6 +3,8 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,7 @@ import click
 from modelramp.cli.output import Advice, Finding, Level, as_json, count, print_findings
 
 if TYPE_CHECKING:
-    from modelramp.cli.documents import Document
+    from modelramp.cli.documents import Document, Malformed
     from modelramp.cli.known_policies import KnownPolicies
 
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -26,7 +28,7 @@ def command(files: tuple[str, ...], output: str) -> None:
     Says FILE:LINE: error|warning: field: message. References to policies are looked up in the files given; other kinds
     of objects are passed over.
 
-    Exit code: 0 nothing but warnings, 1 errors, 2 a file cannot be read.
+    Exit code: 0 nothing but warnings, 1 errors or no object at all, 2 a file cannot be read.
     """
     findings: list[Finding] = []
     seen = 0
@@ -35,7 +37,9 @@ def command(files: tuple[str, ...], output: str) -> None:
     for name, text in texts:
         inspected, found = lint_text(name, text, known)
         seen += inspected
-        findings += found
+        findings += found or ([] if inspected else [_nothing_in(name)])
+    if not seen:
+        findings = [replace(finding, level=Level.ERROR) for finding in findings]
     if output == "json":
         click.echo(json.dumps(as_json(findings) | {"inspected": seen}, indent=2))
     else:
@@ -44,6 +48,11 @@ def command(files: tuple[str, ...], output: str) -> None:
         summary = f"{_some(seen, 'object')}: {_some(errors, 'error')}, {_some(warnings, 'warning')}"
         click.echo(summary, err=True)
     sys.exit(1 if count(findings, Level.ERROR) else 0)
+
+
+def _nothing_in(name: str) -> Finding:
+    message = "holds no ModelDeployment, HealthPolicy or ClusterHealthPolicy"
+    return Finding(name, 1, Level.WARNING, "", message)
 
 
 def _some(number: int, noun: str) -> str:
@@ -73,11 +82,19 @@ def _files(path: Path) -> list[Path]:
 
 def policies_in(texts: Iterable[bytes]) -> "KnownPolicies":
     """The policies in YAML streams; text that cannot be read holds none (lint_text says why)."""
-    from modelramp.cli.documents import Document, read
+    from modelramp.cli.documents import Document
     from modelramp.cli.known_policies import KnownPolicies
 
     decoded = (text.decode("utf-8-sig", errors="replace") for text in texts)
-    return KnownPolicies(one.value for text in decoded for one in read(text) if isinstance(one, Document))
+    return KnownPolicies(one.value for text in decoded for one in _documents(text) if isinstance(one, Document))
+
+
+@lru_cache(maxsize=1024)
+def _documents(text: str) -> "tuple[Document | Malformed, ...]":
+    """What a text holds; each is read once, for the policies in it and for what is to be said about it."""
+    from modelramp.cli.documents import read
+
+    return tuple(read(text))
 
 
 def lint_text(name: str, text: bytes, known: "KnownPolicies | None" = None) -> tuple[int, list[Finding]]:
@@ -85,7 +102,7 @@ def lint_text(name: str, text: bytes, known: "KnownPolicies | None" = None) -> t
 
     known: the policies that ModelDeployments may refer to; those of the stream itself if not given.
     """
-    from modelramp.cli.documents import Malformed, read
+    from modelramp.cli.documents import Malformed
     from modelramp.cli.refusals import is_ours
 
     known = known if known is not None else policies_in([text])
@@ -96,7 +113,7 @@ def lint_text(name: str, text: bytes, known: "KnownPolicies | None" = None) -> t
         line = text[: error.start].count(b"\n") + 1
         return 0, [Finding(name, line, Level.ERROR, "", f"not UTF-8: byte 0x{text[error.start]:02x}")]
     inspected, findings = 0, []
-    for document in read(decoded):
+    for document in _documents(decoded):
         if isinstance(document, Malformed):
             message = f"column {document.column}: {document.message}"
             findings.append(Finding(name, document.line, Level.ERROR, "", message))

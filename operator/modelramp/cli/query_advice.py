@@ -5,12 +5,12 @@ from typing import Any
 
 from modelramp.analysis.checks import limits_of, preset_problem
 from modelramp.analysis.presets import PRESETS
-from modelramp.analysis.promql import parse_problem, render, variables_in
+from modelramp.analysis.promql import nodes, parse_problem, render, variables_in
 from modelramp.analysis.subject import Subject
 from modelramp.api.check import Check, Role
 from modelramp.api.health import Health
 from modelramp.api.quantity import format_duration
-from modelramp.cli.kind_advice import of_kind
+from modelramp.cli.kind_advice import of_kind, of_namespace
 from modelramp.cli.output import Advice, Level
 
 _PROBE = Subject("namespace", "name", "revision", "service", "stable", "stable-service")
@@ -53,6 +53,8 @@ def of_check(check: Check, health: Health, path: str) -> Iterator[Advice]:
         yield from of_kind(check, health, path)
     if check.samples is not None and (problem := parse_problem(check.samples)):
         yield Advice(Level.ERROR, f"{path}.samples", problem)
+    elif check.samples is not None:
+        yield from of_namespace(check.samples, f"{path}.samples")
     if check.preset is not None:
         if problem := preset_problem(check.preset):
             yield Advice(Level.ERROR, f"{path}.preset", problem)
@@ -62,6 +64,7 @@ def of_check(check: Check, health: Health, path: str) -> Iterator[Advice]:
         if problem := parse_problem(check.query):
             yield Advice(Level.ERROR, f"{path}.query", problem)
             return
+        yield from of_namespace(check.query, f"{path}.query")
         yield from _of_query(check, health, f"{path}.query")
         low = 0.0 if never_negative(check.query) else float("-inf")
         yield from _of_limits(check, path, low, float("inf"))
@@ -113,19 +116,8 @@ def _parsed(query: str) -> Any:
     return promql_parser.parse(render(query, _PROBE, _PROBE_WINDOW))
 
 
-def _children(node: Any) -> list[Any]:
-    parts = [getattr(node, name, None) for name in ("expr", "lhs", "rhs", "param", "vector_selector")]
-    return [part for part in (*parts, *getattr(node, "args", ())) if part is not None]
-
-
-def _all_nodes(node: Any) -> Iterator[Any]:
-    yield node
-    for child in _children(node):
-        yield from _all_nodes(child)
-
-
 def _ranges(tree: Any) -> set[int]:
-    return {int(node.range.total_seconds()) for node in _all_nodes(tree) if getattr(node, "range", None) is not None}
+    return {int(node.range.total_seconds()) for node in nodes(tree) if getattr(node, "range", None) is not None}
 
 
 def _is_filter(tree: Any) -> bool:
@@ -183,7 +175,7 @@ def _spread_of_binary(node: Any) -> frozenset[str]:
 
 def _pinned(node: Any) -> frozenset[str]:
     """Labels that every selector below fixes to one value."""
-    selectors = [inner.matchers.matchers for inner in _all_nodes(node) if type(inner).__name__ == "VectorSelector"]
+    selectors = [inner.matchers.matchers for inner in nodes(node) if type(inner).__name__ == "VectorSelector"]
     fixed = [
         frozenset(one.name for one in matchers if str(one.op) == "MatchOp.Equal" and one.value)
         for matchers in selectors

@@ -8,7 +8,8 @@ import pytest
 from modelramp.cli.lint import lint_text
 from tests.refused.samples import EVERY_FIELD, load
 
-RATE = 'sum(rate(model_errors_total{revision="{{revision}}"}[{{window}}]))'
+OURS = '{namespace="{{namespace}}",revision="{{revision}}"}'
+RATE = 'sum(rate(model_errors_total{namespace="{{namespace}}",revision="{{revision}}"}[{{window}}]))'
 
 
 def findings_of(**spec):
@@ -46,7 +47,7 @@ QUERIES = {
     ),
     "no PromQL": ({"query": "sum(", "max": 1}, "error", "query", "not PromQL"),
     "a range as the answer": (
-        {"query": 'x{revision="{{revision}}"}[5m]', "max": 1},
+        {"query": 'x{namespace="{{namespace}}",revision="{{revision}}"}[5m]', "max": 1},
         *("error", "query", "gives a range of values"),
     ),
     "an unknown preset": ({"preset": "eror-rate"}, "error", "preset", "did you mean error-rate?"),
@@ -61,16 +62,16 @@ QUERIES = {
     "a rate below 0": ({"query": RATE, "min": "0"}, "error", "min", "is never below 0"),
     "a rate that is always above": ({"query": RATE, "max": "-1"}, "error", "max", "always breaches"),
     "several series": (
-        {"query": 'rate(x{revision="{{revision}}"}[{{window}}])', "max": 1},
+        {"query": 'rate(x{namespace="{{namespace}}",revision="{{revision}}"}[{{window}}])', "max": 1},
         *("warning", "query", "may give several series"),
     ),
     "several series by a label": (
-        {"query": 'sum by (code) (rate(x{revision="{{revision}}"}[{{window}}]))', "max": 1},
+        {"query": 'sum by (code) (rate(x{namespace="{{namespace}}",revision="{{revision}}"}[{{window}}]))', "max": 1},
         *("warning", "query", "one for each code"),
     ),
     "a query about all versions": ({"query": "sum(x)", "max": 1}, "warning", "query", "measures all versions together"),
     "a comparison": (
-        {"query": 'sum(x{revision="{{revision}}"}) > 5', "max": 1},
+        {"query": 'sum(x{namespace="{{namespace}}",revision="{{revision}}"}) > 5', "max": 1},
         *("warning", "query", "gives nothing when it is false"),
     ),
     "a range longer than the interval": (
@@ -94,13 +95,13 @@ def test_a_check_that_cannot_do_what_was_meant_is_found(fields, level, field, wo
 SOUND = {
     "a sum": {"query": RATE, "max": "0.1"},
     "a quantile of buckets": {
-        "query": 'histogram_quantile(0.95, sum by (le) (rate(x_bucket{revision="{{revision}}"}[{{window}}])))',
+        "query": f"histogram_quantile(0.95, sum by (le) (rate(x_bucket{OURS}[{{{{window}}}}])))",
         "max": 5,
     },
     "a ratio of sums": {"query": f"{RATE} / {RATE}", "max": "0.01"},
     "one minus a ratio": {"query": f"1 - {RATE} / {RATE}", "min": "0.9"},
     "a sum by labels that are fixed": {
-        "query": 'sum by (revision) (rate(x{revision="{{revision}}"}[{{window}}]))',
+        "query": 'sum by (revision) (rate(x{namespace="{{namespace}}",revision="{{revision}}"}[{{window}}]))',
         "max": 1,
     },
     "a fallback": {"query": f"{RATE} or vector(0)", "max": 1},
@@ -112,10 +113,13 @@ SOUND = {
     "a preset with another limit": {"preset": "p95-latency", "max": 2},
     "an error of more than all": {"preset": "mape", "max": 2},
     "a quantile of what may be negative": {
-        "query": 'histogram_quantile(0.05, sum by (le) (rate(score_bucket{revision="{{revision}}"}[{{window}}])))',
+        "query": f"histogram_quantile(0.05, sum by (le) (rate(score_bucket{OURS}[{{{{window}}}}])))",
         "min": 0,
     },
-    "a service as the version": {"query": 'sum(rate(x{service="{{service}}"}[{{window}}]))', "max": 1},
+    "a service as the version": {
+        "query": 'sum(rate(x{namespace="{{namespace}}",service="{{service}}"}[{{window}}]))',
+        "max": 1,
+    },
 }
 
 
@@ -146,7 +150,9 @@ SPECS = {
     "nobody beside it to compare with": (
         {
             "rollout": {"steps": [{"weight": 100}]},
-            "health": check(name="drift", drift={"buckets": 'x_bucket{revision="{{revision}}"}'}),
+            "health": check(
+                name="drift", drift={"buckets": 'x_bucket{namespace="{{namespace}}",revision="{{revision}}"}'}
+            ),
         },
         *("warning", "spec.rollout.steps", "so drift compares with a stable version that has no traffic any more"),
     ),

@@ -8,11 +8,11 @@ from modelramp.cli.lint import lint_text
 from tests.refused.samples import EVERY_FIELD, load
 
 HOOK = {"name": "tell", "webhook": {"url": "https://pipelines.example.com/"}}
-QUERY = {"name": "errors", "query": 'x{revision="{{revision}}"}', "max": 1}
+QUERY = {"name": "errors", "query": 'x{namespace="{{namespace}}",revision="{{revision}}"}', "max": 1}
 DRIFT = {
     "name": "inputs",
     "drift": {
-        "buckets": 'sum by (le) (increase(b_bucket{revision="{{revision}}"}[{{window}}]))',
+        "buckets": 'sum by (le) (increase(b_bucket{namespace="{{namespace}}",revision="{{revision}}"}[{{window}}]))',
         "reference": {"buckets": {"1": 1, "+Inf": 2}},
     },
 }

@@ -7,7 +7,7 @@ import pytest
 from modelramp.cli.lint import lint_text
 from tests.refused.samples import EVERY_FIELD, load
 
-GOOD = 'sum(increase(x_total{revision="{{revision}}"}[{{window}}]))'
+GOOD = 'sum(increase(x_total{namespace="{{namespace}}",revision="{{revision}}"}[{{window}}]))'
 
 
 def findings_of(**check):
@@ -66,7 +66,7 @@ FOUND = {
         ("warning", "cost.prices", "out is no kind of usage"),
     ),
     "a rate where a count is wanted": (
-        {"ratio": pair('sum(rate(x{revision="{{revision}}"}[{{window}}]))'), "max": "0.1"},
+        {"ratio": pair('sum(rate(x{namespace="{{namespace}}",revision="{{revision}}"}[{{window}}]))'), "max": "0.1"},
         ("warning", "ratio.bad", "use increase("),
     ),
     "a query that names no version": (
