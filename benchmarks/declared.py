@@ -1,13 +1,19 @@
 """Every kind of check as a manifest declares it, with answers of Prometheus: what the operator pays for a verdict."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from modelramp.analysis.checks import VALUE, judge
+from modelramp.analysis.evidence import MOST_COUNT
+from modelramp.analysis.fairness import MOST_GROUPS
+from modelramp.analysis.histograms import MOST_BUCKETS
 from modelramp.analysis.memory import Episode
+from modelramp.analysis.native import Native
 from modelramp.api.check import Check
+from modelramp.api.check_kinds import MOST_PRICES
 from modelramp.api.verdict import CheckOutcome
 from modelramp.engine.ports import Sample
 
@@ -67,20 +73,62 @@ def declared() -> dict[str, Declared]:
     }
 
 
+def worst() -> dict[str, Declared]:
+    """The dearest answers that each kind of check works through: most groups, buckets and parts, largest counts."""
+    half, huge = MOST_COUNT / 2, numbers(bad=MOST_COUNT, total=MOST_COUNT)
+    beside = huge | numbers("stable", bad=2e8, total=4e8)
+    rarely = numbers(bad=4, total=MOST_COUNT) | numbers("stable", bad=9, total=MOST_COUNT)
+    wide = histogram("candidate", 4e12, MOST_BUCKETS) | histogram("stable", 5e11, MOST_BUCKETS)
+    sparse = histogram("candidate", 1, MOST_BUCKETS) | histogram("stable", 40, MOST_BUCKETS)
+    natives = {"candidate.buckets": (native(8, MOST_BUCKETS),), "stable.buckets": (native(7, MOST_BUCKETS),)}
+    many = [1e9 * number + 7 for number in range(1, MOST_GROUPS + 1)]
+    by_group = {"candidate.bad": groups(sorted(many)), "candidate.total": groups([half] * MOST_GROUPS)}
+    few = {
+        "candidate.bad": groups([number % 7 for number in range(MOST_GROUPS)]),
+        "candidate.total": groups([60] * (MOST_GROUPS - 1) + [half]),
+    }
+    kinds = [f"k{number}" for number in range(MOST_PRICES)]
+    price = {"usage": dict.fromkeys(kinds, "u"), "prices": dict.fromkeys(kinds, "0.001"), "count": "n"}
+    used = numbers(count=half, **{f"usage.{kind}": half for kind in kinds})
+    return {
+        "threshold": Declared(_check(query="x", max="0.01"), {VALUE: (Sample({}, 1.7e308),)}),
+        "ratio": Declared(_check(ratio=RATE, max="0.01"), huge),
+        "compare rates": Declared(_check(compare=RATE), beside),
+        "compare rare rates": Declared(_check(compare=RATE), rarely),
+        "compare quantiles": Declared(_check(compare={"buckets": "h"}), wide),
+        "compare native quantiles": Declared(_check(compare={"buckets": "h"}), natives),
+        "sequential change": Declared(_check(sequential=RATE | {"detect": "change"}), rarely),
+        **{f"drift {name}": Declared(_check(drift={"buckets": "h", "measure": name}), wide) for name in MEASURES},
+        "drift of sparse buckets": Declared(_check(drift={"buckets": "h"}), sparse),
+        "drift of native histograms": Declared(_check(drift={"buckets": "h", "measure": "js"}), natives),
+        "fairness": Declared(_check(fairness=RATE), by_group),
+        "fairness of rare failures": Declared(_check(fairness=RATE), few),
+        "cost": Declared(_check(cost=price, max="0.05"), used),
+    }
+
+
 def numbers(arm: str = "candidate", **parts: float) -> Answers:
     """One series for each question of an arm."""
     return {f"{arm}.{part}": (Sample({}, float(value)),) for part, value in parts.items()}
 
 
-def histogram(arm: str, each: float) -> Answers:
+def histogram(arm: str, each: float, buckets: int = len(EDGES)) -> Answers:
     """A classic histogram with as many observations in every bucket but the last, which has none."""
-    rows = tuple(Sample({"le": edge}, each * min(place, len(EDGES) - 1)) for place, edge in enumerate(EDGES, start=1))
+    edges = EDGES if buckets == len(EDGES) else (*(f"{place / 100}" for place in range(1, buckets)), "+Inf")
+    rows = tuple(Sample({"le": edge}, each * min(place, buckets - 1)) for place, edge in enumerate(edges, start=1))
     return {f"{arm}.buckets": rows}
 
 
-def groups(counts: Any) -> tuple[Sample, ...]:
+def native(schema: int, buckets: int) -> Sample:
+    """A native histogram with some observations in each of so many neighbouring buckets."""
+    edge = [2.0 ** (place / 2**schema) for place in range(-buckets // 2, buckets // 2 + 1)]
+    sides = tuple((edge[place], edge[place + 1], 3.0 + place % 5) for place in range(buckets))
+    return Sample({}, math.nan, Native(sides, math.fsum(count for *_, count in sides)))
+
+
+def groups(counts: Sequence[float]) -> tuple[Sample, ...]:
     """One series for each group of people."""
-    return tuple(Sample({"group": name}, float(count)) for name, count in zip("abcde", counts, strict=True))
+    return tuple(Sample({"group": f"g{number}"}, float(count)) for number, count in enumerate(counts))
 
 
 def _check(**fields: Any) -> Check:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from benchmarks.declared import declared
+from benchmarks.declared import declared, worst
 from benchmarks.fleet import Healthy, Quiet
 from modelramp.analysis.subject import Subject
 from modelramp.api.names import Phase, Reason
@@ -27,6 +27,7 @@ from modelramp.engine.store import Record
 from modelramp.engine.writes import worth_writing
 
 MANY = 10_000
+FEW = 100
 TICK = 1_800_000_000
 ROOT = Path(__file__).parents[1]
 SPEC = {
@@ -125,8 +126,18 @@ def evaluations() -> Mapping[str, Run]:
     return found
 
 
-def _verdicts(evaluate: Callable[[], CheckOutcome]) -> int:
-    return sum(evaluate().verdict is not Verdict.NO_DATA for _ in range(MANY))
+def dearest() -> Mapping[str, Run]:
+    """A hundred evaluations of each kind of check on the dearest answers that it works through."""
+    found: dict[str, Run] = {}
+    for name, check in worst().items():
+        evaluate = check.evaluation()
+        found |= timed(f"worst check: {name}", partial(_verdicts, evaluate, FEW))
+    return found
+
+
+def _verdicts(evaluate: Callable[[], CheckOutcome], times: int | None = None) -> int:
+    times = MANY if times is None else times
+    return sum(evaluate().verdict is not Verdict.NO_DATA for _ in range(times))
 
 
 def started(name: str, arguments: list[str], times: int = 1) -> Mapping[str, Run]:
@@ -171,6 +182,7 @@ WORKLOADS: Mapping[str, Workload] = {
     "status": statuses,
     "plan": plans,
     "checks": evaluations,
+    "worst checks": dearest,
     "imports": imports,
     "engine": fleet,
 }

@@ -14,6 +14,8 @@ from modelramp.api.verdict import Verdict
 
 FISHER_BELOW = 5
 """Least expected count for which the normal approximation is good (Cochran 1954)."""
+NEGLIGIBLE = 1e-16
+"""Tables so much rarer than the one seen are left out: the sum of floats would not change."""
 EXACT_SPREAD = 100.0
 """Tables spread further are not summed up: there the normal approximation is off by about 1 % of the p-value."""
 
@@ -89,7 +91,7 @@ def pooled_z(first: Proportion, second: Proportion) -> float:
 def fisher(first: Proportion, second: Proportion) -> float:
     """Fisher's exact test, two-sided: the sum over all tables no likelier than the one seen. Counts are rounded.
 
-    What lies around the most frequent table is summed up by ratios of neighbours until it is too small for a float:
+    What lies around the most frequent table is summed up by ratios of neighbours until it counts for nothing: at most
     some 200 tables where a count below FISHER_BELOW is expected, however large the other counts are. Where tables are
     spread over more than EXACT_SPREAD (standard deviation) it is the normal approximation with continuity correction.
     Written out because scipy's takes milliseconds and half a second to import; the tests compare the two.
@@ -110,26 +112,32 @@ def fisher(first: Proportion, second: Proportion) -> float:
     if spread > EXACT_SPREAD:
         return normal_tail(max(0.0, abs(seen - mean) - 0.5) / spread)
     mode = min((row + 1) * (column + 1) // (both + 2), row, column)
-    likely = _frequencies(row, column, both, mode)
+    likely = _frequencies(row, column, both, mode, seen)
     # A hair above: equal tables come out of different products. The same slack as scipy's and R's.
     most = likely.get(seen, 0.0) * (1 + 1e-7)
     return min(1.0, math.fsum(each for each in likely.values() if each <= most) / math.fsum(likely.values()))
 
 
-def _frequencies(row: int, column: int, both: int, mode: int) -> dict[int, float]:
-    """How often each count comes up in the cell of a row and a column, relative to the most frequent (mode)."""
+def _frequencies(row: int, column: int, both: int, mode: int, seen: int) -> dict[int, float]:
+    """How often each count comes up in the cell of a row and a column, relative to the most frequent (mode).
+
+    Left out is what is too rare to count beside the one seen.
+    """
     found = {mode: 1.0}
-    rest = both - row - column  # not negative: row and column are at most half of all
-    here, k = 1.0, mode
-    while k < min(row, column) and here > 0:
-        here *= (row - k) * (column - k) / ((k + 1) * (rest + k + 1))
-        k += 1
-        found[k] = here
-    here, k = 1.0, mode
-    while k > 0 and here > 0:
-        here *= k * (rest + k) / ((row - k + 1) * (column - k + 1))
-        k -= 1
-        found[k] = here
+    rest, most = both - row - column, min(row, column)  # rest is not negative: both are at most half of all
+    least = NEGLIGIBLE if seen == mode else 0.0
+    for upwards in (seen >= mode, seen < mode):  # first to the one seen
+        here, k = 1.0, mode
+        while here > least and (k < most if upwards else k > 0):
+            if upwards:
+                here *= (row - k) * (column - k) / ((k + 1) * (rest + k + 1))
+                k += 1
+            else:
+                here *= k * (rest + k) / ((row - k + 1) * (column - k + 1))
+                k -= 1
+            found[k] = here
+            if k == seen:
+                least = here * NEGLIGIBLE
     return found
 
 

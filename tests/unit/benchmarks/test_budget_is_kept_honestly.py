@@ -5,9 +5,12 @@ import yaml
 
 from benchmarks import budget, fleet, workloads
 from benchmarks.budget import Limit, broken, measure, read, table
-from benchmarks.declared import declared
+from benchmarks.declared import declared, worst
 from benchmarks.workloads import Run
+from modelramp.analysis.histograms import MOST_BUCKETS
 from modelramp.api.check import Check
+from modelramp.api.verdict import Verdict
+from tests.unit.analysis.work import lines_run
 
 LIMITS = {"decide": Limit(most=1.0, unit="s", done=10)}
 WRONG = {
@@ -43,11 +46,13 @@ def test_the_exit_code_says_whether_the_budget_was_kept(monkeypatch, capsys):
 def test_every_measurement_has_a_limit_and_every_limit_a_measurement():
     named = {"decide", "status", "plan", "bare Python", "import modelramp.operator", "modelramp --help"}
     named |= {"engine: memory", "engine: start", "engine: tick"} | {f"check: {name}" for name in declared()}
+    named |= {f"worst check: {name}" for name in worst()}
     assert set(read()) == named
 
 
 def test_ten_thousand_evaluations_of_any_kind_must_take_less_than_two_seconds():
     assert {limit.most for name, limit in read().items() if name.startswith("check: ")} == {2.0}
+    assert max(limit.most / limit.done for name, limit in read().items() if name.startswith("worst ")) <= 0.02
     assert read()["import modelramp.operator"].most <= 3.0
 
 
@@ -82,6 +87,21 @@ def test_every_kind_of_check_is_measured():
     kinds = {"query", "ratio", "compare", "sequential", "drift", "fairness", "cost"}
     assert kinds <= set(Check.model_fields)
     assert {kind for each in declared().values() for kind in kinds if getattr(each.check, kind) is not None} == kinds
+
+
+@pytest.mark.parametrize("name", worst())
+def test_the_dearest_answers_are_worked_through_within_a_bound(name):
+    evaluate = worst()[name].evaluation()
+    assert evaluate().verdict is not Verdict.NO_DATA
+    assert lines_run(evaluate) < 400_000
+
+
+@pytest.mark.parametrize("name", [name for name in worst() if "quantiles" in name or "drift" in name])
+def test_more_buckets_than_the_dearest_are_no_data(name, monkeypatch):
+    monkeypatch.setattr("benchmarks.declared.MOST_BUCKETS", MOST_BUCKETS + 1)
+    evaluate = worst()[name].evaluation()
+    assert evaluate().verdict is Verdict.NO_DATA
+    assert lines_run(evaluate) < 60_000
 
 
 @pytest.mark.parametrize("name", ["decide", "status", "plan", "checks"])
