@@ -47,3 +47,16 @@ def test_a_sample_would_be_accepted(manifest):
 
 def test_there_are_samples():
     assert len(samples()) > 5
+
+
+_SELECTOR = re.compile(r"\{(?:[^{}]|\{\{[^{}]*\}\})*\}")
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in files() if path.relative_to(ROOT).parts[0] in ("docs", "examples")], ids=shown
+)
+def test_queries_that_people_copy_see_one_namespace_only(path):
+    """A revision is a hash of model and template: the same model has the same one in another namespace."""
+    selectors = _SELECTOR.findall(text_of(path) or "")
+    ours = [one for one in selectors if re.search(r'=~?"[^"]*\{\{ ?(revision|service|stable)', one)]
+    assert [one for one in ours if "{{namespace}}" not in one] == []

@@ -19,6 +19,7 @@ _STRING = {
     "`": re.compile(_HOLE + r"|(?P<close>`)"),
 }
 _GO_META = re.compile(r"[\\.+*?()|\[\]{}^$]")
+_USUAL_HOLES = 32
 _PROBE = Subject("namespace", "name", "revision", "service", "stable", "stable-service")
 
 
@@ -39,8 +40,12 @@ class NoStableVersion(Exception):
     """The query speaks of the stable version, and there is none yet."""
 
 
-@lru_cache(maxsize=4096)
 def _parts(query: str) -> tuple[str | Hole, ...]:
+    """The query cut at its variables; not kept of queries with so many that keeping them would fill the memory."""
+    return _kept(query) if len(query.split("{{")) <= _USUAL_HOLES else _cut(query)
+
+
+def _cut(query: str) -> tuple[str | Hole, ...]:
     """The query cut at its variables. Comments are left alone; string literals follow PromQL's (Go's) rules."""
     parts: list[str | Hole] = []
     quote, regex, done, at = "", False, 0, 0
@@ -55,6 +60,9 @@ def _parts(query: str) -> tuple[str | Hole, ...]:
         elif groups.get("close"):
             quote = ""
     return (*parts, query[done:])
+
+
+_kept = lru_cache(maxsize=1024)(_cut)
 
 
 def holes(query: str) -> tuple[Hole, ...]:

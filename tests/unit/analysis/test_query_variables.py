@@ -1,3 +1,5 @@
+import tracemalloc
+
 import promql_parser
 import pytest
 from hypothesis import given, settings
@@ -105,3 +107,14 @@ def test_a_right_query_has_no_problem(query):
 def test_a_preset_parses_and_names_no_object(preset):
     assert parse_problem(preset.query) is None
     assert variables_in(preset.query) == {"window"}
+
+
+def test_queries_that_consist_of_variables_do_not_stay_in_memory():
+    tracemalloc.start()
+    try:
+        for number in range(300):
+            assert len(variables_in("{{a}}" * 800 + str(number))) == 1
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 5_000_000
