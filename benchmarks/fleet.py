@@ -50,14 +50,14 @@ class Fleet:
     writes: Counter[str] = field(default_factory=Counter)
 
     async def list(self, kind: Kind, namespace: str | None = None, selector: str = "") -> tuple[Object, ...]:
-        del namespace, selector
-        return tuple(self._copies(kind))
+        del namespace
+        return () if selector.startswith("!") else tuple(self._copies(kind))  # every route here has the label
 
     async def pages(
         self, kind: Kind, namespace: str | None = None, selector: str = ""
     ) -> AsyncIterator[tuple[Object, ...]]:
-        del namespace, selector
-        copies = self._copies(kind)
+        del namespace
+        copies = iter(()) if selector.startswith("!") else self._copies(kind)
         while page := tuple(islice(copies, PAGE)):
             yield page
 
