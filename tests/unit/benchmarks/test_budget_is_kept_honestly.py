@@ -113,8 +113,8 @@ def test_each_workload_does_all_of_its_work(monkeypatch, name):
 
 
 def test_the_engine_sees_every_object_of_the_fleet_healthy_and_has_nothing_to_write(capfd):
-    found = fleet.drive(15)
-    assert (found["records"], found["healthy"], found["writes"], found["warnings"]) == (15, 15, 0, 0)
+    found = fleet.drive(150)  # fewer may fit into memory that the process has already
+    assert (found["records"], found["healthy"], found["writes"], found["warnings"]) == (150, 150, 0, 0)
     assert found["queries"] == 2
     assert found["memory_mib"] > 0
 
