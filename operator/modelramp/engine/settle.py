@@ -101,6 +101,8 @@ class Settler:
             obstacle = Finding(Reason.INVALID_SPEC, record.problem, warning=True)
             return self._plan(key, record, Decision(record.state), Seen(), obstacle, (), now)
         seen = replace(see(self.store, key, record), hooks=self.hooks.news(key, record))
+        if ticks and _begins_step(target, record.state, seen, now):
+            ticks = ()  # the route's news first, by itself: the ticks are judged by the step that is written then
         decision = decide(target, record.state, seen, ticks, now)
         decision = decision.then(*policy_findings(record.obj.get("status") or {}, target))
         decision = decision.then(*shared_findings(read_status(record.obj.get("status")).conditions, seen))
@@ -202,7 +204,7 @@ class Settler:
         if unwritten is not None:
             self._later(record, unwritten, urgent=True)
         again = self.hooks.follow(key, record)
-        return changed or again
+        return changed or again or bool(record.ticks)
 
     def _took(self, key: Key, record: Record, plan: Plan, before: State) -> None:
         """The decision counts: its ticks are used up."""
@@ -292,6 +294,14 @@ def _priority(before: State, after: State, seen: Seen) -> Priority:
     if will != was or after.phase is Phase.PROMOTING or after.stable != before.stable:
         return Priority.PROMOTION
     return Priority.CREATION if after.candidate is not None and after.running is None else Priority.REPORT
+
+
+def _begins_step(target: Target, state: State, seen: Seen, now: int) -> bool:
+    """Whether the route shows a step's weight now, which was not known before."""
+    if state.running is None or state.running.shown:
+        return False
+    after = decide(target, state, seen, (), now).state.running
+    return after is not None and after.shown
 
 
 def _rests(before: State, after: State) -> bool:
