@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from modelramp.engine.fair import FairSlots
 from tests.sim.clock import VirtualLoop, run_virtually
 
@@ -32,22 +34,15 @@ def test_namespaces_that_wait_take_turns():
     assert [name for _, name in begun(*work, total=1)] == ["a", "b", "a", "b", "a"]
 
 
-async def test_who_gives_up_waiting_takes_no_slot_with_it():
+@pytest.mark.parametrize("given", [False, True], ids=["while it waits", "with its slot just given"])
+async def test_who_is_cancelled_keeps_no_slot(given):
     slots = FairSlots(1, 1)
     async with slots.slot("a"):
         waiting = asyncio.create_task(slots.slot("b").__aenter__())
         await asyncio.sleep(0)
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
-    async with asyncio.timeout(1), slots.slot("c"):
-        pass
-
-
-async def test_who_is_cancelled_with_its_slot_just_given_returns_it():
-    slots = FairSlots(1, 1)
-    async with slots.slot("a"):
-        waiting = asyncio.create_task(slots.slot("b").__aenter__())
-        await asyncio.sleep(0)
+        if not given:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     async with asyncio.timeout(1), slots.slot("c"):
