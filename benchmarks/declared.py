@@ -120,7 +120,7 @@ def histogram(arm: str, each: float, buckets: int = len(EDGES)) -> Answers:
 
 
 def native(schema: int, buckets: int) -> Sample:
-    """A native histogram with some observations in each of so many neighbouring buckets."""
+    """A native histogram with observations in each of several adjacent buckets."""
     edge = [2.0 ** (place / 2**schema) for place in range(-buckets // 2, buckets // 2 + 1)]
     sides = tuple((edge[place], edge[place + 1], 3.0 + place % 5) for place in range(buckets))
     return Sample({}, math.nan, Native(sides, math.fsum(count for *_, count in sides)))
