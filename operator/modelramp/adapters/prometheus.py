@@ -19,6 +19,7 @@ from modelramp.adapters.errors import shortened
 from modelramp.adapters.prometheus_answers import read_body, redirected, too_large
 from modelramp.adapters.prometheus_failures import FOREIGN, failure, is_unconnected, timed_out
 from modelramp.adapters.prometheus_lanes import Lane, Lanes
+from modelramp.adapters.prometheus_parameters import parameters
 from modelramp.adapters.prometheus_stream import AnswerParser, Bounds, InstantReader, RangeReader, unpacked
 from modelramp.api.errors import AddressRefused, PrometheusSilent
 from modelramp.api.names import Reason
@@ -221,15 +222,8 @@ class PrometheusMetrics:
             raise PrometheusSilent(error.reason, f"{address}: {error.detail}") from None
 
     def _request(self, question: _Question, headers: Mapping[str, str]) -> httpx.Request:
-        # Prometheus gives up by itself at the time-out, in whole milliseconds, the one form that all servers read.
-        # Thanos and VictoriaMetrics fail instead of leaving out a store that is down: a part of the data would look
-        # like all of it. Prometheus cuts the series at the limit and says so; others ignore it, and are cut here.
-        more = {
-            "timeout": f"{max(1, round(self._timeout * 1000))}ms",
-            "partial_response": "false",
-            "deny_partial_response": "1",
-            "limit": str(question.bounds.series + 1),
-        }
+        # Prometheus cuts the series at the limit and says so; others ignore it, and are cut here.
+        more = {**parameters(self._timeout), "limit": str(question.bounds.series + 1)}
         wait = self._timeout + self._grace
         return httpx.Request(
             "POST",

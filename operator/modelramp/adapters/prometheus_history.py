@@ -28,6 +28,7 @@ from modelramp.adapters.prometheus_answers import (
     unreadable,
 )
 from modelramp.adapters.prometheus_failures import CAUSES, Causes, chain, plainly, timed_out
+from modelramp.adapters.prometheus_parameters import parameters
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.names import Reason
 from modelramp.engine.ports import SHARED, Asker, Endpoint, Sample, Telemetry
@@ -77,7 +78,7 @@ class PrometheusHistory:
         asker: Asker = SHARED,  # noqa: ARG002 - there is one
     ) -> tuple[Sample, ...]:
         """The query's value at the instant `at`; a scalar comes as one sample without labels."""
-        params = {"time": at, **self._limits()}
+        params = {"time": at, **parameters(self._timeout)}
         return await self._answered(endpoint, lambda client: client.custom_query(query, params), instant_samples)
 
     async def range(
@@ -90,14 +91,11 @@ class PrometheusHistory:
         asker: Asker = SHARED,  # noqa: ARG002 - there is one
     ) -> Mapping[int, tuple[Sample, ...]]:
         """The query's value at start, start+step, ... end; instants without any sample are missing."""
-        first, last, params = datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC), self._limits()
+        first, last = datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC)
+        params = parameters(self._timeout)
         return await self._answered(
             endpoint, lambda client: client.custom_query_range(query, first, last, str(step), params), range_samples
         )
-
-    def _limits(self) -> dict[str, str]:
-        milliseconds = max(1, round(self._timeout * 1000))
-        return {"timeout": f"{milliseconds}ms", "partial_response": "false", "deny_partial_response": "1"}
 
     async def _answered(
         self, endpoint: Endpoint, ask: Callable[[PrometheusConnect], Any], read: Callable[[str, Any], Found]

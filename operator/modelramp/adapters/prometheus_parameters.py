@@ -1,0 +1,17 @@
+"""What every question is sent with, so that all servers of the Prometheus API take it the same way."""
+
+from typing import Final
+
+ALWAYS: Final = {
+    # Thanos and VictoriaMetrics fail instead of leaving out a store that is down: a part of the data would look like
+    # all of it.
+    "partial_response": "false",
+    "deny_partial_response": "1",
+}
+"""Parameters that servers ignore if they do not know them."""
+
+
+def parameters(timeout: float) -> dict[str, str]:
+    """The form's fields beside the query and its instants. timeout: seconds after which the server gives up."""
+    # Whole milliseconds are the one form that all servers read.
+    return {"timeout": f"{max(1, round(timeout * 1000))}ms", **ALWAYS}
