@@ -7,6 +7,10 @@ ALWAYS: Final = {
     # all of it.
     "partial_response": "false",
     "deny_partial_response": "1",
+    # VictoriaMetrics answers a question about the last 30 s (-search.latencyOffset) for an earlier instant, with the
+    # asked one in the answer; it takes no zero. What it may cache, it moves to multiples of the step.
+    "latency_offset": "1ms",
+    "nocache": "1",
 }
 """Parameters that servers ignore if they do not know them."""
 

@@ -41,6 +41,8 @@ async def test_a_question_goes_in_the_body_with_its_token_and_its_limits(history
         "timeout": "5000ms",
         "partial_response": "false",
         "deny_partial_response": "1",
+        "latency_offset": "1ms",
+        "nocache": "1",
     }
 
 
@@ -48,7 +50,7 @@ async def test_a_range_is_asked_from_its_first_to_its_last_instant(history):
     matrix = {"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {}, "values": [[60, "2"]]}]}}
     async with answering(http(200, matrix)) as (url, received):
         assert await history.range(Endpoint(url), "up", 60, 180, 60) == {60: (Sample({}, 2.0),)}
-    assert received[0].form.items() >= {"start": "60", "end": "180", "step": "60"}.items()
+    assert received[0].form.items() >= {"start": "60", "end": "180", "step": "60", "latency_offset": "1ms"}.items()
 
 
 async def test_many_questions_at_once_get_their_own_answers(history):

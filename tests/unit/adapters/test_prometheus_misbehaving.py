@@ -59,6 +59,8 @@ async def test_a_question_goes_in_the_body_with_its_instant_and_its_limits(metri
         "timeout": "1000ms",
         "partial_response": "false",
         "deny_partial_response": "1",
+        "latency_offset": "1ms",
+        "nocache": "1",
         "limit": "10001",
     }
     assert told.counted == [("modelramp_queries_total", {"result": "ok"})]
@@ -69,7 +71,7 @@ async def test_a_range_is_asked_from_its_first_to_its_last_instant(metrics):
     async with answering(http(200, matrix)) as (url, received):
         assert await metrics.range(Endpoint(url), "up", 60, 180, 60) == {60: (Sample({}, 2.0),)}
     assert received[0].line == "POST /api/v1/query_range HTTP/1.1"
-    assert received[0].form.items() >= {"start": "60", "end": "180", "step": "60"}.items()
+    assert received[0].form.items() >= {"start": "60", "end": "180", "step": "60", "latency_offset": "1ms"}.items()
 
 
 async def test_a_server_that_never_answers_is_left_after_the_time_out(metrics, told):
