@@ -18,6 +18,7 @@ from localplane.toolchain import Report, find_go, required_version
 
 MODULE = Path(__file__).parent / "go"
 HELM_MODULE = Path(__file__).parent / "go-helm"
+VICTORIAMETRICS_MODULE = Path(__file__).parent / "go-victoriametrics"
 KUBERNETES_VERSION = "1.36.3"
 PROMETHEUS_VERSION = "3.15.0"
 PROGRESS_INTERVAL_S = 5.0
@@ -101,14 +102,24 @@ def find_or_build(report: Report) -> Binaries:
 
 def helm(report: Report) -> Path:
     """Return the Helm command, building it on first use (about two minutes)."""
-    wanted = cache_folder() / "localplane" / f"helm-{key(HELM_MODULE)}" / "helm"
+    return _one_program("helm", "helm.sh/helm/v3/cmd/helm", HELM_MODULE, report)
+
+
+def victoriametrics(report: Report) -> Path:
+    """Return the single-node server of VictoriaMetrics, building it on first use (about a minute)."""
+    package = "github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics"
+    return _one_program("victoria-metrics", package, VICTORIAMETRICS_MODULE, report)
+
+
+def _one_program(name: str, package: str, module: Path, report: Report) -> Path:
+    wanted = cache_folder() / "localplane" / f"{name}-{key(module)}" / name
     with state.locked(wanted.parent.with_suffix(".lock")):
         if not wanted.exists():
-            go = find_go(required_version((HELM_MODULE / "go.mod").read_text()), cache_folder(), report)
+            go = find_go(required_version((module / "go.mod").read_text()), cache_folder(), report)
             draft = wanted.with_suffix(".new")
             compile_command = [str(go), "build", "-v", "-trimpath", "-buildvcs=false", "-ldflags=-s -w"]
-            compile_command += ["-o", str(draft), "helm.sh/helm/v3/cmd/helm"]
-            _compile(compile_command, HELM_MODULE, "building Helm (once, about 2 minutes)", report)
+            compile_command += ["-o", str(draft), package]
+            _compile(compile_command, module, f"building {name} (once, a few minutes)", report)
             draft.replace(wanted)
     return wanted
 
