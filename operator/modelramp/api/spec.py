@@ -1,11 +1,12 @@
 """The spec of a ModelDeployment: which model version should serve, and how it gets there."""
 
+import json
 import re
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from modelramp.api.errors import InvalidSpec
+from modelramp.api.errors import InvalidSpec, Problem
 from modelramp.api.health import Health
 from modelramp.api.rollout import AfterPromotion, Rollout
 from modelramp.api.rules import ApiModel, Rule, matches, problems_of
@@ -148,11 +149,19 @@ OBJECT_RULES = (
 """Rules of the whole object; `holds` takes metadata.name."""
 
 
+MOST_BYTES = 256 << 10
+"""Bytes of a spec as JSON: what `kubectl apply` can bear, and what bounds the operator's memory for one object."""
+
+
 def parse_spec(raw: object) -> ModelDeploymentSpec:
     """The spec of an object as it came from YAML or the API server.
 
-    Raises InvalidSpec with one Problem for each field that is wrong.
+    Raises InvalidSpec with one Problem for each field that is wrong, or one for the whole when it is too large.
     """
+    size = len(json.dumps(raw, separators=(",", ":"), ensure_ascii=False, default=str).encode(errors="replace"))
+    if size > MOST_BYTES:
+        text = f"has {size >> 10} KiB as JSON, at most {MOST_BYTES >> 10} are read; put large texts into a ConfigMap"
+        raise InvalidSpec((Problem("spec", text),))
     try:
         return ModelDeploymentSpec.model_validate(raw)
     except ValidationError as error:

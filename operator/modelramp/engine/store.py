@@ -244,9 +244,12 @@ class Store:
         return record is not None and (record.state.stable is not None or record.state.phase is not Phase.DEGRADED)
 
     def _remember(self, key: Key, obj: Object) -> Key | None:
-        known, kept = self.records.get(key), slim(MODEL_DEPLOYMENT, obj)
+        known = self.records.get(key)
         if known is not None and _newer(known.obj, obj):
             return None
+        if known is not None and _same(known.obj, obj):
+            return key  # as each list tells again: to parse it once more would cost the most of a list
+        kept = slim(MODEL_DEPLOYMENT, obj)
         if known is not None and known.uid != kept["metadata"].get("uid"):
             self.forget(key)
             known = None
@@ -352,6 +355,12 @@ def _newer(known: Object, obj: Object) -> bool:
     if known["metadata"].get("uid") != obj["metadata"].get("uid") and _made(known) < _made(obj):
         return False
     return _version(known) > _version(obj)
+
+
+def _same(known: Object, obj: Object) -> bool:
+    """Whether both are one version of one object."""
+    names = ("uid", "resourceVersion")
+    return all(known["metadata"].get(name) == obj["metadata"].get(name) is not None for name in names)
 
 
 def _made(obj: Object) -> str:

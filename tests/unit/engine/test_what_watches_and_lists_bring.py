@@ -413,3 +413,24 @@ async def test_a_list_that_ends_in_the_middle_takes_nothing_for_gone():
     found.observe(MODEL_DEPLOYMENT, "ADDED", deployment("digits"))
     assert await found._list_again([MODEL_DEPLOYMENT]) == {MODEL_DEPLOYMENT}
     assert KEY in found.store.records
+
+
+def test_what_a_list_tells_again_is_not_parsed_again():
+    store, obj = Store(), deployment("digits")
+    store.observe(MODEL_DEPLOYMENT, "ADDED", obj)
+    parsed = store.records["ml", "digits"].spec
+    assert store.observe(MODEL_DEPLOYMENT, "MODIFIED", {**obj}) == ("ml", "digits")
+    assert store.records["ml", "digits"].spec is parsed
+    store.observe(MODEL_DEPLOYMENT, "MODIFIED", deployment("digits", version=2))
+    assert store.records["ml", "digits"].spec is not parsed
+
+
+def test_a_spec_that_is_too_large_to_keep_is_refused_with_its_size():
+    store, obj = Store(), deployment("digits")
+    store.observe(MODEL_DEPLOYMENT, "ADDED", obj)
+    large = deployment("digits", version=2)
+    large["spec"]["template"] = {"metadata": {"annotations": {"blob": "ä" * 150_000}}, "spec": {"containers": []}}
+    store.observe(MODEL_DEPLOYMENT, "MODIFIED", large)
+    record = store.records["ml", "digits"]
+    assert record.target is None
+    assert record.problem == "spec: has 293 KiB as JSON, at most 256 are read; put large texts into a ConfigMap"
