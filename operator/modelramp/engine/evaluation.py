@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from modelramp.api.errors import ClusterSilent, Gone, NoAnswer, Outrun, Refused
 from modelramp.api.evaluation import RESULTS_KEY, EvaluationSpec, EvaluationState, ResultsIn
+from modelramp.api.text import visible
 from modelramp.core.evaluation import Evaluation, JobSeen
 from modelramp.desired.evaluation import job_name
 from modelramp.desired.job_end import JobEnd, born, end_of, first_container_end, made_by
@@ -137,7 +138,7 @@ async def _why(cluster: Cluster, look: Look, end: JobEnd) -> str:
     for pod in await _pods(cluster, look, "status.phase=Failed"):
         ended = first_container_end(look.job, pod)
         if ended is not None:
-            words = " ".join(text(ended, "message").split())
+            words = visible(" ".join(text(ended, "message").split()))
             said = f", its last words: {words[-_WORDS:]}" if words else ""
             return f"{failure}; pod {pod['metadata']['name']} ended with exit code {ended.get('exitCode')}{said}"
     return failure

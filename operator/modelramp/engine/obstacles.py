@@ -3,6 +3,7 @@
 from modelramp.api.errors import Gone
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, Reason
 from modelramp.api.spec import GatewayRouting
+from modelramp.api.text import visible
 from modelramp.core.state import Finding
 from modelramp.desired.reading import entries, part, text
 from modelramp.engine.ports import GATEWAY, POD, Cluster, Object, Ref
@@ -35,7 +36,7 @@ async def inspect_pods(cluster: Cluster, key: Key, revision: str) -> str:
 
 def pod_trouble(pod: Object) -> str:
     """What keeps one pod from being ready, in the kubelet's or the scheduler's words, in one line of bounded length."""
-    return " ".join(_pod_trouble(pod).split())[:_WORDS]
+    return visible(" ".join(_pod_trouble(pod).split()))[:_WORDS]
 
 
 def _pod_trouble(pod: Object) -> str:

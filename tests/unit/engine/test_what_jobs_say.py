@@ -101,6 +101,14 @@ def test_nor_does_it_say_why_a_job_failed(claim):
     assert "no data set" in failure_of(job(FAILED), [forged, real])
 
 
+def test_last_words_move_no_cursor_of_who_reads_them():
+    words = "no data\x1b[2K\x1b[1Aall is well"
+    assert looked(Answers([pod(words, phase="Failed", code=1)]), FAILED).problem.endswith(
+        r"no data\x1b[2K\x1b[1Aall is well"
+    )
+    assert "\x1b" not in pod_trouble(pod(words, phase="Failed", code=1))
+
+
 def test_a_running_job_s_trouble_is_that_of_its_own_pod():
     waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
     forged, real = pod(name="forged", owner={}, phase="Pending"), pod(phase="Pending")
