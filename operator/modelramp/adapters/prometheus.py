@@ -205,7 +205,7 @@ class PrometheusMetrics:
             )
             try:
                 lane.circuit.answered()
-                return await self._read(question, response, parser)
+                return await self._read(question, response, parser, tuple(headers.values()))
             finally:
                 await response.aclose()
         except AddressRefused as error:
@@ -237,7 +237,7 @@ class PrometheusMetrics:
         )
 
     async def _read(
-        self, question: _Question, response: httpx.Response, parser: AnswerParser[Found]
+        self, question: _Question, response: httpx.Response, parser: AnswerParser[Found], secrets: tuple[str, ...]
     ) -> tuple[Found, tuple[str, ...]]:
         code = response.status_code
         if 300 <= code < 400:
@@ -248,7 +248,7 @@ class PrometheusMetrics:
                 body += piece[: _ERROR_BYTES - len(body)]
                 if len(body) >= _ERROR_BYTES:
                     break
-            read_body(code, body)
+            read_body(code, body, secrets)
         async for piece in _pieces(response, question.bounds.bytes):
             parser.feed(piece)
         return parser.result()

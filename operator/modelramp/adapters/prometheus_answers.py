@@ -6,29 +6,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelramp.adapters.errors import shortened
+from modelramp.adapters.prometheus_words import page_words, plain_error, reason_of
 from modelramp.analysis.native import Native
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.names import Reason
 from modelramp.engine.ports import Sample
 
-_BY_ERROR_TYPE = {
-    "bad_data": Reason.QUERY_INVALID,
-    "execution": Reason.QUERY_FAILED,
-    "internal": Reason.QUERY_FAILED,
-    "timeout": Reason.PROMETHEUS_TIMEOUT,
-    "canceled": Reason.PROMETHEUS_TIMEOUT,
-}
-"""errorType of the HTTP API -> reason; others, such as `unavailable`, mean that nobody answered."""
-
-_CHECK_THEM = "check secretRef or MODELRAMP_PROMETHEUS_SECRET, on the command line --token-file"
+_WRONG_PATH = "does the address lack a path prefix?"
 _BY_CODE = {
-    401: f"refuses the credentials; {_CHECK_THEM}",
-    403: f"refuses access; {_CHECK_THEM}",
-    404: "has no /api/v1/query; does the address lack a path prefix?",
+    400: f"does not take this as a query; {_WRONG_PATH}",
+    404: f"has no /api/v1/query; {_WRONG_PATH}",
     405: "does not take queries by POST",
+    408: "gave up",
     429: "says that it is asked too much",
+    504: "gave up",
 }
-
+_REFUSALS = frozenset({401, 403})
+_CHECK_THEM = "check secretRef or MODELRAMP_PROMETHEUS_SECRET, on the command line --token-file"
+_GIVE_THEM = "give secretRef if it wants credentials, headers if it wants a tenant"
 
 MOST_WARNINGS = 20
 TRUNCATED = "results truncated due to limit"
@@ -36,21 +31,20 @@ TRUNCATED = "results truncated due to limit"
 _ABOUT_THE_QUERY = ("PromQL warning:", "PromQL info:")
 
 
-def read_body(code: int, body: bytes) -> Mapping[str, Any]:
+def read_body(code: int, body: bytes, secrets: Sequence[str] = ()) -> Mapping[str, Any]:
     """The `data` of a successful answer with its `warnings`; raises PrometheusSilent for any other.
 
-    Source of codes and fields: prometheus.io/docs/prometheus/latest/querying/api, "Format overview".
+    secrets: credentials that were sent. Source of codes and fields:
+    prometheus.io/docs/prometheus/latest/querying/api, "Format overview".
     """
     try:
         payload = json.loads(body)
     except (ValueError, RecursionError):
         payload = None
-    if isinstance(payload, dict) and payload.get("status") == "error":
-        raise failed(payload.get("errorType"), payload.get("error"))
+    if isinstance(payload, dict) and payload.get("status") == "error" and code not in _REFUSALS:
+        raise failed(payload.get("errorType"), payload.get("error"), code)
     if code != 200:
-        # The text of a stranger's page is not repeated: the address may name something that is no Prometheus.
-        known = _BY_CODE.get(code, "cannot answer now" if code >= 500 else "does not answer like a Prometheus")
-        raise PrometheusSilent(Reason.PROMETHEUS_UNREACHABLE, f"the server {known} (HTTP {code})")
+        raise _refused(code, body, secrets)
     if not isinstance(payload, dict) or not isinstance(payload.get("data"), dict):
         raise no_prometheus()
     if payload.get("isPartial"):
@@ -58,10 +52,24 @@ def read_body(code: int, body: bytes) -> Mapping[str, Any]:
     return {**payload["data"], "warnings": payload.get("warnings") or ()}
 
 
-def failed(kind: Any, words: Any) -> PrometheusSilent:
+def failed(kind: Any, words: Any, code: int) -> PrometheusSilent:
     """The error for an answer with status `error`. kind: its errorType. words: its error."""
-    reason = _BY_ERROR_TYPE.get(str(kind), Reason.PROMETHEUS_UNREACHABLE)
-    return PrometheusSilent(reason, shortened(f"Prometheus: {words}"))
+    return PrometheusSilent(reason_of(kind, code, str(words)), shortened(f"Prometheus: {plain_error(words)}"))
+
+
+def _refused(code: int, body: bytes, secrets: Sequence[str]) -> PrometheusSilent:
+    """The error for an answer that is not in Prometheus' form: of a server before it, or of something else."""
+    words = page_words(body, secrets) if 400 <= code < 500 else ""
+    if code in _REFUSALS:
+        known, hint = ("refuses the credentials", _CHECK_THEM) if secrets else ("refuses to answer", _GIVE_THEM)
+    else:
+        known, hint = (
+            _BY_CODE.get(code, "cannot answer now" if code >= 500 else "does not answer like a Prometheus"),
+            "",
+        )
+    reason = Reason.PROMETHEUS_TIMEOUT if code in {408, 504} else Reason.PROMETHEUS_UNREACHABLE
+    said = f"the server {known} (HTTP {code})" + (f": {words}" if words else "")
+    return PrometheusSilent(reason, f"{said}; {hint}" if hint else said)
 
 
 def no_prometheus() -> PrometheusSilent:
@@ -71,7 +79,8 @@ def no_prometheus() -> PrometheusSilent:
 
 def partial(words: str) -> PrometheusSilent:
     """The error for an answer out of a part of the data (decision 0004)."""
-    return PrometheusSilent(Reason.PARTIAL_DATA, shortened(f"Prometheus answers from a part of its data: {words}"))
+    said = f"Prometheus answers from a part of its data: {plain_error(words)}"
+    return PrometheusSilent(Reason.PARTIAL_DATA, shortened(said))
 
 
 def too_large(words: str) -> PrometheusSilent:

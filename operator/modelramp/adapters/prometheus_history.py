@@ -131,7 +131,7 @@ class PrometheusHistory:
         """The client of this thread: it is not thread-safe."""
         known: dict[str, tuple[PrometheusConnect, _BoundedSession]] = self._mine.__dict__.setdefault("known", {})
         if address not in known:
-            session = _BoundedSession(self._ca_file)
+            session = _BoundedSession(self._ca_file, tuple(self._headers.values()))
             connect = PrometheusConnect(
                 address,
                 headers=dict(self._headers),
@@ -155,12 +155,14 @@ class PrometheusHistory:
 class _BoundedSession(requests.Session):
     """Sends parameters in the body, follows no redirect, reads only so much, and keeps what the library drops."""
 
-    def __init__(self, ca_file: str | None) -> None:
+    def __init__(self, ca_file: str | None, secrets: tuple[str, ...]) -> None:
+        """secrets: credentials that are sent, which a server may repeat."""
         super().__init__()
         # Neither proxies nor a .netrc of the machine: the latter would replace the token in silence.
         self.trust_env = False
         if ca_file is not None:
             self.verify = ca_file
+        self._secrets = secrets
         self.kind = ""
         self.warnings: tuple[str, ...] = ()
 
@@ -171,7 +173,7 @@ class _BoundedSession(requests.Session):
             if response.is_redirect:
                 raise redirected(response.status_code)
             body = self._body(response)
-        data = read_body(response.status_code, body)
+        data = read_body(response.status_code, body, self._secrets)
         self.kind = str(data.get("resultType"))
         self.warnings = check_warnings(data["warnings"])
         if "result" not in data:

@@ -160,7 +160,7 @@ class AnswerParser(Generic[Found]):
         self._ended = True
         self._step()
         if self._fields.get("status") == "error":
-            raise failed(self._fields.get("errorType"), self._fields.get("error"))
+            raise failed(self._fields.get("errorType"), self._fields.get("error"), 200)
         if not self._done or self._fields.get("status") != "success" or not self._has_data:
             raise no_prometheus()
         if self._fields.get("isPartial", False) is not False:

@@ -22,7 +22,9 @@ SILENT = frozenset(
         Reason.WARMING_UP,
     }
 )
-"""Reasons that pass by themselves: a test does not end on a tick of which nothing could be asked."""
+"""Reasons that mostly pass by themselves: a test that has evidence does not end on a tick that nobody answered for."""
+NO_ANSWER = (SILENT | {Reason.QUERY_INVALID, Reason.ANSWER_TOO_LARGE, Reason.ADDRESS_REFUSED}) - {Reason.WARMING_UP}
+"""Reasons for which a tick has no answer at all."""
 _SCALE = 1.0
 """Size of what a difference of rates is reckoned from; an estimate that rounding put below minEffect is as large."""
 _MESSAGE_LIMIT = 768
@@ -59,8 +61,12 @@ def conclude(test: ABTest, found: ExperimentOutcome, since: int, tick: int) -> t
     Harm (the whole interval on the worse side) ends it at once. From minDuration on, a winner needs the whole interval
     on the better side and an estimate of at least minEffect; an interval wholly within minEffect is no difference. At
     maxDuration everything else is no difference. While the split was not kept nothing is said of the metric.
+    A test without any answer until maxDuration is invalid: waiting longer would keep the split for ever.
     """
-    over = tick >= since + test.max_duration and found.reason not in SILENT
+    late = tick >= since + test.max_duration
+    if late and found.reason in NO_ANSWER and not found.sample_ratio and not found.samples:
+        return Ending.INVALID, _UNANSWERED
+    over = late and found.reason not in SILENT
     if found.mismatch:
         return (Ending.INVALID if over else Ending.UNDECIDED), _MISMATCH
     if found.verdict is not Verdict.NO_DATA and None not in (found.estimate, found.low, found.high):
@@ -72,6 +78,7 @@ def conclude(test: ABTest, found: ExperimentOutcome, since: int, tick: int) -> t
     return Ending.UNDECIDED, "no verdict yet"
 
 
+_UNANSWERED = "its metric was never answered within maxDuration"
 _MISMATCH = "the comparison is not valid; find out why before trusting either version"
 
 

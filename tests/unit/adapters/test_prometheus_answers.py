@@ -160,6 +160,124 @@ def test_a_success_that_is_no_prometheus_answer_is_no_answer(body):
         read_body(200, body)
 
 
+ASKED = r'error when executing query="sum(rate(x{a=\"b\"}[1m])" for (time=1795871272000, step=300000): '
+RANGE = r'error when executing query="x" on the time range (start=1795871272000, end=1795871872000, step=60000): '
+VICTORIAMETRICS = {
+    "a query that does not parse": (
+        422,
+        ASKED + 'argList: unexpected token ""; want ",", ")"; unparsed data: ""',
+        Reason.QUERY_INVALID,
+        'argList: unexpected token ""; want ",", ")"; unparsed data: ""',
+    ),
+    "a function that it does not know": (
+        422,
+        ASKED + 'unsupported function "histogram_count"',
+        Reason.QUERY_INVALID,
+        'unsupported function "histogram_count"',
+    ),
+    "a function with too few arguments": (
+        422,
+        'cannot evaluate "label_replace(up)": unexpected number of args; got 1; want 5',
+        Reason.QUERY_INVALID,
+        "unexpected number of args; got 1; want 5",
+    ),
+    "series that clash": (
+        422,
+        ASKED + r'cannot evaluate "a / on() \"b\"": duplicate time series on the right side of / on(): {a="b"} and {}',
+        Reason.QUERY_FAILED,
+        'duplicate time series on the right side of / on(): {a="b"} and {}',
+    ),
+    "a range that is too much": (
+        422,
+        RANGE + "cannot select more than -search.maxSamplesPerQuery=3000 samples",
+        Reason.QUERY_FAILED,
+        "cannot select more than -search.maxSamplesPerQuery=3000 samples",
+    ),
+    "a query that takes too long": (
+        422,
+        ASKED + "timeout exceeded during query execution: 2.000 seconds (elapsed 2.013 seconds)",
+        Reason.PROMETHEUS_TIMEOUT,
+        "timeout exceeded during query execution: 2.000 seconds",
+    ),
+    "a bad parameter": (400, "cannot parse `step` arg", Reason.QUERY_INVALID, "cannot parse `step` arg"),
+    "too many at a time": (429, "too many requests", Reason.PROMETHEUS_UNREACHABLE, "too many requests"),
+    "a store that is down": (503, "cannot reach vmstorage", Reason.PROMETHEUS_UNREACHABLE, "cannot reach vmstorage"),
+    "a bug": (500, "index out of range", Reason.QUERY_FAILED, "index out of range"),
+}
+
+
+@pytest.mark.parametrize(("code", "words", "reason", "said"), VICTORIAMETRICS.values(), ids=VICTORIAMETRICS)
+def test_an_error_type_that_is_no_word_of_prometheus_goes_by_the_code(code, words, reason, said):
+    body = json.dumps({"status": "error", "errorType": str(code), "error": words}).encode()
+    with pytest.raises(PrometheusSilent) as caught:
+        read_body(code, body)
+    assert (caught.value.reason, caught.value.detail) == (reason, f"Prometheus: {said}")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "no data for time={}000 here",
+        "no data from start={}.123 to end={}.123",
+        "on timeRange=[2026-11-28T13:07:{:.2}.001Z..2026-11-28T13:08:{:.2}Z]",
+        'error when executing query="' + "x" * 3000 + '" for (time={}000, step=300000): why',
+    ],
+)
+def test_an_error_has_the_same_words_at_every_tick(words):
+    said = set()
+    for second in ("10", "70"):
+        body = {"status": "error", "errorType": "422", "error": words.replace("{:.2}", second)}
+        body["error"] = body["error"].replace("{}", f"17958712{second}")
+        with pytest.raises(PrometheusSilent) as caught:
+            read_body(422, json.dumps(body).encode())
+        said.add(caught.value.detail)
+    assert len(said) == 1
+
+
+NO_PROMETHEUS = {
+    "a wrong path of VictoriaMetrics": (400, b'unsupported path requested: "/x/api/v1/query"\n', "path prefix"),
+    "a wrong path": (404, b"404 page not found\n", "path prefix"),
+    "a tenant that is missing": (401, b"no org id\n", "no org id"),
+    "a tenant that is missing, as JSON": (401, b'{"status":"error","errorType":"x","error":"no org id"}', "no org id"),
+    "a gateway's refusal": (403, b'{"message":"no API key was found in the request"}', "no API key was found"),
+    "too many at a time": (429, b"couldn't start executing the request", "asked too much"),
+}
+
+
+@pytest.mark.parametrize(("code", "body", "words"), NO_PROMETHEUS.values(), ids=NO_PROMETHEUS)
+def test_a_refusal_has_the_servers_own_words(code, body, words):
+    with pytest.raises(PrometheusSilent, match=words) as caught:
+        read_body(code, body)
+    assert caught.value.reason is Reason.PROMETHEUS_UNREACHABLE
+    assert "check secretRef" not in caught.value.detail
+    assert "\n" not in caught.value.detail
+
+
+def test_a_refusals_words_are_cut_and_escaped():
+    with pytest.raises(PrometheusSilent) as caught:
+        read_body(401, b"who \x1b[2K\xe2\x80\xae?\n" + b"x" * 9000)
+    assert "who \\x1b[2K\\u202e? xxx" in caught.value.detail
+    assert len(caught.value.detail) < 256
+
+
+@pytest.mark.parametrize("said", [b"bad token aGFsZnRva2Vu", b"token AGFSZNRVA2", b"no tokens like GFsZ, please"])
+def test_a_refusal_that_repeats_a_part_of_the_credentials_is_not_passed_on(said):
+    with pytest.raises(PrometheusSilent) as caught:
+        read_body(401, said, ("aGFsZnRva2Vu",))
+    assert caught.value.detail.startswith("the server refuses the credentials (HTTP 401); check secretRef")
+
+
+def test_credentials_that_are_refused_for_another_cause_have_the_servers_words():
+    with pytest.raises(PrometheusSilent, match=r"\(HTTP 401\): no org id; check secretRef"):
+        read_body(401, b"no org id", ("aGFsZnRva2Vu",))
+
+
+def test_a_gateway_that_waited_in_vain_is_a_time_out():
+    with pytest.raises(PrometheusSilent) as caught:
+        read_body(504, b"<html>Gateway Time-out</html>")
+    assert caught.value.reason is Reason.PROMETHEUS_TIMEOUT
+
+
 def test_a_long_error_is_cut():
     with pytest.raises(PrometheusSilent) as caught:
         read_body(400, json.dumps({"status": "error", "errorType": "bad_data", "error": "x" * 9000}).encode())

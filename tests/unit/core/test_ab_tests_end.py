@@ -260,6 +260,36 @@ def test_a_prometheus_that_is_silent_at_the_end_delays_it():
     assert minute(story).weight == 0
 
 
+NEVER = ("QueryFailed", "QueryInvalid", "PrometheusUnreachable", "PrometheusTimeout", "PartialData")
+
+
+def unanswered(story, reason, count):
+    for _ in range(count):
+        told(story, silent_test(trial(story), PrometheusSilent(reason, "Prometheus: why")))
+    return story
+
+
+@pytest.mark.parametrize("reason", NEVER)
+def test_a_test_whose_metric_was_never_answered_is_invalid_at_the_longest_time(reason):
+    story = unanswered(begun(), reason, 29)
+    assert story.weight == 50
+
+    unanswered(story, reason, 1)
+    assert (story.weight, story.state.reason) == (0, Reason.AB_TEST_INVALID)
+    ended = story.state.history[0]
+    assert ended.outcome == "Invalid"
+    assert "its metric was never answered within maxDuration; Prometheus: why" in ended.message
+
+
+def test_one_answer_is_enough_to_wait_for_the_next_one():
+    story = minute(unanswered(begun(), "QueryFailed", 28))
+    unanswered(story, "QueryFailed", 5)
+    assert story.weight == 50
+
+    assert minute(story).weight == 0
+    assert story.state.reason is Reason.AB_TEST_NO_DIFFERENCE
+
+
 def test_a_smaller_mean_wins_when_it_should_fall():
     metric = {"name": "tokens", "sum": "s", "count": "c", "goal": "Decrease"}
     story = begun(metric=metric, minEffect="5")
