@@ -23,7 +23,8 @@ MOST_SERIES: Final = 500
 """Series to which a result is limited."""
 
 _PART: Final = re.compile(r"[(\[{+\-*/%^<>]|==|!=|\b(?:and|or|unless|atan2)\b", re.IGNORECASE)
-_TEXT: Final = re.compile(r'"(?:[^"\\\n]|\\.)*"?|\'(?:[^\'\\\n]|\\.)*\'?|`[^`]*`?|#[^\n]*')
+TEXT: Final = re.compile(r'"(?:[^"\\\n]|\\.)*("?)|\'(?:[^\'\\\n]|\\.)*(\'?)|`[^`]*(`?)|#[^\n]*')
+"""A string or a comment. The last group is what closes the string, empty when it is not closed."""
 _NAME: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -69,10 +70,15 @@ def _narrowed(query: str, namespace: str) -> str | NotNarrowed:
         return NotNarrowed("the parser that adds the namespace fails on this PromQL")
 
 
+def operators_in(query: str) -> int:
+    """How many operators and brackets stand in a query, outside of its strings."""
+    return sum(1 for _ in _PART.finditer(TEXT.sub(" ", query)))
+
+
 def _rewritten(query: str, namespace: str) -> str:
     if len(query) > LONGEST:
         raise NotNarrowed(f"the query has more than {LONGEST} characters")
-    if sum(1 for _ in _PART.finditer(_TEXT.sub(" ", query))) > MOST_PARTS:
+    if operators_in(query) > MOST_PARTS:
         raise NotNarrowed(f"the query has more than {MOST_PARTS} operators and brackets")
     text = "".join(_written(_parsed(query), namespace))
     # Writing adds what is missing: where the second reading finds nothing missing, every selector has it.

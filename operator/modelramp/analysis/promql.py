@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from modelramp.analysis.dialects import extension_in
+from modelramp.analysis.matchers import LONGEST, operators_in
 from modelramp.analysis.subject import VARIABLES, Subject, value_of
 from modelramp.api.quantity import format_duration
 
@@ -125,6 +127,8 @@ def _filled(hole: Hole, subject: Subject, window: int) -> str:
     return _quoted(value, hole)
 
 
+MOST_OPERATORS = 400
+"""Operators and brackets that are read: the parser's time grows with their square, 400 take a tenth of a second."""
 MOST_LEVELS = 100
 """Operators, functions and parentheses within each other that are read; far more than any query has."""
 
@@ -153,8 +157,51 @@ def _too_deep(tree: Any) -> bool:
     return True
 
 
-def parse_problem(query: str) -> str | None:
-    """Why Prometheus would refuse a query, as a sentence; None when it looks right.
+class Unreadable(ValueError):
+    """The parser does not read a query; the message says why, for people."""
+
+
+def parse(query: str) -> Any:
+    """A query without variables, as an expression of promql_parser. Raises Unreadable."""
+    import promql_parser
+
+    if len(query) > LONGEST or operators_in(query) > MOST_OPERATORS:
+        raise Unreadable(
+            f"has more than {LONGEST} characters or {MOST_OPERATORS} operators and brackets, which are not read any "
+            "further; write it shorter"
+        )
+    try:
+        return promql_parser.parse(query)
+    except ValueError as error:
+        raise Unreadable(f"not PromQL: {error}") from None
+    except BaseException as error:
+        # A panic in Rust is no Exception.
+        if type(error).__module__ != "pyo3_runtime":
+            raise
+        raise Unreadable("the parser fails on this PromQL") from None
+
+
+def _is_read(query: str) -> bool:
+    try:
+        parse(query)
+    except Unreadable:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class QueryProblem:
+    """What is wrong with a query.
+
+    message: a sentence. certain: no server takes it; otherwise the parser knows too little to tell.
+    """
+
+    message: str
+    certain: bool = True
+
+
+def parse_problem(query: str) -> QueryProblem | None:
+    """Why Prometheus would refuse a query; None when it looks right.
 
     The parser knows PromQL as of its release: what it refuses may still be right on a newer Prometheus, so this is
     advice for people who write checks and never stops a query from being asked.
@@ -162,17 +209,24 @@ def parse_problem(query: str) -> str | None:
     import promql_parser
 
     if problem := variable_problem(query):
-        return problem
+        return QueryProblem(problem)
+    text = render(query, _PROBE, 60)
     try:
-        parsed = promql_parser.parse(render(query, _PROBE, 60))
-    except ValueError as error:
-        return f"not PromQL: {error}"
+        parsed = parse(text)
+    except Unreadable as unreadable:
+        if (extension := extension_in(text, str(unreadable), _is_read)) is None:
+            return QueryProblem(str(unreadable))
+        message = f"uses {extension}; the parser here does not read it, so nothing else is said about this query"
+        return QueryProblem(message, certain=False)
     if _too_deep(parsed):
-        return f"nests more than {MOST_LEVELS} levels deep, which is not read any further; write it shorter"
+        return QueryProblem(
+            f"nests more than {MOST_LEVELS} levels deep, which is not read any further; write it shorter"
+        )
     while isinstance(parsed, promql_parser.ParenExpr):
         parsed = parsed.expr
     if isinstance(parsed, promql_parser.StringLiteral):
-        return "the query gives a text; a check needs a number"
+        return QueryProblem("the query gives a text; a check needs a number")
     if isinstance(parsed, (promql_parser.MatrixSelector, promql_parser.SubqueryExpr)):
-        return "the query gives a range of values; put a function such as rate() or avg_over_time() around it"
+        message = "the query gives a range of values; put a function such as rate() or avg_over_time() around it"
+        return QueryProblem(message)
     return None

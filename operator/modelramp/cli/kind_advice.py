@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from modelramp.analysis.arms import STABLE, other_arm, parts_of, stored
 from modelramp.analysis.checks import ONCE
 from modelramp.analysis.kinds import weigh
-from modelramp.analysis.promql import nodes, parse_problem, render, variables_in
+from modelramp.analysis.promql import nodes, parse, parse_problem, render, variables_in
 from modelramp.analysis.subject import Subject
 from modelramp.api.check import Check, Role
 from modelramp.api.check_kinds import Detect
@@ -63,8 +63,8 @@ def of_count(query: str, field: str, *, both: bool, any_version: bool = False) -
 
     both: it is asked of both versions. any_version: it need not say of which version it speaks.
     """
-    if problem := parse_problem(query):
-        yield Advice(Level.ERROR, field, problem)
+    if (problem := of_syntax(query, field)) is not None:
+        yield problem
         return
     yield from of_namespace(query, field)
     if _PER_SECOND.search(query):
@@ -76,11 +76,17 @@ def of_count(query: str, field: str, *, both: bool, any_version: bool = False) -
         yield Advice(Level.WARNING, field, message)
 
 
+def of_syntax(query: str, field: str) -> Advice | None:
+    """An error for a query that no server takes, a warning for one that the parser is too old or too strict for."""
+    problem = parse_problem(query)
+    if problem is None:
+        return None
+    return Advice(Level.ERROR if problem.certain else Level.WARNING, field, problem.message)
+
+
 def of_namespace(query: str, field: str) -> Iterator[Advice]:
     """A warning when series of this name or revision are taken from every namespace. query: one that can be parsed."""
-    import promql_parser
-
-    for node in nodes(promql_parser.parse(render(query, _OURS, 60))):
+    for node in nodes(parse(render(query, _OURS, 60))):
         if type(node).__name__ != "VectorSelector":
             continue
         matchers = node.matchers.matchers

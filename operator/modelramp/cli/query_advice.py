@@ -5,12 +5,12 @@ from typing import Any
 
 from modelramp.analysis.checks import limits_of, preset_problem
 from modelramp.analysis.presets import PRESETS
-from modelramp.analysis.promql import nodes, parse_problem, render, variables_in
+from modelramp.analysis.promql import nodes, parse, render, variables_in
 from modelramp.analysis.subject import Subject
 from modelramp.api.check import Check, Role
 from modelramp.api.health import Health
 from modelramp.api.quantity import format_duration
-from modelramp.cli.kind_advice import of_kind, of_namespace
+from modelramp.cli.kind_advice import of_kind, of_namespace, of_syntax
 from modelramp.cli.output import Advice, Level
 
 _PROBE = Subject("namespace", "name", "revision", "service", "stable", "stable-service")
@@ -51,8 +51,8 @@ def of_check(check: Check, health: Health, path: str) -> Iterator[Advice]:
     """Errors and warnings about one check; `path` is where it stands."""
     if check.preset is None and check.query is None:
         yield from of_kind(check, health, path)
-    if check.samples is not None and (problem := parse_problem(check.samples)):
-        yield Advice(Level.ERROR, f"{path}.samples", problem)
+    if check.samples is not None and (unread := of_syntax(check.samples, f"{path}.samples")) is not None:
+        yield unread
     elif check.samples is not None:
         yield from of_namespace(check.samples, f"{path}.samples")
     if check.preset is not None:
@@ -61,8 +61,8 @@ def of_check(check: Check, health: Health, path: str) -> Iterator[Advice]:
             return
         yield from _of_limits(check, path, *PRESETS[check.preset].range)
     if check.query is not None:
-        if problem := parse_problem(check.query):
-            yield Advice(Level.ERROR, f"{path}.query", problem)
+        if (unread := of_syntax(check.query, f"{path}.query")) is not None:
+            yield unread
             return
         yield from of_namespace(check.query, f"{path}.query")
         yield from _of_query(check, health, f"{path}.query")
@@ -111,9 +111,7 @@ def _of_query(check: Check, health: Health, path: str) -> Iterator[Advice]:
 
 
 def _parsed(query: str) -> Any:
-    import promql_parser
-
-    return promql_parser.parse(render(query, _PROBE, _PROBE_WINDOW))
+    return parse(render(query, _PROBE, _PROBE_WINDOW))
 
 
 def _ranges(tree: Any) -> set[int]:

@@ -95,7 +95,10 @@ PROBLEMS = {
 
 @pytest.mark.parametrize(("query", "words"), PROBLEMS.values(), ids=PROBLEMS)
 def test_a_query_that_prometheus_would_refuse_is_explained(query, words):
-    assert words in (parse_problem(query) or "")
+    problem = parse_problem(query)
+    assert problem is not None
+    assert words in problem.message
+    assert problem.certain
 
 
 @pytest.mark.parametrize("query", ["1", "vector(1)", 'rate(x{r="{{revision}}"}[{{window}}]) > 0'])

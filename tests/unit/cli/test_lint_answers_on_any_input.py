@@ -1,10 +1,11 @@
 """Whatever the file, `modelramp lint` says what is wrong with it, soon and without a traceback."""
 
+import promql_parser
 import pytest
 import yaml
 from click.testing import CliRunner
 
-from modelramp.analysis.promql import MOST_LEVELS, parse_problem
+from modelramp.analysis.promql import MOST_LEVELS, MOST_OPERATORS, parse_problem
 from modelramp.cli.documents import MOST_CHARACTERS
 from modelramp.cli.main import main
 from tests.unit.analysis.work import lines_run
@@ -69,6 +70,12 @@ def test_what_is_no_manifest_is_an_error_of_one_line(text):
 
 
 DEEP = {
+    "parentheses": "(" * 150 + "1" + ")" * 150,
+    "signs": "-" * 300 + f"sum(x{OURS})",
+    "a long sum": "+".join(["1"] * 300),
+    "functions": "sum(" * 150 + f"x{OURS}" + ")" * 150,
+}
+LONG = {
     "parentheses": "(" * 2000 + "1" + ")" * 2000,
     "signs": "-" * 3000 + f"sum(x{OURS})",
     "a long sum": "+".join(["1"] * 2000),
@@ -83,12 +90,20 @@ def test_a_query_that_nests_without_end_is_an_error(query):
     assert f"spec.health.checks[0].query: nests more than {MOST_LEVELS} levels deep" in result.stdout
 
 
+@pytest.mark.parametrize("query", LONG.values(), ids=LONG)
+def test_a_query_that_would_take_long_to_read_is_an_error(query, monkeypatch):
+    monkeypatch.setattr(promql_parser, "parse", lambda text: pytest.fail("its time grows with the square"))
+    problem = parse_problem(query)
+    assert problem is not None
+    assert f"more than 16384 characters or {MOST_OPERATORS} operators and brackets" in problem.message
+
+
 @pytest.mark.parametrize("query", ["(" * 4000, "(" * 90 + "1" + ")" * 90, "x" + "{a='b'}" * 500])
 def test_other_queries_of_that_kind_are_answered_too(query):
     assert lint(with_query(query)).exit_code in (0, 1)
 
 
-@pytest.mark.parametrize("query", [*DEEP.values(), "{{" + " " * 4000, "{{a}}" * 800, '"' * 4000])
+@pytest.mark.parametrize("query", [*DEEP.values(), *LONG.values(), "{{" + " " * 4000, "{{a}}" * 800, '"' * 4000])
 def test_the_work_on_a_query_is_bounded(query):
     lines_run(lambda: parse_problem(query), most=100_000)
 
