@@ -2,10 +2,11 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
+from modelramp.adapters.catalogue import CATALOGUE, Type
 from modelramp.api.errors import ClusterSilent, Conflict, Gone, PrometheusSilent, Refused
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.engine.ports import (
@@ -323,12 +324,21 @@ class SimWebhooks:
         return Delivered(next(world.receiver, Delivery.TAKEN), "as the receiver said")
 
 
+def _born() -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:
+    for metric in CATALOGUE.values():
+        if metric.type is Type.GAUGE:
+            continue
+        name = metric.name if metric.type is Type.COUNTER else f"{metric.name}_count"
+        for values in metric.born if metric.labels else ((),):
+            yield name, tuple(sorted(zip(metric.labels, map(str, values), strict=True)))
+
+
 class SimTelemetry:
-    """The port `Telemetry`: log lines go into the trace, counters are kept."""
+    """The port `Telemetry`: log lines go into the trace, counters are kept, and begin as the catalogue says."""
 
     def __init__(self, process: "Process") -> None:
         self._process = process
-        self.counters: dict[tuple[str, tuple[tuple[str, str], ...]], int] = {}
+        self.counters: dict[tuple[str, tuple[tuple[str, str], ...]], int] = dict.fromkeys(_born(), 0)
         self.gauges: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
 
     def log(self, event: str, **fields: Any) -> None:
@@ -339,6 +349,8 @@ class SimTelemetry:
 
     def count(self, metric: str, **labels: str) -> None:
         key = (metric, tuple(sorted(labels.items())))
+        if key not in self.counters:
+            self._process.world.broke("every counter begins at 0", f"{metric} {labels} was born with a 1")
         self.counters[key] = self.counters.get(key, 0) + 1
 
     def observe(self, metric: str, value: float, **labels: str) -> None:

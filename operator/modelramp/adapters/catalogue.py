@@ -1,7 +1,16 @@
 """Every metric of the operator, as a table: name, type, labels, help. Nothing else may be counted."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import product
+
+from modelramp.api.hooks import HookState, On
+from modelramp.api.verdict import Verdict
+from modelramp.core.holding import UNANSWERED
+from modelramp.core.moves import OUTCOMES, ROLLED_BACK
+from modelramp.engine.listing import WATCHED
+from modelramp.engine.ports import CONFIG_MAP, GATEWAY, MODEL_DEPLOYMENT, OWNED, POD, Delivery
 
 
 class Type(StrEnum):
@@ -14,30 +23,60 @@ class Type(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric. buckets: upper bounds of a histogram, in the metric's unit."""
+    """One metric. buckets: upper bounds of a histogram, in the metric's unit.
+
+    born: the values of its labels, in order, for each series that exists from the start: what is counted later is then
+    an increase. A counter whose first sample is a 1 has none.
+    """
 
     name: str
     type: Type
     help: str
     labels: tuple[str, ...] = ()
     buckets: tuple[float, ...] = ()
+    born: tuple[tuple[str, ...], ...] = ()
 
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_LAG = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 45, 60, 120, 300, 600, 1800, 3600)
+"""Beyond what an alert asks for: a quantile is never more than the last of them."""
 _MINUTES = (30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 
+
+def _each(*values: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """A series for each combination of one value of each label."""
+    return tuple(product(*values))
+
+
+_RESULTS = ("ok", "ClusterSilent", "Conflict", "Forbidden", "Gone", "Refused")
+_REQUESTS = (
+    *_each(("list",), (kind.kind for kind in (*WATCHED, GATEWAY, POD)), _RESULTS),
+    *_each(("get",), (kind.kind for kind in (MODEL_DEPLOYMENT, *OWNED, GATEWAY, CONFIG_MAP)), _RESULTS),
+    *_each(("create", "apply", "delete"), (kind.kind for kind in OWNED), _RESULTS),
+    *_each(("update",), (MODEL_DEPLOYMENT.kind,), _RESULTS),
+    *_each(("apply",), ("Event",), _RESULTS),
+    *_each(("get",), ("version",), _RESULTS),
+)
+_WRITES = (("status", "ok"), ("status", "refused"), *_each((kind.kind for kind in OWNED), ("ok",)))
+
 _ALL = (
-    Metric("modelramp_ticks_total", Type.COUNTER, "Ticks evaluated, by verdict of the tick.", ("verdict",)),
+    Metric(
+        "modelramp_ticks_total",
+        Type.COUNTER,
+        "Ticks evaluated, by verdict of the tick.",
+        ("verdict",),
+        born=_each(Verdict),
+    ),
     Metric(
         "modelramp_tick_lag_seconds",
         Type.HISTOGRAM,
         "Time from when a tick could be evaluated to when an object's answers were there, or its deadline had passed.",
-        buckets=_SECONDS,
+        buckets=_LAG,
     ),
     Metric(
         "modelramp_last_tick_timestamp_seconds",
         Type.GAUGE,
-        "When the ticker last went round, epoch seconds; it stands still when the engine is stuck.",
+        "When the engine last went round, epoch seconds, ticks or none; it stands still when the engine is stuck.",
     ),
     Metric(
         "modelramp_failing_checks",
@@ -50,6 +89,7 @@ _ALL = (
         Type.COUNTER,
         "Questions to Prometheus, by `ok` or the reason why there was no usable answer.",
         ("result",),
+        born=_each(("ok", *sorted(UNANSWERED))),
     ),
     Metric(
         "modelramp_query_seconds",
@@ -62,12 +102,14 @@ _ALL = (
         Type.COUNTER,
         "Requests to the API server, by verb, kind and `ok` or the kind of failure.",
         ("verb", "kind", "result"),
+        born=_REQUESTS,
     ),
     Metric(
         "modelramp_writes_total",
         Type.COUNTER,
         "Writes of the engine that took effect, by kind of object (`status` for the status subresource).",
         ("kind", "result"),
+        born=_WRITES,
     ),
     Metric(
         "modelramp_write_queue_depth",
@@ -87,14 +129,47 @@ _ALL = (
         Type.GAUGE,
         "1 while all HTTPRoutes that belong to no ModelDeployment may be listed; 0: hosts of some do not count.",
     ),
-    Metric("modelramp_objects", Type.GAUGE, "ModelDeployments, by phase.", ("phase",)),
+    Metric("modelramp_objects", Type.GAUGE, "ModelDeployments, by phase; 0 for a phase without any.", ("phase",)),
+    Metric("modelramp_object_phase", Type.GAUGE, "1 for the phase of each object.", ("namespace", "name", "phase")),
+    Metric(
+        "modelramp_unavailable",
+        Type.GAUGE,
+        "1 while an object's condition Available is False; no series otherwise.",
+        ("namespace", "name"),
+    ),
+    Metric(
+        "modelramp_held_since_timestamp_seconds",
+        Type.GAUGE,
+        "Since when an object does not go on, and why: a rollout whose step is over, or whatever is in the way.",
+        ("namespace", "name", "reason"),
+    ),
+    Metric(
+        "modelramp_unanswered_since_timestamp_seconds",
+        Type.GAUGE,
+        "Since which tick the questions of an object have had no usable answer; from the second one in a row on.",
+        ("namespace", "name", "reason"),
+    ),
+    Metric(
+        "modelramp_last_rollback_timestamp_seconds",
+        Type.GAUGE,
+        "When a version of an object was last rolled back: the version, and why.",
+        ("namespace", "name", "revision", "reason"),
+    ),
+    Metric(
+        "modelramp_last_promotion_timestamp_seconds",
+        Type.GAUGE,
+        "When a version of an object was last promoted.",
+        ("namespace", "name", "revision"),
+    ),
     Metric(
         "modelramp_unreadable_objects",
         Type.GAUGE,
         "1 for each object that cannot be read and is left as it is; without a name when not even that can be read.",
         ("kind", "namespace", "name"),
     ),
-    Metric("modelramp_rollbacks_total", Type.COUNTER, "Rollbacks, by reason.", ("reason",)),
+    Metric(
+        "modelramp_rollbacks_total", Type.COUNTER, "Rollbacks, by reason.", ("reason",), born=_each(sorted(ROLLED_BACK))
+    ),
     Metric("modelramp_promotions_total", Type.COUNTER, "Versions promoted."),
     Metric(
         "modelramp_rollout_seconds",
@@ -102,6 +177,7 @@ _ALL = (
         "Time from the start of a rollout to its end, by how it ended.",
         ("outcome",),
         _MINUTES,
+        born=_each(OUTCOMES),
     ),
     Metric(
         "modelramp_weight_percent",
@@ -116,24 +192,45 @@ _ALL = (
         ("namespace", "name"),
     ),
     Metric(
+        "modelramp_check_value",
+        Type.GAUGE,
+        "What a check last measured of the version that is rolled out, in the query's own unit; only meanwhile.",
+        ("namespace", "name", "revision", "check"),
+    ),
+    Metric(
+        "modelramp_check_verdict",
+        Type.GAUGE,
+        "1 for what a check last said of the version that is rolled out: healthy, breach or no-data; only meanwhile.",
+        ("namespace", "name", "revision", "check", "verdict"),
+    ),
+    Metric(
         "modelramp_hooks_total",
         Type.COUNTER,
         "Episodes of onDrift and onBreach hooks, by the state that they reached: CoolingDown, Skipped, Due, Running, "
         "Done, Failed or Unknown.",
         ("on", "state"),
+        born=_each(On, (state for state in HookState if state is not HookState.COUNTING)),
     ),
     Metric(
         "modelramp_webhook_calls_total",
         Type.COUNTER,
         "Calls of webhooks, each try by itself: taken, refused, not-sent, busy or unknown.",
         ("result",),
+        born=_each(Delivery),
     ),
-    Metric("modelramp_watch_events_total", Type.COUNTER, "What the watches reported.", ("kind", "type")),
+    Metric(
+        "modelramp_watch_events_total",
+        Type.COUNTER,
+        "What the watches reported.",
+        ("kind", "type"),
+        born=_each((kind.kind for kind in WATCHED), ("ADDED", "MODIFIED", "DELETED", "LISTED")),
+    ),
     Metric(
         "modelramp_events_dropped_total",
         Type.COUNTER,
         "Kubernetes Events that nobody will see, by reason: `full` queue, or the API server's failure.",
         ("reason",),
+        born=_each(("full", *_RESULTS[1:])),
     ),
     Metric(
         "modelramp_clock_steps_total",

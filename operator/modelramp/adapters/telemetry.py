@@ -113,6 +113,13 @@ def log_libraries(level: str = "INFO", stream: TextIO | None = None) -> None:
 
 
 def _made(metric: Metric, registry: CollectorRegistry) -> Any:
+    made = _empty(metric, registry)
+    for values in metric.born:
+        made.labels(*values)
+    return made
+
+
+def _empty(metric: Metric, registry: CollectorRegistry) -> Any:
     match metric.type:
         case Type.COUNTER:
             return Counter(metric.name, metric.help, metric.labels, registry=registry)

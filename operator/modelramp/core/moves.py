@@ -14,6 +14,12 @@ _OUTCOMES = {
     Reason.AB_TEST_INVALID: "Invalid",
 }
 """How the history calls the ends of a candidate that are no rollback for its health."""
+OUTCOMES = ("Promoted", "RolledBack", "Superseded", "Withdrawn", *_OUTCOMES.values())
+"""How a rollout may end, as the history calls it."""
+ROLLED_BACK = frozenset(
+    {Reason.THRESHOLD_REACHED, Reason.PROGRESS_DEADLINE_EXCEEDED, Reason.EVALUATION_FAILED, Reason.ABORTED}
+)
+"""Why a revision may be rolled back."""
 HISTORY_LIMIT = 20
 """Entries that the status keeps; ControllerRevisions have a limit of their own."""
 

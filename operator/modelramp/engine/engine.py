@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import dataclass
 
 from modelramp.core.host_bindings import Bindings
-from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.ticks import SCRAPE_DELAY
 from modelramp.engine.failing import FailingChecks
 from modelramp.engine.foreign_routes import ForeignRoutes
@@ -15,6 +14,7 @@ from modelramp.engine.listing import Listing
 from modelramp.engine.loading import Load, Loading
 from modelramp.engine.ports import Clock, Cluster, Events, Kind, Metrics, Object, Telemetry, Webhooks
 from modelramp.engine.questions import Questions
+from modelramp.engine.report import Reporter
 from modelramp.engine.rounds import Outcomes, Rounds, Turn, outcome_of
 from modelramp.engine.settle import Settler
 from modelramp.engine.store import Key, Store
@@ -23,6 +23,8 @@ from modelramp.engine.work import Work
 from modelramp.engine.writes import Writer
 
 _ROUND_GRACE_SECONDS = 5.0
+_REPORT_SECONDS = 5.0
+"""At most so old is what the metrics say of all objects together, also when nothing is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,9 @@ class Engine:
         self._clock = clock
         self._options = options
         self.store = Store(options.host_bindings)
+        self._reporter = Reporter(telemetry)
+        self.store.on_forget = self._reporter.forgotten
+        self._reported = 0.0
         limiter = WriteLimiter(clock, options.writes_per_second, options.write_burst)
         self._hooks = HookRunner(self.store, cluster, webhooks, telemetry, clock, limiter, self._mark)
         self._inspector = Inspector(self.store, cluster, telemetry, clock, self._mark)
@@ -82,6 +87,7 @@ class Engine:
             foreign=self._foreign,
             events=events,
             telemetry=telemetry,
+            reporter=self._reporter,
             clock=clock,
         )
         self._work = Work(settler, telemetry)
@@ -115,6 +121,7 @@ class Engine:
 
     async def run(self) -> None:
         """Work until cancelled. Before the first complete list nothing is decided: no news is not bad news."""
+        self._telemetry.gauge("modelramp_last_tick_timestamp_seconds", self._clock.now())
         await self.listing.sync()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -154,12 +161,13 @@ class Engine:
         due = self._ticker.due(now)
         for tick, turns in due.items():
             self._rounds.begin(tick, turns)
-        if due:
-            self._failing.forget(self.store.records)
-            self._report(now)
+        if due or not 0 <= now - self._reported < _REPORT_SECONDS:
+            self._reported = now
+            self._report()
         deadline = self._rounds.oldest_deadline()
         if deadline is None or now <= deadline + _ROUND_GRACE_SECONDS:
             self.heartbeat = now
+            self._telemetry.gauge("modelramp_last_tick_timestamp_seconds", now)
 
     def _heard(self, turn: Turn, outcomes: Outcomes) -> None:
         """An object's answers are there."""
@@ -171,11 +179,7 @@ class Engine:
         found = [outcome_of(turn.revision, tick, checks) for tick, checks in outcomes.items()]
         self._work.deliver(turn.key, turn.revision, found)
 
-    def _report(self, now: float) -> None:
-        counts: dict[str, int] = {}
-        for record in self.store.records.values():
-            counts[record.state.phase] = counts.get(record.state.phase, 0) + 1
-        for phase in {*IN_FLIGHT, *counts}:
-            self._telemetry.gauge("modelramp_objects", counts.get(phase, 0), phase=phase)
-        self._telemetry.gauge("modelramp_last_tick_timestamp_seconds", now)
+    def _report(self) -> None:
+        self._failing.forget(self.store.records)
+        self._reporter.count_phases(self.store.records)
         self._work.report()

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from modelramp.api.errors import Gone, ModelrampError, NoAnswer, Refused
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.core.conditions import unreadable
-from modelramp.core.state import State
 from modelramp.engine.ports import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
@@ -27,8 +26,7 @@ from modelramp.engine.ports import (
     Object,
     Telemetry,
 )
-from modelramp.engine.report import report
-from modelramp.engine.store import Key, Record, Store, identified
+from modelramp.engine.store import Key, Store, identified
 
 WATCHED = (*POLICIES, CONTROLLER_REVISION, SERVICE, DEPLOYMENT, ENDPOINT_SLICE, HTTP_ROUTE, JOB, MODEL_DEPLOYMENT)
 """Kinds that the store keeps; ModelDeployments last, so that policies and children are known when they are decided."""
@@ -62,7 +60,6 @@ class Listing:
     ) -> None:
         """mark: called for each object to decide on anew. beat: called while waiting for the first complete list."""
         self.store = store
-        store.on_forget = self._forgotten
         self._cluster = cluster
         self._telemetry = telemetry
         self._clock = clock
@@ -132,9 +129,6 @@ class Listing:
     def _unsay(self, kind: Kind, namespace: str, name: str) -> None:
         if self._said.pop((kind.kind, namespace, name), None) is not None:
             self._telemetry.gauge("modelramp_unreadable_objects", None, kind=kind.kind, namespace=namespace, name=name)
-
-    def _forgotten(self, key: Key, record: Record) -> None:
-        report(self._telemetry, key, record.state, State())  # takes its series away
 
     async def sync(self) -> None:
         """Return after the first complete list; while there is no answer, try again."""
@@ -214,6 +208,7 @@ class Listing:
         selector = "" if kind in WRITTEN else LABEL_DEPLOYMENT
         listed: set[tuple[str, str]] = set()
         whole = True
+        said = {about[1:] for about in self._said if about[0] == kind.kind and namespace in {None, about[1]}}
         try:
             async for page in self._cluster.pages(kind, namespace, selector):
                 for obj in page:
@@ -224,7 +219,11 @@ class Listing:
         except Gone:
             if kind != HTTP_ROUTE:
                 raise  # without the Gateway API's CRDs there are no routes; each object's status says so
-        return listed if whole else None
+        if not whole:
+            return None
+        for name in said - listed:
+            self._unsay(kind, *name)  # it is gone, though no watch said so
+        return listed
 
     async def _breathe(self, pause: float = 0.0) -> None:
         """Give the event loop back when this slice of work has been long enough."""

@@ -22,7 +22,7 @@ from modelramp.engine.hooks import HookRunner, next_looks
 from modelramp.engine.inspection import INSPECT_SECONDS, Inspector
 from modelramp.engine.limiter import Priority
 from modelramp.engine.ports import DISPENSABLE, MODEL_DEPLOYMENT, OWNED, Clock, Cluster, Events, Object, Ref, Telemetry
-from modelramp.engine.report import report
+from modelramp.engine.report import Reporter
 from modelramp.engine.store import Key, Record, Store
 from modelramp.engine.view import see
 from modelramp.engine.writes import RouteRefused, StatusRefused, Writer, worth_writing
@@ -68,6 +68,7 @@ class Settler:
     foreign: ForeignRoutes
     events: Events
     telemetry: Telemetry
+    reporter: Reporter
     clock: Clock
 
     def stir(self, key: Key) -> None:
@@ -211,7 +212,7 @@ class Settler:
         used = {(outcome.revision, outcome.tick) for outcome in plan.ticks}
         record.ticks = tuple(item for item in record.ticks if (item.revision, item.tick) not in used)
         if key in self.store.records:  # else its gauges are gone already, and would stay for ever
-            report(self.telemetry, key, before, record.state)
+            self.reporter.decided(key, before, record, plan.now)
         record.failures = 0
         if record.target is not None:
             record.wake_at = _next_look(record.target, record.state, plan.now)

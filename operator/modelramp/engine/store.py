@@ -95,7 +95,7 @@ class Store:
         self.records: dict[Key, Record] = {}
         self.unreadable: dict[Key, Unreadable] = {}
         self.policies = Policies()
-        self.on_forget: Callable[[Key, Record], None] = _nobody
+        self.on_forget: Callable[[Key], None] = _nobody
         self._deleted: dict[str, None] = {}
         self._children: dict[Key, dict[Kind, dict[str, Object]]] = {}
         self.hosts = Hosts(bindings)
@@ -208,7 +208,7 @@ class Store:
         self.policies.leave(key)
         self._index_hosts(MODEL_DEPLOYMENT, key)
         if record is not None:
-            self.on_forget(key, record)
+            self.on_forget(key)
 
     def route(self, key: Key) -> Object | None:
         """The HTTPRoute of a ModelDeployment as last seen."""
@@ -309,7 +309,7 @@ class Store:
         return None
 
 
-def _nobody(key: Key, record: Record) -> None:
+def _nobody(key: Key) -> None:
     """Nobody wants to know what is forgotten."""
 
 

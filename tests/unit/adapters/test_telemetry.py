@@ -118,6 +118,19 @@ def test_what_the_catalogue_does_not_name_is_an_error_in_the_log_and_no_exceptio
     assert "nonsense" not in telemetry.render()[0].decode()
 
 
+def test_every_counter_is_there_with_0_before_anything_is_counted(stream):
+    """What is born with its first event is no increase, so that an alert would miss it."""
+    found = series(OperatorTelemetry(stream=stream))
+    for metric in CATALOGUE.values():
+        if metric.type == "gauge":
+            continue
+        assert bool(metric.labels) == bool(metric.born), metric.name
+        name = metric.name if metric.type == "counter" else f"{metric.name}_count"
+        values = [value for (sample, _), value in found.items() if sample == name]
+        assert values == [0] * max(1, len(metric.born)), metric.name
+    assert ("modelramp_rollbacks_total", (("reason", "ThresholdReached"),)) in found
+
+
 def test_two_telemetries_do_not_get_in_each_others_way(stream):
     one, other = OperatorTelemetry(stream=stream), OperatorTelemetry(stream=stream)
     one.count("modelramp_promotions_total")

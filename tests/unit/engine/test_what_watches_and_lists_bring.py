@@ -192,6 +192,19 @@ async def test_what_a_list_lacks_is_gone_with_all_that_is_known_of_it():
     assert entries(found) == 0
 
 
+async def test_what_cannot_be_read_and_is_gone_is_no_longer_shown_though_no_watch_said_so():
+    cluster = Cluster(ModelDeployment=[[deployment("kept")]])
+    found = listing(cluster)
+    for name in ("digits", "kept"):
+        found.observe(MODEL_DEPLOYMENT, "ADDED", {**deployment(name), "status": {"phase": "None such"}})
+    assert {name for _, _, name in unreadable(found)} == {"digits", "kept"}
+    cluster.meanwhile = {"ModelDeployment": [("ADDED", {**deployment("born"), "status": {"phase": "None such"}})]}
+    cluster.of["ModelDeployment"] = [[{**deployment("kept"), "status": {"phase": "None such"}}], []]
+
+    await found.sync()
+    assert {name for _, _, name in unreadable(found)} == {"kept", "born"}
+
+
 async def test_an_object_without_a_name_in_a_list_lets_nothing_be_taken_for_gone():
     cluster = Cluster(ModelDeployment=[[{"metadata": {}}]], HealthPolicy=[[{"metadata": {}}]])
     found = listing(cluster)
@@ -379,23 +392,6 @@ async def test_names_that_are_gone_are_forgotten_everywhere():
     assert entries(found) - len(found._said) == 0
     assert len(found.store._deleted) <= 4096
     assert {labels[0] for labels in found._telemetry.gauges} <= {"modelramp_unreadable_objects"}
-
-
-def test_the_series_of_an_object_go_with_it():
-    found = listing()
-    status = {
-        "phase": "Progressing",
-        "stable": {"revision": "a"},
-        "candidate": {"revision": "b", "weight": 10, "step": 0},
-        "watch": {"revision": "b", "since": "2026-11-20T12:00:00Z", "breaches": 2},
-    }
-    found.observe(MODEL_DEPLOYMENT, "ADDED", {**deployment("digits"), "status": status})
-    for revision in "ab":
-        found._telemetry.gauge("modelramp_weight_percent", 50, namespace="ml", name="digits", revision=revision)
-    found._telemetry.gauge("modelramp_breaches", 2, namespace="ml", name="digits")
-    found.observe(MODEL_DEPLOYMENT, "DELETED", deployment("digits", version=2))
-
-    assert found._telemetry.gauges == {}
 
 
 def test_policies_and_children_are_kinds_that_are_watched():

@@ -1,0 +1,92 @@
+"""What keeps an object from going on, and since when nobody can say how its version is. For metrics and alerts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelramp.api.names import ConditionType, Phase, Reason
+from modelramp.api.rollout import Watching
+from modelramp.api.times import to_seconds
+from modelramp.api.verdict import TICK_MARK, Verdict
+from modelramp.core import gate
+from modelramp.core.state import State, Target
+from modelramp.core.steps import step_ends
+
+UNANSWERED = frozenset(
+    {
+        Reason.PROMETHEUS_UNREACHABLE,
+        Reason.PROMETHEUS_TIMEOUT,
+        Reason.QUERY_FAILED,
+        Reason.QUERY_INVALID,
+        Reason.ADDRESS_REFUSED,
+        Reason.PARTIAL_DATA,
+        Reason.ANSWER_TOO_LARGE,
+        Reason.TOO_MANY_QUERIES,
+    }
+)
+"""Reasons for no data that do not come from the model or its traffic: the question itself got no usable answer."""
+_TICKS = 2
+"""Ticks in a row without an answer from which on it is told: a single lost question is none of anybody's night."""
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Why something is so, and since when, seconds since the epoch; None when that is not recorded."""
+
+    reason: str
+    since: int | None = None
+
+
+def condition(status: Mapping[str, Any], kind: ConditionType) -> Mapping[str, Any]:
+    """A condition of a status as JSON; empty when it is not there."""
+    return next((found for found in status.get("conditions") or () if found.get("type") == kind), {})
+
+
+def holding(target: Target | None, state: State, status: Mapping[str, Any]) -> Since | None:
+    """What an object waits for that does not come by itself in time; None when it goes on, rests, or has failed.
+
+    A step whose time is not over, and pods that may still become available, hold nothing.
+    status: as written for this state, as JSON.
+    """
+    ready, stalled = condition(status, ConditionType.READY), condition(status, ConditionType.STALLED)
+    if ready.get("status") != "False":
+        return None
+    ended = state.phase in {Phase.ROLLED_BACK, Phase.DEGRADED}
+    if stalled and not (ended and stalled["reason"] == state.reason):
+        return Since(stalled["reason"], to_seconds(stalled["lastTransitionTime"]))
+    if ended:
+        return None
+    if state.paused:
+        return Since(Reason.PAUSED)
+    if target is not None and state.running is not None:
+        return _running(target, state)
+    if state.candidate is not None:
+        reason = gate.reason_of(state.candidate)
+        return Since(reason) if reason is Reason.HELD_BY_EVALUATION else None
+    return None if state.phase is Phase.PENDING else Since(ready["reason"])
+
+
+def _running(target: Target, state: State) -> Since | None:
+    candidate = state.running
+    if candidate is None:
+        return None
+    if state.reason is Reason.HELD_BY_ROUTE:
+        return Since(state.reason)  # its step begins anew with every tick
+    ends = step_ends(target, candidate)
+    return Since(state.reason, ends) if state.last_tick >= ends else None
+
+
+def unanswered(target: Target | None, state: State) -> Since | None:
+    """Since which tick the questions about an object have had no usable answer; None while they have.
+
+    Only from the second tick in a row on.
+    """
+    if target is None or (state.running is None and target.spec.after_promotion.watch is Watching.NEVER):
+        return None
+    ticks = len(state.strip) - len(state.strip.rstrip(TICK_MARK[Verdict.NO_DATA]))
+    if ticks < _TICKS:
+        return None
+    reasons = (found.reason for found in state.checks if found.verdict is Verdict.NO_DATA)
+    reason = next((reason for reason in reasons if reason in UNANSWERED), None)
+    interval = target.spec.health.interval
+    return Since(reason, state.last_tick - (ticks - 1) * interval) if reason is not None else None
