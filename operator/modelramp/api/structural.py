@@ -4,7 +4,7 @@ Knows the keywords that structural schemas of this project use; the CEL rules st
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -47,45 +47,56 @@ def with_defaults(schema: Schema, value: Any) -> Any:
 
 Around = tuple[tuple[str, Schema], ...]
 """The mappings around a value, outermost first: path and known fields of each."""
+Written = Callable[[str], str | None]
+"""The number or truth value at a path as it stands in the file, such as 1.10; None where that is not known."""
 
 
-def problems(schema: Schema, value: Any, path: str, around: Around = ()) -> Iterator[Problem]:
+def _unknown(path: str) -> str | None:
+    del path
+    return None
+
+
+def problems(
+    schema: Schema, value: Any, path: str, around: Around = (), written: Written = _unknown
+) -> Iterator[Problem]:
     """Everything in a value (without nulls) that the schema does not allow; `path` names the value in messages."""
-    if (wrong := _type_problem(schema, value)) is not None:
+    if (wrong := _type_problem(schema, value, written(path))) is not None:
         yield Problem(path, wrong)
         return
     yield from (Problem(path, message) for message in _bounds(schema, value))
     if isinstance(value, dict):
-        yield from _of_mapping(schema, value, path, around)
+        yield from _of_mapping(schema, value, path, around, written)
     elif isinstance(value, list):
-        yield from _of_list(schema, value, path, around)
+        yield from _of_list(schema, value, path, around, written)
 
 
-def _type_problem(schema: Schema, value: Any) -> str | None:
+def _type_problem(schema: Schema, value: Any, text: str | None) -> str | None:
+    """text: the value as it is written, where that is known."""
+    if text is None and isinstance(value, (bool, int, float)):
+        text = str(value).lower()
     if schema.get("x-kubernetes-int-or-string"):
         if isinstance(value, float):
-            return f'found the decimal number {value}; write decimals in quotes: "{value}"'
+            return f'found the decimal number {text}; write decimals in quotes: "{text}"'
         fits = isinstance(value, (int, str)) and not isinstance(value, bool)
-        return None if fits else f"{_found(value)}; a whole number or a text in quotes is wanted"
+        return None if fits else f"{_found(value, text)}; a whole number or a text in quotes is wanted"
     wanted = schema.get("type")
     if wanted is None or (type(value) in _TYPES[wanted]):
         return None
     if wanted == "integer" and isinstance(value, float) and value.is_integer():
         return None
     if wanted == "string" and isinstance(value, (int, float)):
-        text = str(value).lower()
         return f'found {text} without quotes, which is no text; write "{text}" in quotes, as it was meant'
-    return f"{_found(value)}; {_WISHED[wanted]} is wanted"
+    return f"{_found(value, text)}; {_WISHED[wanted]} is wanted"
 
 
-def _found(value: Any) -> str:
+def _found(value: Any, text: str | None) -> str:
     match value:
         case bool():
-            return f"found {str(value).lower()}"
+            return f"found {text}"
         case str():
             return f"found the text {value!r}"
         case int() | float():
-            return f"found the number {value}"
+            return f"found the number {text}"
         case list():
             return "found a list"
         case dict():
@@ -128,7 +139,9 @@ def _compiled(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern.replace("$", r"\Z") if pattern.endswith("$") else pattern, re.ASCII)
 
 
-def _of_mapping(schema: Schema, value: dict[str, Any], path: str, around: Around) -> Iterator[Problem]:
+def _of_mapping(
+    schema: Schema, value: dict[str, Any], path: str, around: Around, written: Written
+) -> Iterator[Problem]:
     known: Schema = schema.get("properties", {})
     inner = (*around, (path, known))
     for key in schema.get("required", ()):
@@ -136,9 +149,9 @@ def _of_mapping(schema: Schema, value: dict[str, Any], path: str, around: Around
             yield Problem(f"{path}.{key}", "is missing")
     for key, item in value.items():
         if key in known:
-            yield from problems(known[key], item, f"{path}.{key}", inner)
+            yield from problems(known[key], item, f"{path}.{key}", inner, written)
         elif isinstance(schema.get("additionalProperties"), Mapping):
-            yield from problems(schema["additionalProperties"], item, f"{path}.{key}", inner)
+            yield from problems(schema["additionalProperties"], item, f"{path}.{key}", inner, written)
         elif known and not schema.get("x-kubernetes-preserve-unknown-fields"):
             yield Problem(f"{path}.{key}", f"is an unknown field{_meant(key, known, around)}")
 
@@ -153,12 +166,12 @@ def _meant(key: str, known: Schema, around: Around) -> str:
     return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(sorted(known))}"
 
 
-def _of_list(schema: Schema, value: list[Any], path: str, around: Around) -> Iterator[Problem]:
+def _of_list(schema: Schema, value: list[Any], path: str, around: Around, written: Written) -> Iterator[Problem]:
     items: Schema = schema.get("items", {})
     seen: dict[tuple[Any, ...], int] = {}
     keys = schema.get("x-kubernetes-list-map-keys", ())
     for index, item in enumerate(value):
-        yield from problems(items, item, f"{path}[{index}]", around)
+        yield from problems(items, item, f"{path}[{index}]", around, written)
         if keys and isinstance(item, dict):
             identity = tuple(str(item.get(key, items["properties"][key].get("default"))) for key in keys)
             if identity in seen:

@@ -19,17 +19,49 @@ _WITHOUT_END = "aliases unfold without end"
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One YAML document: its value, the line of each path (counted from 1), and keys that are written twice."""
+    """One YAML document, or an object in a list.
+
+    lines: of each path, counted from 1. repeated: keys that are written twice. texts: what stands in the file for
+    values that are no text, by path. at: where the object stands in the document; empty for the document itself.
+    """
 
     value: Any
     lines: Mapping[str, int]
     repeated: tuple[tuple[str, int], ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict)
+    at: str = ""
 
     def line_of(self, path: str) -> int:
         """Line of a path such as spec.health.checks[0].max, or of the nearest parent that is written."""
+        path = self._whole(path)
         while path and path not in self.lines:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
         return self.lines.get(path, 1)
+
+    def text_of(self, path: str) -> str | None:
+        """The number, the truth value or the null at a path as it is written; None for anything else."""
+        return self.texts.get(self._whole(path))
+
+    def objects(self) -> "Iterator[Document]":
+        """The objects of a list (kind List, ModelDeploymentList and so on), or the document itself."""
+        value = self.value
+        kind = value.get("kind") if isinstance(value, dict) else None
+        items = value.get("items") if isinstance(kind, str) and kind.endswith("List") else None
+        if not isinstance(items, list):
+            yield self
+            return
+        start = self._whole("items[")
+        repeated: dict[int, list[tuple[str, int]]] = {}
+        for path, line in self.repeated:
+            index, _, inner = path.removeprefix(start).partition("].")
+            if path.startswith(start) and inner and index.isdecimal():
+                repeated.setdefault(int(index), []).append((inner, line))
+        for place, item in enumerate(items):
+            inside = tuple(repeated.get(place, ()))
+            yield from Document(item, self.lines, inside, self.texts, f"{start}{place}]").objects()
+
+    def _whole(self, path: str) -> str:
+        return ".".join(part for part in (self.at, path) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +181,13 @@ class _Unfolding:
 
     loader: _GoLoader
     lines: dict[str, int] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
     repeated: list[tuple[str, int]] = field(default_factory=list)
     nodes: int = 0
 
     def document(self, root: yaml.Node) -> Document:
-        return Document(self._value(root, "", root.start_mark.line + 1), self.lines, tuple(self.repeated))
+        value = self._value(root, "", root.start_mark.line + 1)
+        return Document(value, self.lines, tuple(self.repeated), self.texts)
 
     def _value(self, node: yaml.Node, path: str, line: int, depth: int = 0) -> Any:
         self.nodes += 1
@@ -168,11 +202,14 @@ class _Unfolding:
                 for index, item in enumerate(node.value)
             ]
         try:
-            return self.loader.construct_object(node)
+            value = self.loader.construct_object(node)
         except (ValueError, TypeError, AttributeError, LookupError) as error:
             # The constructors of PyYAML take it for granted that a text fits its tag, such as !!timestamp.
             problem = str(error) if isinstance(error, ValueError) else f"the text does not fit its tag {node.tag}"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
+        if not isinstance(value, str):
+            self.texts[path] = node.value
+        return value
 
     def _mapping(self, node: yaml.MappingNode, path: str, depth: int) -> dict[str, Any]:
         written = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<")

@@ -52,7 +52,7 @@ def read_policy(
         spec = as_stored(parse_spec(without_nulls(document.value).get("spec")))
     except InvalidSpec as error:
         # In the words of lint; the parser's own speak of Python.
-        problems = refusals(document.value) or error.problems
+        problems = refusals(document.value, document.text_of) or error.problems
         told = (f"{file.name}:{document.line_of(problem.field)}: {problem}" for problem in problems)
         raise click.ClickException("\n".join(told)) from None
     spec = _resolved(spec, document, KnownPolicies(one.value for one in documents), file.name)
@@ -83,8 +83,7 @@ def _documents(text: str, source: str) -> Iterator[Document]:
     for document in read(text):
         if isinstance(document, Malformed):
             raise click.ClickException(f"{source}:{document.line}: column {document.column}: {document.message}")
-        if isinstance(document.value, dict):
-            yield document
+        yield from (one for one in document.objects() if isinstance(one.value, dict))
 
 
 def _resolved(spec: ModelDeploymentSpec, document: Document, known: KnownPolicies, source: str) -> ModelDeploymentSpec:

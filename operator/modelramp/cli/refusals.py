@@ -12,7 +12,7 @@ from modelramp.api.pod_schema import Schema
 from modelramp.api.policy import DNS_NAME, PolicyKind
 from modelramp.api.policy_crd import policy_schema
 from modelramp.api.spec import OBJECT_RULES, parse_spec
-from modelramp.api.structural import problems, without_nulls
+from modelramp.api.structural import Written, problems, without_nulls
 from modelramp.cli.known_policies import kind_of_policy
 from modelramp.cli.policy_advice import policy_problems
 
@@ -27,13 +27,17 @@ def is_ours(value: Any) -> bool:
     )
 
 
-def refusals(value: Mapping[str, Any]) -> tuple[Problem, ...]:
-    """Everything for which the API server refuses a document; nothing when it takes it."""
+def refusals(value: Mapping[str, Any], text_of: Written | None = None) -> tuple[Problem, ...]:
+    """Everything for which the API server refuses a document; nothing when it takes it.
+
+    text_of: the number or truth value at a path as it stands in the file, for the words.
+    """
     if strange := tuple(_identity(value)):
         return strange
     written, policy = without_nulls(value), kind_of_policy(value)
     schema = _schema() if policy is None else _policy_schema(policy)
-    found = (*problems(schema, written, ""), *_name_problems(written.get("metadata"), policy))
+    as_written: Written = (lambda path: text_of(path.removeprefix("."))) if text_of is not None else lambda _: None
+    found = (*problems(schema, written, "", written=as_written), *_name_problems(written.get("metadata"), policy))
     found = tuple(Problem(problem.field.removeprefix("."), problem.message) for problem in found)
     if not isinstance(written.get("spec"), dict):
         return found
