@@ -9,6 +9,7 @@ import os
 import platform
 import signal
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from typing import Any
 
 import kopf
@@ -22,6 +23,7 @@ from modelramp.adapters.events import KubernetesEvents
 from modelramp.adapters.kopf_session import Login, login_through
 from modelramp.adapters.paging import FIRST
 from modelramp.adapters.prometheus import PrometheusMetrics
+from modelramp.adapters.prometheus_probe import PrometheusProbe
 from modelramp.adapters.telemetry import OperatorTelemetry, log_libraries
 from modelramp.adapters.web import Web, heartbeat_verdict
 from modelramp.adapters.webhooks import HttpWebhooks
@@ -30,8 +32,13 @@ from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.core.host_bindings import read_bindings
 from modelramp.engine.engine import Engine, Options
 from modelramp.engine.listing import WATCHED
-from modelramp.engine.ports import WRITTEN, Endpoint, Kind
+from modelramp.engine.ports import WRITTEN, Endpoint, Kind, Telemetry
 from modelramp.settings import Settings
+
+_PROBE_SECONDS = 2.0
+"""A Prometheus that is silent delays the start no longer."""
+_LISTED_SECONDS = 10.0
+"""Without a first list by then the start is told without the number of objects."""
 
 
 def kopf_settings(namespaces: tuple[str, ...]) -> kopf.OperatorSettings:
@@ -77,12 +84,13 @@ async def main(settings: Settings) -> None:
     connecting = KubernetesCluster.connect(telemetry, call_timeout=settings.kube_timeout, heard=clock.heard)
     async with await connecting as cluster:
         addresses = Addresses.of_pod(settings.allowed_addresses, settings.denied_addresses, os.environ)
+        own = Endpoint(settings.prometheus_address, settings.prometheus_secret_ref)
         metrics = PrometheusMetrics(
             telemetry,
             clock,
             secret_reader(cluster),
             addresses,
-            own=Endpoint(settings.prometheus_address, settings.prometheus_secret_ref),
+            own=own,
             timeout=settings.query_timeout,
             ca_file=settings.prometheus_ca_file,
             allow_plain_credentials=settings.allow_plain_credentials,
@@ -114,8 +122,15 @@ async def main(settings: Settings) -> None:
             ready=listing.readiness,
             metrics=telemetry.render,
         )
+        probe = PrometheusProbe(metrics, own, telemetry, clock)
         async with metrics, events, webhooks, web:
-            await _run_all(engine, settings, login_through(telemetry), clock.keep(cluster.ask_time))
+            problem = await probe.look(_PROBE_SECONDS)
+            beside = {
+                "clock": clock.keep(cluster.ask_time),
+                "start": _tell_start(engine, settings, telemetry, problem),
+                "probe": probe.run(problem),
+            }
+            await _run_all(engine, settings, login_through(telemetry), beside)
 
 
 def options(settings: Settings) -> Options:
@@ -136,12 +151,41 @@ async def _load() -> None:
     await asyncio.to_thread(chances.load)
 
 
-async def _run_all(engine: Engine, settings: Settings, login: Login, keeping_time: Coroutine[Any, Any, None]) -> None:
-    """Run the engine, Kopf and the clock side by side; when one ends, the others are stopped."""
-    running = asyncio.create_task(engine.run(), name="engine")
-    watching = asyncio.create_task(_watch_what_was_listed(engine, settings, login), name="kopf")
-    keeping = asyncio.create_task(keeping_time, name="clock")
-    done, pending = await asyncio.wait({running, watching, keeping}, return_when=asyncio.FIRST_COMPLETED)
+async def _tell_start(engine: Engine, settings: Settings, telemetry: Telemetry, problem: str) -> None:
+    """Say with which settings the operator works, as soon as its objects are known: before it decides on any."""
+    listing = engine.listing
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LISTED_SECONDS):
+            await listing.listed.wait()
+    objects = len(listing.store.records) + len(listing.store.unreadable) if listing.synced else None
+    telemetry.log("started", **start_line(settings, problem, objects))
+    await asyncio.Event().wait()
+
+
+def start_line(settings: Settings, problem: str, objects: int | None) -> dict[str, Any]:
+    """What the operator says of itself at its start.
+
+    problem: why its Prometheus does not answer; empty when it does. objects: None while they are not listed.
+    """
+    changed = settings.model_dump(mode="json", exclude_defaults=True, exclude={"prometheus_address", "namespaces"})
+    return {
+        "version": __version__,
+        "prometheus": settings.prometheus_address,
+        "prometheus_answers": not problem,
+        **({"prometheus_problem": problem} if problem else {}),
+        "namespaces": settings.namespaces or "all",
+        "objects": objects,
+        "settings": changed,
+    }
+
+
+async def _run_all(
+    engine: Engine, settings: Settings, login: Login, beside: Mapping[str, Coroutine[Any, Any, None]]
+) -> None:
+    """Run the engine, Kopf and what goes beside them; when one ends, the others are stopped."""
+    work = {"engine": engine.run(), "kopf": _watch_what_was_listed(engine, settings, login), **beside}
+    tasks = {asyncio.create_task(each, name=name) for name, each in work.items()}
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
     await asyncio.gather(*pending, return_exceptions=True)

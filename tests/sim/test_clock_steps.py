@@ -34,8 +34,8 @@ class Telemetry:
         self.steps += 1
 
     def gauge(self, metric, value):
-        assert metric == "modelramp_clock_offset_seconds"
-        self.offset = value
+        if metric == "modelramp_clock_offset_seconds":
+            self.offset = value
 
 
 class Watcher:

@@ -138,3 +138,19 @@ def test_a_prometheus_that_is_silent_is_told_by_object_from_the_second_tick_on()
     assert len({series[-1] for series in shown}) == 1
     assert shown[0][0] - shown[0][-1] > 60, "a single lost question is not told"
     assert gauges(world, UNANSWERED) == set()
+
+
+def test_an_api_server_that_is_silent_shows_as_a_time_that_stands_still():
+    world = ROLLOUT.world(seed=1)
+    world.at(900.0, lambda world: world.outages.update(cluster=world.now() + 400.0))
+    answered = []
+    for second in range(10, 1500, 10):
+        world.later(second, lambda: answered.append((world.loop.time(), world.now() - last_answer(world))))
+    world.run(25)
+    assert max(age for at, age in answered if at < 900) < 75, "it is asked once a minute at least"
+    assert max(age for at, age in answered if 900 <= at < 1300) > 380
+    assert max(age for at, age in answered if at > 1330) < 75
+
+
+def last_answer(world):
+    return world.processes[-1].telemetry.gauges["modelramp_last_api_answer_timestamp_seconds", ()]

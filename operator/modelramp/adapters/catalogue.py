@@ -98,6 +98,16 @@ _ALL = (
         buckets=_SECONDS,
     ),
     Metric(
+        "modelramp_prometheus_up",
+        Type.GAUGE,
+        "Whether the Prometheus of the operator answered when it was last asked, every 30 s: 1 or 0.",
+    ),
+    Metric(
+        "modelramp_last_api_answer_timestamp_seconds",
+        Type.GAUGE,
+        "When the API server last answered, epoch seconds; it is asked once a minute at least. At first: the start.",
+    ),
+    Metric(
         "modelramp_api_requests_total",
         Type.COUNTER,
         "Requests to the API server, by verb, kind and `ok` or the kind of failure.",

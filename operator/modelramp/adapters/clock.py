@@ -57,6 +57,7 @@ class ClusterClock:
         self._steady = steady
         self._kept = Timekeeping.begun(steady(), wall())
         self._asked_at = float("-inf")
+        telemetry.gauge("modelramp_last_api_answer_timestamp_seconds", wall())  # its silence begins here
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -67,10 +68,11 @@ class ClusterClock:
         await asyncio.sleep(seconds)
 
     def heard(self, date: str, seconds: float) -> None:
-        """Take in what an answer of the API server says of the time.
+        """Take in what an answer of the API server says of the time, and that it answered.
 
         date: its header Date; what cannot be read is passed over. seconds: from the request to the answer.
         """
+        self._telemetry.gauge("modelramp_last_api_answer_timestamp_seconds", self.now())
         try:
             earliest = parsedate_to_datetime(date).timestamp()
         except (ValueError, OverflowError):

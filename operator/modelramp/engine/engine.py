@@ -174,7 +174,7 @@ class Engine:
         *_, newest = turn.ticks
         interval, resting = turn.due.health.interval, turn.due.resting
         self._failing.heard(turn.key, newest, interval, outcomes[newest], resting)
-        lag = self._clock.now() - newest - self._options.scrape_delay
+        lag = self._clock.now() - turn.possible
         self._telemetry.observe("modelramp_tick_lag_seconds", max(0.0, lag))
         found = [outcome_of(turn.revision, tick, checks) for tick, checks in outcomes.items()]
         self._work.deliver(turn.key, turn.revision, found)

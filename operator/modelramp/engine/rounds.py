@@ -31,6 +31,7 @@ class Turn:
     """The ticks of one object that are due, oldest first, and the revision that they speak of.
 
     deadline: when it is judged without the answers that are missing, seconds since the epoch.
+    possible: since when the first of its ticks could be asked about, seconds since the epoch.
     """
 
     key: Key
@@ -38,6 +39,7 @@ class Turn:
     ticks: range
     due: Due
     deadline: float
+    possible: float
 
 
 @dataclass(frozen=True, slots=True)

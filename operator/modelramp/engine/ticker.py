@@ -83,11 +83,11 @@ class Ticker:
             return None
         health = target.spec.health
         newest = newest_due(now, health.interval, self._delay)
-        asked, last = record.asked, state.last_tick
+        asked, last, late = record.asked, state.last_tick, False
         if asked is not None and asked[0] == revision and asked[1] <= newest + health.interval:
             if asked[1] >= newest:
                 return None
-            last = max(last, asked[1])  # later than that: the clock was set back since
+            last, late = max(last, asked[1]), True  # later than that: the clock was set back since
         ticks = to_evaluate(last, newest, health.interval)
         if not ticks:
             return None
@@ -114,7 +114,9 @@ class Ticker:
         if record.ticks and record.ticks[-1].revision == revision:
             due = due.after(record.ticks[-1].checks)
         until = min(now + self._patience, newest + health.interval + self._delay - _MARGIN_SECONDS)
-        return Turn(key, revision, ticks, due, max(until, now + _MARGIN_SECONDS))
+        # What was missed while nobody asked, such as before a start, is not late.
+        possible = ticks[0] + self._delay if late else now
+        return Turn(key, revision, ticks, due, max(until, now + _MARGIN_SECONDS), possible)
 
     def _endpoint(self, key: Key, spec: PrometheusSpec) -> Endpoint:
         secret = (key[0], spec.secret_ref.name) if spec.secret_ref is not None else None

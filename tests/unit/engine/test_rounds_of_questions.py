@@ -51,7 +51,7 @@ class Prometheus:
 def turn(name, *checks, endpoint=SHARED, deadline=20.0, missed=0):
     subject = Subject(name, name, "r1", f"{name}-r1", "r0", f"{name}-r0")
     due = Due(f"{name}/{name}", endpoint, Health(checks=checks or (PRESET,)), subject)
-    return Turn((name, name), "r1", range(TICK - 60 * missed, TICK + 60, 60), due, TICK + deadline)
+    return Turn((name, name), "r1", range(TICK - 60 * missed, TICK + 60, 60), due, TICK + deadline, TICK)
 
 
 def told(prometheus, *turns, again=0.0):
@@ -66,7 +66,7 @@ def told(prometheus, *turns, again=0.0):
         await asyncio.gather(*rounds._deadlines)
         if again:
             await asyncio.sleep(again)
-            later = [Turn(t.key, t.revision, t.ticks, t.due, clock.now() + 20) for t in turns]
+            later = [Turn(t.key, t.revision, t.ticks, t.due, clock.now() + 20, TICK) for t in turns]
             rounds.begin(TICK, later)
             await asyncio.gather(*rounds._deadlines)
 

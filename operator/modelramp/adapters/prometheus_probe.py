@@ -1,0 +1,42 @@
+"""Whether the operator's own Prometheus answers, also while no object asks it anything."""
+
+import asyncio
+
+from modelramp.api.errors import PrometheusSilent
+from modelramp.engine.ports import Clock, Endpoint, Metrics, Telemetry
+
+PROBE_SECONDS = 30.0
+_QUESTION = "vector(1)"
+
+
+class PrometheusProbe:
+    """Asks something trivial now and then, shows it as modelramp_prometheus_up, and logs when that changes."""
+
+    def __init__(self, metrics: Metrics, endpoint: Endpoint, telemetry: Telemetry, clock: Clock) -> None:
+        self._metrics = metrics
+        self._endpoint = endpoint
+        self._telemetry = telemetry
+        self._clock = clock
+
+    async def look(self, patience: float = PROBE_SECONDS) -> str:
+        """Ask once; why there is no answer within so many seconds, empty when there is one."""
+        problem = ""
+        try:
+            async with asyncio.timeout(patience):
+                await self._metrics.instant(self._endpoint, _QUESTION, int(self._clock.now()))
+        except PrometheusSilent as error:
+            problem = str(error)
+        except TimeoutError:
+            problem = f"{self._endpoint.address}: no answer within {patience:g} s"
+        self._telemetry.gauge("modelramp_prometheus_up", 0 if problem else 1)
+        return problem
+
+    async def run(self, problem: str) -> None:
+        """Look again and again until cancelled. problem: what the last look found; it was told already."""
+        while True:
+            await self._clock.sleep(PROBE_SECONDS)
+            before, problem = problem, await self.look()
+            if problem and not before:
+                self._telemetry.warn("Prometheus does not answer", address=self._endpoint.address, reason=problem)
+            elif before and not problem:
+                self._telemetry.log("Prometheus answers again", address=self._endpoint.address)
