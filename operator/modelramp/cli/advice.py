@@ -14,29 +14,46 @@ from modelramp.cli.job_advice import of_evaluation
 from modelramp.cli.kind_advice import of_watch
 from modelramp.cli.known_policies import NOT_AT_HAND
 from modelramp.cli.output import Advice, Level
+from modelramp.cli.pod_advice import of_config_maps, of_references
 from modelramp.cli.query_advice import of_check
 from modelramp.cli.timing_advice import of_timing
 from modelramp.core.policies import Lookup, Resolved, resolve
 
 Container = Mapping[str, Any]
+Names = frozenset[str]
 _PROBE_PERIOD = 10
 """Seconds between probes when the template does not say; failureThreshold is 3 then (Kubernetes' defaults)."""
 
 
-def advice(spec: ModelDeploymentSpec, template: Mapping[str, Any], known: Lookup) -> Iterator[Advice]:
-    """Errors and warnings about a spec that follows all rules; `template` as written. known: finds policies."""
+def advice(
+    spec: ModelDeploymentSpec, template: Mapping[str, Any], known: Lookup, immutable: Names = frozenset()
+) -> Iterator[Advice]:
+    """Errors and warnings about a spec that follows all rules; `template` as written.
+
+    known: finds policies. immutable: names of ConfigMaps that are known not to change.
+    """
     found = resolve(spec.health, known)
     yield from _of_steps(spec)
     yield from of_evaluation(spec.rollout.evaluation)
     yield from _of_policies(found)
     yield from _of_checks(spec, found)
     yield from of_hooks(spec, found.health, complete=not found.missing)
+    yield from _of_hostnames(spec)
     containers = [*template["spec"].get("containers", ())]
     yield from _of_port(spec, [*containers, *template["spec"].get("initContainers", ())])
+    yield from of_references(template["spec"], "spec.template.spec")
+    yield from of_config_maps(template["spec"], "spec.template.spec", immutable)
     for index, container in enumerate(containers):
         path = f"spec.template.spec.containers[{index}]"
         yield from _of_image(container, path)
         yield from _of_probes(spec, container, path)
+
+
+def _of_hostnames(spec: ModelDeploymentSpec) -> Iterator[Advice]:
+    gateway = spec.routing.gateway
+    if not gateway.hostnames and gateway.path == "/":
+        message = "is missing: the route takes the requests of every host that no other route of the Gateway names; "
+        yield Advice(Level.WARNING, "spec.routing.gateway.hostnames", message + "write the hosts of this model")
 
 
 def _of_steps(spec: ModelDeploymentSpec) -> Iterator[Advice]:

@@ -1,9 +1,10 @@
-"""What lint says about evaluations: what their metrics leave open."""
+"""What lint says about evaluations: what their metrics leave open, and names in the pod that nothing has."""
 
 from collections.abc import Iterator
 
 from modelramp.api.evaluation import EvaluationSpec
 from modelramp.cli.output import Advice, Level
+from modelramp.cli.pod_advice import of_references
 
 EVALUATION = "spec.rollout.evaluation"
 
@@ -19,3 +20,4 @@ def of_evaluation(evaluation: EvaluationSpec | None) -> Iterator[Advice]:
                 "result passes; add min or max"
             )
             yield Advice(Level.WARNING, f"{EVALUATION}.metrics[{index}]", message)
+    yield from of_references(evaluation.template.get("spec", {}), f"{EVALUATION}.template.spec")

@@ -26,6 +26,7 @@ _MOST_BYTES = 8_000_000
 """Of a file: no more characters than documents.MOST_CHARACTERS fit into fewer, and a device has no end."""
 _OURS = re.compile(rb"modelramp\.io|ModelDeployment|HealthPolicy|\\[ux]")
 """What an object of modelramp has in its text, or an escape that may stand for it."""
+_IMMUTABLE = re.compile(rb"immutable\"?:\s*true")
 _KIND = re.compile(rb"^(?: {0,4}\")?kind\"?: ?\"?([A-Za-z]{1,63})", re.MULTILINE)
 _MOST_KINDS = 5
 
@@ -44,11 +45,12 @@ def command(files: tuple[str, ...], output: str) -> None:
     """
     sources = [source for name in files for source in _sources(name)]
     known = policies_in(source.text for source in sources if source.is_ours)
+    immutable = _immutable_in(source.text for source in sources if _IMMUTABLE.search(source.text))
     findings: list[Finding] = []
     passed: Counter[str] = Counter()
     seen = 0
     for source in sources:
-        inspected, others, found = _lint_source(source, known)
+        inspected, others, found = _lint_source(source, known, immutable)
         seen += inspected
         passed += others
         findings += found
@@ -156,7 +158,9 @@ def _manifests(folder: Path) -> Iterator[Path]:
             yield inner
 
 
-def _lint_source(source: _Source, known: "KnownPolicies") -> tuple[int, Counter[str], list[Finding]]:
+def _lint_source(
+    source: _Source, known: "KnownPolicies", immutable: frozenset[str]
+) -> tuple[int, Counter[str], list[Finding]]:
     """How many objects of modelramp a text holds, how many of other kinds, and all that is to be said."""
     if source.problem:
         return 0, Counter({"file that cannot be read": 1}), [Finding(source.name, 1, Level.WARNING, "", source.problem)]
@@ -164,7 +168,7 @@ def _lint_source(source: _Source, known: "KnownPolicies") -> tuple[int, Counter[
         kinds = (found[1].decode("ascii") for found in _KIND.finditer(source.text))
         findings = [_nothing_in(source.name)] if source.named else []
         return 0, Counter(kinds) or Counter({"file without an object": 1}), findings
-    inspected, findings = lint_text(source.name, source.text, known)
+    inspected, findings = lint_text(source.name, source.text, known, immutable)
     if source.named and not inspected and not findings:
         findings = [_nothing_in(source.name)]
     return inspected, _others(source.text), findings
@@ -172,12 +176,24 @@ def _lint_source(source: _Source, known: "KnownPolicies") -> tuple[int, Counter[
 
 def policies_in(texts: Iterable[bytes]) -> "KnownPolicies":
     """The policies in YAML streams; text that cannot be read holds none (lint_text says why)."""
-    from modelramp.cli.documents import Document
     from modelramp.cli.known_policies import KnownPolicies
+
+    return KnownPolicies(_values(texts))
+
+
+def _immutable_in(texts: Iterable[bytes]) -> frozenset[str]:
+    from modelramp.cli.pod_advice import immutable_config_maps
+
+    return immutable_config_maps(_values(texts))
+
+
+def _values(texts: Iterable[bytes]) -> Iterator[Any]:
+    """All objects in YAML streams, as far as they can be read."""
+    from modelramp.cli.documents import Document
 
     decoded = (text.decode("utf-8-sig", errors="replace") for text in texts)
     found = (one for text in decoded for one in _documents(text) if isinstance(one, Document))
-    return KnownPolicies(inner.value for one in found for inner in one.objects())
+    yield from (inner.value for one in found for inner in one.objects())
 
 
 @lru_cache(maxsize=1024)
@@ -190,24 +206,26 @@ def _documents(text: str) -> "tuple[Document | Malformed, ...]":
 
 def _others(text: bytes) -> Counter[str]:
     """How many objects of other kinds a text holds."""
-    from modelramp.cli.documents import Document
     from modelramp.cli.refusals import is_ours
 
-    found = (one for one in _documents(text.decode("utf-8-sig", errors="replace")) if isinstance(one, Document))
-    values = (inner.value for one in found for inner in one.objects() if not is_ours(inner.value))
+    values = (value for value in _values([text]) if not is_ours(value))
     kinds = (value.get("kind") if isinstance(value, dict) else None for value in values)
     return Counter(kind if isinstance(kind, str) and kind else "object without a kind" for kind in kinds)
 
 
-def lint_text(name: str, text: bytes, known: "KnownPolicies | None" = None) -> tuple[int, list[Finding]]:
+def lint_text(
+    name: str, text: bytes, known: "KnownPolicies | None" = None, immutable: frozenset[str] | None = None
+) -> tuple[int, list[Finding]]:
     """How many objects of modelramp a YAML stream holds, and all that is to be said about them.
 
-    known: the policies that ModelDeployments may refer to; those of the stream itself if not given.
+    known: the policies that ModelDeployments may refer to. immutable: names of ConfigMaps that do not change. Both are
+    those of the stream itself if not given.
     """
     from modelramp.cli.documents import Malformed
     from modelramp.cli.refusals import is_ours
 
     known = known if known is not None else policies_in([text])
+    immutable = immutable if immutable is not None else _immutable_in([text])
 
     try:
         decoded = text.decode("utf-8-sig")
@@ -223,11 +241,14 @@ def lint_text(name: str, text: bytes, known: "KnownPolicies | None" = None) -> t
         for inner in document.objects():
             if is_ours(inner.value):
                 inspected += 1
-                findings += sorted(_of_document(name, inner, known), key=lambda finding: (finding.line, finding.path))
+                said = _of_document(name, inner, known, immutable)
+                findings += sorted(said, key=lambda finding: (finding.line, finding.path))
     return inspected, findings
 
 
-def _of_document(name: str, document: "Document", known: "KnownPolicies") -> Iterator[Finding]:
+def _of_document(
+    name: str, document: "Document", known: "KnownPolicies", immutable: frozenset[str]
+) -> Iterator[Finding]:
     from modelramp.api.structural import without_nulls
     from modelramp.cli.known_policies import kind_of_policy
     from modelramp.cli.refusals import refusals
@@ -237,17 +258,17 @@ def _of_document(name: str, document: "Document", known: "KnownPolicies") -> Ite
     refused = refusals(document.value, document.text_of)
     for problem in refused:
         yield Finding(name, document.line_of(problem.field), Level.ERROR, problem.field, problem.message)
-    if any(not problem.field.startswith("spec.") or problem.field.startswith("spec.template") for problem in refused):
+    if any(not problem.field.startswith("spec.") or ".template" in problem.field for problem in refused):
         return
     value = without_nulls(document.value)
     said = {problem.field for problem in refused}
-    for item in _of_deployment(value, known) if kind_of_policy(value) is None else _of_policy(value):
+    for item in _of_deployment(value, known, immutable) if kind_of_policy(value) is None else _of_policy(value):
         if item.level is Level.ERROR and item.path in said:
             continue
         yield Finding(name, document.line_of(item.path), item.level, item.path, item.message)
 
 
-def _of_deployment(value: Mapping[str, Any], known: "KnownPolicies") -> Iterator[Advice]:
+def _of_deployment(value: Mapping[str, Any], known: "KnownPolicies", immutable: frozenset[str]) -> Iterator[Advice]:
     from modelramp.api.errors import InvalidSpec
     from modelramp.api.policy import placeholders, texts
     from modelramp.api.spec import parse_spec
@@ -262,7 +283,7 @@ def _of_deployment(value: Mapping[str, Any], known: "KnownPolicies") -> Iterator
         parsed = parse_spec(spec)
     except InvalidSpec:
         return  # what is refused has been said; more can be said when the spec can be read
-    yield from advice(parsed, spec["template"], known.for_namespace(name_of(value, "namespace")))
+    yield from advice(parsed, spec["template"], known.for_namespace(name_of(value, "namespace")), immutable)
 
 
 def _of_policy(value: Mapping[str, Any]) -> Iterator[Advice]:

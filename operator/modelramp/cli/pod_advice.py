@@ -1,0 +1,95 @@
+"""What lint says about a pod template: names in it that nothing has, and files that change behind a version's back."""
+
+import re
+from collections.abc import Container, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any, Final
+
+from modelramp.cli.output import Advice, Level
+
+_CONTAINERS: Final = ("containers", "initContainers", "ephemeralContainers")
+_PROBES: Final = ("readinessProbe", "livenessProbe", "startupProbe")
+_MOUNTS: Final = ("volumeMounts", "volumeDevices")
+_BY_CONTENT: Final = re.compile(r"-(?=[a-z]*[0-9])[0-9a-z]{8,}")
+"""The end of a name that changes with what is in the object, such as kustomize's: digits and letters, eight or more."""
+_OF_THE_CLUSTER: Final = frozenset({"kube-root-ca.crt", "openshift-service-ca.crt"})
+
+Pod = Mapping[str, Any]
+
+
+def of_references(pod: Pod, path: str) -> Iterator[Advice]:
+    """Errors about mounts of volumes that are not there and probes of ports that have another name.
+
+    pod: the spec of a pod template as it is written. path: where it stands.
+    """
+    volumes = [str(volume.get("name")) for volume in pod.get("volumes", ())]
+    for place, container in _containers(pod, path):
+        for field in _MOUNTS:
+            for index, mount in enumerate(container.get(field, ())):
+                if mount.get("name") not in volumes:
+                    message = f"no volume is named {mount.get('name')}; {_there_are(str(mount.get('name')), volumes)}"
+                    yield Advice(Level.ERROR, f"{place}.{field}[{index}].name", message)
+        ports = [str(port["name"]) for port in container.get("ports", ()) if port.get("name")]
+        for probe in _PROBES:
+            for kind in ("httpGet", "tcpSocket"):
+                port = container.get(probe, {}).get(kind, {}).get("port")
+                if isinstance(port, str) and not port.isdecimal() and port not in ports:
+                    message = f"no port of this container is named {port}; {_there_are(port, ports)}"
+                    yield Advice(Level.ERROR, f"{place}.{probe}.{kind}.port", message)
+
+
+def immutable_config_maps(values: Iterable[Any]) -> frozenset[str]:
+    """Names of the ConfigMaps among some objects that say immutable: true."""
+    maps = (value for value in values if isinstance(value, Mapping) and value.get("kind") == "ConfigMap")
+    frozen = (value.get("metadata") for value in maps if value.get("immutable") is True)
+    return frozenset(str(metadata.get("name")) for metadata in frozen if isinstance(metadata, Mapping))
+
+
+def of_config_maps(pod: Pod, path: str, immutable: Container[str]) -> Iterator[Advice]:
+    """A warning about each ConfigMap that may change while a version runs.
+
+    immutable: names of ConfigMaps that are known not to. Secrets are left alone: a credential that is renewed is no
+    release, and a rollback should not bring the old one back.
+    """
+    said = set()
+    for name, place in _config_maps(pod, path):
+        if name in said or name in immutable or name in _OF_THE_CLUSTER or _BY_CONTENT.search(name):
+            continue
+        said.add(name)
+        message = (
+            f"ConfigMap {name} may change while this version runs: that is a release without a rollout, and a rollback "
+            "does not undo it; set immutable: true in it and give it a new name for a new content, as kustomize does"
+        )
+        yield Advice(Level.WARNING, place, message)
+
+
+def _containers(pod: Pod, path: str) -> Iterator[tuple[str, Pod]]:
+    for field in _CONTAINERS:
+        for index, container in enumerate(pod.get(field, ())):
+            yield f"{path}.{field}[{index}]", container
+
+
+def _config_maps(pod: Pod, path: str) -> Iterator[tuple[str, str]]:
+    """Each reference to a ConfigMap: its name, and the path of the name."""
+    for index, volume in enumerate(pod.get("volumes", ())):
+        place = f"{path}.volumes[{index}]"
+        yield from _named(volume.get("configMap"), f"{place}.configMap")
+        for number, source in enumerate(volume.get("projected", {}).get("sources", ())):
+            yield from _named(source.get("configMap"), f"{place}.projected.sources[{number}].configMap")
+    for place, container in _containers(pod, path):
+        for index, source in enumerate(container.get("envFrom", ())):
+            yield from _named(source.get("configMapRef"), f"{place}.envFrom[{index}].configMapRef")
+        for index, variable in enumerate(container.get("env", ())):
+            key = variable.get("valueFrom", {}).get("configMapKeyRef")
+            yield from _named(key, f"{place}.env[{index}].valueFrom.configMapKeyRef")
+
+
+def _named(reference: Pod | None, path: str) -> Iterator[tuple[str, str]]:
+    if reference is not None and reference.get("name"):
+        yield str(reference["name"]), f"{path}.name"
+
+
+def _there_are(name: str, known: list[str]) -> str:
+    if near := get_close_matches(name, known, n=1, cutoff=0.6):
+        return f"did you mean {near[0]}?"
+    return f"there are {', '.join(sorted(known))}" if known else "there is none"
