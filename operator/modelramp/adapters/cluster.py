@@ -14,6 +14,7 @@ from kubernetes.aio.config import ConfigException
 
 from modelramp.adapters import errors
 from modelramp.adapters.decoding import decoded_list, decoded_object
+from modelramp.adapters.encoding import APPLY, as_yaml
 from modelramp.adapters.login import Login, login_with
 from modelramp.adapters.paging import LARGEST, Pages, read_at_most
 from modelramp.api.errors import Broken, Conflict, Gone, ModelrampError, Refused
@@ -30,7 +31,6 @@ _PATIENCE_SECONDS = 5
 _BEGINNINGS = 3
 """Times that a list is begun again when the server forgets it while it is read."""
 _JSON = "application/json"
-_APPLY = "application/apply-patch+yaml"
 _KINDS = {
     (kind.api_version, kind.kind): kind for kind in (EVENT, LEASE, *vars(ports).values()) if isinstance(kind, Kind)
 }
@@ -202,7 +202,7 @@ class KubernetesCluster:
             obj = await self._pinned(ref, obj)
         path = _path(ref.kind, ref.namespace, ref.name)
         query = (("fieldManager", FIELD_MANAGER), ("force", "true"), ("fieldValidation", "Strict"))
-        return await self._call(_Call("PATCH", path, "apply", ref.kind.kind, str(ref), query, obj, _APPLY))
+        return await self._call(_Call("PATCH", path, "apply", ref.kind.kind, str(ref), query, obj, APPLY))
 
     async def _pinned(self, ref: Ref, obj: Object) -> Object:
         # Seen on 1.36: an apply with the resourceVersion of an object that was deleted makes it anew. Only with its
@@ -295,7 +295,7 @@ class KubernetesCluster:
             method,
             url,
             headers,
-            dict(call.body) if call.body is not None else None,
+            _encoded(call),
             _request_timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=CONNECT_SECONDS),
         )
         if self._heard is not None and response.status < 500:  # a proxy that answers instead has another clock
@@ -323,6 +323,13 @@ class KubernetesCluster:
 
     def _count(self, call: _Call, result: str) -> None:
         self._telemetry.count("modelramp_api_requests_total", verb=call.verb.split()[0], kind=call.kind, result=result)
+
+
+def _encoded(call: _Call) -> dict[str, Any] | str | None:
+    """The body for the client library, which turns a mapping into JSON itself."""
+    if call.body is None:
+        return None
+    return as_yaml(call.body) if call.content_type == APPLY else dict(call.body)
 
 
 def _path(kind: Kind, namespace: str | None, name: str = "") -> str:

@@ -65,7 +65,8 @@ async def test_a_refusal_keeps_the_servers_words_on_one_short_line(told):
         with pytest.raises(Refused) as caught:
             await cluster.apply(OBJECT)
     assert str(caught.value).startswith('Deployment.apps "digits" is invalid: spec.selector: Required value xx')
-    assert len(str(caught.value)) == 256
+    assert 250 < len(str(caught.value).encode()) <= 256
+    assert str(caught.value).endswith("xx")
 
 
 async def test_an_object_that_does_not_fit_its_schema_is_refused_though_the_code_is_500(told):
@@ -157,7 +158,7 @@ async def test_apply_is_server_side_and_forced_by_our_field_manager(told):
         assert await cluster.apply(OBJECT) == OBJECT
     path = "/apis/apps/v1/namespaces/ml/deployments/digits"
     assert received[0].line == f"PATCH {path}?fieldManager=modelramp&force=true&fieldValidation=Strict HTTP/1.1"
-    assert received[0].headers["content-type"] == "application/apply-patch+yaml"
+    assert received[0].headers["content-type"] == "application/apply-patch+yaml; charset=utf-8"
     assert json.loads(received[0].body) == OBJECT
 
 
