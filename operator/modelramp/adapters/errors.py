@@ -8,10 +8,10 @@ import aiohttp
 from kubernetes.aio.config import ConfigException
 
 from modelramp.api.errors import ClusterSilent, Conflict, Forbidden, Gone, ModelrampError, Refused
-from modelramp.api.text import visible
+from modelramp.api.text import cut, visible
 
 LONGEST = 256
-"""Characters of a foreign answer that people get to read."""
+"""Bytes of a foreign answer that people get to read."""
 _UNREADABLE = 500
 _REFUSALS = frozenset({400, 413, 422})
 
@@ -44,9 +44,9 @@ def of_failure(error: BaseException, what: str, timeout: float) -> ClusterSilent
 
 
 def shortened(text: str, most: int = LONGEST) -> str:
-    """`text` on one line, visible, at most `most` characters."""
-    line = visible(" ".join(text[: 8 * most].split()))
-    return line if len(line) <= most else line[: most - 1] + "…"
+    """`text` on one line, visible, in at most `most` bytes of UTF-8; what is too long loses its middle."""
+    kept = text if len(text) <= 16 * most else f"{text[: 8 * most]} {text[-8 * most :]}"
+    return cut(visible(" ".join(kept.split())), most)
 
 
 def _words(code: int, body: bytes) -> str:

@@ -13,6 +13,7 @@ from modelramp.adapters.cluster import EVENT
 from modelramp.adapters.errors import shortened
 from modelramp.api.errors import ClusterSilent, ModelrampError
 from modelramp.api.names import GROUP
+from modelramp.api.text import cut
 from modelramp.engine.ports import Clock, Cluster, Object, Telemetry
 
 CONTROLLER = f"{GROUP}/operator"
@@ -23,6 +24,8 @@ WORKERS = 16
 SERIES_SECONDS = 600
 """Repetitions within this long become one Event with a count."""
 _NOTE = 1024
+"""Bytes; the API server refuses an Event whose note has more."""
+_NAME, _INSTANCE = 253, 128
 _REMEMBERED = 4096
 _RETRY_SECONDS = 2.0
 _FAREWELL_SECONDS = 3.0
@@ -54,6 +57,7 @@ class KubernetesEvents:
         self._news = asyncio.Condition()
         self._series: OrderedDict[tuple[str, str, str], _Series] = OrderedDict()
         self._workers: list[asyncio.Task[None]] = []
+        self._newest = 0
 
     async def __aenter__(self) -> Self:
         self._workers = [asyncio.create_task(self._write_all(), name=f"events {number}") for number in range(WORKERS)]
@@ -118,7 +122,8 @@ class KubernetesEvents:
             # The API allows nothing but `series` to change.
             body = {**known.body, "series": {"count": series.count, "lastObservedTime": _micro_time(now)}}
         else:
-            series = _Series(_event(about, reason, message, warning, now, self._instance), now)
+            self._newest = max(self._newest + 1, int(now * 1e6))
+            series = _Series(_event(about, reason, message, warning, self._newest, self._instance), now)
             body = series.body
         self._series[key] = series
         self._series.move_to_end(key)
@@ -143,17 +148,25 @@ class KubernetesEvents:
         )
 
 
-def _event(about: Object, reason: str, message: str, warning: bool, now: float, instance: str) -> dict[str, Any]:
+def _event(about: Object, reason: str, message: str, warning: bool, at: int, instance: str) -> dict[str, Any]:
+    """at: microseconds since the epoch; stands in the name, since `kubectl describe` shows Events by name.
+
+    It would sort by deprecatedLastTimestamp, which the API server refuses in an Event with an eventTime.
+    """
     metadata = about["metadata"]
-    uid, when = metadata.get("uid", ""), _micro_time(now)
-    digest = hashlib.sha256(f"{uid}\0{reason}\0{message}\0{when}".encode()).hexdigest()[:16]
+    uid = metadata.get("uid", "")
+    digest = hashlib.sha256(f"{uid}\0{reason}\0{message}".encode(errors="replace")).hexdigest()[:8]
+    suffix = f".{at:014x}{digest}"
     return {
         "apiVersion": EVENT.api_version,
         "kind": EVENT.kind,
-        "metadata": {"name": f"{metadata['name']}.{digest}", "namespace": metadata["namespace"]},
-        "eventTime": when,
+        "metadata": {
+            "name": metadata["name"][: _NAME - len(suffix)].rstrip(".-") + suffix,
+            "namespace": metadata["namespace"],
+        },
+        "eventTime": _micro_time(at / 1e6),
         "reportingController": CONTROLLER,
-        "reportingInstance": instance[:128] or CONTROLLER,
+        "reportingInstance": cut(instance, _INSTANCE) or CONTROLLER,
         "action": "Reconcile",
         "reason": reason,
         "regarding": {

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from modelramp.api.names import ConditionType, Phase, Reason
 from modelramp.api.status import Condition, Status
-from modelramp.api.text import visible
+from modelramp.api.text import cut, visible
 from modelramp.api.times import to_text
 from modelramp.core.gate import reason_of
 from modelramp.core.moves import label
@@ -15,6 +15,8 @@ from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import Finding, Seen, State, Target
 
 _ORDER = tuple(ConditionType)
+_MESSAGE_LIMIT = 1024
+"""Bytes."""
 OBSTACLES = frozenset(
     {
         Reason.INVALID_SPEC,
@@ -22,10 +24,13 @@ OBSTACLES = frozenset(
         Reason.CHILD_REFUSED,
         Reason.NAME_TAKEN,
         Reason.HOSTNAME_TAKEN,
+        Reason.ROUTE_REFUSED,
         Reason.CLUSTER_SILENT,
     }
 )
 """What can keep the operator from doing what the state wants."""
+HINDRANCES = frozenset({Reason.CHILD_REFUSED, Reason.NAME_TAKEN, Reason.ROUTE_REFUSED})
+"""Obstacles that the API server names when children are made."""
 TRANSIENT = frozenset({Reason.CLUSTER_SILENT})
 """Obstacles that may pass by themselves: Reconciling, not Stalled."""
 
@@ -56,7 +61,7 @@ def conditions(
             observed_generation=generation,
             last_transition_time=to_text(now),
             reason=why,
-            message=visible(text),
+            message=cut(visible(text), _MESSAGE_LIMIT),
         )
         for kind, status, why, text in sorted(found, key=lambda item: _ORDER.index(item[0]))
     )
@@ -78,7 +83,8 @@ def unreadable(raw: Mapping[str, Any], why: str, *, generation: int, now: int) -
 
     why: which fields, and what is wrong with them.
     """
-    message = f"status cannot be read, and nothing is decided or written until it is corrected: {why}"[:1024]
+    message = f"status cannot be read, and nothing is decided or written until it is corrected: {why}"
+    message = cut(message, _MESSAGE_LIMIT)
     before = read_conditions(raw)
     found = (
         _said(ConditionType.READY, "False", message, generation, now),
@@ -121,7 +127,7 @@ def _ready(target: Target | None, state: State, seen: Seen, obstacle: Finding | 
     wanted = visible(target.spec.model.version)
     if state.phase in {Phase.ROLLED_BACK, Phase.DEGRADED}:
         serving = f"{label(state.stable)} serves" if state.stable else "nothing serves"
-        return False, state.reason, f"{wanted} is not what serves as wanted: {serving}"
+        return False, state.reason, f"{wanted} is not what serves as wanted: {state.detail or serving}"
     if state.phase is Phase.PAUSED:
         return False, Reason.PAUSED, f"the rollout of {wanted} is paused by a person"
     if target.missing:

@@ -17,7 +17,7 @@ from modelramp.api.status import (
     VersionStatus,
     WatchStatus,
 )
-from modelramp.api.text import visible
+from modelramp.api.text import cut, visible
 from modelramp.api.times import to_clock, to_text
 from modelramp.core.conditions import carry, conditions
 from modelramp.core.evaluation_record import evaluation_status
@@ -29,6 +29,7 @@ from modelramp.core.state import Candidate, Ended, Finding, Pods, Seen, State, T
 from modelramp.core.wording import sentence
 
 _MESSAGE_LIMIT = 1024
+"""Bytes of a message; what is too long loses its middle, since its end says who serves and what to do."""
 
 
 def status_of(
@@ -54,8 +55,8 @@ def status_of(
         observed_generation=generation,
         phase=state.phase,
         reason=obstacle.reason if obstacle else state.reason,
-        message=visible(message)[:_MESSAGE_LIMIT],
-        detail=visible(state.detail)[:_MESSAGE_LIMIT],
+        message=_told(message),
+        detail=_told(state.detail),
         stable=_version_status(state.stable, seen),
         previous=_version_status(state.previous, seen),
         candidate=_candidate_status(state.candidate, seen),
@@ -128,6 +129,10 @@ def _always(status: Status) -> dict[str, Any]:
         kept = status.candidate.model_dump(mode="json", by_alias=True, exclude_none=True)
         shown["candidate"] = {key: value for key, value in kept.items() if value != ""}
     return shown
+
+
+def _told(message: str) -> str:
+    return cut(visible(message), _MESSAGE_LIMIT)
 
 
 def _time(seconds: int) -> str | None:
@@ -203,7 +208,7 @@ def _check_statuses(target: Target | None, state: State) -> tuple[CheckStatus, .
             reason=found.reason,
             value=_number(found.value),
             limit=found.limit,
-            message=visible(found.detail)[:_MESSAGE_LIMIT],
+            message=_told(found.detail),
             at=_time(found.at),
             memory=found.memory,
             question=found.question,
@@ -227,7 +232,7 @@ def _entry_status(entry: Ended) -> HistoryEntry:
         ended_at=_time(entry.ended_at),
         outcome=entry.outcome,
         reason=entry.reason,
-        message=visible(entry.message)[:_MESSAGE_LIMIT],
+        message=_told(entry.message),
         weight=entry.weight,
     )
 

@@ -3,13 +3,14 @@
 from modelramp.api.errors import Gone
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, Reason
 from modelramp.api.spec import GatewayRouting
-from modelramp.api.text import visible
+from modelramp.api.text import cut, visible
 from modelramp.core.state import Finding
 from modelramp.desired.reading import entries, part, text
 from modelramp.engine.ports import GATEWAY, POD, Cluster, Object, Ref
 from modelramp.engine.store import Key
 
-_WORDS = 256
+_WORDS = 400
+"""Bytes; the end of what a registry or an admission answers is the cause as often as its beginning."""
 
 
 async def inspect_gateway(cluster: Cluster, key: Key, gateway: GatewayRouting) -> Finding | None:
@@ -30,13 +31,13 @@ async def inspect_pods(cluster: Cluster, key: Key, revision: str) -> str:
     for pod in await cluster.list(POD, key[0], selector):
         trouble = pod_trouble(pod)
         if trouble:
-            return f"pod {pod['metadata']['name']}: {trouble}"[:_WORDS]
+            return cut(f"pod {pod['metadata']['name']}: {trouble}", _WORDS)
     return ""
 
 
 def pod_trouble(pod: Object) -> str:
     """What keeps one pod from being ready, in the kubelet's or the scheduler's words, in one line of bounded length."""
-    return visible(" ".join(_pod_trouble(pod).split()))[:_WORDS]
+    return cut(visible(" ".join(_pod_trouble(pod).split())), _WORDS)
 
 
 def _pod_trouble(pod: Object) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from modelramp.api.names import LABEL_REVISION, Reason
 from modelramp.api.spec import GatewayRouting
+from modelramp.api.text import cut, visible
 from modelramp.core.evaluation import Results
 from modelramp.core.state import Finding, Pods, Seen
 from modelramp.desired.names import revision_in
@@ -12,6 +13,9 @@ from modelramp.desired.ownership import Owner
 from modelramp.desired.revision import recorded
 from modelramp.engine.ports import CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, Object
 from modelramp.engine.store import Key, Record, Store
+
+WORDS = 400
+"""Bytes of what a controller says that people get to read."""
 
 
 def see(store: Store, key: Key, record: Record) -> Seen:
@@ -85,7 +89,7 @@ def _ready(endpoint: Mapping[str, Any]) -> bool:
 def _failure(status: Mapping[str, Any]) -> str:
     for condition in status.get("conditions") or ():
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            return str(condition.get("message", ""))[:256]
+            return cut(visible(str(condition.get("message", ""))), WORDS)
     return ""
 
 
@@ -114,6 +118,6 @@ def gateway_answer(route: Object, gateway: GatewayRouting) -> tuple[bool | None,
             return None, Finding(Reason.ROUTE_PENDING, f"{name} has not taken the route yet")
         for condition in (item for answer in answers for item in answer.get("conditions") or ()):
             if condition["type"] == "Accepted" and condition["status"] == "False":
-                why = f"{condition.get('reason', '')}: {condition.get('message', '')}"[:256]
+                why = cut(visible(f"{condition.get('reason', '')}: {condition.get('message', '')}"), WORDS)
                 return False, Finding(Reason.ROUTE_NOT_ACCEPTED, f"{name} refuses the route: {why}")
     return True, Finding(Reason.ROUTE_ACCEPTED, "")

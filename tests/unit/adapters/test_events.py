@@ -76,9 +76,35 @@ async def test_the_same_after_a_long_time_is_a_new_event(clock, told):
     assert "series" not in other
 
 
-async def test_a_long_message_is_cut_to_what_the_api_takes(clock, told):
-    (event,) = await published(Cluster(), clock, told, "x" * 3000)
-    assert len(event["note"]) == 1024
+@pytest.mark.parametrize("filling", ["x", "é", "模", "😀", "\u202e", "a b "])
+@pytest.mark.parametrize("length", [1000, 1022, 1023, 1024, 1025, 1026, 3000, 100_000])
+async def test_a_long_message_loses_its_middle_and_has_as_many_bytes_as_the_api_takes(filling, length, clock, told):
+    message = ("breached: " + filling * length)[: length - 20] + ": 1.4.0 serves again"
+    (event,) = await published(Cluster(), clock, told, message)
+
+    assert len(event["note"].encode()) <= 1024
+    assert event["note"].startswith("breached: ")
+    assert event["note"].endswith(": 1.4.0 serves again")
+
+
+async def test_every_field_of_an_event_is_as_short_as_the_api_wants_it(clock, told):
+    cluster, about = Cluster(), {**DIGITS, "metadata": {**DIGITS["metadata"], "name": "d" * 250 + ".it"}}
+    async with KubernetesEvents(cluster, clock, told, "ö" * 200) as publisher:
+        await publisher.publish(about, "RolledBack", "x", warning=True)
+    (event,) = cluster.applied
+
+    assert len(event["reportingInstance"].encode()) <= 128
+    assert len(event["metadata"]["name"]) <= 253
+
+
+async def test_names_are_in_the_order_in_which_things_happened(clock, told):
+    applied = await published(Cluster(), clock, told, *"dacb", pause=0.0)
+    applied += await published(Cluster(), clock, told, *"fe", pause=1.0)
+
+    names = [event["metadata"]["name"] for event in applied]
+    assert names[:4] == sorted(names[:4])
+    assert names[3] < names[5]
+    assert all(event.keys().isdisjoint({"deprecatedFirstTimestamp", "deprecatedLastTimestamp"}) for event in applied)
 
 
 async def test_a_slow_api_server_does_not_hold_the_engine(clock, told, monkeypatch):
