@@ -100,10 +100,11 @@ def _8_each_is_complete(status: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _9_no_measured_values(status: Mapping[str, Any]) -> Iterator[str]:
-    # A number that moves every minute would make every tick a write, and every write a notification.
+    # A number that moves every minute would make every tick a write, and every write a notification. How a rollout
+    # ended (status.detail) does not move any more.
     versions = {str((status.get(role) or {}).get("modelVersion", "")) for role in ("stable", "candidate", "previous")}
     for one in status.get("conditions", ()):
-        message = one.get("message", "")
+        message = one.get("message", "").replace(status.get("detail") or "\0", "")
         for version in sorted(versions - {""}, key=len, reverse=True):
             message = message.replace(version, "")
         if one["type"] in QUIET and _MEASURED.search(message):

@@ -11,11 +11,11 @@ from modelramp.api.quantity import number_in
 from modelramp.api.status import CandidateStatus, CheckStatus, HistoryEntry, Status, VersionStatus, WatchStatus
 from modelramp.api.times import to_seconds
 from modelramp.api.verdict import CheckOutcome, Verdict
-from modelramp.core.conditions import OBSTACLES
+from modelramp.core.conditions import HINDRANCES, OBSTACLES
 from modelramp.core.evaluation_record import evaluation_of
 from modelramp.core.experiment_status import recall_experiment
 from modelramp.core.hook_record import episodes_of
-from modelramp.core.state import Candidate, Ended, Experiment, Retiring, State, Version, Watch
+from modelramp.core.state import Candidate, Ended, Experiment, Finding, Retiring, State, Version, Watch
 
 _NEEDED = frozenset(
     {
@@ -51,6 +51,14 @@ def recall(raw: object) -> State:
         return state_of(read_status(raw))
     except ValueError as error:
         raise UnreadableStatus(str(error)) from error
+
+
+def hindrance(raw: object) -> Finding | None:
+    """What kept the operator from making the children when the status was written; None when nothing did."""
+    status = read_status(raw)
+    if status.reason not in HINDRANCES:
+        return None
+    return Finding(Reason(status.reason), status.message, warning=True)
 
 
 def read_status(raw: object) -> Status:

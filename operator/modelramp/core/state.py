@@ -216,6 +216,8 @@ class Seen:
     shared: who else has traffic of the route's hosts, for people.
     hooks: what became of what hooks have started, by id of the episode.
     evaluation: the Job that tries the candidate. recorded: results of evaluations by revision, as recorded.
+    cause: the last thing that was found to keep the candidate from its pods, for people.
+    examined: whether its pods were looked at, so that it is known what keeps them.
     """
 
     pods: Mapping[str, Pods] = field(default_factory=dict)
@@ -227,6 +229,8 @@ class Seen:
     hooks: Mapping[str, News] = field(default_factory=dict)
     evaluation: JobSeen | None = None
     recorded: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    cause: str = ""
+    examined: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,8 @@ def _waiting(target: Target, state: State, seen: Seen, candidate: Candidate) -> 
     if state.stable is None:
         if state.phase is Phase.DEGRADED:
             then = "" if evaluated else "; it gets all traffic as soon as its pods are available"
-            return f"{state.detail}{then}"
+            news = pods.trouble and pods.available < wanted and pods.trouble not in state.detail
+            return f"{state.detail}{f'; now {pods.trouble}' if news else ''}{then}"
         if evaluated and (due is None or pods.available >= wanted):
             return f"{evaluated}; nothing serves"
         expected = f"; expected by {to_clock(due)}" if due is not None else ""
@@ -94,6 +95,9 @@ def _stepping(target: Target, state: State, seen: Seen) -> str:
     text += f" since {to_clock(candidate.step_entered)}"
     tested = standing(target, state)
     text += f", {'; '.join(tested)}" if tested else f", {time}"
+    pods = seen.pods.get(candidate.version.revision, Pods())
+    if pods.trouble and pods.available < target.spec.replicas:
+        text += f"; {pods.available} of {target.spec.replicas} pods available ({pods.trouble})"
     found = [finding for finding in blockers(target, state, seen, state.checks) if finding.reason is not Reason.PAUSED]
     told = state.last_tick > candidate.step_entered or state.reason is Reason.HELD_BY_ROUTE
     return "; ".join((text, *(finding.message for finding in found if told)))

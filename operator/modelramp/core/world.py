@@ -5,7 +5,7 @@ from dataclasses import replace
 from modelramp.api.names import Phase, Reason
 from modelramp.core import gate, moves
 from modelramp.core.capacity import all_available
-from modelramp.core.state import Decision, Finding, Retiring, Seen, State, Target, Version
+from modelramp.core.state import Decision, Finding, Pods, Retiring, Seen, State, Target, Version
 from modelramp.core.steps import held_by_route
 
 
@@ -65,7 +65,7 @@ def _await_pods(decision: Decision, target: Target, seen: Seen, now: int) -> Dec
             return moves.enter_step(decision, target, 0, now)
     pods = seen.pods.get(revision)
     due = gate.pods_due(target, candidate)
-    if due is None or now < due or (pods is not None and pods.available >= target.spec.replicas):
+    if due is None or now < due or (pods is not None and _not_late(target, pods, seen)):
         return decision
     cause = _late(target, seen, revision)
     if state.stable is not None:
@@ -76,10 +76,16 @@ def _await_pods(decision: Decision, target: Target, seen: Seen, now: int) -> Dec
     return moves.degrade(decision, Reason.PROGRESS_DEADLINE_EXCEEDED, text)
 
 
+def _not_late(target: Target, pods: Pods, seen: Seen) -> bool:
+    """All pods are there; or the operator has just started, and its first look will tell in a moment why not."""
+    return pods.available >= target.spec.replicas or not seen.examined
+
+
 def _late(target: Target, seen: Seen, revision: str) -> str:
     pods = seen.pods.get(revision)
     have = pods.available if pods else 0
-    trouble = f" ({pods.trouble})" if pods and pods.trouble else ""
+    found = (pods.trouble if pods else "") or seen.cause
+    trouble = f" ({found})" if found else ""
     deadline = target.spec.rollout.progress_deadline
     return f"{have} of {target.spec.replicas} pods became available within {deadline} s{trouble}"
 

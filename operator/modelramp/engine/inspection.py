@@ -79,19 +79,23 @@ class Inspector:
                 if gateway:
                     record.gateway = await inspect_gateway(self.cluster, key, target.spec.routing.gateway)
                 if revision is not None:
-                    record.trouble = {revision: await inspect_pods(self.cluster, key, revision)}
+                    words = await inspect_pods(self.cluster, key, revision)
+                    record.trouble = {revision: words}
+                    if words or record.last_words[0] != revision:
+                        record.last_words = (revision, words)
             with suppress(NoAnswer):
                 await look_at_job(self.cluster, self.store, key, record, int(self.clock.now()))
 
     async def _guarded(self, key: Key, record: Record, look: Coroutine[Any, Any, None]) -> None:
-        before = (record.gateway, record.trouble, record.evaluation)
+        before = (record.gateway, record.trouble, record.evaluation, record.examined)
         try:
             await look
         except Exception as error:  # noqa: BLE001 - strange objects of one ModelDeployment must not stop anything else
             self.telemetry.warn("look failed", namespace=key[0], name=key[1], error=repr(error)[:256])
         finally:
             del self._looks[key]
-        news = (record.gateway, record.trouble, record.evaluation) != before
+        record.examined = True  # what could not be found out now keeps nobody waiting either
+        news = (record.gateway, record.trouble, record.evaluation, record.examined) != before
         if news or key in self._missed:  # what came during the look may call for another one
             self._missed.discard(key)
             self.mark(key)

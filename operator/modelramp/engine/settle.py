@@ -101,7 +101,7 @@ class Settler:
         if target is None:
             obstacle = Finding(Reason.INVALID_SPEC, record.problem, warning=True)
             return self._plan(key, record, Decision(record.state), Seen(), obstacle, (), now)
-        seen = replace(see(self.store, key, record), hooks=self.hooks.news(key, record))
+        seen = replace(see(self.store, key, record), hooks=self.hooks.news(key, record), **_causes(record))
         if ticks and _begins_step(target, record.state, seen, now):
             ticks = ()  # the route's news first, by itself: the ticks are judged by the step that is written then
         decision = decide(target, record.state, seen, ticks, now)
@@ -177,7 +177,7 @@ class Settler:
             obj=record.obj,
             decision=decision,
             seen=seen,
-            status=status if worth_writing(record, status, decision) else None,
+            status=status if worth_writing(record, status, decision, now) else None,
             route=self.store.route(key),
             ticks=ticks,
             priority=_priority(record.state, decision.state, seen),
@@ -214,6 +214,10 @@ class Settler:
         if key in self.store.records:  # else its gauges are gone already, and would stay for ever
             self.reporter.decided(key, before, record, plan.now)
         record.failures = 0
+        candidate = record.state.candidate
+        if plan.status is not None and candidate is not None:
+            said = plan.status.get("message", "")
+            record.sayings = record.sayings.after(candidate.version.revision, said, plan.now)
         if record.target is not None:
             record.wake_at = _next_look(record.target, record.state, plan.now)
             if plan.blocked:
@@ -295,6 +299,15 @@ def _priority(before: State, after: State, seen: Seen) -> Priority:
     if will != was or after.phase is Phase.PROMOTING or after.stable != before.stable:
         return Priority.PROMOTION
     return Priority.CREATION if after.candidate is not None and after.running is None else Priority.REPORT
+
+
+def _causes(record: Record) -> dict[str, Any]:
+    """What is known of why the candidate's pods are not there: what was refused, or their own last words."""
+    candidate = record.state.candidate
+    revision, words = record.last_words
+    said = words if candidate is not None and candidate.version.revision == revision else ""
+    refused = record.obstacle.message if record.obstacle is not None else ""
+    return {"cause": refused or said, "examined": record.examined or bool(refused)}
 
 
 def _begins_step(target: Target, state: State, seen: Seen, now: int) -> bool:

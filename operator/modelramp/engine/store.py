@@ -11,7 +11,7 @@ from modelramp.api.verdict import TickOutcome
 from modelramp.core.evaluation import JobSeen
 from modelramp.core.host_bindings import Bindings
 from modelramp.core.hostnames import Claimant
-from modelramp.core.recall import recall
+from modelramp.core.recall import hindrance, recall
 from modelramp.core.requests import parse_request
 from modelramp.core.revisions import revision_of
 from modelramp.core.state import Finding, State, Target
@@ -21,6 +21,7 @@ from modelramp.desired.ownership import Owner, belongs_to_service, named_for, or
 from modelramp.engine.hosts import Hosts
 from modelramp.engine.policies import Policies
 from modelramp.engine.ports import ENDPOINT_SLICE, HTTP_ROUTE, MODEL_DEPLOYMENT, SERVICE, TOO_DEEP, Kind, Object
+from modelramp.engine.sayings import Sayings
 from modelramp.engine.slim import slim
 
 Key = tuple[str, str]
@@ -44,6 +45,9 @@ class Record:
     ticks: outcomes that no decision has taken in yet, oldest first. asked: the revision and the newest tick that were
     asked about, whether or not the answer has come. quiet: the children were as wanted, and nothing happened since.
     futile: by child, what was applied to which version of it and changed nothing: admission puts its own values back.
+    last_words: the last thing that was found to keep pods of a revision from starting, also when the next pod has not
+    said anything yet. examined: whether the pods were looked at since the operator started.
+    sayings: what the status has said of the candidate.
     """
 
     obj: Object
@@ -63,6 +67,9 @@ class Record:
     asked: tuple[str, int] | None = None
     quiet: bool = False
     futile: dict[tuple[Kind, str], tuple[str, Mapping[str, Any]]] = field(default_factory=dict)
+    last_words: tuple[str, str] = ("", "")
+    examined: bool = False
+    sayings: Sayings = field(default_factory=Sayings)
 
     @property
     def uid(self) -> str:
@@ -266,7 +273,7 @@ class Store:
         else:
             state = known.state
         self.unreadable.pop(key, None)
-        record = self.records.setdefault(key, known or Record(kept, state))
+        record = self.records.setdefault(key, known or Record(kept, state, obstacle=hindrance(kept.get("status"))))
         record.obj, record.state = kept, state
         _read_spec(record, obj.get("spec"))
         self._aim(key, record)

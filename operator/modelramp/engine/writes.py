@@ -240,17 +240,20 @@ async def _every(writes: Iterable[Callable[[], Awaitable[bool]]], interrupted: C
     return changed
 
 
-def worth_writing(record: Record, status: Mapping[str, Any], decision: Decision) -> bool:
+def worth_writing(record: Record, status: Mapping[str, Any], decision: Decision, now: float) -> bool:
     """Whether the status must be written now: always when something happened, or moves and had a new tick.
 
+    So it is when a candidate waits for another reason than the status says: a first version has no ticks.
     A healthy object at rest is only written at its checkpoint: the replay after a restart finds the rest again.
     """
     old = record.obj.get("status") or {}
     if decision.findings or _still(old) != _still(status):
         return True
-    if old.get("lastTick") == status.get("lastTick"):
-        return False
     state = decision.state
+    if old.get("lastTick") == status.get("lastTick"):
+        if state.candidate is None or old.get("message") == status.get("message"):
+            return False
+        return record.sayings.is_news(state.candidate.version.revision, status.get("message", ""), now)
     if state.phase in IN_FLIGHT or record.target is None:
         return True
     persisted = to_seconds(old["lastTick"]) if "lastTick" in old else 0
