@@ -19,6 +19,8 @@ from localplane.toolchain import Report, find_go, required_version
 MODULE = Path(__file__).parent / "go"
 HELM_MODULE = Path(__file__).parent / "go-helm"
 VICTORIAMETRICS_MODULE = Path(__file__).parent / "go-victoriametrics"
+PROMTOOL_MODULE = Path(__file__).parent / "go-promtool"
+PROMETHEUS_OPERATOR_MODULE = Path(__file__).parent / "go-prometheus-operator"
 KUBERNETES_VERSION = "1.36.3"
 PROMETHEUS_VERSION = "3.15.0"
 PROGRESS_INTERVAL_S = 5.0
@@ -36,6 +38,10 @@ LINK_FLAGS = (
 # Modules of which only files are used, each with the checksum that its zip must have (as in a go.sum line).
 GATEWAY_API = ("sigs.k8s.io/gateway-api@v1.5.1", "h1:RqVRIlkhLhUO8wOHKTLnTJA6o/1un4po4/6M1nRzdd0=")
 TRAEFIK_CRDS = ("github.com/traefik/traefik/v3@v3.7.13", "h1:T8wy9KuaFzCkmXCqAzDy7t73pBDR1DHrJe3pqXpNXTw=")
+PROMETHEUS_OPERATOR = (
+    "github.com/prometheus-operator/prometheus-operator@v0.85.0",
+    "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
+)
 _TRAEFIK_CRD_FILE = "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml"
 
 
@@ -111,14 +117,34 @@ def victoriametrics(report: Report) -> Path:
     return _one_program("victoria-metrics", package, VICTORIAMETRICS_MODULE, report)
 
 
-def _one_program(name: str, package: str, module: Path, report: Report) -> Path:
+def promtool(report: Report) -> Path:
+    """Return the command that checks and tests rules, of the plane's Prometheus, building it on first use."""
+    # The tags of the plane's Prometheus: what both are made of is compiled once.
+    package = "github.com/prometheus/prometheus/cmd/promtool"
+    return _one_program("promtool", package, PROMTOOL_MODULE, report, "-tags", TAGS)
+
+
+def prometheus_operator(report: Report) -> Path:
+    """Return the Prometheus Operator, building it on first use (about two minutes)."""
+    package = "github.com/prometheus-operator/prometheus-operator/cmd/operator"
+    return _one_program("prometheus-operator", package, PROMETHEUS_OPERATOR_MODULE, report)
+
+
+def prometheus_operator_crds(report: Report) -> Path:
+    """Return the folder with the CRDs of the Prometheus Operator."""
+    required = required_version((PROMETHEUS_OPERATOR_MODULE / "go.mod").read_text())
+    go = find_go(required, cache_folder(), report)
+    return _module_folder(str(go), *PROMETHEUS_OPERATOR) / "example/prometheus-operator-crd"
+
+
+def _one_program(name: str, package: str, module: Path, report: Report, *flags: str) -> Path:
     wanted = cache_folder() / "localplane" / f"{name}-{key(module)}" / name
     with state.locked(wanted.parent.with_suffix(".lock")):
         if not wanted.exists():
             go = find_go(required_version((module / "go.mod").read_text()), cache_folder(), report)
             draft = wanted.with_suffix(".new")
             compile_command = [str(go), "build", "-v", "-trimpath", "-buildvcs=false", "-ldflags=-s -w"]
-            compile_command += ["-o", str(draft), package]
+            compile_command += [*flags, "-o", str(draft), package]
             _compile(compile_command, module, f"building {name} (once, a few minutes)", report)
             draft.replace(wanted)
     return wanted
