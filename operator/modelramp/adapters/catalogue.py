@@ -279,21 +279,7 @@ Generated from `modelramp.adapters.catalogue`; a test keeps them equal.
 |---|---|---|---|"""
 
 _TAIL = """
-## What to alert on
-
-- **The operator is stuck**: `time() - modelramp_last_tick_timestamp_seconds > 300`. Rollouts stand still; what serves
-  goes on.
-- **Prometheus does not answer**: `sum(rate(modelramp_queries_total{result!="ok"}[5m])) > 0` for ten minutes. Every tick
-  without an answer is *no data*: nothing is promoted and nothing rolled back.
-- **Evaluation falls behind**:
-  `histogram_quantile(0.99, sum by (le) (rate(modelramp_tick_lag_seconds_bucket[5m]))) > 30`.
-- **A clock is wrong**: `abs(modelramp_clock_offset_seconds) > 2` for five minutes, or
-  `increase(modelramp_clock_steps_total[10m]) > 0`. The operator goes by the API server's time; find out which is wrong.
-- **A route is refused**: `modelramp_route_refused == 1`. Traffic stays as it is, also when a version should be rolled
-  back; the object's status has the API server's words.
-- **A check cannot be evaluated**: `modelramp_failing_checks > 0` for ten minutes; the status names the error.
-- **A model was rolled back**: `increase(modelramp_rollbacks_total[10m]) > 0`; `kubectl describe modeldeployment` says
-  why."""
+What to alert on is in [alerts](alerts.md)."""
 
 if __name__ == "__main__":
     print(reference())  # noqa: T201 - the document goes to stdout
