@@ -32,7 +32,7 @@ from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.core.host_bindings import read_bindings
 from modelramp.engine.engine import Engine, Options
 from modelramp.engine.listing import WATCHED
-from modelramp.engine.ports import WRITTEN, Endpoint, Kind, Telemetry
+from modelramp.engine.ports import WRITTEN, Kind, Telemetry
 from modelramp.settings import Settings
 
 _PROBE_SECONDS = 2.0
@@ -84,13 +84,14 @@ async def main(settings: Settings) -> None:
     connecting = KubernetesCluster.connect(telemetry, call_timeout=settings.kube_timeout, heard=clock.heard)
     async with await connecting as cluster:
         addresses = Addresses.of_pod(settings.allowed_addresses, settings.denied_addresses, os.environ)
-        own = Endpoint(settings.prometheus_address, settings.prometheus_secret_ref)
+        own = settings.prometheus_endpoint
         metrics = PrometheusMetrics(
             telemetry,
             clock,
             secret_reader(cluster),
             addresses,
             own=own,
+            files=settings.prometheus_files,
             timeout=settings.query_timeout,
             ca_file=settings.prometheus_ca_file,
             allow_plain_credentials=settings.allow_plain_credentials,

@@ -7,11 +7,14 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from modelramp.adapters.addresses import AddressList
-from modelramp.adapters.credentials import plain_problem
+from modelramp.adapters.credentials import Files, plain_problem
 from modelramp.api.errors import InvalidSpec, Problem
+from modelramp.api.header import read_headers
 from modelramp.core.host_bindings import read_bindings
+from modelramp.engine.ports import Endpoint
 
 _PREFIX = "MODELRAMP_"
+_HIDDEN = frozenset({"prometheus_address", "prometheus_headers"})
 _ADDRESS = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 
 
@@ -30,6 +33,24 @@ class Settings(BaseSettings):
             description="`namespace/name` of a Secret with `token`, or `username` and `password`, for that Prometheus.",
         ),
     ] = None
+    prometheus_headers: Annotated[
+        str,
+        Field(
+            description="Headers for that Prometheus, such as a tenant's: `X-Scope-OrgID=platform`; several with `;`. "
+            "Objects that name a Prometheus have their own."
+        ),
+    ] = ""
+    prometheus_token_file: Annotated[
+        str | None,
+        Field(
+            description="File with a bearer token for that Prometheus; read again every 30 s, so that it may expire."
+        ),
+    ] = None
+    prometheus_cert_file: Annotated[
+        str | None,
+        Field(description="PEM file with a client certificate for that Prometheus; read again every 30 s."),
+    ] = None
+    prometheus_key_file: Annotated[str | None, Field(description="PEM file with the key of that certificate.")] = None
     prometheus_ca_file: Annotated[
         str | None, Field(description="PEM file with the authorities that are trusted for https to any Prometheus.")
     ] = None
@@ -127,6 +148,12 @@ class Settings(BaseSettings):
             )
         return value
 
+    @field_validator("prometheus_headers")
+    @classmethod
+    def _are_headers(cls, value: str) -> str:
+        read_headers(value)
+        return value
+
     @field_validator("host_bindings")
     @classmethod
     def _are_bindings(cls, value: str) -> str:
@@ -136,8 +163,12 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _hides_credentials(self) -> Self:
         problem = plain_problem(self.prometheus_address, allowed=self.allow_plain_credentials)
-        if self.prometheus_secret is not None and problem is not None:
+        if (self.prometheus_secret or self.prometheus_token_file) is not None and problem is not None:
             raise ValueError(problem)
+        if self.prometheus_secret is not None and self.prometheus_token_file is not None:
+            raise ValueError(f"give either this or {_PREFIX}PROMETHEUS_TOKEN_FILE")
+        if (self.prometheus_cert_file is None) != (self.prometheus_key_file is None):
+            raise ValueError(f"{_PREFIX}PROMETHEUS_CERT_FILE and {_PREFIX}PROMETHEUS_KEY_FILE belong together")
         return self
 
     @property
@@ -147,6 +178,16 @@ class Settings(BaseSettings):
             return None
         namespace, _, name = self.prometheus_secret.partition("/")
         return namespace, name
+
+    @property
+    def prometheus_endpoint(self) -> Endpoint:
+        """The operator's own Prometheus."""
+        return Endpoint(self.prometheus_address, self.prometheus_secret_ref, read_headers(self.prometheus_headers))
+
+    @property
+    def prometheus_files(self) -> Files:
+        """The files with the credentials for it."""
+        return Files(self.prometheus_token_file, self.prometheus_cert_file, self.prometheus_key_file)
 
 
 def read_settings() -> Settings:
@@ -167,8 +208,8 @@ def read_settings() -> Settings:
 
 def _problem(name: str, message: str, found: object) -> Problem:
     wished = message.removeprefix("Value error, ").removeprefix("Input ")
-    # An address may hold a password by mistake; logs must not.
-    shown = "" if name == "prometheus_address" or not found else f"{found!r} "
+    # An address may hold a password by mistake, and a header may be one; logs must not.
+    shown = "" if name in _HIDDEN or not found else f"{found!r} "
     return Problem(_PREFIX + name.upper(), shown + wished)
 
 

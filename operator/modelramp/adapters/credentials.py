@@ -1,12 +1,18 @@
-"""Credentials for Prometheus out of Secrets. They appear in no log line and no error."""
+"""Credentials for Prometheus out of Secrets and files. They appear in no log line and no error."""
 
+import asyncio
 import base64
 import binascii
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
 
+from modelramp.adapters.prometheus_words import NOTHING_SENT, Sent
 from modelramp.api.errors import Gone, ModelrampError, PrometheusSilent
 from modelramp.api.names import Reason
-from modelramp.engine.ports import SECRET, Clock, Cluster, Ref
+from modelramp.engine.ports import SECRET, Clock, Cluster, Endpoint, Ref
 
 ReadSecret = Callable[[str, str], Awaitable[Mapping[str, str]]]
 """(namespace, name) -> the Secret's data, decoded."""
@@ -14,6 +20,9 @@ ReadSecret = Callable[[str, str], Awaitable[Mapping[str, str]]]
 KEPT_SECONDS = 30.0
 """A changed Secret is noticed after at most this long."""
 _MOST = 1024
+_LONGEST_FILE: Final = 64 << 10
+_CREDENTIALS: Final = frozenset({"token", "username", "password"})
+_VALUE: Final = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 
 def secret_reader(cluster: Cluster) -> ReadSecret:
@@ -32,31 +41,79 @@ def secret_reader(cluster: Cluster) -> ReadSecret:
     return read
 
 
+@dataclass(frozen=True, slots=True)
+class ClientCertificate:
+    """What the operator shows of itself in TLS, as PEM. authority: the only one that is trusted; "" for the usual."""
+
+    certificate: str = field(repr=False)
+    key: str = field(repr=False)
+    authority: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a question is sent with. sent: what of it nobody may see."""
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    sent: Sent = NOTHING_SENT
+    client: ClientCertificate | None = None
+
+    def over(self, other: "Presented") -> "Presented":
+        """Both; where both have a header, this one's."""
+        taken = {name.lower() for name in self.headers}
+        rest = {name: value for name, value in other.headers.items() if name.lower() not in taken}
+        secrets = (*self.sent.secrets, *other.sent.secrets)
+        sent = Sent(secrets, credentials=self.sent.credentials or other.sent.credentials)
+        return Presented({**rest, **self.headers}, sent, self.client or other.client)
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Paths of files with the operator's own credentials; somebody else may write them anew at any time."""
+
+    token: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+
+
 class Credentials:
-    """HTTP headers from Secrets, kept for a short while."""
+    """What endpoints are presented, out of Secrets and files; kept for a short while."""
 
     def __init__(self, read_secret: ReadSecret, clock: Clock) -> None:
         self._read = read_secret
         self._clock = clock
-        self._kept: dict[tuple[str, str], tuple[float, dict[str, str]]] = {}
+        self._kept: dict[Endpoint | Files, tuple[float, Presented]] = {}
 
-    async def headers(self, secret: tuple[str, str] | None) -> dict[str, str]:
-        """The header with the credentials; empty without a Secret. Raises PrometheusSilent if it cannot be used."""
-        if secret is None:
-            return {}
+    async def presented(self, endpoint: Endpoint) -> Presented:
+        """What an endpoint is presented. Raises PrometheusSilent if it cannot be used."""
+        plain = Presented(dict(endpoint.headers))
+        if endpoint.secret is None:
+            return plain
+        place = Endpoint("", endpoint.secret, (), endpoint.secret_headers)
+        return (await self._fresh(place, lambda: self._from_secret(place))).over(plain)
+
+    async def presented_from(self, files: Files) -> Presented:
+        """What the operator's own files hold. Raises PrometheusSilent if they cannot be used."""
+        return await self._fresh(files, lambda: asyncio.to_thread(_from_files, files))
+
+    def forget(self, endpoint: Endpoint, files: Files) -> None:
+        """Read again next time: the server did not take them."""
+        self._kept.pop(Endpoint("", endpoint.secret, (), endpoint.secret_headers), None)
+        self._kept.pop(files, None)
+
+    async def _fresh(self, place: Endpoint | Files, read: Callable[[], Awaitable[Presented]]) -> Presented:
         now = self._clock.now()
-        if secret in self._kept and 0 <= now - self._kept[secret][0] < KEPT_SECONDS:
-            return self._kept[secret][1]
-        found = authorization(await self._data(secret), secret)
+        if place in self._kept and 0 <= now - self._kept[place][0] < KEPT_SECONDS:
+            return self._kept[place][1]
+        found = await read()
         if len(self._kept) >= _MOST:
             self._kept.clear()
-        self._kept[secret] = (now, found)
+        self._kept[place] = (now, found)
         return found
 
-    def forget(self, secret: tuple[str, str] | None) -> None:
-        """Read again next time: Prometheus did not take them."""
-        if secret is not None:
-            self._kept.pop(secret, None)
+    async def _from_secret(self, endpoint: Endpoint) -> Presented:
+        secret = endpoint.secret or ("", "")
+        return presented_by(await self._data(secret), "/".join(secret), endpoint.secret_headers)
 
     async def _data(self, secret: tuple[str, str]) -> Mapping[str, str]:
         name = "/".join(secret)
@@ -66,6 +123,48 @@ class Credentials:
             raise _unusable(f"Secret {name} does not exist") from None
         except ModelrampError as error:
             raise _unusable(f"Secret {name} cannot be read: {error}") from None
+
+
+def presented_by(data: Mapping[str, str], name: str, headers: Iterable[tuple[str, str]] = ()) -> Presented:
+    """What a Secret's data gives. name: of the Secret. headers: names, and the keys that have their values."""
+    found, secrets = {}, []
+    for header, key in headers:
+        value = data.get(key, "").strip("\r\n")
+        if not _VALUE.fullmatch(value):
+            raise _unusable(f"Secret {name}: `{key}` is missing, or has characters that no header may have")
+        found[header] = value
+        secrets.append(value)
+    presented = Presented(found, Sent(tuple(secrets), credentials=bool(found)), _client(data, name))
+    if not found and presented.client is None and not _CREDENTIALS & data.keys():
+        raise _unusable(
+            f"Secret {name} needs the key `token`, the keys `username` and `password`, or `tls.crt` and `tls.key`"
+        )
+    return presented.over(authorization(data, name)) if _CREDENTIALS & data.keys() else presented
+
+
+def _client(data: Mapping[str, str], name: str) -> ClientCertificate | None:
+    certificate, key = data.get("tls.crt", ""), data.get("tls.key", "")
+    if bool(certificate) != bool(key):
+        raise _unusable(f"Secret {name} needs both `tls.crt` and `tls.key`, or neither")
+    return ClientCertificate(certificate, key, data.get("ca.crt", "")) if key else None
+
+
+def _from_files(files: Files) -> Presented:
+    found = Presented()
+    if files.token is not None:
+        found = authorization({"token": _text_of(files.token)}, f"in {files.token}")
+    if files.certificate is not None and files.key is not None:
+        client = ClientCertificate(_text_of(files.certificate), _text_of(files.key))
+        found = Presented(found.headers, found.sent, client)
+    return found
+
+
+def _text_of(path: str) -> str:
+    try:
+        with Path(path).open(encoding="ascii") as file:
+            return file.read(_LONGEST_FILE)
+    except (OSError, UnicodeError) as error:
+        raise _unusable(f"{path} cannot be read ({type(error).__name__})") from None
 
 
 def plain_problem(url: str, *, allowed: bool) -> str | None:
@@ -78,17 +177,17 @@ def plain_problem(url: str, *, allowed: bool) -> str | None:
     )
 
 
-def authorization(data: Mapping[str, str], secret: tuple[str, str]) -> dict[str, str]:
-    """The Authorization header: bearer from `token`, else basic from `username` and `password`."""
+def authorization(data: Mapping[str, str], name: str) -> Presented:
+    """The Authorization header: bearer from `token`, else basic from `username` and `password`. name: of the Secret."""
     token = data.get("token", "").strip()
     user, password = data.get("username", "").strip(), data.get("password", "").rstrip("\r\n")
-    name = "/".join(secret)
     if token:
         if not token.isascii() or not token.isprintable() or " " in token:
             raise _unusable(f"Secret {name}: `token` has characters that no bearer token may have")
-        return {"Authorization": f"Bearer {token}"}
+        return Presented({"Authorization": f"Bearer {token}"}, Sent((token,), credentials=True))
     if user and password:
-        return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+        both = base64.b64encode(f"{user}:{password}".encode()).decode()
+        return Presented({"Authorization": f"Basic {both}"}, Sent((both, user, password), credentials=True))
     raise _unusable(f"Secret {name} needs the key `token`, or the keys `username` and `password`")
 
 

@@ -1,11 +1,10 @@
 """Prometheus for the operator: every question is bounded in time, size and number, and costs only who asks it."""
 
 import asyncio
-import ssl
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, Self, TypeVar
 from urllib.parse import urlsplit
@@ -13,14 +12,16 @@ from urllib.parse import urlsplit
 import httpx
 
 from modelramp.adapters.addresses import Addresses, shown
-from modelramp.adapters.checked_http import NAMESPACE, checked_transport
-from modelramp.adapters.credentials import Credentials, ReadSecret, plain_problem
+from modelramp.adapters.checked_http import NAMESPACE
+from modelramp.adapters.credentials import Credentials, Files, Presented, ReadSecret, plain_problem
 from modelramp.adapters.errors import shortened
 from modelramp.adapters.prometheus_answers import read_body, redirected, too_large
 from modelramp.adapters.prometheus_failures import FOREIGN, failure, is_unconnected, timed_out
 from modelramp.adapters.prometheus_lanes import Lane, Lanes
 from modelramp.adapters.prometheus_parameters import parameters
 from modelramp.adapters.prometheus_stream import AnswerParser, Bounds, InstantReader, RangeReader, unpacked
+from modelramp.adapters.prometheus_transports import Transports
+from modelramp.adapters.prometheus_words import Sent, without
 from modelramp.api.errors import AddressRefused, PrometheusSilent
 from modelramp.api.names import Reason
 from modelramp.engine.ports import SHARED, Asker, Clock, Endpoint, Sample, Telemetry
@@ -38,14 +39,12 @@ _WAITS: Final = 3
 """Time-outs that a question waits for its place at most."""
 _SLOW: Final = 4
 """A question is slow when it takes more than this part of its time-out."""
-_IDLE: Final = 64
-_IDLE_SECONDS: Final = 30.0
-"""Below the idle time-outs of servers and proxies: a connection that they close meanwhile would look like a failure."""
 _SMALL: Final = 512
 """Bytes: an answer in smaller chunks than this on average is not read to its end; each costs as much as a large one."""
 _BREATH: Final = 16
 """Chunks after which other tasks have their turn."""
 _TOLD: Final = 1000
+NO_FILES: Final = Files()
 
 Found = TypeVar("Found")
 
@@ -78,18 +77,21 @@ class PrometheusMetrics:
         addresses: Addresses,
         *,
         own: Endpoint | None = None,
+        files: Files = NO_FILES,
         timeout: float = 10.0,
         ca_file: str | None = None,
         allow_plain_credentials: bool = False,
     ) -> None:
         """addresses: checks those that objects name. own: the operator's Prometheus, which is not checked.
 
-        The Secret of `own` goes to that address only. timeout: seconds for one question. ca_file: PEM with the
-        authorities that are trusted; the system's if not given. allow_plain_credentials: send them over http as well.
+        The Secret and the headers of `own`, and the credentials in `files`, go to that address only. timeout: seconds
+        for one question. ca_file: PEM with the authorities that are trusted; the system's if not given.
+        allow_plain_credentials: send them over http as well.
         """
         self._telemetry = telemetry
         self._credentials = Credentials(read_secret, clock)
         self._own = own
+        self._files = files
         self._timeout = timeout
         self._grace = min(_GRACE_SECONDS, timeout / 4)
         self._allow_plain = allow_plain_credentials
@@ -98,13 +100,7 @@ class PrometheusMetrics:
         self._deadlines: set[asyncio.Timeout] = set()
         self._ended = asyncio.Event()
         self._closed = False
-        verify = ssl.create_default_context(cafile=ca_file)
-        # Transports and no client: no cookies, no redirects, neither proxies nor a .netrc of the machine.
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=_IDLE, keepalive_expiry=_IDLE_SECONDS)
-        self._unchecked: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(
-            verify=verify, limits=limits, trust_env=False
-        )
-        self._checked = checked_transport(addresses, verify, keep_alive=_IDLE, keep_alive_seconds=_IDLE_SECONDS)
+        self._transports = Transports(addresses, ca_file)
 
     async def __aenter__(self) -> Self:
         return self
@@ -123,8 +119,7 @@ class PrometheusMetrics:
         if self._deadlines:
             self._ended.clear()
             await self._ended.wait()
-        await self._unchecked.aclose()
-        await self._checked.aclose()
+        await self._transports.close()
 
     async def instant(self, endpoint: Endpoint, query: str, at: int, asker: Asker = SHARED) -> tuple[Sample, ...]:
         """The query's value at the instant `at`; a scalar comes as one sample without labels."""
@@ -194,20 +189,17 @@ class PrometheusMetrics:
         self, lane: Lane, question: _Question, parser: AnswerParser[Found]
     ) -> tuple[Found, tuple[str, ...]]:
         address = question.endpoint.address
-        own = self._own is not None and address.rstrip("/") == self._own.address.rstrip("/")
-        secret = question.endpoint.secret or (self._own.secret if own and self._own is not None else None)
-        if secret is not None and (problem := plain_problem(address, allowed=self._allow_plain)):
-            raise PrometheusSilent(Reason.PROMETHEUS_UNREACHABLE, problem)
-        headers = await self._credentials.headers(secret)
+        endpoint = self._as_whom(question.endpoint)
+        presented = await self._presented(endpoint)
         try:
-            response = await (self._unchecked if own else self._checked).handle_async_request(
-                self._request(question, headers)
-            )
-            try:
-                lane.circuit.answered()
-                return await self._read(question, response, parser, tuple(headers.values()))
-            finally:
-                await response.aclose()
+            async with self._transports.using(presented.client, checked=not self._is_own(address)) as transport:
+                response = await transport.handle_async_request(self._request(question, presented.headers))
+                try:
+                    lane.circuit.answered()
+                    found, warnings = await self._read(question, response, parser, presented.sent)
+                finally:
+                    await response.aclose()
+            return found, tuple(without(warning, presented.sent.secrets) for warning in warnings)
         except AddressRefused as error:
             self._warn_once(question, "an address is refused", cause=error.cause)
             raise PrometheusSilent(Reason.ADDRESS_REFUSED, str(error)) from None
@@ -216,10 +208,34 @@ class PrometheusMetrics:
                 lane.circuit.failed(question.about)
             raise failure(error, address, self._timeout) from None
         except PrometheusSilent as error:
+            said = without(error.detail, presented.sent.secrets)
             if error.reason != Reason.PROMETHEUS_UNREACHABLE:
-                raise
-            self._credentials.forget(secret)
-            raise PrometheusSilent(error.reason, f"{address}: {error.detail}") from None
+                raise PrometheusSilent(error.reason, said) from None
+            self._credentials.forget(endpoint, self._files)
+            raise PrometheusSilent(error.reason, f"{address}: {said}") from None
+
+    async def _presented(self, endpoint: Endpoint) -> Presented:
+        """What goes with a question. endpoint: as `_as_whom` says."""
+        own = endpoint is self._own
+        secret = endpoint.secret or (self._files.token if own else None)
+        if secret is not None and (problem := plain_problem(endpoint.address, allowed=self._allow_plain)):
+            raise PrometheusSilent(Reason.PROMETHEUS_UNREACHABLE, problem)
+        found = await self._credentials.presented(endpoint)
+        if not own:
+            return found
+        found = found.over(await self._credentials.presented_from(self._files))
+        secrets = (*found.sent.secrets, *(value for _, value in endpoint.headers))
+        return replace(found, sent=replace(found.sent, secrets=secrets))
+
+    def _as_whom(self, endpoint: Endpoint) -> Endpoint:
+        """The operator's own when an object has no credentials and no headers of its own for that address."""
+        own = self._own
+        if own is None or not self._is_own(endpoint.address):
+            return endpoint
+        return own if endpoint in {own, Endpoint(endpoint.address)} else endpoint
+
+    def _is_own(self, address: str) -> bool:
+        return self._own is not None and address.rstrip("/") == self._own.address.rstrip("/")
 
     def _request(self, question: _Question, headers: Mapping[str, str]) -> httpx.Request:
         # Prometheus cuts the series at the limit and says so; others ignore it, and are cut here.
@@ -237,7 +253,7 @@ class PrometheusMetrics:
         )
 
     async def _read(
-        self, question: _Question, response: httpx.Response, parser: AnswerParser[Found], secrets: tuple[str, ...]
+        self, question: _Question, response: httpx.Response, parser: AnswerParser[Found], sent: Sent
     ) -> tuple[Found, tuple[str, ...]]:
         code = response.status_code
         if 300 <= code < 400:
@@ -248,7 +264,7 @@ class PrometheusMetrics:
                 body += piece[: _ERROR_BYTES - len(body)]
                 if len(body) >= _ERROR_BYTES:
                     break
-            read_body(code, body, secrets)
+            read_body(code, body, sent)
         async for piece in _pieces(response, question.bounds.bytes):
             parser.feed(piece)
         return parser.result()

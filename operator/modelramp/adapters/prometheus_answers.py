@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modelramp.adapters.errors import shortened
-from modelramp.adapters.prometheus_words import page_words, plain_error, reason_of
+from modelramp.adapters.prometheus_words import NOTHING_SENT, Sent, page_words, plain_error, reason_of
 from modelramp.analysis.native import Native
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.names import Reason
@@ -31,11 +31,10 @@ TRUNCATED = "results truncated due to limit"
 _ABOUT_THE_QUERY = ("PromQL warning:", "PromQL info:")
 
 
-def read_body(code: int, body: bytes, secrets: Sequence[str] = ()) -> Mapping[str, Any]:
+def read_body(code: int, body: bytes, sent: Sent = NOTHING_SENT) -> Mapping[str, Any]:
     """The `data` of a successful answer with its `warnings`; raises PrometheusSilent for any other.
 
-    secrets: credentials that were sent. Source of codes and fields:
-    prometheus.io/docs/prometheus/latest/querying/api, "Format overview".
+    Source of codes and fields: prometheus.io/docs/prometheus/latest/querying/api, "Format overview".
     """
     try:
         payload = json.loads(body)
@@ -44,7 +43,7 @@ def read_body(code: int, body: bytes, secrets: Sequence[str] = ()) -> Mapping[st
     if isinstance(payload, dict) and payload.get("status") == "error" and code not in _REFUSALS:
         raise failed(payload.get("errorType"), payload.get("error"), code)
     if code != 200:
-        raise _refused(code, body, secrets)
+        raise _refused(code, body, sent)
     if not isinstance(payload, dict) or not isinstance(payload.get("data"), dict):
         raise no_prometheus()
     if payload.get("isPartial"):
@@ -57,16 +56,13 @@ def failed(kind: Any, words: Any, code: int) -> PrometheusSilent:
     return PrometheusSilent(reason_of(kind, code, str(words)), shortened(f"Prometheus: {plain_error(words)}"))
 
 
-def _refused(code: int, body: bytes, secrets: Sequence[str]) -> PrometheusSilent:
+def _refused(code: int, body: bytes, sent: Sent) -> PrometheusSilent:
     """The error for an answer that is not in Prometheus' form: of a server before it, or of something else."""
-    words = page_words(body, secrets) if 400 <= code < 500 else ""
+    words = page_words(body, sent.secrets) if 400 <= code < 500 else ""
+    known, hint = _BY_CODE.get(code, "cannot answer now" if code >= 500 else "does not answer like a Prometheus"), ""
     if code in _REFUSALS:
-        known, hint = ("refuses the credentials", _CHECK_THEM) if secrets else ("refuses to answer", _GIVE_THEM)
-    else:
-        known, hint = (
-            _BY_CODE.get(code, "cannot answer now" if code >= 500 else "does not answer like a Prometheus"),
-            "",
-        )
+        known = f"refuses {'the credentials' if sent.credentials else 'to answer'}"
+        hint = _CHECK_THEM if sent.credentials else _GIVE_THEM
     reason = Reason.PROMETHEUS_TIMEOUT if code in {408, 504} else Reason.PROMETHEUS_UNREACHABLE
     said = f"the server {known} (HTTP {code})" + (f": {words}" if words else "")
     return PrometheusSilent(reason, f"{said}; {hint}" if hint else said)

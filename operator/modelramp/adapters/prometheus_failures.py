@@ -13,6 +13,8 @@ from modelramp.api.names import Reason
 FOREIGN = (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError, ExceptionGroup)
 """What a question ends with when nobody answers; TimeoutError is an OSError."""
 
+_BROKE = "the connection broke before the answer was complete"
+
 Causes = tuple[tuple[tuple[type[BaseException], ...], str], ...]
 
 CAUSES: Causes = (
@@ -26,7 +28,7 @@ CAUSES: Causes = (
     ((TimeoutError, httpx.ConnectTimeout), "no connection; the host does not react"),
     (
         (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, ConnectionError),
-        "the connection broke before the answer was complete",
+        _BROKE,
     ),
     (
         (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError),
@@ -43,7 +45,11 @@ def failure(error: BaseException, address: str, timeout: float) -> PrometheusSil
     """The error for a question that nobody answered. timeout: seconds that it was given."""
     if isinstance(error, TimeoutError | httpx.ReadTimeout | httpx.WriteTimeout):
         return timed_out(address, timeout)
-    return PrometheusSilent(Reason.PROMETHEUS_UNREACHABLE, f"{address}: {plainly(chain(error), CAUSES)}")
+    words = plainly(chain(error), CAUSES)
+    if words == _BROKE and address.startswith("https:"):
+        # With TLS 1.3 a server ends a connection like this when it misses a certificate of the other side.
+        words += "; does the server want a client certificate?"
+    return PrometheusSilent(Reason.PROMETHEUS_UNREACHABLE, f"{address}: {words}")
 
 
 def timed_out(address: str, timeout: float) -> PrometheusSilent:

@@ -16,7 +16,7 @@ import requests
 import urllib3
 from prometheus_api_client import PrometheusConnect
 
-from modelramp.adapters.credentials import authorization
+from modelramp.adapters.credentials import Presented, authorization
 from modelramp.adapters.errors import shortened
 from modelramp.adapters.prometheus_answers import (
     check_warnings,
@@ -29,6 +29,7 @@ from modelramp.adapters.prometheus_answers import (
 )
 from modelramp.adapters.prometheus_failures import CAUSES, Causes, chain, plainly, timed_out
 from modelramp.adapters.prometheus_parameters import parameters
+from modelramp.adapters.prometheus_words import Sent
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.names import Reason
 from modelramp.engine.ports import SHARED, Asker, Endpoint, Sample, Telemetry
@@ -53,6 +54,8 @@ _CAUSES: Final[Causes] = (
     ),
 )
 
+NO_HEADERS: Final[Mapping[str, str]] = {}
+
 Found = TypeVar("Found")
 
 
@@ -60,13 +63,20 @@ class PrometheusHistory:
     """Fulfils engine.ports.Metrics for one address, which a person has named together with the token."""
 
     def __init__(
-        self, telemetry: Telemetry, *, timeout: float = 10.0, ca_file: str | None = None, token: str | None = None
+        self,
+        telemetry: Telemetry,
+        *,
+        timeout: float = 10.0,
+        ca_file: str | None = None,
+        token: str | None = None,
+        headers: Mapping[str, str] = NO_HEADERS,
     ) -> None:
         """timeout: seconds for one question. ca_file: PEM with trusted authorities. token: sent as a bearer."""
         self._telemetry = telemetry
         self._timeout = timeout
         self._ca_file = ca_file
-        self._headers = authorization({"token": token}, ("", "token")) if token else {}
+        bearer = authorization({"token": token}, "--token-file") if token else Presented()
+        self._presented = bearer.over(Presented(headers))
         self._mine = threading.local()
         self._free = asyncio.Semaphore(AT_ONCE)
 
@@ -131,10 +141,10 @@ class PrometheusHistory:
         """The client of this thread: it is not thread-safe."""
         known: dict[str, tuple[PrometheusConnect, _BoundedSession]] = self._mine.__dict__.setdefault("known", {})
         if address not in known:
-            session = _BoundedSession(self._ca_file, tuple(self._headers.values()))
+            session = _BoundedSession(self._ca_file, self._presented.sent)
             connect = PrometheusConnect(
                 address,
-                headers=dict(self._headers),
+                headers=dict(self._presented.headers),
                 retry=urllib3.Retry(total=0),
                 session=session,
                 timeout=(min(_CONNECT_SECONDS, self._timeout), self._timeout),
@@ -155,14 +165,14 @@ class PrometheusHistory:
 class _BoundedSession(requests.Session):
     """Sends parameters in the body, follows no redirect, reads only so much, and keeps what the library drops."""
 
-    def __init__(self, ca_file: str | None, secrets: tuple[str, ...]) -> None:
-        """secrets: credentials that are sent, which a server may repeat."""
+    def __init__(self, ca_file: str | None, sent: Sent) -> None:
+        """sent: credentials that go with every request."""
         super().__init__()
         # Neither proxies nor a .netrc of the machine: the latter would replace the token in silence.
         self.trust_env = False
         if ca_file is not None:
             self.verify = ca_file
-        self._secrets = secrets
+        self._sent = sent
         self.kind = ""
         self.warnings: tuple[str, ...] = ()
 
@@ -173,7 +183,7 @@ class _BoundedSession(requests.Session):
             if response.is_redirect:
                 raise redirected(response.status_code)
             body = self._body(response)
-        data = read_body(response.status_code, body, self._secrets)
+        data = read_body(response.status_code, body, self._sent)
         self.kind = str(data.get("resultType"))
         self.warnings = check_warnings(data["warnings"])
         if "result" not in data:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from modelramp.adapters.errors import shortened
@@ -51,6 +52,20 @@ _NO_QUERY: Final = (
 """VictoriaMetrics says of every failure that it could not be executed; these are of its parser."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a question was sent with, for telling why it is refused.
+
+    secrets: texts that a server may repeat and people may not see. credentials: whether there were any.
+    """
+
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    credentials: bool = False
+
+
+NOTHING_SENT: Final = Sent()
+
+
 def reason_of(kind: Any, code: int, words: str) -> Reason:
     """Why an answer with status `error` is none.
 
@@ -93,6 +108,14 @@ def page_words(body: bytes, secrets: Sequence[str]) -> str:
         return ""
     words = shortened(steady(text), _LONGEST_PAGE)
     return "" if any(_has_part(words, secret) for secret in secrets) else words
+
+
+def without(text: str, secrets: Sequence[str]) -> str:
+    """The text with secrets that it repeats taken out."""
+    for secret in secrets:
+        if secret and secret in text:
+            text = text.replace(secret, "***")
+    return text
 
 
 def _field(body: bytes) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from modelramp.api.check import Check, Role, When
+from modelramp.api.header import MOST_HEADERS, PrometheusHeader, names_differ
 from modelramp.api.hooks import Hooks
 from modelramp.api.policy import MOST_CHECKS, MOST_POLICIES, PolicyReference
 from modelramp.api.quantity import Seconds, between, cel_duration, cel_seconds
@@ -30,14 +31,44 @@ class PrometheusSpec(ApiModel):
     ] = None
     secret_ref: Annotated[
         SecretReference | None,
-        Field(description="Secret with the key `token` (bearer) or the keys `username` and `password` (basic)."),
+        Field(
+            description="Secret with the key `token` (bearer), the keys `username` and `password` (basic), the keys "
+            "`tls.crt` and `tls.key` (client certificate; `ca.crt` is then the only authority that is trusted), or "
+            "what headers take from it."
+        ),
     ] = None
+    headers: Annotated[
+        tuple[PrometheusHeader, ...],
+        Field(
+            max_length=MOST_HEADERS,
+            description="Sent with every question, such as a tenant's X-Scope-OrgID.",
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = ()
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "!has(self.secretRef) || has(self.address)",
             "secretRef needs address: credentials are only ever sent to an address that this object names",
             lambda self: self.secret_ref is None or self.address is not None,
+        ),
+        Rule(
+            "!has(self.headers) || size(self.headers) == 0 || has(self.address)",
+            "headers needs address: the operator's own Prometheus gets the operator's headers",
+            lambda self: not self.headers or self.address is not None,
+        ),
+        Rule(
+            "!has(self.headers) || has(self.secretRef) || self.headers.all(h, !has(h.secretKey))",
+            "headers[].secretKey needs secretRef: it names a key of that Secret",
+            lambda self: self.secret_ref is not None or all(h.secret_key is None for h in self.headers),
+            field=".headers",
+        ),
+        Rule(
+            "!has(self.headers) || self.headers.all(h, self.headers.exists_one(o, "
+            "o.name.lowerAscii() == h.name.lowerAscii()))",
+            "headers[].name must be unique, whatever its case",
+            lambda self: names_differ(self.headers),
+            field=".headers",
         ),
     )
 

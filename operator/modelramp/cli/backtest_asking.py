@@ -11,7 +11,8 @@ from modelramp.adapters.clock import SystemClock
 from modelramp.analysis.experiment import Trial
 from modelramp.analysis.subject import Subject
 from modelramp.api.errors import PrometheusSilent
-from modelramp.api.health import Health
+from modelramp.api.header import read_headers
+from modelramp.api.health import Health, PrometheusSpec
 from modelramp.api.quantity import parse_duration
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.cli.backtest_history import (
@@ -46,6 +47,13 @@ _OPTIONS = (
     click.option("--prometheus", "address", default=None, help="Base URL; that of the policy if not given."),
     click.option("--token-file", type=click.File("r"), default=None, help="Bearer token for Prometheus."),
     click.option(
+        "--header",
+        "headers",
+        multiple=True,
+        envvar="MODELRAMP_PROMETHEUS_HEADERS",
+        help="Sent with every query, as in X-Scope-OrgID=team-a; may be repeated. Those of the policy as well.",
+    ),
+    click.option(
         "--ca-file", envvar="MODELRAMP_PROMETHEUS_CA_FILE", default=None, help="Authority of its certificate."
     ),
     click.option("--timeout", type=click.FloatRange(1, 300), default=30.0, show_default=True, help="Seconds a query."),
@@ -66,7 +74,7 @@ def asking(command: Command) -> Command:
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """A policy, whose series it is tried on, and the ticks. token: bearer token for Prometheus."""
+    """A policy, whose series it is tried on, and the ticks. token, headers: sent to Prometheus."""
 
     policy: Policy
     endpoint: Endpoint
@@ -77,6 +85,7 @@ class Asking:
     token: str | None
     ca_file: str | None
     timeout: float
+    headers: Mapping[str, str]
 
     @property
     def spec(self) -> ModelDeploymentSpec:
@@ -106,6 +115,7 @@ def asking_of(
     namespace: str | None,
     address: str | None,
     token_file: IO[str] | None,
+    headers: Sequence[str],
     ca_file: str | None,
     timeout: float,
     begin: str,
@@ -135,7 +145,21 @@ def asking_of(
     )
     token = token_file.read().strip() if token_file else None
     times = _instant("--from", begin, now), _instant("--to", end, now)
-    return Asking(policy, Endpoint(found.rstrip("/")), subject, *times, now, token, ca_file, timeout)
+    sent = _headers(policy.spec.health.prometheus, headers)
+    return Asking(policy, Endpoint(found.rstrip("/")), subject, *times, now, token, ca_file, timeout, sent)
+
+
+def _headers(spec: PrometheusSpec, given: Sequence[str]) -> Mapping[str, str]:
+    """The headers of the policy, as far as it has their values, and those of the command line, which win."""
+    found = {header.name.lower(): (header.name, header.value) for header in spec.headers}
+    try:
+        for text in given:
+            found |= {name.lower(): (name, value) for name, value in read_headers(text)}
+    except ValueError as error:
+        raise click.ClickException(f"--header: {error}") from None
+    if missing := [name for name, value in found.values() if value is None]:
+        raise click.ClickException(f"the value of {missing[0]} is in a Secret: give --header {missing[0]}=...")
+    return {name: value for name, value in found.values() if value is not None}
 
 
 def _instant(option: str, text: str, now: float) -> int:
@@ -173,7 +197,7 @@ async def _read(asked: Asking, variants: Mapping[int, ModelDeploymentSpec]) -> d
     wanted = {key: asked.ticks(spec.health) for key, spec in variants.items()}
     progress = Progress(sum(len(ticks) for ticks in wanted.values()), "ticks read")
     found: dict[int, History] = {}
-    async with opened(asked.token, asked.ca_file, asked.timeout) as metrics:
+    async with opened(asked.token, asked.ca_file, asked.timeout, asked.headers) as metrics:
         for key, ticks in wanted.items():
             due = Due(
                 asked.policy.name,

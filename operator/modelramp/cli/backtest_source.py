@@ -1,7 +1,7 @@
 """Opening Prometheus for one run of a command: bounded, quiet, and without a cluster."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,6 +59,8 @@ class Progress:
 
 
 @asynccontextmanager
-async def opened(token: str | None, ca_file: str | None, seconds: float) -> AsyncIterator[PrometheusHistory]:
+async def opened(
+    token: str | None, ca_file: str | None, seconds: float, headers: Mapping[str, str]
+) -> AsyncIterator[PrometheusHistory]:
     """Prometheus for one run, with a bearer token from the command line. seconds: for one query."""
-    yield PrometheusHistory(Notices(), timeout=seconds, ca_file=ca_file, token=token)
+    yield PrometheusHistory(Notices(), timeout=seconds, ca_file=ca_file, token=token, headers=headers)

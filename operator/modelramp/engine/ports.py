@@ -64,10 +64,16 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A Prometheus: its base URL and, if the object names one, the Secret with its credentials (namespace, name)."""
+    """A Prometheus as somebody may ask it: two with different credentials or tenants never share an answer.
+
+    address: its base URL. secret: the Secret with the credentials, if the object names one (namespace, name).
+    headers: names and values. secret_headers: names, and the keys of the Secret that have their values.
+    """
 
     address: str
     secret: tuple[str, str] | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    secret_headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

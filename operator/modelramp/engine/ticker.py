@@ -120,7 +120,12 @@ class Ticker:
 
     def _endpoint(self, key: Key, spec: PrometheusSpec) -> Endpoint:
         secret = (key[0], spec.secret_ref.name) if spec.secret_ref is not None else None
-        return Endpoint(spec.address or self._address, secret)
+        if spec.address is None:
+            return Endpoint(self._address)
+        headers = sorted(spec.headers, key=lambda header: header.name.lower())
+        plain = tuple((each.name, each.value) for each in headers if each.value is not None)
+        hidden = tuple((each.name, each.secret_key) for each in headers if each.secret_key is not None)
+        return Endpoint(spec.address, secret, plain, hidden)
 
 
 def trial_of(target: Target, state: State) -> Trial | None:

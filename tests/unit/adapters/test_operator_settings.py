@@ -76,3 +76,47 @@ def test_a_secret_for_an_address_without_tls_must_be_allowed(monkeypatch):
 def test_every_setting_is_described_and_the_document_is_current():
     assert all(field.description for field in Settings.model_fields.values())
     assert DOCUMENT.read_text() == reference() + "\n", "run: python -m modelramp.settings > docs/reference/settings.md"
+
+
+def test_headers_and_files_of_the_operators_own_prometheus(monkeypatch):
+    monkeypatch.setenv("MODELRAMP_PROMETHEUS_ADDRESS", "https://mimir/prometheus")
+    monkeypatch.setenv("MODELRAMP_PROMETHEUS_HEADERS", "X-Scope-OrgID=a|b ; X-Other=c=d;")
+    monkeypatch.setenv("MODELRAMP_PROMETHEUS_TOKEN_FILE", "/var/run/token")
+    settings = read_settings()
+    assert settings.prometheus_endpoint.headers == (("X-Scope-OrgID", "a|b"), ("X-Other", "c=d"))
+    assert settings.prometheus_files.token == "/var/run/token"
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("X-Key=hush;X-Key2=hu\nsh", "header 2, as in X-Scope-OrgID=platform: must be printable ASCII"),
+        ("X-Key", "must be printable ASCII"),
+        ("Host=hush", "headers of the connection itself cannot be set"),
+        ("Authorization=hush", "credentials belong into a Secret"),
+        ("X-Key=hush;x-key=hush", "a header stands here twice"),
+    ],
+)
+def test_a_wrong_header_is_refused_without_its_value(value, words, monkeypatch):
+    monkeypatch.setenv("MODELRAMP_PROMETHEUS_HEADERS", value)
+    with pytest.raises(InvalidSpec) as caught:
+        read_settings()
+    assert str(caught.value).startswith("MODELRAMP_PROMETHEUS_HEADERS: ")
+    assert words in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"PROMETHEUS_TOKEN_FILE": "/t", "PROMETHEUS_SECRET": "ops/prom", "ALLOW_PLAIN_CREDENTIALS": "true"},
+        {"PROMETHEUS_TOKEN_FILE": "/t"},
+        {"PROMETHEUS_CERT_FILE": "/c"},
+    ],
+    ids=["a token twice", "a token over http", "half a client certificate"],
+)
+def test_credentials_that_cannot_be_meant_are_refused(given, monkeypatch):
+    for name, value in given.items():
+        monkeypatch.setenv(f"MODELRAMP_{name}", value)
+    with pytest.raises(InvalidSpec):
+        read_settings()

@@ -4,6 +4,7 @@ import math
 import pytest
 
 from modelramp.adapters.prometheus_answers import instant_samples, range_samples, read_body
+from modelramp.adapters.prometheus_words import Sent
 from modelramp.analysis.native import Native
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.names import Reason
@@ -263,13 +264,13 @@ def test_a_refusals_words_are_cut_and_escaped():
 @pytest.mark.parametrize("said", [b"bad token aGFsZnRva2Vu", b"token AGFSZNRVA2", b"no tokens like GFsZ, please"])
 def test_a_refusal_that_repeats_a_part_of_the_credentials_is_not_passed_on(said):
     with pytest.raises(PrometheusSilent) as caught:
-        read_body(401, said, ("aGFsZnRva2Vu",))
+        read_body(401, said, Sent(("aGFsZnRva2Vu",), credentials=True))
     assert caught.value.detail.startswith("the server refuses the credentials (HTTP 401); check secretRef")
 
 
 def test_credentials_that_are_refused_for_another_cause_have_the_servers_words():
     with pytest.raises(PrometheusSilent, match=r"\(HTTP 401\): no org id; check secretRef"):
-        read_body(401, b"no org id", ("aGFsZnRva2Vu",))
+        read_body(401, b"no org id", Sent(("aGFsZnRva2Vu",), credentials=True))
 
 
 def test_a_gateway_that_waited_in_vain_is_a_time_out():

@@ -10,10 +10,11 @@ PROGRAMS = {}
 
 
 def context(value):
-    """What a rule sees; Kubernetes adds these two list functions to CEL."""
+    """What a rule sees; Kubernetes adds these functions to CEL."""
     made = cel.Context()
     made.add_function("isSorted", lambda items: list(items) == sorted(items))
     made.add_function("max", max)
+    made.add_function("lowerAscii", str.lower)
     made.add_variable("self", value)
     return made
 

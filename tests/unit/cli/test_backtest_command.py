@@ -1,5 +1,8 @@
 """The command lines of backtest and suggest: what is refused before anything is asked, and what is drawn."""
 
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -230,3 +233,60 @@ def test_the_ends_of_a_short_history_do_not_run_into_each_other():
 
 def test_help_names_the_verbs():
     assert all(verb in CliRunner().invoke(main, ["--help"]).output for verb in ("backtest", "suggest"))
+
+
+TENANT = MANIFEST.replace(
+    "  health:\n",
+    '  health:\n    prometheus: {address: "http://mimir:8080", headers: [{name: X-Scope-OrgID, value: team-a}]}\n',
+)
+SECRET_TENANT = TENANT.replace("value: team-a", "secretKey: tenant").replace(
+    "headers:", "secretRef: {name: mimir}, headers:"
+)
+
+
+@pytest.fixture
+def mimir():
+    """Answers every question from any tenant with a sample, and says like Mimir that there is none."""
+    tenants = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            tenants.append(self.headers["X-Scope-OrgID"])
+            found = {"status": "success", "data": {"resultType": "matrix", "result": []}}
+            code, body = (200, json.dumps(found).encode()) if tenants[-1] else (401, b"no org id\n")
+            self.send_response(code)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", tenants
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "tenant"),
+    [
+        (TENANT, (), "team-a"),
+        (TENANT, ("--header", "x-scope-orgid=team-b"), "team-b"),
+        (MANIFEST, ("--header", "X-Scope-OrgID=team-b"), "team-b"),
+        (SECRET_TENANT, ("--header", "X-Scope-OrgID=team-b"), "team-b"),
+    ],
+)
+def test_a_backtest_asks_as_the_tenant_of_the_policy_or_of_the_command_line(run, mimir, text, arguments, tenant):
+    url, tenants = mimir
+    result = run("--prometheus", url, *TIMES, *arguments, text=text)
+    assert "no check had data" in result.output
+    assert set(tenants) == {tenant}
+
+
+def test_a_tenant_that_is_missing_is_named(run, mimir):
+    assert "(HTTP 401): no org id; give secretRef if" in run("--prometheus", mimir[0], *TIMES).output
+    result = run("--prometheus", mimir[0], *TIMES, text=SECRET_TENANT)
+    assert "the value of X-Scope-OrgID is in a Secret: give --header X-Scope-OrgID=" in result.output
+    assert "--header: header 1" in run("--prometheus", mimir[0], *TIMES, "--header", "Host=x").output

@@ -9,7 +9,7 @@ from modelramp.api.errors import PrometheusSilent
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
-from modelramp.engine.plan import Answer, Due, outcomes
+from modelramp.engine.plan import Answer, Due, asked, merged, outcomes
 from modelramp.engine.ports import Endpoint, Sample
 
 HERE = Endpoint("http://prometheus:9090")
@@ -163,3 +163,22 @@ def test_a_series_without_the_label_is_nobodys():
     answer = Answer([Sample({}, 1.0), Sample({"a": "x"}, 2.0)])
     assert [s.value for s in answer.pick((("a", "x"),))] == [2.0]
     assert len(answer.pick(())) == 2
+
+
+TENANTS = {
+    "none": Endpoint("http://mimir"),
+    "a tenant": Endpoint("http://mimir", None, (("X-Scope-OrgID", "a"),)),
+    "another tenant": Endpoint("http://mimir", None, (("X-Scope-OrgID", "b"),)),
+    "a tenant out of a Secret": Endpoint("http://mimir", ("ml", "mimir"), (), (("X-Scope-OrgID", "a"),)),
+}
+
+
+def test_tenants_never_share_an_answer():
+    checks = ({"name": "errors", "preset": "error-rate"},)
+    objects = [
+        Due(name, endpoint, Health(checks=checks), Subject("ml", "digits", "r1", "digits-r1"))
+        for name, endpoint in TENANTS.items()
+    ]
+    wanted = merged([asked(due, (60,)) for due in objects], (60,))
+    assert {query.endpoint for query in wanted} == set(TENANTS.values())
+    assert len(wanted) == len(merged([asked(objects[0], (60,))], (60,))) * len(TENANTS)
