@@ -2,7 +2,7 @@
 
 import math
 import re
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
@@ -14,6 +14,8 @@ DURATION = r"([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?"
 NUMBER = r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?"
 LONGEST = 720 * 3600
 """No duration may be longer, seconds (30 days)."""
+_SUFFIXES = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _UNITS = (("h", 3600), ("m", 60), ("s", 1))
 
 
@@ -53,6 +55,23 @@ def parse_number(text: str) -> float:
     if re.fullmatch(NUMBER, text) is None or not math.isfinite(float(text)):
         raise ValueError(f'{text!r} is not a decimal number; write it as in 5, "0.01" or "1e-3"')
     return float(text)
+
+
+def parse_quantity(text: str) -> Decimal:
+    """The number in a Kubernetes quantity such as 500m, 1.5Gi or 1e3.
+
+    Raises ValueError when the text is none.
+    >>> parse_quantity("500m"), parse_quantity("1.5Gi")
+    (Decimal('0.500'), Decimal('1610612736.0'))
+    """
+    try:
+        if text[-2:] in _BINARY:
+            return Decimal(text[:-2]) * Decimal(2) ** _BINARY[text[-2:]]
+        if text[-1:] in _SUFFIXES:
+            return Decimal(text[:-1]).scaleb(_SUFFIXES[text[-1]])
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{text!r} is no quantity") from None
 
 
 def number_in(text: str | None) -> float | None:

@@ -5,8 +5,9 @@ difference. What is: a value of ours that is gone or another, and anything added
 """
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
 from typing import Any
+
+from modelramp.api.quantity import parse_quantity
 
 MERGE_KEYS: Mapping[str, tuple[str, ...]] = {
     "containers": ("name",),
@@ -30,8 +31,6 @@ MERGE_KEYS: Mapping[str, tuple[str, ...]] = {
 _DEFAULT_KEYS = {"protocol": "TCP"}
 _OWNED_WHOLE = frozenset({"selector", "nodeSelector", "labelSelector"})
 _QUANTITIES = frozenset({"limits", "requests", "overhead", "sizeLimit", "divisor", "storage"})
-_SUFFIXES = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
-_BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 
 
 def differs(current: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
@@ -88,15 +87,6 @@ def _empty(value: Any) -> bool:
 
 def _same_quantity(current: Any, wanted: Any) -> bool:
     try:
-        return _quantity(str(current)) == _quantity(str(wanted))
-    except InvalidOperation:
+        return parse_quantity(str(current)) == parse_quantity(str(wanted))
+    except ValueError:
         return False
-
-
-def _quantity(text: str) -> Decimal:
-    """The number in a Kubernetes quantity such as 500m, 1.5Gi or 1e3."""
-    if text[-2:] in _BINARY:
-        return Decimal(text[:-2]) * Decimal(2) ** _BINARY[text[-2:]]
-    if text[-1:] in _SUFFIXES:
-        return Decimal(text[:-1]).scaleb(_SUFFIXES[text[-1]])
-    return Decimal(text)
