@@ -16,7 +16,12 @@ def revision_of(spec: ModelDeploymentSpec) -> str:
 
     Fields left at their default do not count, so that a field added to the API later changes no revision.
     """
-    return hash_of(spec.template, spec.model.model_dump(mode="json", by_alias=True, exclude_defaults=True))
+    return hash_of(spec.template, dumped(spec))
+
+
+def dumped(spec: ModelDeploymentSpec) -> dict[str, Any]:
+    """The model as it is part of a revision."""
+    return spec.model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
 def hash_of(template: Mapping[str, Any], model: Mapping[str, Any]) -> str:

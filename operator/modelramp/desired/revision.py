@@ -7,6 +7,7 @@ from typing import Any
 from modelramp.api.names import GROUP, LABEL_REVISION
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.core.evaluation import Results, recorded_results
+from modelramp.core.revisions import dumped
 from modelramp.desired.names import child_name
 from modelramp.desired.ownership import Owner, metadata, orphaned, owned_by
 
@@ -74,8 +75,7 @@ def recorded(owner: Owner, objects: Iterable[Mapping[str, Any]]) -> dict[str, Re
 
 def snapshot_from(spec: ModelDeploymentSpec, number: int) -> Snapshot:
     """The snapshot of what the spec wants now."""
-    model = spec.model.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    return Snapshot(spec.template, model, number, spec.service.target_port)
+    return Snapshot(spec.template, dumped(spec), number, spec.service.target_port)
 
 
 def controller_revision(owner: Owner, revision: str, snapshot: Snapshot) -> dict[str, Any]:

@@ -11,16 +11,26 @@ from modelramp.api.verdict import TickOutcome
 from modelramp.core.evaluation import JobSeen
 from modelramp.core.host_bindings import Bindings
 from modelramp.core.hostnames import Claimant
+from modelramp.core.naming import Known, equal, named, roles, same
 from modelramp.core.recall import hindrance, recall
 from modelramp.core.requests import parse_request
-from modelramp.core.revisions import revision_of
 from modelramp.core.state import Finding, State, Target
 from modelramp.desired.gateway_api import scope_of_route
 from modelramp.desired.names import route_name
 from modelramp.desired.ownership import Owner, belongs_to_service, named_for, orphaned, owned_by
+from modelramp.desired.revision import snapshots_of
 from modelramp.engine.hosts import Hosts
 from modelramp.engine.policies import Policies
-from modelramp.engine.ports import ENDPOINT_SLICE, HTTP_ROUTE, MODEL_DEPLOYMENT, SERVICE, TOO_DEEP, Kind, Object
+from modelramp.engine.ports import (
+    CONTROLLER_REVISION,
+    ENDPOINT_SLICE,
+    HTTP_ROUTE,
+    MODEL_DEPLOYMENT,
+    SERVICE,
+    TOO_DEEP,
+    Kind,
+    Object,
+)
 from modelramp.engine.sayings import Sayings
 from modelramp.engine.slim import slim
 
@@ -137,6 +147,8 @@ class Store:
                 scope_of_route(obj)  # raises when nobody could say what it takes
             self._children.setdefault(key, {}).setdefault(kind, {})[metadata["name"]] = slim(kind, obj)
             self._index_hosts(kind, key)
+            if kind == CONTROLLER_REVISION and known is None and key in self.records:
+                self._aim(key, self.records[key])  # the spec may stand for this one
         elif known is not None and known["metadata"].get("uid") == metadata.get("uid"):
             self.forget_child(key, kind, metadata["name"])
         return key if key in self.records else None
@@ -282,21 +294,35 @@ class Store:
 
     def _aim(self, key: Key, record: Record) -> None:
         """Work out the target from the spec and the policies; what the policies say is no part of the revision."""
-        old, spec = record.target, record.spec
+        spec = record.spec
         if spec is None:
             self.policies.leave(key)
             record.target = None
             return
-        same = old is not None and old.spec.model == spec.model and old.spec.template == spec.template
         annotations = record.obj["metadata"].get("annotations") or {}
         found = self.policies.resolve(key, spec.health)
         record.target = Target(
             spec if found.health is spec.health else spec.model_copy(update={"health": found.health}),
-            old.revision if old is not None and same else revision_of(spec),
+            self._revision(key, record, spec),
             parse_request(annotations.get(REQUEST_ANNOTATION, "")),
             found.policies,
             found.missing,
         )
+
+    def _revision(self, key: Key, record: Record, spec: ModelDeploymentSpec) -> str:
+        """The revision that a spec stands for, by what has a role and by the ControllerRevisions that are known."""
+        old, before = record.target, ""
+        if old is not None and same(old.spec, spec) and old.revision in roles(record.state):
+            return old.revision
+        if old is not None and equal(old.spec, spec):
+            before = old.revision
+        return named(spec, record.state, lambda: self._known(key, record), before)
+
+    def _known(self, key: Key, record: Record) -> list[Known]:
+        """The revisions that exist, the newest first."""
+        snapshots = snapshots_of(Owner(*key, record.uid), self.children(key, CONTROLLER_REVISION).values())
+        newest = sorted(snapshots.items(), key=lambda item: item[1].number, reverse=True)
+        return [Known(name, snapshot.template, snapshot.model) for name, snapshot in newest]
 
     def _index_hosts(self, kind: Kind, key: Key, obj: Object | None = None) -> None:
         """Keep what is known of claims in line. obj: the ModelDeployment with its managedFields, where that is news."""
