@@ -155,7 +155,7 @@ def test_an_ab_test_goes_on_under_an_operator_that_names_revisions_otherwise(mon
         monkeypatch.setattr(naming, "revision_of", other_names)
         world.restart()
 
-    world.at(600.0, upgrade).run(minutes=14)
+    world.at(300.0, upgrade).run(minutes=7)
 
     assert world.broken == []
     assert world.status["experiment"]["revision"] == told["revision"]

@@ -198,6 +198,14 @@ class Condition(StatusModel):
     )
 
 
+class AnswerStatus(StatusModel):
+    """What became of a person's request."""
+
+    at: Annotated[Time, Field(description="When it was handled.")]
+    outcome: Annotated[Literal["Done", "Ignored"], Field(description="Done or Ignored.")]
+    message: Annotated[str, Field(description="What was done, or why it was ignored.")] = ""
+
+
 class Status(StatusModel):
     """What serves, what is tried, what was measured, why it ended, what happens next."""
 
@@ -258,6 +266,11 @@ class Status(StatusModel):
     ] = ()
     history: Annotated[tuple[HistoryEntry, ...], Field(description="What was tried, newest first.")] = ()
     request: Annotated[str, Field(description="The last value of the request annotation that was handled.")] = ""
+    answer: Annotated[AnswerStatus | None, Field(description="What became of that request.")] = None
+    heard: Annotated[
+        dict[str, tuple[str, ...]],
+        Field(description="By revision: marks of the requests that were handled, each of which counts once."),
+    ] = {}
     replicas: Annotated[
         int, Field(description="Available pods of the version that serves; for the scale subresource.")
     ] = 0

@@ -8,19 +8,28 @@ from pydantic import ValidationError
 from modelramp.api.errors import UnreadableStatus
 from modelramp.api.names import Phase, Reason
 from modelramp.api.quantity import number_in
-from modelramp.api.status import CandidateStatus, CheckStatus, HistoryEntry, Status, VersionStatus, WatchStatus
+from modelramp.api.status import (
+    AnswerStatus,
+    CandidateStatus,
+    CheckStatus,
+    HistoryEntry,
+    Status,
+    VersionStatus,
+    WatchStatus,
+)
 from modelramp.api.times import to_seconds
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.core.conditions import HINDRANCES, OBSTACLES
 from modelramp.core.evaluation_record import evaluation_of
 from modelramp.core.experiment_status import recall_experiment
 from modelramp.core.hook_record import episodes_of
-from modelramp.core.state import Candidate, Ended, Experiment, Finding, Retiring, State, Version, Watch
+from modelramp.core.state import Answer, Candidate, Ended, Experiment, Finding, Retiring, State, Version, Watch
 
 _NEEDED = frozenset(
     {
         "candidate",
         "failedRevision",
+        "heard",
         "hooks",
         "lastTick",
         "paused",
@@ -105,6 +114,8 @@ def state_of(status: Status) -> State:
         ),
         history=tuple(_entry(entry) for entry in status.history),
         request=status.request,
+        answer=_answer(status.answer),
+        heard=tuple(status.heard.items()),
         hooks=episodes_of(status.hooks),
         experiment=_experiment(status),
     )
@@ -175,6 +186,10 @@ def _watch(status: WatchStatus | None) -> Watch | None:
         raise ValueError("status.watch: counts less than no breach")
     counted = tuple(sorted(status.checks.items()))
     return Watch(status.revision, _seconds("watch.since", status.since), status.breaches, status.shared, counted)
+
+
+def _answer(status: AnswerStatus | None) -> Answer | None:
+    return Answer(_time(status.at), status.outcome == "Done", status.message) if status is not None else None
 
 
 def _experiment(status: Status) -> Experiment | None:

@@ -8,6 +8,7 @@ from typing import Any
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
 from modelramp.api.quantity import format_number
 from modelramp.api.status import (
+    AnswerStatus,
     CandidateStatus,
     CheckStatus,
     HistoryEntry,
@@ -25,7 +26,7 @@ from modelramp.core.experiment_status import record_experiment
 from modelramp.core.hook_record import hook_statuses
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.scores import judged, scores
-from modelramp.core.state import Candidate, Ended, Finding, Pods, Seen, State, Target, Version, Watch
+from modelramp.core.state import Answer, Candidate, Ended, Finding, Pods, Seen, State, Target, Version, Watch
 from modelramp.core.wording import sentence
 
 _MESSAGE_LIMIT = 1024
@@ -80,6 +81,8 @@ def status_of(
         hooks=hook_statuses(state.hooks),
         history=tuple(_entry_status(entry) for entry in state.history),
         request=state.request,
+        answer=_answer_status(state.answer),
+        heard=dict(state.heard),
         replicas=serving.available,
         selector=_selector(name, state),
         conditions=carry(before.conditions, found),
@@ -105,6 +108,7 @@ _ESSENTIAL = frozenset(
         "watch",
         "retiring",
         "request",
+        "heard",
         "replicas",
         "selector",
     }
@@ -222,6 +226,14 @@ def _number(value: float | None) -> str | None:
     if value is None or math.isfinite(value):
         return None if value is None else format_number(value)
     return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
+
+
+def _answer_status(answer: Answer | None) -> AnswerStatus | None:
+    if answer is None:
+        return None
+    return AnswerStatus(
+        at=to_text(answer.at), outcome="Done" if answer.done else "Ignored", message=_told(answer.message)
+    )
 
 
 def _entry_status(entry: Ended) -> HistoryEntry:

@@ -1,6 +1,7 @@
 """A person's command: the annotation `modelramp.io/request: <verb>/<revision>/<nonce>`.
 
-It is honoured once, and only for the revision that it names: stale clicks and re-applied manifests are harmless.
+It is honoured once, and only for the revision that it names: stale clicks and re-applied manifests are harmless. Every
+text that was handled is remembered for as long as the revision's ControllerRevision exists.
 """
 
 from dataclasses import replace
@@ -8,11 +9,15 @@ from dataclasses import replace
 from modelramp.api.names import Phase, Reason
 from modelramp.core import gate, moves
 from modelramp.core.experiment import cut_short
-from modelramp.core.state import Candidate, Decision, Finding, Request, Seen, Target
+from modelramp.core.revisions import short_hash
+from modelramp.core.state import Answer, Candidate, Decision, Finding, Request, Seen, State, Target
 from modelramp.core.steps import held_by_route, next_step
 
 VERBS = ("promote", "pause", "resume", "abort", "retry")
 _PARTS = 3
+_LONGEST = 200
+_REMEMBERED = 128
+"""Texts of one revision; beyond that the oldest is forgotten."""
 
 
 def parse_request(text: str) -> Request | None:
@@ -21,8 +26,8 @@ def parse_request(text: str) -> Request | None:
         return None
     parts = text.split("/")
     if len(parts) != _PARTS or parts[0] not in VERBS or not all(parts):
-        return Request("", "", text[:200])
-    return Request(parts[0], parts[1], text[:200])
+        return Request("", "", _kept(text))
+    return Request(parts[0], parts[1], _kept(text))
 
 
 def follow_request(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
@@ -30,20 +35,52 @@ def follow_request(decision: Decision, target: Target, seen: Seen, now: int) -> 
 
     promote waits until the route shows the present weight: no command can make the route skip a step.
     """
-    request = target.request
-    if request is None or request.text == decision.state.request:
+    request, state = target.request, decision.state
+    if request is None or request.text == state.request:
         return decision
-    heard = decision.then(request=request.text)
-    candidate = decision.state.candidate
+    mark = short_hash(request.text)
+    if any(mark in marks for _, marks in state.heard):
+        why = "this text was handled before; another word at its end makes it a new request"
+        return _ignored(decision.then(request=request.text), request, why, now)
+    heard = decision.then(request=request.text, heard=_remembered(state, request.revision, mark, seen))
+    followed = _followed(heard, target, request, seen, now)
+    if followed is None:
+        return decision
+    if followed.state.answer is not state.answer:
+        return followed
+    return followed.then(answer=Answer(now, done=True, message=f'request "{request.text}" was followed'))
+
+
+def _followed(heard: Decision, target: Target, request: Request, seen: Seen, now: int) -> Decision | None:
+    """The decision after a request that is new; None while it has to wait."""
+    candidate = heard.state.candidate
     if request.verb == "":
-        return _ignored(heard, request, f"it is not <verb>/<revision>/<nonce> with a verb of {', '.join(VERBS)}")
+        return _ignored(heard, request, f"it is not <verb>/<revision>/<nonce> with a verb of {', '.join(VERBS)}", now)
     if request.verb == "retry":
         return _retry(heard, target, request, now)
     if candidate is None or candidate.version.revision != request.revision:
-        return _ignored(heard, request, f"{request.revision} is not the revision in flight")
+        return _ignored(heard, request, f"{request.revision} is not the revision in flight", now)
     if request.verb == "promote" and candidate.step >= 0 and held_by_route(candidate, seen):
-        return decision
+        return None
     return _steer(heard, target, request, candidate, now)
+
+
+def _remembered(state: State, revision: str, mark: str, seen: Seen) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The marks with a new one, without those of revisions that nobody can ask for any more."""
+    known = {name: marks for name, marks in state.heard if not seen.kept or name in seen.kept}
+    if revision in seen.kept or revision in _named(state):
+        known[revision] = (*known.get(revision, ()), mark)[-_REMEMBERED:]
+    return tuple(known.items())
+
+
+def _named(state: State) -> set[str]:
+    versions = [state.stable, state.previous, state.candidate.version if state.candidate is not None else None]
+    return {version.revision for version in versions if version is not None} | {state.failed or ""}
+
+
+def _kept(text: str) -> str:
+    """The text as it is remembered: another long one is another request."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 20]}…{short_hash(text)}"
 
 
 def _steer(decision: Decision, target: Target, request: Request, candidate: Candidate, now: int) -> Decision:
@@ -63,7 +100,7 @@ def _steer(decision: Decision, target: Target, request: Request, candidate: Cand
         asked = cut_short(decision, target, f"{name}: a person asked for the next step")
         following = next_step(target, candidate)
         return moves.promote(asked, now) if following is None else moves.enter_step(asked, target, following, now)
-    return _ignored(decision, request, f"{request.verb} does not fit the phase {state.phase}")
+    return _ignored(decision, request, f"{request.verb} does not fit the phase {state.phase}", now)
 
 
 def _retry(decision: Decision, target: Target, request: Request, now: int) -> Decision:
@@ -71,9 +108,13 @@ def _retry(decision: Decision, target: Target, request: Request, now: int) -> De
     if gate.can_run_again(state, request):
         return gate.run_again(decision, now)
     if state.failed != request.revision:
-        return _ignored(decision, request, f"{request.revision} is not the revision that failed and is still wanted")
+        why = f"{request.revision} is not the revision that failed and is still wanted"
+        return _ignored(decision, request, why, now)
     return moves.begin(decision.then(Finding(Reason.RETRIED, f"{request.revision} is tried again")), target, now)
 
 
-def _ignored(decision: Decision, request: Request, why: str) -> Decision:
-    return decision.then(Finding(Reason.REQUEST_IGNORED, f'request "{request.text}" was ignored: {why}', warning=True))
+def _ignored(decision: Decision, request: Request, why: str, now: int) -> Decision:
+    text = f'request "{request.text}" was ignored: {why}'
+    return decision.then(
+        Finding(Reason.REQUEST_IGNORED, text, warning=True), answer=Answer(now, done=False, message=text)
+    )

@@ -110,6 +110,15 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a person's request, for people, and when."""
+
+    at: int
+    done: bool
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """All that is remembered about one ModelDeployment; the status carries exactly this.
 
@@ -117,6 +126,8 @@ class State:
     failed: a revision that gets no traffic until the spec changes or a person says retry.
     restored: stable came back by a rollback after promotion (so it is not exchanged again: no ping-pong).
     experiment: the A/B test under way, or the last one until the next rollout begins.
+    request: the last one that was handled; answer: what became of it. heard: by revision, marks of every request text
+    that was handled, for as long as its ControllerRevision exists.
     """
 
     phase: Phase = Phase.PENDING
@@ -135,6 +146,8 @@ class State:
     retiring: tuple[Retiring, ...] = ()
     history: tuple[Ended, ...] = ()
     request: str = ""
+    answer: Answer | None = None
+    heard: tuple[tuple[str, tuple[str, ...]], ...] = ()
     hooks: tuple[Episode, ...] = ()
     experiment: Experiment | None = None
 
@@ -218,6 +231,7 @@ class Seen:
     evaluation: the Job that tries the candidate. recorded: results of evaluations by revision, as recorded.
     cause: the last thing that was found to keep the candidate from its pods, for people.
     examined: whether its pods were looked at, so that it is known what keeps them.
+    kept: revisions whose ControllerRevision exists; empty when nobody asked.
     """
 
     pods: Mapping[str, Pods] = field(default_factory=dict)
@@ -231,6 +245,7 @@ class Seen:
     recorded: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     cause: str = ""
     examined: bool = True
+    kept: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,20 @@ from modelramp.core.steps import blockers, step_ends
 def sentence(target: Target, state: State, seen: Seen) -> str:
     """The message for a state."""
     text = _of_state(target, state, seen)
-    if not target.missing:
-        return text
-    lacks = "promotion waits for" if state.candidate is not None else "some checks are missing, for want of"
-    return f"{text}; {lacks} {target.missing}"
+    if target.missing:
+        lacks = "promotion waits for" if state.candidate is not None else "some checks are missing, for want of"
+        text = f"{text}; {lacks} {target.missing}"
+    return "; ".join((text, *_unheeded(state)))
+
+
+def _unheeded(state: State) -> tuple[str, ...]:
+    """Why a request was ignored, until the next tick or the next thing that happens."""
+    answer, candidate = state.answer, state.candidate
+    if answer is None or answer.done:
+        return ()
+    times = [state.last_tick, *(entry.ended_at for entry in state.history[:1])]
+    times += [candidate.version.since, candidate.step_entered] if candidate is not None else []
+    return (answer.message,) if max(times) <= answer.at else ()
 
 
 def _of_state(target: Target, state: State, seen: Seen) -> str:

@@ -33,7 +33,17 @@ def see(store: Store, key: Key, record: Record) -> Seen:
         shared=store.hosts.shared(key),
         evaluation=record.evaluation,
         recorded=_recorded(store, key, record),
+        kept=_kept(store, key, record),
     )
+
+
+def _kept(store: Store, key: Key, record: Record) -> frozenset[str]:
+    """The revisions that have a ControllerRevision; looked up only where a request is new."""
+    request = record.target.request if record.target is not None else None
+    if request is None or request.text == record.state.request:
+        return frozenset()
+    found = store.children(key, CONTROLLER_REVISION).values()
+    return frozenset(obj["metadata"]["labels"][LABEL_REVISION] for obj in found)
 
 
 def _recorded(store: Store, key: Key, record: Record) -> dict[str, Results]:

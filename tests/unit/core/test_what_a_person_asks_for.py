@@ -1,10 +1,13 @@
 """Requests: honoured once, only for the revision that they name, and never against a promise."""
 
+from dataclasses import replace
+
 import pytest
 
 from modelramp.api.names import Phase, Reason
 from modelramp.core.requests import parse_request
 from modelramp.core.state import Pods, State
+from modelramp.core.wording import sentence
 from tests.unit.core.story import Story
 
 
@@ -223,3 +226,67 @@ def test_a_stale_retry_does_not_touch_the_revision_that_came_after():
 
     assert story.state.candidate.version.revision == "v3"
     assert Reason.REQUEST_IGNORED in story.reasons
+
+
+@pytest.mark.parametrize("restarts", [True, False])
+def test_a_text_counts_once_also_after_others(restarts):
+    story = Story.of(restarts=restarts).begun()
+    story.want(request="pause/v2/1")
+    story.want(request="resume/v2/2")
+    story.want(request="pause/v2/1")
+
+    assert story.state.phase is Phase.PROGRESSING
+    assert story.reasons.count(Reason.PAUSED) == 1
+    assert story.reasons.count(Reason.REQUEST_IGNORED) == 1
+    assert "was handled before" in message(story)
+
+
+def test_a_text_that_was_ignored_stays_ignored():
+    story = Story.of().begun()
+    story.want(request="resume/v2/1")
+    story.want(request="pause/v2/2")
+    story.want(request="resume/v2/1")
+
+    assert story.state.paused
+
+
+def test_two_long_texts_with_one_beginning_are_two_requests():
+    story = Story.of().begun()
+    story.want(request="pause/v2/" + "x" * 300 + "1")
+    story.want(request="resume/v2/" + "x" * 300)
+    story.want(request="pause/v2/" + "x" * 300 + "2")
+
+    assert story.state.paused
+
+
+def test_why_a_request_was_ignored_is_in_the_message_until_the_next_tick():
+    story = Story.of().begun()
+    story.want(request="abort/v9/1")
+
+    assert message(story).endswith('; request "abort/v9/1" was ignored: v9 is not the revision in flight')
+    story.minute("h")
+    assert "ignored" not in message(story)
+    assert story.state.answer.message.endswith("v9 is not the revision in flight")
+
+
+def test_what_was_asked_for_is_forgotten_with_the_revision_it_was_about():
+    story = Story.of().begun()
+    story.want(request="pause/v2/1")
+    story.want(request="resume/v2/2")
+    known = replace(story.seen(), kept=frozenset({"v1", "v3"}))
+    story.target = replace(story.target, request=parse_request("pause/v1/3"))
+    story.look(seen=known)
+
+    assert [revision for revision, _ in story.state.heard] == ["v1"]
+
+
+def test_what_is_remembered_is_bounded():
+    story = Story.of().begun()
+    for number in range(300):
+        story.want(request=f"resume/v2/{number}")
+
+    assert [len(marks) for _, marks in story.state.heard] == [128]
+
+
+def message(story):
+    return sentence(story.target, story.state, story.seen())
