@@ -50,7 +50,7 @@ def _each(*values: Iterable[str]) -> tuple[tuple[str, ...], ...]:
 
 _RESULTS = ("ok", "ClusterSilent", "Conflict", "Forbidden", "Gone", "Refused")
 _REQUESTS = (
-    *_each(("list",), (kind.kind for kind in (*WATCHED, GATEWAY, POD)), _RESULTS),
+    *_each(("list",), (kind.kind for kind in (*WATCHED, GATEWAY, POD)), (*_RESULTS, "expired")),
     *_each(("get",), (kind.kind for kind in (MODEL_DEPLOYMENT, *OWNED, GATEWAY, CONFIG_MAP)), _RESULTS),
     *_each(("create", "apply", "delete"), (kind.kind for kind in OWNED), _RESULTS),
     *_each(("update",), (MODEL_DEPLOYMENT.kind,), _RESULTS),

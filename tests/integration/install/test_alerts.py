@@ -231,6 +231,14 @@ def test_an_alert_fires_when_its_time_has_come_and_ends_with_its_cause(judged, n
     assert judged(given["series"], *looks) == ""
 
 
+@pytest.mark.parametrize(
+    ("name", "last"),
+    [("ModelRolledBack", "17m"), ("ModelrampStatusRefused", "16m30s"), ("ModelrampClockSet", "11m30s")],
+)
+def test_what_happens_once_rings_long_enough_to_be_seen(judged, name, last):
+    assert judged(CASES[name]["series"], (name, last, expected(name, CASES[name]))) == ""
+
+
 @pytest.mark.parametrize("what", QUIET)
 def test_nobody_is_woken_by(judged, what):
     name, series = QUIET[what]
