@@ -156,6 +156,8 @@ def judge(check: Check, answers: Answers, episode: Episode = ONCE) -> CheckOutco
     if math.isnan(value):
         hint = "the query gave NaN (not a number), most often because there was no traffic in the window"
         return _no_data(check, Reason.NOT_A_NUMBER, hint)
+    if check.preset is not None and value < 0 <= PRESETS[check.preset].range[0]:
+        return _no_data(check, Reason.METRIC_UNKNOWN, _unknown(check.preset))
     return _weigh(check, value)
 
 
@@ -259,6 +261,15 @@ def _nothing_found(check: Check) -> str:
         return "the query returned an empty result"
     wanted = ", ".join(label for label, _ in PRESETS[check.preset].pick(Subject("", "", "", "")))
     return f"preset {check.preset} found no series of this revision (by {wanted}); is it scraped, and is there traffic?"
+
+
+def _unknown(preset: str) -> str:
+    """What series.UNKNOWN stands for."""
+    bad, *others = PRESETS[preset].metrics
+    return (
+        f"{bad} has no series of this revision, while {others[0]} counts, so nothing is known of failures: has it "
+        f"another name now (`modelramp presets {preset}`)? Serve it from the start, at 0"
+    )
 
 
 def _no_data(check: Check, reason: Reason, detail: str) -> CheckOutcome:

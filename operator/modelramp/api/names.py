@@ -49,6 +49,7 @@ class Reason(StrEnum):
     BELOW_MINIMUM = "BelowMinimum"
     PODS_UNAVAILABLE = "PodsUnavailable"
     EMPTY_RESULT = "EmptyResult"
+    METRIC_UNKNOWN = "MetricUnknown"
     NOT_A_NUMBER = "NotANumber"
     SEVERAL_SERIES = "SeveralSeries"
     TOO_FEW_SAMPLES = "TooFewSamples"

@@ -121,9 +121,19 @@ that use the preset with the same window. Latencies are told in seconds, whateve
 Linkerd's proxies, whose port 4191 has to be scraped with the same labels. With OpenTelemetry, metrics that are pushed
 need the three labels from the collector. A model server that several models share cannot be told apart by them.
 
-*Histograms* may be classic or native. Only `kserve-error-rate`, `ray-serve-error-rate`, `gen-ai-error-rate`,
+*Failures* count from the first one on, although most servers make the series with it; a total whose label for the status
+has another name is no data: [decision 25](../decisions/0025-failures-are-counted-from-birth.md).
+
+*Histograms* may be classic or native. Only `kserve-error-rate`, `flask-error-rate`, `gen-ai-error-rate`,
 `gen-ai-tokens-per-second` and `tgi-tokens-per-second` add up the `_count` or `_sum` of a histogram: where Prometheus
 turns those into native ones, let it keep the classic ones too (`always_scrape_classic_histograms: true`).
+
+*Several worker processes* in a pod must share their metrics (as gunicorn's do with `PROMETHEUS_MULTIPROC_DIR`). KServe's Python
+server and uvicorn with `--workers` do not: each scrape meets another process, and nothing of it can be used.
+
+*LiteLLM* serves its metrics with `litellm_settings: {callbacks: [prometheus]}`, and to Prometheus only with a key or with
+`require_auth_for_metrics_endpoint: false`. *What no server counts*, a dead vLLM, an exception that `mlflow models serve` answers with
+400 or a server without metrics (LitServe without an exporter), is seen by a gateway at most: pair the two.
 
 *From gateways.* The other gateways name the Service that a request went to, and each revision has its own:
 
@@ -166,7 +176,7 @@ that ended without a pod's answer (503, 504) is an error whose time is in no lat
 headers counts as the status that it had.
 
 *In modelramp's own names.* No convention exists for these, so the names are ours. Serve all of a preset's counters
-from the start at 0, since `rate()` does not see the first step of a series that is born with a value above 0. What is
+from the start at 0: a counter of failures that is missing may have been renamed, so it is no data (`MetricUnknown`). What is
 known only later (a label, a rating, how a conversation ended) carries the label `answered_by`: the revision that
 answered, or that began the conversation, whichever pod or job counts it.
 

@@ -34,6 +34,7 @@ _NEVER_NEGATIVE = frozenset(
 _AS_GIVEN = frozenset(
     {
         "avg_over_time",
+        "clamp_max",
         "max_over_time",
         "min_over_time",
         "sum_over_time",
@@ -197,6 +198,8 @@ def _not_negative(node: Any) -> bool:
         case "Call":
             name = node.func.name
             return name in _NEVER_NEGATIVE or (name in _AS_GIVEN and _not_negative(node.args[0]))
+        case "BinaryExpr" if str(node.op) in ("and", "unless"):
+            return _not_negative(node.lhs)
         case "BinaryExpr":
             kept = {"+", "*", "/", "or"} | _COMPARISONS
             return str(node.op) in kept and _not_negative(node.lhs) and _not_negative(node.rhs)

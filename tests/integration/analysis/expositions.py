@@ -54,6 +54,8 @@ def vllm(seen):
         counter("http_requests_total", f'{api},status="2xx"', seen.done, lazy=True)
         + counter("http_requests_total", f'{api},status="5xx"', seen.failed, lazy=True)
         + counter("http_requests_total", 'handler="/health",method="GET",status="2xx"', 1000 * seen.all)
+        + counter("http_requests_total", 'handler="/v1/models",method="GET",status="2xx"', 1000 * seen.all)
+        + counter("http_requests_total", 'handler="/v1/load_lora_adapter",method="GET",status="5xx"', seen.all)
         + counter("vllm:request_success_total", f'{model},finished_reason="stop"', seen.done)
         + counter("vllm:request_success_total", f'{model},finished_reason="length"', seen.failed)
         + counter("vllm:generation_tokens_total", model, 30 * seen.all)
@@ -76,12 +78,18 @@ def tgi(seen):
 
 
 def litellm(seen):
+    """LiteLLM 1.108.7; a call without a key has no status, and is answered with 500."""
     model = 'model="m",team="None"'
+    total, failed = "litellm_proxy_total_requests_metric_total", "litellm_proxy_failed_requests_metric_total"
+    outcomes = {"200": seen.done, "500": seen.failed}
+    failures = {("Openai.InternalServerError", "500"): seen.failed}
     return (
-        counter("litellm_proxy_total_requests_metric_total", 'requested_model="m",status_code="200"', seen.done)
-        + counter("litellm_proxy_total_requests_metric_total", 'requested_model="m",status_code="500"', seen.failed)
-        + counter(
-            "litellm_proxy_failed_requests_metric_total", 'exception_status="500",model_id="1"', seen.failed, lazy=True
+        "".join(
+            counter(total, f'requested_model="m",status_code="{code}"', n, lazy=True) for code, n in outcomes.items()
+        )
+        + "".join(
+            counter(failed, f'exception_class="{kind}",exception_status="{code}"', n, lazy=True)
+            for (kind, code), n in failures.items()
         )
         + counter("litellm_total_tokens_metric_total", model, 30 * seen.all)
         + counter("litellm_spend_metric_total", model, 0.002 * seen.all)
@@ -90,17 +98,72 @@ def litellm(seen):
     )
 
 
-def gen_ai(seen):
-    model = 'gen_ai_operation_name="chat",gen_ai_request_model="m"'
-    name = "gen_ai_server_request_duration_seconds"
-    text = histogram(name, model, GEN_AI, seen.seconds, seen.done)
+def gen_ai(seen, *, unit="_token"):
+    """Traceloop's library; openai-v2 serves no first tokens, and the tokens without their unit (`unit=""`)."""
+    model = 'gen_ai_operation_name="chat",gen_ai_response_model="m"'
+    name = "gen_ai_client_operation_duration_seconds"
+    text = histogram(name, f'{model},error_type=""', GEN_AI, seen.seconds, seen.done)
     if seen.failed:
-        text += histogram(name, f'{model},error_type="timeout"', GEN_AI, seen.seconds, seen.failed)
+        text += histogram(name, f'{model},error_type="InternalServerError"', GEN_AI, seen.seconds, seen.failed)
+    usage = f"gen_ai_client_token_usage{unit}"
     return (
         text
         + histogram("gen_ai_server_time_to_first_token_seconds", model, GEN_AI, seen.seconds / 4, seen.all)
-        + histogram("gen_ai_client_token_usage", f'{model},gen_ai_token_type="output"', (1, 4, 16, 64), 30, seen.all)
+        + histogram(usage, f'{model},gen_ai_token_type="output"', (1, 4, 16, 64), 30, seen.all)
     )
+
+
+def llama_cpp(seen):
+    return (
+        counter("llamacpp:prompt_tokens_total", "", 5 * seen.all)
+        + counter("llamacpp:tokens_predicted_total", "", 30 * seen.all)
+        + counter("llamacpp:tokens_predicted_seconds_total", "", seen.seconds * seen.all)
+    )
+
+
+PROBED = 1000
+"""Times as many as requests: what probes and scrapes ask would outweigh everything."""
+
+
+def fastapi(seen):
+    """prometheus-fastapi-instrumentator 8.1.0; the same names as vLLM's."""
+    api = 'handler="/predict",method="POST"'
+    name, duration = "http_requests_total", "http_request_duration_seconds"
+    probes = "".join(
+        counter(name, f'handler="{path}",method="GET",status="2xx"', PROBED * seen.all)
+        for path in ("/metrics", "/healthz", "/ready", "none")
+    )
+    return (
+        counter(name, f'{api},status="2xx"', seen.done, lazy=True)
+        + counter(name, f'{api},status="5xx"', seen.failed, lazy=True)
+        + probes
+        + histogram(duration, api, (0.1, 0.5, 1.0, 5.0, 10.0), seen.seconds, seen.all)
+        + histogram(duration, 'handler="/metrics",method="GET"', (0.1, 0.5, 1.0), 0.001, PROBED * seen.all)
+    )
+
+
+def starlette(seen):
+    """starlette_exporter 0.24.0."""
+    api, probe = 'app_name="starlette",method="POST",path="/predict"', 'app_name="starlette",method="GET",path="/live"'
+    name, duration = "starlette_requests_total", "starlette_request_duration_seconds"
+    return (
+        counter(name, f'{api},status_code="200"', seen.done, lazy=True)
+        + counter(name, f'{api},status_code="500"', seen.failed, lazy=True)
+        + counter(name, f'{probe},status_code="200"', PROBED * seen.all)
+        + histogram(duration, f'{api},status_code="200"', PYTHON, seen.seconds, seen.all)
+        + histogram(duration, f'{probe},status_code="200"', PYTHON, 0.001, PROBED * seen.all)
+    )
+
+
+def flask(seen):
+    """prometheus-flask-exporter 0.23.2; its counter knows no path."""
+    api, duration = 'method="POST",path="/predict"', "flask_http_request_duration_seconds"
+    text = counter("flask_http_request_total", 'method="POST",status="200"', PROBED * seen.all)
+    text += histogram(duration, 'method="GET",path="/health",status="200"', PYTHON, 0.001, PROBED * seen.all)
+    for status, number in (("200", seen.done), ("500", seen.failed)):
+        if number:
+            text += histogram(duration, f'{api},status="{status}"', PYTHON, seen.seconds, number)
+    return text
 
 
 def triton(seen):
@@ -123,12 +186,28 @@ def kserve(seen):
     return text + (histogram("request_postprocess_seconds", model, PYTHON, 0.001, seen.done) if seen.done else "")
 
 
-def ray_serve(seen):
+def ray_serve(seen, *, ending="_total"):
+    """Ray Serve 2.60, and with `ending=""` some of its older releases."""
     where = 'application="app",deployment="M",replica="M#1",route="/"'
-    latency = "ray_serve_deployment_processing_latency_ms"
+    http = 'application="app",method="POST",route="/"'
+    latency, requests = "ray_serve_deployment_processing_latency_ms", f"ray_serve_num_http_requests{ending}"
     return (
-        counter("ray_serve_deployment_request_counter_total", where, seen.done, lazy=True)
-        + counter("ray_serve_deployment_error_counter_total", where, seen.failed, lazy=True)
+        counter(f"ray_serve_deployment_request_counter{ending}", where, seen.done, lazy=True)
+        + counter(
+            f"ray_serve_deployment_error_counter{ending}",
+            f'{where},exception_type="ValueError"',
+            seen.failed,
+            lazy=True,
+        )
+        + counter(
+            f"ray_serve_deployment_error_counter{ending}",
+            f'{where},exception_type="CancelledError"',
+            3 * seen.all,
+            lazy=True,
+        )
+        + counter(requests, f'{http},status_code="200"', seen.done, lazy=True)
+        + counter(requests, f'{http},status_code="503"', seen.failed, lazy=True)
+        + counter(requests, 'application="",method="GET",route="/-/healthz",status_code="200"', PROBED * seen.all)
         + histogram(latency, where, RAY, seen.seconds * 1000, seen.all)
     )
 
@@ -146,26 +225,35 @@ def seldon(seen):
 
 
 def mlserver(seen):
-    rest = 'app_name="mlserver",method="POST",path="/v2/models/m/infer",status_code="200"'
-    health = 'app_name="mlserver",method="GET",path="/v2/models/m/ready",status_code="200"'
-    duration = "model_infer_request_duration"
+    """MLServer 1.7.1: a failure is served at 0 from the first request on."""
+    rest = 'app_name="mlserver",method="POST",path="/v2/models/{model_name}/infer"'
+    health = 'app_name="mlserver",method="GET",path="/v2/models/{model_name}/ready",status_code="200"'
+    duration, requests = "model_infer_request_duration", "rest_server_requests_total"
+    inferences = ("success", seen.done), ("failure", seen.failed)
     return (
-        counter("model_infer_request_success_total", 'model="m",version="v1"', seen.done, lazy=True)
-        + counter("model_infer_request_failure_total", 'model="m",version="v1"', seen.failed, lazy=True)
+        "".join(
+            counter(f"model_infer_request_{how}_total", 'model="m",version="v1"', n)
+            for how, n in inferences
+            if seen.all
+        )
+        + counter(requests, f'{rest},status_code="200"', seen.done, lazy=True)
+        + counter(requests, f'{rest},status_code="500"', seen.failed, lazy=True)
+        + counter(requests, health, PROBED * seen.all, lazy=True)
         + f'# TYPE {duration} summary\n{duration}_count{{model="m",version="v1"}} {seen.all}\n'
         + f'{duration}_sum{{model="m",version="v1"}} {seen.all * seen.seconds}\n'
-        + histogram("rest_server_request_duration_seconds", rest, PYTHON, seen.seconds, seen.all)
-        + histogram("rest_server_request_duration_seconds", health, PYTHON, 0.001, 1000 * seen.all)
+        + histogram("rest_server_request_duration_seconds", f'{rest},status_code="200"', PYTHON, seen.seconds, seen.all)
+        + histogram("rest_server_request_duration_seconds", health, PYTHON, 0.001, PROBED * seen.all)
     )
 
 
 def torchserve(seen):
+    """TorchServe 0.12.0: what Prometheus asks for is one of Requests2XX."""
     host, model = 'Level="Host",Hostname="h",', 'model_name="m",model_version="default",hostname="h",'
     return (
-        counter("Requests2XX", host, seen.done, lazy=True)
+        counter("Requests2XX", host, seen.done + PROBED)
         + counter("Requests5XX", host, seen.failed, lazy=True)
-        + counter("ts_inference_requests_total", model, seen.all)
-        + counter("ts_inference_latency_microseconds", model, seen.seconds * 1e6 * seen.all)
+        + counter("ts_inference_requests_total", model, seen.all, lazy=True)
+        + counter("ts_inference_latency_microseconds", model, seen.seconds * 1e6 * seen.all, lazy=True)
     )
 
 
@@ -187,6 +275,7 @@ def bentoml(seen):
     return (
         counter(total, f'{api},http_response_code="200"', seen.done)
         + counter(total, f'{api},http_response_code="500"', seen.failed)
+        + counter(total, f'endpoint="/",{service},http_response_code="200"', 0)
         + counter(total, f'{health},http_response_code="200"', 1000 * seen.all)
         + histogram(duration, f'{api},http_response_code="200"', PYTHON, seen.seconds, seen.all)
         + histogram(duration, f'{health},http_response_code="200"', PYTHON, 0.001, 1000 * seen.all)
@@ -265,11 +354,11 @@ def judged(revision, seen):
         + counter("model_prediction_excess_total", by, seen.all * (5 if bad else 2))
         + counter("model_prediction_shortfall_total", by, seen.all)
         + counter("model_answers_judged_total", by, seen.all)
-        + counter("model_hallucinations_total", by, seen.failed, lazy=True)
+        + counter("model_hallucinations_total", by, seen.failed)
         + counter("conversations_ended_total", by, seen.all)
         + counter("conversations_resolved_total", by, seen.all * (0.6 if bad else 0.8))
         + counter("conversations_deflected_total", by, seen.all * 0.5)
-        + counter("conversations_abandoned_total", by, seen.all * 0.2 if bad else 0, lazy=True)
+        + counter("conversations_abandoned_total", by, seen.all * 0.2 if bad else 0)
         + counter("conversation_cost_total", by, seen.all * (0.02 if bad else 0.005))
         + histogram("model_absolute_percentage_error", by, (0.1, 1.0), 0.3 if bad else 0.05, seen.all)
         + histogram("conversation_turns", by, (1, 10, 100), 40 if bad else 4, seen.all)

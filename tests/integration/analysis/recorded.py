@@ -8,6 +8,8 @@ import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
 SCRAPE_SECONDS = 15
+NOTHING_RECORDED = 1
+"""OTLP's flag of a point without a value, which Prometheus keeps as a marker of staleness."""
 
 
 @dataclass
@@ -27,6 +29,12 @@ class Recording:
                 labels = tuple(sorted({**sample.labels, **target}.items()))
                 name = sample.name.removesuffix("_total") if renamed else sample.name
                 self.points[name, labels].append((at, sample.value))
+
+    def gone(self, at, **target):
+        """Marks as stale what a target served before and does not serve at `at`, or could not, as a scrape does."""
+        for (name, labels), found in self.points.items():
+            if name != "up" and set(target.items()) <= set(labels) and found[-1][0] != at:
+                found.append((at, None))
 
     def exponential(self, name, values, schema, at, **target):
         """One scrape of a native histogram that has observed all these values so far."""
@@ -77,6 +85,8 @@ def _places(sizes, schema):
 
 def _points(labels, values):
     attributes = _attributes(labels)
-    return [
-        {"timeUnixNano": str(at * 10**9), "asDouble": value, "attributes": attributes} for at, value in sorted(values)
-    ]
+    return [{"timeUnixNano": str(at * 10**9), "attributes": attributes} | _value(value) for at, value in sorted(values)]
+
+
+def _value(value):
+    return {"flags": NOTHING_RECORDED} if value is None else {"asDouble": value}

@@ -20,6 +20,10 @@ PODS = {
     "tgi": expositions.tgi,
     "litellm": expositions.litellm,
     "gen-ai": expositions.gen_ai,
+    "llama-cpp": expositions.llama_cpp,
+    "fastapi": expositions.fastapi,
+    "starlette": expositions.starlette,
+    "flask": expositions.flask,
     "triton": expositions.triton,
     "kserve": expositions.kserve,
     "ray-serve": expositions.ray_serve,
@@ -60,7 +64,7 @@ def served(prometheus, last_minute):
                 recording.scraped(exposition(now), at, pod=f"{server}-{revision}", **target)
             target = {"namespace": NAMESPACE, "modeldeployment": "own", "revision": revision}
             recording.scraped(expositions.counter("prediction_requests_total", "", now.all), at, **target)
-            recording.scraped(expositions.counter("model_refusals_total", "", now.failed, lazy=True), at, **target)
+            recording.scraped(expositions.counter("model_refusals_total", "", now.failed), at, **target)
             up = 0 if revision == "dead" or (revision == "bad" and scrape % 2) else 1
             recording.scraped(f"# TYPE up gauge\nup {up}\n", at, pod="a", **target)
             recording.scraped(f"# TYPE up gauge\nup {0 if revision != 'good' else scrape % 2}\n", at, pod="b", **target)
@@ -133,6 +137,10 @@ WITHOUT_LIMITS = {
     "litellm-p95-time-to-first-token": (0.05, 2, 0.3),
     "litellm-tokens-per-second": (40, 20, 0.02),
     "litellm-cost-per-request": (0.002, 0.002, 0.02),
+    "litellm-rate-limited-rate": (0, 0, 0.02),
+    "litellm-unanswered-rate": (0, 0.5, 0.02),
+    "llama-cpp-tokens-per-second": (40, 20, 0.02),
+    "llama-cpp-time-per-token": (0.2 / 30, 8 / 30, 0.02),
     "gen-ai-p95-time-to-first-token": (0.05, 2, 0.6),
     "gen-ai-tokens-per-second": (40, 20, 0.02),
 }

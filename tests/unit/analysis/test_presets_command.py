@@ -7,6 +7,7 @@ import yaml
 from click.testing import CliRunner
 
 from modelramp.analysis.presets import PRESETS
+from modelramp.analysis.presets.series import UNKNOWN
 from modelramp.cli.lint import lint_text
 from modelramp.cli.presets import command
 from modelramp.cli.query_advice import never_negative
@@ -43,10 +44,12 @@ def test_the_line_that_uses_a_preset_is_a_check_that_lint_passes(preset):
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
 def test_the_range_of_a_preset_is_what_its_query_can_give(preset):
-    """Of quantiles and means the query does not show it; those of presets are times, which are above 0."""
-    query = re.sub(r"histogram_(avg\(|quantile\([\d.]+, )", "sum(", preset.query).replace(
-        "summary_us", "summary_us_total"
-    )
+    """Of quantiles and means the query does not show it; those of presets are times, which are above 0.
+
+    Nor does it of counters without the usual endings, and UNKNOWN is no value of the range.
+    """
+    query = re.sub(r"histogram_(avg\(|quantile\([\d.]+, )", "sum(", preset.query).replace(f"* {UNKNOWN}", "")
+    query = re.sub(r"(max|last)_over_time\((?=[\w:]+\{)", "rate(", query)
     low, high = preset.range
     assert never_negative(query) == (low >= 0)
     assert low < high

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from modelramp.analysis.presets import gateways, language, own, serving
+from modelramp.analysis.presets import gateways, language, own, serving, web
 from modelramp.analysis.presets.preset import Labels, Preset
 
-PRESETS: Mapping[str, Preset] = MappingProxyType(
-    {preset.name: preset for preset in (*own.PRESETS, *serving.PRESETS, *language.PRESETS, *gateways.PRESETS)}
-)
+_ALL = (*own.PRESETS, *serving.PRESETS, *web.PRESETS, *language.PRESETS, *gateways.PRESETS)
+PRESETS: Mapping[str, Preset] = MappingProxyType({preset.name: preset for preset in _ALL})
 """All presets by name."""
 
 __all__ = ["PRESETS", "Labels", "Preset"]

@@ -3,25 +3,20 @@
 import math
 
 from modelramp.analysis.presets.preset import Preset, by_answering_revision, by_revision
-from modelramp.analysis.presets.series import OWN, TRUTH, mean, quantile, rate, share
+from modelramp.analysis.presets.series import OWN, POD, TRUTH, mean, part, quantile, share_of_known
 from modelramp.api.check import Dimension
 
 _REFERENCE = "the reference model server, examples/server/telemetry.py"
 _CONVENTION = "modelramp's own names; your server or whoever judges the answers writes them"
 _UP = "https://prometheus.io/docs/concepts/jobs_instances/#automatically-generated-labels-and-time-series"
 
-_ENDED = rate("conversations_ended_total", TRUTH)
-_FEEDBACK = rate("model_feedback_total", TRUTH)
-_EXCESS = rate("model_prediction_excess_total", TRUTH)
-_SHORTFALL = rate("model_prediction_shortfall_total", TRUTH)
+_EXCESS = TRUTH.rate("model_prediction_excess_total")
+_SHORTFALL = TRUTH.rate("model_prediction_shortfall_total")
+_FEEDBACK = TRUTH.rate("model_feedback_total")
+_ENDED = "conversations_ended_total"
 
 # A step of its own, so that a window of a minute still sees several scrapes.
 _UPTIME = f'avg_over_time((max by ({OWN}) (up{{modeldeployment!=""}}))[{{{{window}}}}:15s])'
-
-
-def _of_conversations(counter: str) -> str:
-    """A counter that is missing is no data: 0 would be a breach of a minimum, and might be a name spelt wrong."""
-    return f"{rate(counter, TRUTH)} / {_ENDED}"
 
 
 TECHNICAL = (
@@ -51,7 +46,7 @@ TECHNICAL = (
         dimension=Dimension.TECHNICAL,
         unit="ratio",
         min=0.85,
-        query=f"{rate('model_feedback_correct_total', TRUTH)} / {_FEEDBACK}",
+        query=part("model_feedback_correct_total", "model_feedback_total", TRUTH),
         pick=by_answering_revision,
         source=_REFERENCE,
     ),
@@ -60,7 +55,7 @@ TECHNICAL = (
         summary="Share of judged answers that say what is not so; no limit of its own",
         dimension=Dimension.TECHNICAL,
         unit="ratio",
-        query=share(rate("model_hallucinations_total", TRUTH), rate("model_answers_judged_total", TRUTH)),
+        query=share_of_known("model_hallucinations_total", "model_answers_judged_total", TRUTH),
         pick=by_answering_revision,
         example='max: "0.05"',
         source=_CONVENTION,
@@ -70,7 +65,7 @@ TECHNICAL = (
         summary="Share of requests that the model declined to answer; no limit of its own",
         dimension=Dimension.TECHNICAL,
         unit="ratio",
-        query=share(rate("model_refusals_total"), rate("prediction_requests_total")),
+        query=share_of_known("model_refusals_total", "prediction_requests_total"),
         pick=by_revision,
         example='max: "0.1"',
         source=_CONVENTION,
@@ -80,7 +75,7 @@ TECHNICAL = (
         summary="Mean absolute percentage error of a regressor; leave out truths of 0; no limit of its own",
         dimension=Dimension.TECHNICAL,
         unit="ratio",
-        query=mean("model_absolute_percentage_error", TRUTH),
+        query=mean("model_absolute_percentage_error", of=TRUTH),
         pick=by_answering_revision,
         span=(0, math.inf),
         example='max: "0.2"',
@@ -116,7 +111,7 @@ OPERATIONAL = (
         dimension=Dimension.OPERATIONAL,
         unit="ratio",
         max=0.01,
-        query=share(rate("model_errors_total"), rate("prediction_requests_total")),
+        query=share_of_known("model_errors_total", "prediction_requests_total"),
         pick=by_revision,
         source=_REFERENCE,
     ),
@@ -125,7 +120,7 @@ OPERATIONAL = (
         summary="Valid requests a second; no limit of its own",
         dimension=Dimension.OPERATIONAL,
         unit="/s",
-        query=rate("prediction_requests_total"),
+        query=POD.rate("prediction_requests_total"),
         pick=by_revision,
         example="min: 1",
         source=_REFERENCE,
@@ -150,7 +145,7 @@ BUSINESS = (
         dimension=Dimension.BUSINESS,
         unit="ratio",
         min=0.70,
-        query=_of_conversations("conversations_resolved_total"),
+        query=part("conversations_resolved_total", _ENDED, TRUTH),
         pick=by_answering_revision,
         source=_CONVENTION,
     ),
@@ -160,7 +155,7 @@ BUSINESS = (
         "no limit of its own",
         dimension=Dimension.BUSINESS,
         unit="ratio",
-        query=_of_conversations("conversations_deflected_total"),
+        query=part("conversations_deflected_total", _ENDED, TRUTH),
         pick=by_answering_revision,
         example='min: "0.5"',
         source=_CONVENTION,
@@ -171,7 +166,7 @@ BUSINESS = (
         dimension=Dimension.BUSINESS,
         unit="",
         max=0.01,
-        query=f"{rate('conversation_cost_total', TRUTH)} / {_ENDED}",
+        query=f"{TRUTH.rate('conversation_cost_total')} / {TRUTH.rate(_ENDED)}",
         pick=by_answering_revision,
         source=_CONVENTION,
     ),
@@ -185,7 +180,7 @@ USER_EXPERIENCE = (
         unit="",
         min=4.0,
         span=(1, 5),
-        query=mean("conversation_rating", TRUTH),
+        query=mean("conversation_rating", of=TRUTH),
         pick=by_answering_revision,
         source=_CONVENTION,
     ),
@@ -194,7 +189,7 @@ USER_EXPERIENCE = (
         summary="Mean number of turns in a conversation; no limit of its own",
         dimension=Dimension.USER_EXPERIENCE,
         unit="turns",
-        query=mean("conversation_turns", TRUTH),
+        query=mean("conversation_turns", of=TRUTH),
         pick=by_answering_revision,
         example="max: 20",
         source=_CONVENTION,
@@ -205,7 +200,7 @@ USER_EXPERIENCE = (
         dimension=Dimension.USER_EXPERIENCE,
         unit="ratio",
         max=0.15,
-        query=share(rate("conversations_abandoned_total", TRUTH), _ENDED),
+        query=share_of_known("conversations_abandoned_total", _ENDED, TRUTH),
         pick=by_answering_revision,
         source=_CONVENTION,
     ),

@@ -1,11 +1,14 @@
 """What a preset is, and how one object's series is found in the answer that all objects share."""
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from modelramp.analysis.subject import Subject
 from modelramp.api.check import Dimension
+
+_METRIC = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{(?!\{)")
 
 Labels = tuple[tuple[str, str], ...]
 """Labels and their exact values, by which one object's series is found in a grouped answer."""
@@ -33,6 +36,11 @@ class Preset:
     max: float | None = None
     span: tuple[float, float] | None = None
     example: str = ""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The metrics that the query reads; of a share the one that counts what is bad comes first."""
+        return tuple(dict.fromkeys(name for name in _METRIC.findall(self.query) if name != "up"))
 
     @property
     def range(self) -> tuple[float, float]:

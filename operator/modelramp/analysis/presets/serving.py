@@ -3,8 +3,21 @@
 Their series carry the pod's labels. What a server does not measure has no preset; its gateway's presets see it.
 """
 
+from dataclasses import replace
+
 from modelramp.analysis.presets.preset import Preset
-from modelramp.analysis.presets.series import OWN, SERVER_ERROR, mean, quantile, rate, share, total
+from modelramp.analysis.presets.series import (
+    POD,
+    SERVER_ERROR,
+    STATUS,
+    UNKNOWN,
+    WINDOW,
+    Origin,
+    mean,
+    quantile,
+    share,
+    share_of_both,
+)
 from modelramp.analysis.presets.shapes import error_rate, mean_latency, p95_latency
 
 _MILLISECONDS = " / 1000"
@@ -12,51 +25,66 @@ _MICROSECONDS = " / 1000000"
 _BEYOND = "+Inf beyond the largest bucket"
 
 _TRITON = "https://github.com/triton-inference-server/server/blob/main/docs/user_guide/metrics.md"
-_TRITON_FAILED = rate("nv_inference_request_failure")
-_TRITON_DONE = rate("nv_inference_request_success")
-_TRITON_P95 = (
-    f"max by ({OWN}) (max_over_time(nv_inference_request_summary_us"
-    f'{{modeldeployment!="",quantile="0.95"}}[{{{{window}}}}])){_MICROSECONDS}'
-)
+_TRITON_DONE = POD.rate("nv_inference_request_success")
+_TRITON_SUMMARY = POD.select("nv_inference_request_summary_us", ',quantile="0.95"')
+_TRITON_P95 = f"max by ({POD.by}) (max_over_time({_TRITON_SUMMARY}{WINDOW})){_MICROSECONDS}"
 
 _KSERVE = "https://github.com/kserve/kserve/blob/master/python/kserve/kserve/metrics.py"
-_KSERVE_BEGUN = rate("request_preprocess_seconds_count")
-_KSERVE_ENDED = rate("request_postprocess_seconds_count")
+_KSERVE_BEGUN = "request_preprocess_seconds_count"
+_KSERVE_ENDED = POD.increase("request_postprocess_seconds_count", witness=POD.select(_KSERVE_BEGUN))
+_KSERVE_SHARE = f"({_KSERVE_ENDED} or {POD.alive(_KSERVE_BEGUN)} * 0) / {POD.increase(_KSERVE_BEGUN)}"
 
 _RAY = "https://docs.ray.io/en/latest/serve/monitoring.html"
-_RAY_ALL = rate("ray_serve_deployment_processing_latency_ms_count")
+# Ray up to 2.5x serves some counters under names without _total, as gauges, beside the others or alone.
+_OLD_RAY = replace(POD, births=False)
+# Routes that no application has are counted without an application.
+_RAY_HTTP = ',application!=""'
+# A caller who leaves cancels the task.
+_RAY_RAISED = ',exception_type!="CancelledError"'
 
 _SELDON = "https://github.com/SeldonIO/seldon-core/blob/v2/scheduler/pkg/metrics/agent.go"
-_SELDON_FAILED = ',code=~"5..|Unknown|DeadlineExceeded|ResourceExhausted|Aborted|Internal|Unavailable|DataLoss"'
+_SELDON_FAILED = 'code=~"5..|Unknown|DeadlineExceeded|ResourceExhausted|Aborted|Internal|Unavailable|DataLoss"'
 
 _MLSERVER = "https://github.com/SeldonIO/MLServer/blob/master/mlserver/handlers/dataplane.py"
 _MLSERVER_REST = "https://github.com/SeldonIO/MLServer/blob/master/docs/user-guide/metrics.md"
-_MLSERVER_FAILED = rate("model_infer_request_failure_total")
-_MLSERVER_DONE = rate("model_infer_request_success_total")
 _MLSERVER_INFER = ',path=~".*/(infer|infer_stream|generate|generate_stream)"'
 
 _TORCHSERVE = "https://github.com/pytorch/serve/blob/master/docs/metrics.md"
-_TORCHSERVE_FAILED = rate("Requests5XX")
+_TORCHSERVE_ALL = "ts_inference_requests_total"
+_TORCHSERVE_FAILED = POD.increase("Requests5XX", witness=POD.select(_TORCHSERVE_ALL))
 
 _TENSORFLOW = "https://github.com/tensorflow/serving/blob/master/tensorflow_serving/servables/tensorflow/util.cc"
 _TENSORFLOW_FAILED = (
-    ',status=~"UNKNOWN|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED|ABORTED|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS"'
+    'status=~"UNKNOWN|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED|ABORTED|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS"'
 )
 
 _BENTOML = "https://github.com/bentoml/BentoML/blob/main/docs/source/build-with-bentoml/observability/metrics.rst"
-_BENTOML_API = ',endpoint!~"/(healthz|livez|readyz|metrics)?"'
+_BENTOML_API = ',endpoint!~"/(healthz|livez|readyz|metrics)"'
+
+
+def _ray_http(ending: str, of: Origin) -> str:
+    """Share of 5xx among the answers of Ray Serve's HTTP proxies."""
+    bad, known = (f'status_code=~"{codes}"' for codes in (SERVER_ERROR, STATUS))
+    return share(f"ray_serve_num_http_requests{ending}", bad, known, _RAY_HTTP, of)
+
+
+def _ray_raised(ending: str, of: Origin) -> str:
+    """Share of the requests of Ray Serve's deployments on which they raised."""
+    failed, done = (f"ray_serve_deployment_{each}_counter{ending}" for each in ("error", "request"))
+    return share_of_both(failed, done, _RAY_RAISED, of)
+
 
 PRESETS: tuple[Preset, ...] = (
     error_rate(
         "triton",
         "Share of inference requests that Triton failed",
-        share(_TRITON_FAILED, total(_TRITON_DONE, _TRITON_FAILED)),
+        share_of_both("nv_inference_request_failure", "nv_inference_request_success", missing=UNKNOWN),
         _TRITON,
     ),
     mean_latency(
         "triton",
         "Mean time of an inference request in Triton, queue included",
-        f"{rate('nv_inference_request_duration_us')} / {_TRITON_DONE}{_MICROSECONDS}",
+        f"{POD.rate('nv_inference_request_duration_us')} / {_TRITON_DONE}{_MICROSECONDS}",
         _TRITON,
     ),
     p95_latency(
@@ -67,9 +95,10 @@ PRESETS: tuple[Preset, ...] = (
     ),
     error_rate(
         "kserve",
-        "Share of requests that KServe's Python server began and did not finish; with slow requests in flight use a "
-        "long window",
-        f"clamp_min(1 - {share(_KSERVE_ENDED, _KSERVE_BEGUN)}, 0)",
+        "Share of requests that KServe's Python server began and did not finish. It counts no status: what predict and "
+        "preprocess refuse as invalid counts too, so a gateway's preset is closer to the truth; with slow requests in "
+        "flight use a long window; one worker a pod",
+        f"clamp_min(1 - {_KSERVE_SHARE}, 0)",
         _KSERVE,
     ),
     p95_latency(
@@ -81,8 +110,15 @@ PRESETS: tuple[Preset, ...] = (
     mean_latency("kserve", "Mean time of a prediction", mean("request_predict_seconds"), _KSERVE),
     error_rate(
         "ray-serve",
-        "Share of requests on which a Ray Serve deployment raised",
-        share(rate("ray_serve_deployment_error_counter_total"), _RAY_ALL),
+        "Share of requests to applications that Ray Serve's HTTP proxies answered with 5xx",
+        f"{_ray_http('_total', POD)} or {_ray_http('', _OLD_RAY)}",
+        _RAY,
+    ),
+    error_rate(
+        "ray-serve-deployment",
+        "Share of requests on which a Ray Serve deployment raised, callers who left apart; 5xx that it returned is not "
+        "seen",
+        f"{_ray_raised('_total', POD)} or {_ray_raised('', _OLD_RAY)}",
         _RAY,
     ),
     p95_latency(
@@ -94,7 +130,7 @@ PRESETS: tuple[Preset, ...] = (
     error_rate(
         "seldon",
         "Share of inference calls that Seldon Core 2's agent saw fail; the model server is the revision's own pods",
-        share(rate("seldon_model_infer_total", OWN, _SELDON_FAILED), rate("seldon_model_infer_total")),
+        share("seldon_model_infer_total", _SELDON_FAILED, 'code!=""'),
         _SELDON,
     ),
     p95_latency(
@@ -105,8 +141,17 @@ PRESETS: tuple[Preset, ...] = (
     ),
     error_rate(
         "mlserver",
-        "Share of inference requests that MLServer failed",
-        share(_MLSERVER_FAILED, total(_MLSERVER_DONE, _MLSERVER_FAILED)),
+        "Share of REST inference requests that MLServer answered with 5xx",
+        share(
+            "rest_server_requests_total", f'status_code=~"{SERVER_ERROR}"', f'status_code=~"{STATUS}"', _MLSERVER_INFER
+        ),
+        _MLSERVER_REST,
+    ),
+    error_rate(
+        "mlserver-inference",
+        "Share of inferences, over gRPC or REST, that raised, callers' mistakes included: MLServer counts no other "
+        "failures of gRPC",
+        share_of_both("model_infer_request_failure_total", "model_infer_request_success_total", missing=UNKNOWN),
         _MLSERVER,
     ),
     mean_latency("mlserver", "Mean time of an inference", mean("model_infer_request_duration"), _MLSERVER),
@@ -118,23 +163,21 @@ PRESETS: tuple[Preset, ...] = (
     ),
     error_rate(
         "torchserve",
-        "Share of requests answered with 5xx rather than 2xx; TorchServe needs metrics_mode=prometheus",
-        share(_TORCHSERVE_FAILED, total(rate("Requests2XX"), _TORCHSERVE_FAILED)),
+        "Share of inference requests that were answered with 5xx; TorchServe needs metrics_mode=prometheus",
+        # Every scrape is one of Requests2XX, so it is there whenever Requests5XX has kept its name.
+        f"clamp_max(({_TORCHSERVE_FAILED} or {POD.alive('Requests2XX')} * 0) / {POD.increase(_TORCHSERVE_ALL)}, 1)",
         _TORCHSERVE,
     ),
     mean_latency(
         "torchserve",
         "Mean time of an inference; TorchServe has no histogram, so take a p95 from the gateway",
-        f"{rate('ts_inference_latency_microseconds')} / {rate('ts_inference_requests_total')}{_MICROSECONDS}",
+        f"{POD.rate('ts_inference_latency_microseconds')} / {POD.rate('ts_inference_requests_total')}{_MICROSECONDS}",
         _TORCHSERVE,
     ),
     error_rate(
         "tf-serving",
         "Share of requests that TensorFlow Serving failed by its own fault",
-        share(
-            rate(":tensorflow:serving:request_count", OWN, _TENSORFLOW_FAILED),
-            rate(":tensorflow:serving:request_count"),
-        ),
+        share(":tensorflow:serving:request_count", _TENSORFLOW_FAILED, 'status!=""'),
         _TENSORFLOW,
     ),
     p95_latency(
@@ -147,8 +190,10 @@ PRESETS: tuple[Preset, ...] = (
         "bentoml",
         "Share of requests to the service's endpoints that were answered with 5xx",
         share(
-            rate("bentoml_service_request_total", OWN, f'{_BENTOML_API},http_response_code=~"{SERVER_ERROR}"'),
-            rate("bentoml_service_request_total", OWN, _BENTOML_API),
+            "bentoml_service_request_total",
+            f'http_response_code=~"{SERVER_ERROR}"',
+            f'http_response_code=~"{STATUS}"',
+            _BENTOML_API,
         ),
         _BENTOML,
     ),

@@ -1,0 +1,164 @@
+"""A counter, or the label by which failures are told, that has another name is no data: never healthy."""
+
+import re
+
+import expositions
+import pytest
+from expositions import Seen
+from recorded import SCRAPE_SECONDS, Recording
+from test_presets_of_servers import GATEWAYS, PODS, presets_of
+
+from modelramp.analysis.presets import PRESETS
+from modelramp.analysis.subject import Subject
+from modelramp.api.health import Health
+from modelramp.api.names import Reason
+from modelramp.api.verdict import Verdict
+from modelramp.engine.plan import Due, outcomes
+
+NAMESPACE = "renamed"
+SCRAPES = 5
+LABELS = {
+    "code": "http_code",
+    "status": "result",
+    "status_code": "code",
+    "response_code": "code",
+    "http_response_code": "code",
+    "envoy_response_code_class": "code_class",
+    "classification": "class",
+    "finished_reason": "why",
+}
+"""Other names for the labels by which failures are told."""
+SHARED_TOTAL = {"ray-serve-deployment-error-rate", "tgi-error-rate", "torchserve-error-rate", "kserve-error-rate"}
+"""Presets of two counters, of which both, or the scheme of their names, have to change: decision 25."""
+BY_COUNTER = SHARED_TOTAL | {"triton-error-rate", "mlserver-inference-error-rate", "gen-ai-error-rate"}
+"""Presets that tell failures by a counter of their own, or by a label that is there of failures alone."""
+
+
+def shares():
+    return [
+        (preset, name)
+        for name in (*PODS, *GATEWAYS)
+        for preset in presets_of(name)
+        if PRESETS[preset].unit == "ratio" and PRESETS[preset].dimension.value == "operational"
+    ]
+
+
+def text_of(name, revision, now):
+    if name in PODS:
+        return PODS[name](now)
+    exposition = getattr(expositions, name.replace("-", "_"))
+    service = f"{name}-{revision}"
+    if name == "ingress-nginx":
+        return exposition(NAMESPACE, f"{name}-good", service, now)
+    return exposition(NAMESPACE, service, now)
+
+
+def changed(text, how, counter):
+    """The exposition with another name for a counter of failures, for all that it serves, or for a label."""
+    if how == "counter":
+        return re.sub(rf"(?<![\w:]){re.escape(counter)}(?![\w:])", f"{counter}_renamed", text)
+    if how == "everything":
+        return re.sub(r"^(# TYPE )?([\w:]+)", r"\1new_\2", text, flags=re.MULTILINE)
+    return re.sub(rf"\b({'|'.join(LABELS)})=", lambda found: f"{LABELS[found[1]]}=", text)
+
+
+def revisions():
+    for preset, name in shares():
+        yield name, f"{preset}-counter", "counter", PRESETS[preset].metrics[0]
+    for name in dict.fromkeys(name for _, name in shares()):
+        yield name, f"{name}-everything", "everything", ""
+        yield name, f"{name}-label", "label", ""
+
+
+@pytest.fixture(scope="module")
+def served(prometheus, last_minute):
+    """Half of all requests fail, and something has another name; one revision is healthy and has never failed."""
+    recording = Recording(prometheus)
+    for scrape in range(SCRAPES):
+        at = last_minute - SCRAPE_SECONDS * (SCRAPES - 1 - scrape)
+        failing, healthy = Seen(5 * scrape, 5 * scrape, 0.2), Seen(20 * scrape, 0, 0.2)
+        for name, revision, how, metric in revisions():
+            _scraped(recording, changed(text_of(name, revision, failing), how, metric), at, name, revision)
+        for name in (*PODS, *GATEWAYS):
+            _scraped(recording, text_of(name, "good", healthy), at, name, "good")
+    recording.play()
+
+
+def _scraped(recording, text, at, name, revision):
+    if name in PODS:
+        target = {"namespace": NAMESPACE, "modeldeployment": name, "revision": revision, "instance": revision}
+        recording.scraped(f"# TYPE up gauge\nup 1\n{text}", at, **target)
+    else:
+        recording.scraped(text, at, job=f"{name}-of-{revision}")
+
+
+async def outcome(preset, name, revision, endpoint, metrics, telemetry, tick):
+    health = Health(checks=({"name": "check", "preset": preset, "max": 0.01},))
+    due = Due("key", endpoint, health, Subject(NAMESPACE, name, revision, f"{name}-{revision}"))
+    return (await outcomes([due], tick, metrics, telemetry))["key"][0]
+
+
+@pytest.mark.parametrize(("preset", "name"), shares())
+@pytest.mark.usefixtures("served")
+async def test_a_counter_of_failures_under_another_name_is_no_data(
+    preset, name, endpoint, metrics, telemetry, last_minute
+):
+    revision = f"{name}-everything" if preset in SHARED_TOTAL else f"{preset}-counter"
+    found = await outcome(preset, name, revision, endpoint, metrics, telemetry, last_minute)
+    assert found.verdict is Verdict.NO_DATA
+    assert found.reason in (Reason.METRIC_UNKNOWN, Reason.EMPTY_RESULT)
+
+
+@pytest.mark.parametrize("preset", ["triton-error-rate", "mlserver-inference-error-rate"])
+@pytest.mark.usefixtures("served")
+async def test_what_is_served_from_the_start_and_is_missing_is_named(preset, endpoint, metrics, telemetry, last_minute):
+    name = preset.split("-")[0]
+    found = await outcome(preset, name, f"{preset}-counter", endpoint, metrics, telemetry, last_minute)
+    assert found.reason is Reason.METRIC_UNKNOWN
+    assert found.detail.startswith(f"{PRESETS[preset].metrics[0]} has no series of this revision")
+
+
+@pytest.mark.parametrize(("preset", "name"), [each for each in shares() if each[0] not in BY_COUNTER])
+@pytest.mark.usefixtures("served")
+async def test_a_label_under_another_name_is_no_data(preset, name, endpoint, metrics, telemetry, last_minute):
+    found = await outcome(preset, name, f"{name}-label", endpoint, metrics, telemetry, last_minute)
+    assert (found.verdict, found.reason) == (Verdict.NO_DATA, Reason.EMPTY_RESULT)
+
+
+@pytest.mark.parametrize(("preset", "name"), shares())
+@pytest.mark.usefixtures("served")
+async def test_a_version_that_has_never_failed_is_healthy(preset, name, endpoint, metrics, telemetry, last_minute):
+    found = await outcome(preset, name, "good", endpoint, metrics, telemetry, last_minute)
+    assert (found.verdict, found.value) == (Verdict.HEALTHY, 0)
+
+
+def old_ray(good, bad):
+    """Ray 2.52 in the case that was reported: counters without _total, as gauges; of HTTP nothing."""
+    where = 'application="default",deployment="LLM",replica="a1",route="/v1/chat/completions"'
+    lines = [
+        "# TYPE ray_serve_deployment_request_counter gauge",
+        f"ray_serve_deployment_request_counter{{{where}}} {good}",
+    ]
+    if bad:
+        lines += [
+            "# TYPE ray_serve_deployment_error_counter gauge",
+            f"ray_serve_deployment_error_counter{{{where}}} {bad}",
+        ]
+    latency = expositions.histogram("ray_serve_deployment_processing_latency_ms", where, (10, 1000), 5, good + bad)
+    return "\n".join(lines) + "\n" + latency
+
+
+@pytest.mark.parametrize(
+    ("preset", "verdict"),
+    [("ray-serve-error-rate", Verdict.NO_DATA), ("ray-serve-deployment-error-rate", Verdict.BREACH)],
+)
+async def test_ray_serve_is_known_under_both_names_or_not_at_all(
+    preset, verdict, prometheus, endpoint, metrics, telemetry, last_minute
+):
+    recording = Recording(prometheus)
+    for scrape in range(SCRAPES):
+        at = last_minute - SCRAPE_SECONDS * (SCRAPES - 1 - scrape)
+        target = {"namespace": NAMESPACE, "modeldeployment": "old-ray", "revision": "r"}
+        recording.scraped(old_ray(5 * scrape, 5 * scrape), at, **target)
+    recording.play()
+    assert (await outcome(preset, "old-ray", "r", endpoint, metrics, telemetry, last_minute)).verdict is verdict
