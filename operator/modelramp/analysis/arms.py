@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from modelramp.analysis.cost import priced
-from modelramp.analysis.evidence import Groups, Mean, Problem, Proportion
+from modelramp.analysis.evidence import Groups, Mean, Problem, Proportion, counted
 from modelramp.analysis.histograms import Buckets, from_classic
 from modelramp.analysis.native import Native, from_native
 from modelramp.api.check import Check
@@ -85,7 +85,7 @@ def arm_from(check: Check, answers: Answers, arm: str) -> Arm | Problem:
     if check.cost is not None and check.cost.usage is not None:
         used = {part.removeprefix(USAGE): value for part, value in found.items() if part.startswith(USAGE)}
         return money(check, used, found["count"])
-    return Proportion(found["bad"], found["total"]) if "bad" in found else Mean(found["sum"], found["count"])
+    return counted(found["bad"], found["total"]) if "bad" in found else Mean(found["sum"], found["count"])
 
 
 def money(check: Check, used: Mapping[str, float], count: float) -> Mean | Problem:
@@ -151,14 +151,14 @@ def _native(samples: Sequence[Series]) -> Buckets | Problem:
 
 
 def _groups(bad: Sequence[Series], total: Sequence[Series], label: str) -> Groups | Problem:
-    failed, counted = _by_label(bad, label, "bad"), _by_label(total, label, "total")
+    failed, everything = _by_label(bad, label, "bad"), _by_label(total, label, "total")
     if not isinstance(failed, dict):
         return failed
-    if not isinstance(counted, dict):
-        return counted
-    if counted and not failed:
+    if not isinstance(everything, dict):
+        return everything
+    if everything and not failed:
         return Reason.EMPTY_RESULT, _NO_FAILURES
     # A group in which nothing went wrong has no series of its own when the metric counts only failures.
+    found = {name: counted(failed.get(name, 0.0), value) for name, value in everything.items()}
     # One that only bad knows stays in, so that it is refused instead of overlooked.
-    names = dict.fromkeys((*counted, *failed))
-    return Groups({name: Proportion(failed.get(name, 0.0), counted.get(name, 0.0)) for name in names})
+    return Groups(found | {name: Proportion(value, 0.0) for name, value in failed.items() if name not in everything})

@@ -13,6 +13,13 @@ TOLERATED = 1e-6
 
 MOST_COUNT = 2.0**53
 """More than this is no count: a float can't tell it from one more, and products of such numbers leave its range."""
+NOISE = 0.001
+"""How far below 0, as a part of the total, failures may lie that were counted as a difference of two counters.
+
+`increase()` extrapolates each counter by itself, which leaves parts of an event, and requests that are under way at an
+end of the window are in one of them only. So less than one event, or of very many one in a thousand, is nothing; a
+whole event below 0 among a hundred is no noise: then a query is wrong.
+"""
 LEAST_COUNT = 1e-9
 """Less than this is nothing: `increase()` extrapolates, but not a single event to a billionth of one."""
 MOST_SUM = 1e100
@@ -24,10 +31,14 @@ Problem = tuple[Reason, str]
 
 @dataclass(frozen=True, slots=True)
 class Proportion:
-    """So many of so many went wrong. Increases of counters, so not always whole numbers."""
+    """So many of so many went wrong. Increases of counters, so not always whole numbers.
+
+    beyond: what `counted` took off bad, as it was above the total.
+    """
 
     bad: float
     total: float
+    beyond: float = 0.0
 
     @property
     def rate(self) -> float:
@@ -55,6 +66,25 @@ class Proportion:
     def plus(self, other: "Proportion") -> "Proportion":
         """Both counts together."""
         return Proportion(self.bad + other.bad, self.total + other.total)
+
+
+def counted(bad: float, total: float) -> Proportion:
+    """Counts as a source gives them, where what is counted as bad need not be a part of the total.
+
+    Retries and attempts are counted once more than the request: more bad than all is all, also where the total leaves
+    out what failed and nothing else happened. A difference of two counters may come out a little below 0: that is 0
+    (NOISE). Anything else that cannot be stays as it is, for `problem`.
+
+    >>> counted(180, 60), counted(-0.6, 60), counted(-6, 60)
+    (Proportion(bad=60, total=60, beyond=120), Proportion(bad=0.0, total=60, beyond=0.0), Proportion(bad=-6, total=60, beyond=0.0))
+    """  # noqa: E501 - what Python prints is one line
+    if total < bad <= MOST_COUNT and total >= LEAST_COUNT:
+        return Proportion(total, total, bad - total)
+    if 0 <= total < LEAST_COUNT and 1 <= bad <= MOST_COUNT:
+        return Proportion(bad, bad)
+    if total > 0 and (-1 < bad < 0 or -NOISE * total <= bad < 0):
+        return Proportion(0.0, total)
+    return Proportion(bad, total)
 
 
 @dataclass(frozen=True, slots=True)

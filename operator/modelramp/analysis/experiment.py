@@ -20,7 +20,17 @@ from modelramp.analysis.abtest import (
 )
 from modelramp.analysis.arms import CANDIDATE, STABLE, Answers, single
 from modelramp.analysis.checks import Ask, question
-from modelramp.analysis.evidence import Mean, Problem, Proportion, can_add_up, count_problem, count_text, finite, p_text
+from modelramp.analysis.evidence import (
+    Mean,
+    Problem,
+    Proportion,
+    can_add_up,
+    count_problem,
+    count_text,
+    counted,
+    finite,
+    p_text,
+)
 from modelramp.analysis.promql import NoStableVersion
 from modelramp.analysis.subject import Subject
 from modelramp.analysis.wording import RATIO, shown
@@ -291,11 +301,12 @@ def _tick(read: dict[str, float]) -> Tick:
     assigned = []
     for arm in (CANDIDATE, STABLE):
         part = {name.removeprefix(f"{arm}."): value for name, value in read.items() if name.startswith(f"{arm}.")}
-        counted: Proportion | Mean
         if "sum" in part:
-            counted, total = Mean(part["sum"], part["count"]), part["count"]
+            counts: Proportion | Mean = Mean(part["sum"], part["count"])
+            total = part["count"]
         else:
-            counted, total = Proportion(part.get("good", part.get("bad", 0.0)), part["total"]), part["total"]
-        arms.append(counted)
+            total = part["total"]
+            counts = Proportion(part["good"], total) if "good" in part else counted(part.get("bad", 0.0), total)
+        arms.append(counts)
         assigned.append(part.get(ASSIGNED, total))
     return Tick(arms[0], arms[1], (assigned[0], assigned[1]))

@@ -14,7 +14,7 @@ from modelramp.analysis.change import (
 )
 from modelramp.analysis.compare import Tolerance, means, quantiles, rates
 from modelramp.analysis.cost import budget, cost
-from modelramp.analysis.evidence import LEAST_COUNT, Groups, Mean, Problem, Proportion, Result, no_data
+from modelramp.analysis.evidence import LEAST_COUNT, Groups, Mean, Problem, Proportion, Result, count_text, no_data
 from modelramp.analysis.histograms import Buckets
 from modelramp.analysis.intervals import ratio
 from modelramp.analysis.memory import (
@@ -62,6 +62,9 @@ def weigh(check: Check, candidate: Arm | Problem, other: Arm | Problem | None, e
         result, memory = _cost(check, candidate, episode)
     else:
         result, memory = _at_once(check, candidate, other), ""
+    if isinstance(candidate, Proportion) and candidate.beyond and result.verdict is not Verdict.NO_DATA:
+        counts = f"{count_text(candidate.bad + candidate.beyond)} of {count_text(candidate.total)}"
+        result = replace(result, detail=f"{result.detail} (bad counts {counts}, which is all of them)")
     if name == STABLE and (episode.alone or not episode.trial) and result.verdict is not Verdict.NO_DATA:
         result = replace(result, detail=f"{result.detail} (no other version serves: it is compared with itself)")
     return result, memory

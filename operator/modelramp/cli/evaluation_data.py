@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelramp.analysis.arms import Arm, money, other_arm, stored
-from modelramp.analysis.evidence import Groups, Mean, Problem, Proportion
+from modelramp.analysis.evidence import Groups, Mean, Problem, Proportion, counted
 from modelramp.analysis.histograms import Side, from_classic
 from modelramp.analysis.native import from_native
 from modelramp.api.check import Check
@@ -103,7 +103,7 @@ def _arm(given: Any, where: str, check: Check) -> Read:
 
 def _proportion(fields: Mapping[str, Any], where: str) -> Proportion:
     _only(fields, ("bad", "total"), where, _PROPORTION)
-    return Proportion(number_in(fields["bad"], f"{where}.bad"), number_in(fields["total"], f"{where}.total"))
+    return counted(number_in(fields["bad"], f"{where}.bad"), number_in(fields["total"], f"{where}.total"))
 
 
 def _mean(fields: Mapping[str, Any], where: str) -> Mean:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from modelramp.analysis.evidence import Mean, Proportion
+from modelramp.analysis.evidence import Mean, Proportion, counted
 from modelramp.analysis.experiment import Tick
 from modelramp.api.abtest import PrimaryMetric
 from modelramp.cli.json_words import BadData, kind_of, number_in
@@ -62,7 +62,13 @@ def _arm(given: Any, where: str, metric: PrimaryMetric) -> tuple[Proportion | Me
         has = ", ".join(given) or "nothing" if isinstance(given, dict) else kind_of(given)
         raise BadData(f'{where} has {has}; write {shape(metric)}, and "{_ASSIGNED}" if that is another count')
     first, second = (number_in(given[key], f"{where}.{key}") for key in wanted)
-    arm: Proportion | Mean = Mean(first, second) if metric.sum is not None else Proportion(first, second)
+    arm: Proportion | Mean = (
+        Mean(first, second)
+        if metric.sum is not None
+        else Proportion(first, second)
+        if metric.good is not None
+        else counted(first, second)
+    )
     return arm, number_in(given.get(_ASSIGNED, second), f"{where}.{_ASSIGNED}")
 
 

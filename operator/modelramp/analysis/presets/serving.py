@@ -5,13 +5,13 @@ Their series carry the pod's labels. What a server does not measure has no prese
 
 from dataclasses import replace
 
+from modelramp.analysis.births import WINDOW
 from modelramp.analysis.presets.preset import Preset
 from modelramp.analysis.presets.series import (
     POD,
     SERVER_ERROR,
     STATUS,
     UNKNOWN,
-    WINDOW,
     Origin,
     mean,
     quantile,
