@@ -35,7 +35,12 @@ SPEC = {
     "model": {"name": "digits", "version": "2.0.0"},
     "template": {"spec": {"containers": [{"name": "model", "image": "digits:2"}]}},
     "routing": {"gateway": {"parentRefs": [{"name": "public"}], "hostnames": ["digits.example.com"]}},
-    "health": {"checks": [{"name": "errors", "preset": "error-rate"}, {"name": "speed", "preset": "p95-latency"}]},
+    "health": {
+        "checks": [
+            {"name": "errors", "preset": "reference-error-rate"},
+            {"name": "speed", "preset": "reference-p95-latency"},
+        ]
+    },
 }
 
 

@@ -268,7 +268,7 @@ def policies(world: World, chance: random.Random) -> None:
     """A policy with many users is patched every second."""
 
     def patch(number: int) -> None:
-        check = {"name": "errors", "preset": "error-rate", "max": f"0.0{number % 9 + 1}"}
+        check = {"name": "errors", "preset": "reference-error-rate", "max": f"0.0{number % 9 + 1}"}
         metadata = {"namespace": EVIL, "name": "web"}
         world.api.apply({"kind": "HealthPolicy", "metadata": metadata, "spec": {"checks": [check]}}, USER)
 

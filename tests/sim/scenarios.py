@@ -50,7 +50,7 @@ def manifest(version: str, *, key: Key = DIGITS, replicas: int = 2, **rollout: A
                 "interval": "60s",
                 "failureThreshold": 3,
                 "checks": [
-                    {"name": "errors", "dimension": "operational", "preset": "error-rate", "max": "0.01"},
+                    {"name": "errors", "dimension": "operational", "preset": "reference-error-rate", "max": "0.01"},
                     {
                         "name": "accuracy",
                         "role": "hold",

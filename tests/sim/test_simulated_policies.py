@@ -13,7 +13,7 @@ from tests.sim.scenarios import ROLLOUT_AT, manifest
 from tests.sim.world import USER, World
 
 WEB = Ref(HEALTH_POLICY, "ml", "web")
-ERRORS = {"name": "errors", "dimension": "operational", "preset": "error-rate", "max": "{{params.most}}"}
+ERRORS = {"name": "errors", "dimension": "operational", "preset": "reference-error-rate", "max": "{{params.most}}"}
 
 
 def policy(checks=(ERRORS,), name="web", kind="HealthPolicy", **metadata):

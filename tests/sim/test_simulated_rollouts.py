@@ -264,7 +264,7 @@ def test_harm_ends_a_test_before_its_least_time_and_a_restart_counts_no_minute_t
     assert len(restarted.processes) == 2
 
 
-ERRORS = {"name": "errors", "preset": "error-rate"}
+ERRORS = {"name": "errors", "preset": "reference-error-rate"}
 GROUPS = 'sim_accuracy{revision="{{revision}}"}'
 FAIR = {"name": "fair", "role": "inform", "fairness": {"bad": GROUPS, "total": GROUPS}}
 

@@ -20,7 +20,7 @@ from modelramp.analysis.evidence import Problem, Result, count_problem, too_few
 from modelramp.analysis.kinds import limits_of_kind, weigh
 from modelramp.analysis.matchers import narrowed
 from modelramp.analysis.memory import Episode
-from modelramp.analysis.presets import PRESETS, Labels
+from modelramp.analysis.presets import ALIASES, PRESETS, Labels, Preset, preset_named
 from modelramp.analysis.promql import NoStableVersion, render, variable_problem, variables_in
 from modelramp.analysis.subject import Subject
 from modelramp.analysis.wording import Limits, compared, limit_text, shown
@@ -77,7 +77,7 @@ def ask(check: Check, subject: Subject, window: int) -> Ask | CheckOutcome:
 
 def _questions(check: Check, subject: Subject, window: int) -> list[Question]:
     if check.preset is not None:
-        preset = PRESETS.get(check.preset)
+        preset = preset_named(check.preset)
         if preset is None:
             raise ValueError(preset_problem(check.preset))
         found = [Question(VALUE, render(preset.query, subject, window), preset.pick(subject))]
@@ -156,8 +156,9 @@ def judge(check: Check, answers: Answers, episode: Episode = ONCE) -> CheckOutco
     if math.isnan(value):
         hint = "the query gave NaN (not a number), most often because there was no traffic in the window"
         return _no_data(check, Reason.NOT_A_NUMBER, hint)
-    if check.preset is not None and value < 0 <= PRESETS[check.preset].range[0]:
-        return _no_data(check, Reason.METRIC_UNKNOWN, _unknown(check.preset))
+    preset = preset_named(check.preset)
+    if preset is not None and value < 0 <= preset.range[0]:
+        return _no_data(check, Reason.METRIC_UNKNOWN, _unknown(preset))
     return _weigh(check, value)
 
 
@@ -213,7 +214,7 @@ def limits_of(check: Check) -> Limits:
     """The limits that count: the check's own if it gives any, else those of its preset or its kind."""
     if check.preset is None and check.query is None:
         return limits_of_kind(check)
-    preset = PRESETS.get(check.preset or "")
+    preset = preset_named(check.preset)
     unit = check.unit or (preset.unit if preset else "")
     if preset is None or check.min is not None or check.max is not None:
         return Limits(check.min, check.max, unit)
@@ -222,7 +223,7 @@ def limits_of(check: Check) -> Limits:
 
 def dimension_of(check: Check) -> Dimension:
     """The check's dimension: its own if it gives one, else that of its preset."""
-    preset = PRESETS.get(check.preset or "")
+    preset = preset_named(check.preset)
     return preset.dimension if preset is not None and "dimension" not in check.model_fields_set else check.dimension
 
 
@@ -230,10 +231,10 @@ def preset_problem(name: str) -> str | None:
     """Why a preset cannot be used, as a sentence; None when it exists."""
     from difflib import get_close_matches
 
-    if name in PRESETS:
+    if preset_named(name) is not None:
         return None
-    near = get_close_matches(name, PRESETS, n=1)
-    hint = f"did you mean {near[0]}?" if near else "`modelramp presets` lists them"
+    near = get_close_matches(name, (*PRESETS, *ALIASES), n=1)
+    hint = f"did you mean {ALIASES.get(near[0], near[0])}?" if near else "`modelramp presets` lists them"
     return f"there is no preset {name!r}; {hint}"
 
 
@@ -257,18 +258,22 @@ def _as_good_as(value: float, limit: float) -> bool:
 
 
 def _nothing_found(check: Check) -> str:
-    if check.preset is None:
+    preset = preset_named(check.preset)
+    if preset is None:
         return "the query returned an empty result"
-    wanted = ", ".join(label for label, _ in PRESETS[check.preset].pick(Subject("", "", "", "")))
-    return f"preset {check.preset} found no series of this revision (by {wanted}); is it scraped, and is there traffic?"
+    wanted = ", ".join(label for label, _ in preset.pick(Subject("", "", "", "")))
+    return (
+        f"preset {preset.name} found no series of {' or '.join(preset.metrics[-2:])} for this revision (by {wanted}); "
+        "is it scraped, and is there traffic?"
+    )
 
 
-def _unknown(preset: str) -> str:
+def _unknown(preset: Preset) -> str:
     """What series.UNKNOWN stands for."""
-    bad, *others = PRESETS[preset].metrics
+    bad, *others = preset.metrics
     return (
         f"{bad} has no series of this revision, while {others[0]} counts, so nothing is known of failures: has it "
-        f"another name now (`modelramp presets {preset}`)? Serve it from the start, at 0"
+        f"another name now (`modelramp presets {preset.name}`)? Serve it from the start, at 0"
     )
 
 

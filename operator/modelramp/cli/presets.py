@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from modelramp.analysis.checks import preset_problem
-from modelramp.analysis.presets import PRESETS, Preset
+from modelramp.analysis.presets import PRESETS, Preset, preset_named
 from modelramp.analysis.wording import Limits, limit_text
 
 
@@ -22,7 +22,7 @@ def command(name: str | None, output: str) -> None:
     The beginning of names, such as vllm or traefik, lists those that begin so.
     """
     presets = _chosen(name)
-    one = PRESETS.get(name or "")
+    one = preset_named(name)
     if output == "json":
         click.echo(json.dumps(as_json(one) if one else [as_json(preset) for preset in presets], indent=2))
     elif output == "markdown":
@@ -35,8 +35,8 @@ def _chosen(name: str | None) -> tuple[Preset, ...]:
     """The preset of that name, else all whose names begin so; raises click.BadParameter if there are none."""
     if name is None:
         return tuple(PRESETS.values())
-    if name in PRESETS:
-        return (PRESETS[name],)
+    if (one := preset_named(name)) is not None:
+        return (one,)
     found = tuple(preset for preset in PRESETS.values() if preset.name.startswith(f"{name}-"))
     if not found:
         raise click.BadParameter(preset_problem(name) or "", param_hint="NAME")
@@ -110,7 +110,7 @@ _HEAD = """# Presets
 
 <!-- Made by `modelramp presets -o markdown`; a test keeps it current. -->
 
-A preset is a query that modelramp brings: `checks: [{name: errors, preset: error-rate}]` is a whole check. Its own
+A preset is a query that modelramp brings: `checks: [{name: errors, preset: reference-error-rate}]` is a whole check. Its own
 limit holds unless the check sets `min` or `max`. No query names an object, so one answer serves all ModelDeployments
 that use the preset with the same window. Latencies are told in seconds, whatever the server counts in.
 
@@ -174,6 +174,9 @@ that nowhere; the built-in availability check sees it.
 *In Contour's and Envoy Gateway's Envoys* a request counts once, as it ended for the caller, however often it was tried. One
 that ended without a pod's answer (503, 504) is an error whose time is in no latency; one that was cut off after its
 headers counts as the status that it had.
+
+*`reference-...`* read what [the reference model server](../how-to/reference-server.md) serves, and no other. Their names without
+`reference-` are read for one more release.
 
 *In modelramp's own names.* No convention exists for these, so the names are ours. Serve all of a preset's counters
 from the start at 0: a counter of failures that is missing may have been renamed, so it is no data (`MetricUnknown`). What is

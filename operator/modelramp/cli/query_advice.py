@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from modelramp.analysis.checks import limits_of, preset_problem
-from modelramp.analysis.presets import PRESETS
+from modelramp.analysis.presets import ALIASES, preset_named
 from modelramp.analysis.promql import nodes, parse, render, variables_in
 from modelramp.analysis.subject import Subject
 from modelramp.api.check import Check, Role
@@ -48,6 +48,9 @@ _AS_GIVEN = frozenset(
 _COUNTER_ENDINGS = ("_total", "_count", "_bucket")
 
 
+_OLD = "it reads what the reference model server serves, and no other; the old name goes with the next release"
+
+
 def of_check(check: Check, health: Health, path: str) -> Iterator[Advice]:
     """Errors and warnings about one check; `path` is where it stands."""
     if check.preset is None and check.query is None:
@@ -57,10 +60,13 @@ def of_check(check: Check, health: Health, path: str) -> Iterator[Advice]:
     elif check.samples is not None:
         yield from of_namespace(check.samples, f"{path}.samples")
     if check.preset is not None:
-        if problem := preset_problem(check.preset):
-            yield Advice(Level.ERROR, f"{path}.preset", problem)
+        preset = preset_named(check.preset)
+        if preset is None:
+            yield Advice(Level.ERROR, f"{path}.preset", preset_problem(check.preset) or "")
             return
-        yield from _of_limits(check, path, *PRESETS[check.preset].range)
+        if check.preset in ALIASES:
+            yield Advice(Level.WARNING, f"{path}.preset", f"{check.preset} is the old name of {preset.name}: {_OLD}")
+        yield from _of_limits(check, path, *preset.range)
     if check.query is not None:
         if (unread := of_syntax(check.query, f"{path}.query")) is not None:
             yield unread

@@ -18,7 +18,7 @@ QUALITY = (
     ' / sum(increase(scored_total{revision="{{revision}}"}[{{window}}]))'
 )
 CHECKS = (
-    {"name": "accuracy", "preset": "accuracy", "role": "hold", "window": "2m"},
+    {"name": "accuracy", "preset": "reference-accuracy", "role": "hold", "window": "2m"},
     {"name": "quality", "query": QUALITY, "min": "0.9", "role": "hold", "window": "2m", "delay": "5m"},
     {"name": "at-once", "query": QUALITY, "min": "0.9", "role": "hold", "window": "2m"},
     {"name": "rarely", "query": QUALITY, "min": "0.9", "role": "hold", "window": "2m", "interval": "5m", "delay": "5m"},

@@ -194,7 +194,10 @@ async def test_a_native_histogram_that_says_nothing_has_a_reason(
 
 @pytest.mark.parametrize("revision", LATENCIES)
 async def test_presets_of_latencies_speak_of_native_histograms_too(endpoint, metrics, telemetry, last_minute, revision):
-    given = tuple({"name": name, "preset": name} for name in ("p95-latency", "latency-mean", "linkerd-p95-latency"))
+    given = tuple(
+        {"name": name, "preset": name}
+        for name in ("reference-p95-latency", "reference-latency-mean", "linkerd-p95-latency")
+    )
     own, mean, proxy = await said(due(endpoint, revision, given), metrics, telemetry, last_minute)
     draw, _ = LATENCIES[revision]
     true = draw(MINUTES * 60 // SCRAPE_SECONDS * EACH)

@@ -35,7 +35,7 @@ PODS = {
     "linkerd": expositions.linkerd,
 }
 GATEWAYS = ("istio", "contour", "envoy-gateway", "ingress-nginx")
-TESTED_ELSEWHERE = {"error-rate", "accuracy", "latency-mean", "p95-latency", "requests-per-second"}
+TESTED_ELSEWHERE = {preset for preset in PRESETS if preset.startswith("reference-")}
 
 
 def seen(revision, scrape):

@@ -69,11 +69,11 @@ def served(prometheus, last_minute):
 
 
 REFERENCE = {
-    "error-rate": (0.0, Verdict.HEALTHY, 0.2, Verdict.BREACH),
-    "accuracy": (0.95, Verdict.HEALTHY, 0.2, Verdict.BREACH),
-    "latency-mean": (0.2, Verdict.HEALTHY, 20.0, Verdict.BREACH),
-    "p95-latency": (0.2425, Verdict.HEALTHY, float("inf"), Verdict.BREACH),
-    "requests-per-second": (4 / 3, Verdict.HEALTHY, 2 / 3, Verdict.HEALTHY),
+    "reference-error-rate": (0.0, Verdict.HEALTHY, 0.2, Verdict.BREACH),
+    "reference-accuracy": (0.95, Verdict.HEALTHY, 0.2, Verdict.BREACH),
+    "reference-latency-mean": (0.2, Verdict.HEALTHY, 20.0, Verdict.BREACH),
+    "reference-p95-latency": (0.2425, Verdict.HEALTHY, float("inf"), Verdict.BREACH),
+    "reference-requests-per-second": (4 / 3, Verdict.HEALTHY, 2 / 3, Verdict.HEALTHY),
 }
 
 
@@ -100,11 +100,11 @@ async def test_a_revision_without_traffic_is_no_data_and_never_healthy(endpoint,
     answers = (await found(metrics, telemetry, last_minute, due(endpoint, "digits", "idle", REFERENCE)))["idle"]
     reasons = {preset: answers[preset].reason for preset in REFERENCE}
     assert reasons == {
-        "error-rate": Reason.NOT_A_NUMBER,
-        "latency-mean": Reason.NOT_A_NUMBER,
-        "p95-latency": Reason.NOT_A_NUMBER,
-        "accuracy": Reason.NOT_A_NUMBER,
-        "requests-per-second": Reason.WITHIN_LIMIT,
+        "reference-error-rate": Reason.NOT_A_NUMBER,
+        "reference-latency-mean": Reason.NOT_A_NUMBER,
+        "reference-p95-latency": Reason.NOT_A_NUMBER,
+        "reference-accuracy": Reason.NOT_A_NUMBER,
+        "reference-requests-per-second": Reason.WITHIN_LIMIT,
     }
 
 
@@ -178,8 +178,8 @@ async def test_traefiks_presets_tell_the_arms_apart_over_all_gateways(
 @pytest.mark.parametrize(
     ("preset", "namespace", "name"),
     [
-        ("error-rate", NAMESPACE, "digits"),
-        ("p95-latency", NAMESPACE, "digits"),
+        ("reference-error-rate", NAMESPACE, "digits"),
+        ("reference-p95-latency", NAMESPACE, "digits"),
         ("traefik-error-rate", "ml", "digits"),
         ("traefik-p95-latency", "ml", "my-gw-x-svc-y"),
     ],

@@ -13,7 +13,7 @@ from modelramp.engine.replay import Missed, missed_outcomes
 
 MINUTES = 15
 CHECKS = (
-    {"name": "errors", "preset": "error-rate"},
+    {"name": "errors", "preset": "reference-error-rate"},
     {"name": "rate", "query": 'sum(rate(prediction_requests_total{revision="{{revision}}"}[{{window}}]))', "max": 1},
     {"name": "scalar", "query": "scalar(sum(prediction_requests_total)) * 0 + 3", "max": 1},
     {"name": "subquery", "query": "max_over_time(sum(rate(prediction_requests_total[1m]))[3m:30s])", "max": 1},

@@ -71,7 +71,7 @@ def test_checks_of_two_field_managers_are_merged_by_name(resource, digits):
         "apiVersion": "modelramp.io/v1alpha1",
         "kind": "ModelDeployment",
         "metadata": {"name": "digits", "namespace": "default"},
-        "spec": {"health": {"checks": [{"name": "accuracy", "preset": "accuracy", "role": "hold"}]}},
+        "spec": {"health": {"checks": [{"name": "accuracy", "preset": "reference-accuracy", "role": "hold"}]}},
     }
     resource.kubectl("apply", "--server-side", "--field-manager=data-science", "-f", "-", input=json.dumps(part))
     names = [check["name"] for check in json.loads(digits("get", "-o", "json"))["spec"]["health"]["checks"]]

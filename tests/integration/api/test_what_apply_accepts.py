@@ -57,7 +57,14 @@ def test_defaults_are_filled_in_as_people_write_them(resource):
     }
     assert stored["health"]["interval"] == "60s"
     assert stored["health"]["checks"] == [
-        {"name": "errors", "preset": "error-rate", "role": "rollback", "when": "always", "delay": "0s", "weight": 1}
+        {
+            "name": "errors",
+            "preset": "reference-error-rate",
+            "role": "rollback",
+            "when": "always",
+            "delay": "0s",
+            "weight": 1,
+        }
     ]
     assert stored["service"] == {"port": 80, "targetPort": "http"}
     assert stored["afterPromotion"] == {"watch": "forever", "onBreach": "Rollback"}

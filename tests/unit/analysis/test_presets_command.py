@@ -6,8 +6,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from modelramp.analysis.presets import PRESETS
+from modelramp.analysis.checks import limits_of
+from modelramp.analysis.presets import ALIASES, PRESETS
 from modelramp.analysis.presets.series import UNKNOWN
+from modelramp.api.check import Check
 from modelramp.cli.lint import lint_text
 from modelramp.cli.presets import command
 from modelramp.cli.query_advice import never_negative
@@ -26,8 +28,8 @@ def test_the_table_has_a_line_for_every_preset():
 
 
 def test_one_preset_is_shown_with_its_query_and_source():
-    output = run("error-rate").output
-    assert PRESETS["error-rate"].query in output
+    output = run("reference-error-rate").output
+    assert PRESETS["reference-error-rate"].query in output
     assert "<= 0.01" in output
     assert "source" in output
 
@@ -57,13 +59,13 @@ def test_the_range_of_a_preset_is_what_its_query_can_give(preset):
 
 def test_json_is_a_list_or_one_object():
     assert [p["name"] for p in json.loads(run("-o", "json").output)] == list(PRESETS)
-    assert json.loads(run("accuracy", "-o", "json").output)["min"] == 0.85
+    assert json.loads(run("reference-accuracy", "-o", "json").output)["min"] == 0.85
 
 
 def test_an_unknown_name_is_refused_with_a_hint():
-    result = run("acuracy")
+    result = run("reference-acuracy")
     assert result.exit_code == 2
-    assert "did you mean accuracy?" in result.output
+    assert "did you mean reference-accuracy?" in result.output
 
 
 def test_the_reference_page_is_current():
@@ -83,3 +85,15 @@ def test_a_part_of_a_word_is_no_beginning():
     result = run("vll")
     assert result.exit_code == 2
     assert "there is no preset 'vll'" in result.output
+
+
+@pytest.mark.parametrize(("old", "name"), ALIASES.items())
+def test_an_old_name_means_the_same_preset_and_lint_says_the_new_one(old, name):
+    assert run(old).output == run(name).output
+    assert limits_of(Check(name="c", preset=old)) == limits_of(Check(name="c", preset=name))
+    manifest = load(EVERY_FIELD)
+    manifest["spec"]["health"] = {"checks": [{"name": "c", "preset": old, "max": "0.9", "min": "0.1"}]}
+    _, findings = lint_text("digits.json", json.dumps(manifest).encode())
+    (found,) = [finding for finding in findings if finding.path.startswith("spec.health")]
+    assert (found.level.value, found.path) == ("warning", "spec.health.checks[0].preset")
+    assert found.message.startswith(f"{old} is the old name of {name}")

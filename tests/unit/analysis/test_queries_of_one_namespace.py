@@ -19,7 +19,7 @@ Q = 'sum by (namespace, modeldeployment, revision) (increase(x{revision="{{revis
 CHECKS = {
     "a query": {"query": Q, "max": 1},
     "samples beside a query": {"query": "y", "samples": Q, "minSamples": 3, "max": 1},
-    "samples beside a preset": {"preset": "error-rate", "samples": "x", "minSamples": 3},
+    "samples beside a preset": {"preset": "reference-error-rate", "samples": "x", "minSamples": 3},
     "parts of a ratio": {"ratio": {"bad": Q, "total": Q}, "max": 0.5},
     "parts of a comparison": {"compare": {"bad": Q, "total": Q}},
     "a drift with a reference": {"drift": {"measure": "psi", "buckets": Q, "reference": {"query": Q}}},
@@ -41,8 +41,8 @@ def test_every_query_that_people_wrote_is_limited(check):
 
 
 def test_presets_are_asked_as_they_are():
-    (preset,) = texts({"preset": "error-rate"}, LIMITED)
-    assert [preset] == texts({"preset": "error-rate"}, OPEN)
+    (preset,) = texts({"preset": "reference-error-rate"}, LIMITED)
+    assert [preset] == texts({"preset": "reference-error-rate"}, OPEN)
 
 
 def test_an_ab_test_is_limited_too():

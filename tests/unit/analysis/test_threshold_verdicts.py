@@ -83,7 +83,7 @@ def test_a_missing_answer_is_no_data():
 
 
 def test_value_and_limit_stand_in_the_outcome_as_they_were_measured():
-    outcome = judge(check(preset="error-rate", query=None), {"value": [Measured(0.031)]})
+    outcome = judge(check(preset="reference-error-rate", query=None), {"value": [Measured(0.031)]})
     assert (outcome.value, outcome.limit, outcome.detail) == (0.031, "<= 0.01", "3.1 %, limit 1 %")
 
 
@@ -108,7 +108,11 @@ def test_a_long_answer_of_prometheus_is_cut():
 REFUSED = {
     "unknown variable": ({"query": 'x{a="{{revison}}"}'}, Reason.QUERY_INVALID, "unknown variable {{revison}}"),
     "variable in code": ({"query": "x_{{name}}"}, Reason.QUERY_INVALID, "outside quotes"),
-    "unknown preset": ({"preset": "eror-rate", "query": None}, Reason.QUERY_INVALID, "did you mean error-rate?"),
+    "unknown preset": (
+        {"preset": "eror-rate", "query": None},
+        Reason.QUERY_INVALID,
+        "did you mean reference-error-rate?",
+    ),
     "strange preset": ({"preset": "zzz", "query": None}, Reason.QUERY_INVALID, "`modelramp presets` lists them"),
     "no stable version": ({"query": 'x{a="{{stable}}"}'}, Reason.NOT_EVALUATED, "no version has worked yet"),
 }
@@ -128,21 +132,21 @@ def test_an_own_query_is_asked_as_it_is_written():
 
 
 def test_a_preset_asks_for_all_and_picks_the_revision():
-    (question,) = ask(check(preset="error-rate", query=None), DIGITS, 60).questions
+    (question,) = ask(check(preset="reference-error-rate", query=None), DIGITS, 60).questions
     assert "digits" not in question.text
     assert dict(question.pick) == {"namespace": "ml", "modeldeployment": "digits", "revision": "7c9f"}
 
 
 def test_late_truth_is_picked_by_the_revision_that_answered():
-    (question,) = ask(check(preset="accuracy", query=None), DIGITS, 600).questions
+    (question,) = ask(check(preset="reference-accuracy", query=None), DIGITS, 600).questions
     assert dict(question.pick)["answered_by"] == "7c9f"
 
 
 LIMITS = {
-    "the preset's": ({"preset": "error-rate"}, (None, 0.01)),
-    "the check's": ({"preset": "error-rate", "max": "0.05"}, (None, 0.05)),
-    "the other side": ({"preset": "error-rate", "min": "0.5"}, (0.5, None)),
-    "minimum of the preset": ({"preset": "accuracy"}, (0.85, None)),
+    "the preset's": ({"preset": "reference-error-rate"}, (None, 0.01)),
+    "the check's": ({"preset": "reference-error-rate", "max": "0.05"}, (None, 0.05)),
+    "the other side": ({"preset": "reference-error-rate", "min": "0.5"}, (0.5, None)),
+    "minimum of the preset": ({"preset": "reference-accuracy"}, (0.85, None)),
     "own query": ({"query": "q", "max": 3}, (None, 3)),
 }
 
@@ -154,13 +158,13 @@ def test_own_limits_replace_those_of_the_preset(fields, expected):
 
 
 def test_a_preset_brings_its_dimension_unless_the_check_names_one():
-    assert dimension_of(Check(name="c", preset="error-rate")) is Dimension.OPERATIONAL
-    assert dimension_of(Check(name="c", preset="error-rate", dimension="business")) is Dimension.BUSINESS
+    assert dimension_of(Check(name="c", preset="reference-error-rate")) is Dimension.OPERATIONAL
+    assert dimension_of(Check(name="c", preset="reference-error-rate", dimension="business")) is Dimension.BUSINESS
     assert dimension_of(Check(name="c", query="q", max=1)) is Dimension.TECHNICAL
 
 
 def test_a_preset_without_any_limit_is_healthy_once_it_measures():
-    outcome = judge(Check(name="c", preset="requests-per-second"), {"value": [Measured(12.0)]})
+    outcome = judge(Check(name="c", preset="reference-requests-per-second"), {"value": [Measured(12.0)]})
     assert (outcome.verdict, outcome.detail) == (Verdict.HEALTHY, "12/s, no limit")
 
 

@@ -75,7 +75,7 @@ def test_what_cannot_be_asked_is_refused_with_what_to_change(run, verb, argument
 def test_only_who_compares_is_told_to_name_the_stable_version(run):
     mistyped = run(*ASKED, text=MANIFEST.replace('query: "x"', "preset: eror-rate")).output
     comparing = run(*ASKED, text=MANIFEST.replace('query: "x"', 'query: "x - {{stable}}"')).output
-    assert ("did you mean error-rate?" in mistyped, "--stable" in mistyped) == (True, False)
+    assert ("did you mean reference-error-rate?" in mistyped, "--stable" in mistyped) == (True, False)
     assert "give --stable REVISION" in comparing
 
 

@@ -18,7 +18,7 @@ from modelramp.cli.ticklines import Line
 from modelramp.engine.ports import Sample
 
 ERRORS = {"name": "error-rate", "query": "x", "max": "0.01"}
-ACCURACY = {"name": "accuracy", "preset": "accuracy", "role": "hold"}
+ACCURACY = {"name": "accuracy", "preset": "reference-accuracy", "role": "hold"}
 VALUES = {"h": 0.002, "b": 0.5, "?": None}
 START = 1_795_000_020
 

@@ -36,7 +36,7 @@ spec:
     - {name: cost, cost: {sum: s, count: c}, max: "0.01"}
     - {name: budget, cost: {usage: {tokens: t}, prices: {tokens: "0.001"}, count: c, budget: 10}}
     - {name: value, query: up, max: "0.01"}
-    - {name: counted, preset: error-rate, minSamples: 100, samples: s}
+    - {name: counted, preset: reference-error-rate, minSamples: 100, samples: s}
 """
 BUCKETS = {"buckets": {"1": 500, "2": 900, "+Inf": 1000}}
 SHIFTED = {"buckets": {"1": 100, "2": 300, "+Inf": 1000}}

@@ -50,15 +50,15 @@ QUERIES = {
         {"query": 'x{namespace="{{namespace}}",revision="{{revision}}"}[5m]', "max": 1},
         *("error", "query", "gives a range of values"),
     ),
-    "an unknown preset": ({"preset": "eror-rate"}, "error", "preset", "did you mean error-rate?"),
+    "an unknown preset": ({"preset": "eror-rate"}, "error", "preset", "did you mean reference-error-rate?"),
     "a preset without a limit of its own": (
-        {"preset": "requests-per-second"},
+        {"preset": "reference-requests-per-second"},
         *("error", "", "can never breach: it has no limit"),
     ),
-    "a ratio that may be 1": ({"preset": "error-rate", "max": 1}, "error", "max", "lies between 0 and 1"),
+    "a ratio that may be 1": ({"preset": "reference-error-rate", "max": 1}, "error", "max", "lies between 0 and 1"),
     "a rating outside its scale": ({"preset": "csat", "min": 1}, "error", "min", "lies between 1 and 5"),
     "a rating that is always too low": ({"preset": "csat", "min": 6}, "error", "min", "always breaches"),
-    "a ratio below 0": ({"preset": "accuracy", "min": 0}, "error", "min", "can never breach"),
+    "a ratio below 0": ({"preset": "reference-accuracy", "min": 0}, "error", "min", "can never breach"),
     "a rate below 0": ({"query": RATE, "min": "0"}, "error", "min", "is never below 0"),
     "a rate that is always above": ({"query": RATE, "max": "-1"}, "error", "max", "always breaches"),
     "several series": (
@@ -109,8 +109,8 @@ SOUND = {
     "a difference, which may be negative": {"query": f"{RATE} - 5", "min": 0},
     "a long window that only holds": {"query": RATE, "window": "1h", "role": "hold", "max": 1},
     "a long fixed range that only holds": {"query": RATE.replace("{{window}}", "1h"), "role": "hold", "max": 1},
-    "a preset": {"preset": "error-rate"},
-    "a preset with another limit": {"preset": "p95-latency", "max": 2},
+    "a preset": {"preset": "reference-error-rate"},
+    "a preset with another limit": {"preset": "reference-p95-latency", "max": 2},
     "an error of more than all": {"preset": "mape", "max": 2},
     "a quantile of what may be negative": {
         "query": f"histogram_quantile(0.05, sum by (le) (rate(score_bucket{OURS}[{{{{window}}}}])))",
@@ -132,7 +132,7 @@ def test_a_sound_check_is_left_alone(fields):
 SPECS = {
     "no checks": ({"health": {}}, "warning", "spec.health.checks", "only pods that are not available"),
     "no check that rolls back": (
-        {"health": check(preset="error-rate", role="hold")},
+        {"health": check(preset="reference-error-rate", role="hold")},
         *("warning", "spec.health.checks", "none has role: rollback"),
     ),
     "a step shorter than a tick": (

@@ -3,7 +3,7 @@ import pytest
 from modelramp.cli.advice import advice
 from tests.unit.core.story import spec
 
-LATE = {"name": "accuracy", "preset": "accuracy", "role": "hold"}
+LATE = {"name": "accuracy", "preset": "reference-accuracy", "role": "hold"}
 
 
 def found(check, **health):
@@ -28,7 +28,7 @@ def found(check, **health):
             *("interval", "ends 10m after the step's beginning"),
         ),
         (
-            {"name": "errors", "preset": "error-rate", "critical": True},
+            {"name": "errors", "preset": "reference-error-rate", "critical": True},
             *("critical", "without spec.health.minScore every breach breaches the tick"),
         ),
     ],

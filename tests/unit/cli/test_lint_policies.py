@@ -38,7 +38,7 @@ def deployment(*references, **metadata):
     return found
 
 
-ERRORS = {"name": "errors", "preset": "error-rate", "max": "{{params.most}}"}
+ERRORS = {"name": "errors", "preset": "reference-error-rate", "max": "{{params.most}}"}
 MOST = {"name": "most"}
 
 
@@ -73,7 +73,7 @@ OF_A_POLICY = {
     ),
     "a preset that is none": (
         policy([{"name": "errors", "preset": "eror-rate"}]),
-        ("spec.checks[0].preset", "there is no preset 'eror-rate'; did you mean error-rate?"),
+        ("spec.checks[0].preset", "there is no preset 'eror-rate'; did you mean reference-error-rate?"),
     ),
     "a name that is none": (policy([ERRORS], parameters=[MOST], name="Web"), ("metadata.name", "found 'Web'; a-z")),
     "a namespace in the cluster": (
@@ -98,7 +98,7 @@ def test_values_that_are_not_known_yet_are_not_complained_about():
     unknown = [{"name": name} for name in ("a", "b", "role", "window")]
     check = {
         "name": "errors",
-        "preset": "error-rate",
+        "preset": "reference-error-rate",
         "min": "{{params.a}}",
         "max": "{{params.b}}",
         "role": "{{params.role}}",

@@ -15,7 +15,7 @@ from modelramp.cli.rehearsal import rehearse
 from modelramp.cli.ticklines import Line
 
 ERRORS = {"name": "error-rate", "query": "x", "max": "0.01"}
-ACCURACY = {"name": "accuracy", "preset": "accuracy", "role": "hold", "window": "10m"}
+ACCURACY = {"name": "accuracy", "preset": "reference-accuracy", "role": "hold", "window": "10m"}
 COST = {"name": "cost", "query": "c", "max": 1, "role": "inform"}
 VALUES = {"h": 0.002, "b": 0.5, "?": None}
 KEYS = ["tick", "verdict", "breaches", "phase", "step", "weight", "serving", "reason"]

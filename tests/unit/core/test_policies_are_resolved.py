@@ -6,7 +6,7 @@ from modelramp.api.policy import PolicyKind
 from modelramp.core.policies import policy_of, resolve
 from tests.unit.core.story import spec
 
-ERRORS = {"name": "errors", "preset": "error-rate", "max": "{{params.maxErrorRate}}"}
+ERRORS = {"name": "errors", "preset": "reference-error-rate", "max": "{{params.maxErrorRate}}"}
 LATENCY = {
     "name": "latency",
     "query": 'x{team="{{params.team}}",revision="{{revision}}"}',

@@ -57,7 +57,7 @@ async def test_a_check_that_raises_is_no_data_and_the_others_are_judged(monkeypa
 
 async def test_labels_of_a_form_that_no_prometheus_sends_cost_only_the_checks_that_look_at_them():
     odd = Sample({"namespace": ["ml"], "modeldeployment": "a", "revision": {}}, 0.5)
-    preset = {"name": "broken", "preset": "error-rate"}
+    preset = {"name": "broken", "preset": "reference-error-rate"}
     found = await outcomes([due("a", preset, GOOD)], TICK, Answers([odd]), Log())
     broken, good = found["ml/a"]
     assert (broken.verdict, broken.reason) == (Verdict.NO_DATA, Reason.CHECK_FAILED)

@@ -13,7 +13,7 @@ COUNTS = {"bad": "b", "total": "t"}
 THRESHOLD = {"query": "q", "max": 1}
 CHECKS = {
     "threshold": (THRESHOLD, False),
-    "preset": ({"preset": "error-rate"}, False),
+    "preset": ({"preset": "reference-error-rate"}, False),
     "ratio": ({"ratio": COUNTS, "max": "0.1"}, False),
     "compare": ({"compare": COUNTS}, False),
     "sequential": ({"sequential": COUNTS}, False),

@@ -59,7 +59,10 @@ def series(name, value, revision="r1"):
 
 
 async def test_ten_thousand_objects_with_two_presets_cost_two_queries_and_less_than_two_seconds():
-    presets = [{"name": "errors", "preset": "error-rate"}, {"name": "speed", "preset": "p95-latency"}]
+    presets = [
+        {"name": "errors", "preset": "reference-error-rate"},
+        {"name": "speed", "preset": "reference-p95-latency"},
+    ]
     objects = [due(f"m{n}", presets) for n in range(10_000)]
     answer = [series(f"m{n}", n / 10_000, revision) for n in range(10_000) for revision in ("r0", "r1")]
     prometheus = Ledger(lambda *_: answer)
@@ -74,7 +77,7 @@ async def test_ten_thousand_objects_with_two_presets_cost_two_queries_and_less_t
 
 
 async def test_other_windows_and_other_prometheuses_are_other_queries():
-    check = [{"name": "errors", "preset": "error-rate"}]
+    check = [{"name": "errors", "preset": "reference-error-rate"}]
     objects = [due("a", check), due("b", check, interval=30), due("c", check, endpoint=Endpoint("http://other:9090"))]
     prometheus = Ledger(lambda *_: [])
     await outcomes(objects, TICK, prometheus, Log())
@@ -83,7 +86,7 @@ async def test_other_windows_and_other_prometheuses_are_other_queries():
 
 
 async def test_each_object_gets_its_own_series_and_none_of_its_neighbours():
-    check = [{"name": "errors", "preset": "error-rate"}]
+    check = [{"name": "errors", "preset": "reference-error-rate"}]
     prometheus = Ledger(lambda *_: [series("a", 0.0), series("b", 0.5), series("a", 0.9, "r0")])
     result = await outcomes([due("a", check), due("b", check), due("c", check)], TICK, prometheus, Log())
     assert {key: o.value for key, (o,) in result.items()} == {"ml/a": 0.0, "ml/b": 0.5, "ml/c": None}

@@ -8,7 +8,7 @@ from modelramp.engine.ports import CLUSTER_HEALTH_POLICY, HEALTH_POLICY, MODEL_D
 from modelramp.engine.store import Store
 from tests.unit.core.story import spec
 
-ERRORS = {"name": "errors", "preset": "error-rate", "max": "{{params.most}}"}
+ERRORS = {"name": "errors", "preset": "reference-error-rate", "max": "{{params.most}}"}
 
 
 def deployment(name, *references, namespace="ml", version=1):

@@ -20,7 +20,7 @@ from tests.unit.engine.turns_of_ticks import LoopClock, Silent
 
 TICK = EPOCH
 SHARED, OTHER = Endpoint("http://shared:9090"), Endpoint("http://other:9090")
-PRESET = {"name": "errors", "preset": "error-rate"}
+PRESET = {"name": "errors", "preset": "reference-error-rate"}
 
 
 class Prometheus:

@@ -10,4 +10,15 @@ _ALL = (*own.PRESETS, *serving.PRESETS, *web.PRESETS, *language.PRESETS, *gatewa
 PRESETS: Mapping[str, Preset] = MappingProxyType({preset.name: preset for preset in _ALL})
 """All presets by name."""
 
-__all__ = ["PRESETS", "Labels", "Preset"]
+ALIASES: Mapping[str, str] = MappingProxyType(
+    {name.removeprefix("reference-"): name for name in PRESETS if name.startswith("reference-")}
+)
+"""Old names of presets, with the names that they have now. Read for one release."""
+
+
+def preset_named(name: str | None) -> Preset | None:
+    """The preset of that name, or of that old name."""
+    return PRESETS.get(ALIASES.get(name or "", name or ""))
+
+
+__all__ = ["ALIASES", "PRESETS", "Labels", "Preset", "preset_named"]

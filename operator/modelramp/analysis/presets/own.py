@@ -1,4 +1,7 @@
-"""The four dimensions of a model's health, from metrics that a server writes under modelramp's own names."""
+"""The four dimensions of a model's health, from metrics that a server writes under modelramp's own names.
+
+Those of the reference model server are called so, since no other server writes them.
+"""
 
 import math
 
@@ -21,7 +24,7 @@ _UPTIME = f'avg_over_time((max by ({OWN}) (up{{modeldeployment!=""}}))[{{{{windo
 
 TECHNICAL = (
     Preset(
-        name="p95-latency",
+        name="reference-p95-latency",
         summary="Time within which 95 of 100 requests are answered; +Inf beyond the largest bucket",
         dimension=Dimension.TECHNICAL,
         unit="s",
@@ -31,7 +34,7 @@ TECHNICAL = (
         source=_REFERENCE,
     ),
     Preset(
-        name="latency-mean",
+        name="reference-latency-mean",
         summary="Mean time to an answer",
         dimension=Dimension.TECHNICAL,
         unit="s",
@@ -41,7 +44,7 @@ TECHNICAL = (
         source=_REFERENCE,
     ),
     Preset(
-        name="accuracy",
+        name="reference-accuracy",
         summary="Share of answers that the true label confirmed when it arrived; use a long window and role: hold",
         dimension=Dimension.TECHNICAL,
         unit="ratio",
@@ -106,7 +109,7 @@ TECHNICAL = (
 
 OPERATIONAL = (
     Preset(
-        name="error-rate",
+        name="reference-error-rate",
         summary="Share of valid requests that the model failed to answer",
         dimension=Dimension.OPERATIONAL,
         unit="ratio",
@@ -116,7 +119,7 @@ OPERATIONAL = (
         source=_REFERENCE,
     ),
     Preset(
-        name="requests-per-second",
+        name="reference-requests-per-second",
         summary="Valid requests a second; no limit of its own",
         dimension=Dimension.OPERATIONAL,
         unit="/s",
