@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from modelramp.analysis.subject import Subject
 from modelramp.api.check import Dimension
 
-_METRIC = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{(?!\{)")
+_WORD = re.compile(r"([a-zA-Z0-9_:]+)(\{(?!\{))?")
+"""A word of PromQL, and the brace behind it that makes it a metric."""
 
 Labels = tuple[tuple[str, str], ...]
 """Labels and their exact values, by which one object's series is found in a grouped answer."""
@@ -40,7 +41,7 @@ class Preset:
     @property
     def metrics(self) -> tuple[str, ...]:
         """The metrics that the query reads; of a share the one that counts what is bad comes first."""
-        return tuple(dict.fromkeys(name for name in _METRIC.findall(self.query) if name != "up"))
+        return tuple(dict.fromkeys(word for word, brace in _WORD.findall(self.query) if brace and word != "up"))
 
     @property
     def range(self) -> tuple[float, float]:
