@@ -177,7 +177,7 @@ TENANTS = {
 
 
 def test_tenants_never_share_an_answer():
-    checks = ({"name": "errors", "preset": "error-rate"},)
+    checks = ({"name": "errors", "preset": "reference-error-rate"},)
     objects = [
         Due(name, endpoint, Health(checks=checks), Subject("ml", "digits", "r1", "digits-r1"))
         for name, endpoint in TENANTS.items()
