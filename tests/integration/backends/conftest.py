@@ -1,0 +1,67 @@
+import asyncio
+import threading
+
+import pytest
+from back_ends import STARTED, prometheus
+
+from modelramp.adapters.addresses import Addresses, AddressList
+from modelramp.adapters.clock import SystemClock
+from modelramp.adapters.prometheus import PrometheusMetrics
+from modelramp.adapters.telemetry import OperatorTelemetry
+
+ADMITTED = Addresses(AddressList.of(["127.0.0.0/8", "10.244.0.0/16"]))
+
+
+async def no_secret(_namespace, _name):
+    raise AssertionError
+
+
+@pytest.fixture(params=sorted(STARTED))
+def back_end(request, tmp_path):
+    """A server to be compared with Prometheus, with nothing in it."""
+    folder = tmp_path / request.param
+    folder.mkdir()
+    with STARTED[request.param](folder) as running:
+        yield running
+
+
+@pytest.fixture
+def reference(tmp_path):
+    """A Prometheus with nothing in it."""
+    folder = tmp_path / "prometheus"
+    folder.mkdir()
+    with prometheus(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def telemetry(tmp_path):
+    with (tmp_path / "log").open("w") as stream:
+        yield OperatorTelemetry(stream=stream)
+
+
+@pytest.fixture
+async def metrics(telemetry):
+    async with PrometheusMetrics(telemetry, SystemClock(), no_secret, ADMITTED, timeout=10) as made:
+        yield made
+
+
+@pytest.fixture
+def ask(telemetry):
+    """Asks from code that is in no event loop, or in one of virtual time."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    async def opened():
+        return PrometheusMetrics(telemetry, SystemClock(), no_secret, ADMITTED, timeout=10)
+
+    def run(coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, loop).result(30)
+
+    made = run(opened())
+    yield lambda question: run(question(made))
+    run(made.close())
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    loop.close()
