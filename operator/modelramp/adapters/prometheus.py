@@ -15,7 +15,7 @@ from modelramp.adapters.addresses import Addresses, shown
 from modelramp.adapters.checked_http import NAMESPACE
 from modelramp.adapters.credentials import Credentials, Files, Presented, ReadSecret, plain_problem
 from modelramp.adapters.errors import shortened
-from modelramp.adapters.prometheus_answers import read_body, redirected, too_large
+from modelramp.adapters.prometheus_answers import on_grid, read_body, redirected, too_large
 from modelramp.adapters.prometheus_failures import FOREIGN, failure, is_unconnected, timed_out
 from modelramp.adapters.prometheus_lanes import Lane, Lanes
 from modelramp.adapters.prometheus_parameters import parameters
@@ -132,7 +132,10 @@ class PrometheusMetrics:
         """The query's value at start, start+step, ... end; instants without any sample are missing."""
         form = {"query": query, "start": str(start), "end": str(end), "step": str(step)}
         question = _Question(endpoint, "/api/v1/query_range", form, end, asker, bounds_of(asker))
-        return await self._answered(question, AnswerParser(RangeReader(), question.bounds))
+        found: Mapping[int, tuple[Sample, ...]] = await self._answered(
+            question, AnswerParser(RangeReader(), question.bounds)
+        )
+        return on_grid(found, range(start, end + 1, step))
 
     async def _answered(self, question: _Question, parser: AnswerParser[Found]) -> Found:
         """The answer as samples; counts how it went."""

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from modelramp.adapters.errors import shortened
 from modelramp.adapters.prometheus_words import NOTHING_SENT, Sent, page_words, plain_error, reason_of
@@ -11,6 +11,8 @@ from modelramp.analysis.native import Native
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.names import Reason
 from modelramp.engine.ports import Sample
+
+Found = TypeVar("Found")
 
 _WRONG_PATH = "does the address lack a path prefix?"
 _BY_CODE = {
@@ -151,6 +153,19 @@ def range_samples(kind: str, result: Any) -> Mapping[int, tuple[Sample, ...]]:
 def by_instant(found: Mapping[int, Sequence[Sample]]) -> Mapping[int, tuple[Sample, ...]]:
     """The same, rising."""
     return {at: tuple(samples) for at, samples in sorted(found.items())}
+
+
+def on_grid(found: Mapping[int, Found], grid: range) -> Mapping[int, Found]:
+    """The same; raises PrometheusSilent when there are instants that were not asked for.
+
+    Caches before Prometheus may move a range to multiples of its step: the values then belong to other instants.
+    """
+    if not found.keys() <= set(grid):
+        raise PrometheusSilent(
+            Reason.QUERY_FAILED,
+            "the answer is for other instants than were asked for; does a cache before Prometheus align ranges?",
+        )
+    return found
 
 
 def sample_of(series: Any, known: dict[str, str]) -> Sample:

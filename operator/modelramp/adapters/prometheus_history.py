@@ -21,6 +21,7 @@ from modelramp.adapters.errors import shortened
 from modelramp.adapters.prometheus_answers import (
     check_warnings,
     instant_samples,
+    on_grid,
     range_samples,
     read_body,
     redirected,
@@ -103,9 +104,10 @@ class PrometheusHistory:
         """The query's value at start, start+step, ... end; instants without any sample are missing."""
         first, last = datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC)
         params = parameters(self._timeout)
-        return await self._answered(
+        found = await self._answered(
             endpoint, lambda client: client.custom_query_range(query, first, last, str(step), params), range_samples
         )
+        return on_grid(found, range(start, end + 1, step))
 
     async def _answered(
         self, endpoint: Endpoint, ask: Callable[[PrometheusConnect], Any], read: Callable[[str, Any], Found]

@@ -53,6 +53,13 @@ async def test_a_range_is_asked_from_its_first_to_its_last_instant(history):
     assert received[0].form.items() >= {"start": "60", "end": "180", "step": "60", "latency_offset": "1ms"}.items()
 
 
+async def test_a_range_that_was_moved_to_other_instants_is_no_answer(history):
+    matrix = {"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {}, "values": [[55, "2"]]}]}}
+    async with answering(http(200, matrix)) as (url, _):
+        with pytest.raises(PrometheusSilent, match="for other instants"):
+            await history.range(Endpoint(url), "up", 60, 180, 60)
+
+
 async def test_many_questions_at_once_get_their_own_answers(history):
     async def echo(reader, writer):
         request = await read_request(reader)

@@ -74,6 +74,14 @@ async def test_a_range_is_asked_from_its_first_to_its_last_instant(metrics):
     assert received[0].form.items() >= {"start": "60", "end": "180", "step": "60", "latency_offset": "1ms"}.items()
 
 
+async def test_a_range_that_was_moved_to_other_instants_is_no_answer(metrics):
+    matrix = {"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {}, "values": [[55, "2"]]}]}}
+    async with answering(http(200, matrix)) as (url, _):
+        with pytest.raises(PrometheusSilent, match="for other instants") as caught:
+            await metrics.range(Endpoint(url), "up", 60, 180, 60)
+    assert caught.value.reason is Reason.QUERY_FAILED
+
+
 async def test_a_server_that_never_answers_is_left_after_the_time_out(metrics, told):
     async with serving(lambda _reader, _writer: asyncio.sleep(30)) as url:
         began = time.monotonic()
