@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from modelramp.api.spec import parse_spec
+from modelramp.api.times import to_text
 from modelramp.core.revisions import revision_of
 from modelramp.engine.ports import MODEL_DEPLOYMENT, Ref
 from tests.sim.gateway import Traffic
@@ -63,6 +64,9 @@ class Member:
         """kubectl delete; orphan: as with --cascade=orphan."""
         self.world.trace(f"kubectl delete{self._who}" + (" --cascade=orphan" if orphan else ""))
         owner, api = self.obj["metadata"]["uid"], self.world.api
+        if orphan:  # the API server marks the owner before the garbage collector lets go of its dependants
+            marked = {**self.obj["metadata"], "deletionTimestamp": to_text(int(self.world.now()))}
+            api.update({**self.obj, "metadata": marked}, USER)
         for obj in list(api.all()) if orphan else ():
             metadata = obj["metadata"]
             if any(reference["uid"] == owner for reference in metadata.get("ownerReferences", ())):
