@@ -25,7 +25,11 @@ class Served:
 
 
 class Gateway:
-    """Takes the routes of the world: a little late each, and only the last of several changes."""
+    """Takes the routes of the world: a little late each, and only the last of several changes.
+
+    Each Gateway object that exists carries what names it. silent: the controller hangs; it neither takes nor confirms
+    anything. dated: whether it says which generation it has taken. unresolved: it finds no Service of any route.
+    """
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -33,29 +37,50 @@ class Gateway:
         first = random.Random(world.random.random())  # noqa: S311 - a simulation, not a secret
         self._streams = Streams(f"{world.seed} gateway", first)
         self._generations: dict[Key, int] = {}
+        self.silent = False
+        self.dated = True
+        self.unresolved = False
         world.api.listeners.append(self._changed)
+
+    def look_again(self) -> None:
+        """Take all routes as they are now."""
+        for route in list(self._api.all("HTTPRoute")):
+            self._follow((route["metadata"]["namespace"], route["metadata"]["name"]))
 
     def _changed(self, change: Change) -> None:
         if change.kind == "HTTPRoute" and change.actor != ACTOR:
-            key = change.obj["metadata"]["namespace"], change.obj["metadata"]["name"]
-            generation = self._generations[key] = self._generations.get(key, 0) + 1
-            self._world.later(self._streams.of(key).uniform(0.1, 2.0), lambda: self._take(key, generation))
+            self._follow((change.obj["metadata"]["namespace"], change.obj["metadata"]["name"]))
+        if change.kind == "Gateway":
+            self.look_again()
+
+    def _follow(self, key: Key) -> None:
+        generation = self._generations[key] = self._generations.get(key, 0) + 1
+        self._world.later(self._streams.of(key).uniform(0.1, 2.0), lambda: self._take(key, generation))
 
     def _take(self, key: Key, generation: int) -> None:
-        if generation != self._generations[key]:
+        if generation != self._generations[key] or self.silent:
             return  # a newer change is on its way
         route, member = self._api.find("HTTPRoute", *key), self._world.members.get(key)
+        parents = [parent for parent in route["spec"]["parentRefs"] if self._exists(key, parent)] if route else []
         if member is not None:
-            member.gateway.take(backends(route) if route else {})
+            member.gateway.take(backends(route) if route and parents and not self.unresolved else {})
         if route is not None:
-            condition = {"type": "Accepted", "status": "True", "reason": "Accepted", "message": ""}
-            parents = [
-                {"controllerName": "sim/gateway", "parentRef": parent, "conditions": [condition]}
-                for parent in route["spec"]["parentRefs"]
+            conditions = self._conditions(route)
+            said = [
+                {"controllerName": "sim/gateway", "parentRef": parent, "conditions": conditions} for parent in parents
             ]
-            self._api.update_status(
-                {"kind": "HTTPRoute", "metadata": _name(route), "status": {"parents": parents}}, ACTOR
-            )
+            self._api.update_status({"kind": "HTTPRoute", "metadata": _name(route), "status": {"parents": said}}, ACTOR)
+
+    def _exists(self, key: Key, parent: Json) -> bool:
+        return self._api.find("Gateway", parent.get("namespace", key[0]), parent["name"]) is not None
+
+    def _conditions(self, route: Json) -> list[Json]:
+        resolved = ("False", "BackendNotFound") if self.unresolved else ("True", "ResolvedRefs")
+        dated = {"observedGeneration": route["metadata"]["generation"]} if self.dated else {}
+        return [
+            {"type": "Accepted", "status": "True", "reason": "Accepted", "message": "", **dated},
+            {"type": "ResolvedRefs", "status": resolved[0], "reason": resolved[1], "message": "", **dated},
+        ]
 
 
 class Traffic:

@@ -6,11 +6,31 @@ from modelramp.analysis import experiment
 from modelramp.api.verdict import Verdict
 from modelramp.core import asking, breaches, decide, world
 from modelramp.core.state import Finding
+from modelramp.desired import gateway_api
 from modelramp.engine import ticker, writes
 from tests.sim.faults import Fault
 from tests.sim.kubelet import Pods
 from tests.sim.scenarios import ROLLBACK, SUPERSEDED, TEST_OPEN, TEST_WON, Scenario, tell
 
+
+class DeafGateway(Scenario):
+    """From the first step on the gateway takes and confirms nothing for a while. No check needs any traffic."""
+
+    def world(self, *args, **options):
+        world = super().world(*args, **options)
+
+        def hears(world):
+            world.gateways.silent = False
+            world.gateways.look_again()
+
+        def hangs(world):
+            world.gateways.silent = True
+
+        return world.at(60, hangs, when=lambda world: world.status.get("phase") == "Healthy").at(900, hears)
+
+
+INFORM = {"checks": [{"name": "errors", "preset": "error-rate", "max": "0.01", "role": "inform"}]}
+DEAF = DeafGateway(serves="2.0.0", health=INFORM)
 CRASHING = Scenario(serves="1.0.0", failed="2.0.0", pods={"2.0.0": Pods(crash_after=90.0)})
 CRASHED = [(ROLLBACK, {"fault": Fault.CRASH_AFTER, "at_call": call}) for call in range(40, 80, 4)]
 LATE = [(SUPERSEDED, {"fault": Fault.LATE_EFFECT, "at_call": call}) for call in range(50, 75)]
@@ -93,6 +113,11 @@ WRONG = {
         [(ROLLBACK, {})],
         "while the gateway gave it traffic",
     ),
+    "an answer about an older route counts": (
+        (gateway_api, "_ASKED_FOR", {}),
+        [(DEAF, {})],
+        "moved up after no time of traffic",
+    ),
     "the previous version is deleted at once": (
         ("modelramp.desired.objects", "replicas_by_revision", only_stable_and_candidate),
         [(ROLLBACK, {})],
@@ -119,6 +144,10 @@ WRONG = {
         "ZeroDivisionError",
     ),
 }
+
+
+def test_a_gateway_that_is_deaf_for_a_while_is_waited_for():
+    tell(DEAF, seed=7)
 
 
 def tell_all(stories):

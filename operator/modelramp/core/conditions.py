@@ -137,7 +137,8 @@ def _ready(target: Target | None, state: State, seen: Seen, obstacle: Finding | 
             f"{_unresolved(target)} cannot be resolved; status.policies says why",
         )
     if state.phase in IN_FLIGHT:
-        return False, _moving(state), f"the rollout of {wanted} is under way"
+        waits = f": {seen.route_detail}" if seen.routed is not True and seen.route_detail else ""
+        return False, _moving(state, seen), f"the rollout of {wanted} is under way{waits}"
     if seen.routed is not True:
         return False, seen.route_reason, seen.route_detail or "the gateway has not taken the route yet"
     return True, Reason.PROMOTED, f"{wanted} serves all traffic"
@@ -147,11 +148,11 @@ def _unresolved(target: Target) -> str:
     return ", ".join(f"{policy.kind} {policy.name}" for policy in target.policies if policy.problem)
 
 
-def _moving(state: State) -> Reason:
+def _moving(state: State, seen: Seen) -> Reason:
     if state.phase is Phase.ROLLING_BACK:
         return state.reason
     if state.candidate is None:
-        return Reason.ROUTE_PENDING
+        return Reason.ROUTE_PENDING if seen.routed is True else seen.route_reason
     return reason_of(state.candidate) if state.candidate.step < 0 else Reason.STEP_RUNNING
 
 
@@ -179,17 +180,22 @@ def _healthy(state: State) -> tuple[str, Reason, str]:
 
 
 def _routed(seen: Seen) -> tuple[str, Reason, str]:
-    shared = f"; {seen.shared}" if seen.shared else ""
+    more = "".join(f"; {found}" for found in (seen.undated, seen.shared) if found)
     if seen.routed is None:
-        return "Unknown", seen.route_reason, (seen.route_detail or "the gateway has not taken the route yet") + shared
+        return "Unknown", seen.route_reason, (seen.route_detail or "the gateway has not taken the route yet") + more
     if seen.routed:
-        return "True", Reason.ROUTE_ACCEPTED, f"the gateway has taken the route{shared}"
-    return "False", seen.route_reason, (seen.route_detail or "the gateway refuses the route") + shared
+        return "True", Reason.ROUTE_ACCEPTED, f"the gateway has taken the route{more}"
+    return "False", seen.route_reason, (seen.route_detail or "the gateway refuses the route") + more
 
 
-def shared_findings(before: Sequence[Condition], seen: Seen) -> tuple[Finding, ...]:
-    """Says who else has traffic of the route's hosts, once: not while the status says it already."""
+def routing_findings(before: Sequence[Condition], seen: Seen) -> tuple[Finding, ...]:
+    """What is to be said of the route once: not while the status says it already.
+
+    Who else has traffic of its hosts, and a gateway whose answer may be about an older route.
+    """
     said = next((condition.message for condition in before if condition.type == ConditionType.ROUTED), "")
-    if not seen.shared or said.endswith(seen.shared):
-        return ()
-    return (Finding(Reason.HOSTNAME_SHARED, seen.shared),)
+    found = (
+        Finding(Reason.GENERATION_NOT_OBSERVED, seen.undated, warning=True),
+        Finding(Reason.HOSTNAME_SHARED, seen.shared),
+    )
+    return tuple(finding for finding in found if visible(finding.message) not in said)

@@ -113,7 +113,7 @@ def fold(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome, *
     if after.state.subject != outcome.revision or verdict is not Verdict.HEALTHY:
         return after
     if state.phase is Phase.DEGRADED:
-        return after if counted.breaches else _recover(after, target)
+        return after if counted.breaches else _recover(after, target, seen)
     return _advance(after, target, seen, settled) if newest else after
 
 
@@ -164,12 +164,13 @@ def _give_up(decision: Decision, target: Target, cause: str, tick: int) -> Decis
     return moves.degrade(decision, Reason.NOTHING_TO_RESTORE, f"{serving} keeps serving: {cause}, but {why}")
 
 
-def _recover(decision: Decision, target: Target) -> Decision:
+def _recover(decision: Decision, target: Target, seen: Seen) -> Decision:
     state = decision.state
     serving = moves.label(state.stable) if state.stable else "nothing"
     finding = Finding(Reason.RECOVERED, f"{serving} is healthy again")
     if state.failed != target.revision:
-        return moves.enter(decision, Phase.HEALTHY, finding, reason=Reason.RECOVERED, detail=finding.message)
+        phase = Phase.PROMOTING if moves.unserved(state) and seen.routed is not True else Phase.HEALTHY
+        return moves.enter(decision, phase, finding, reason=Reason.RECOVERED, detail=finding.message)
     ended = next((entry for entry in state.history if entry.revision == state.failed), None)
     reason, detail = (ended.reason, ended.message) if ended else (Reason.ROLLED_BACK, finding.message)
     return moves.enter(decision, Phase.ROLLED_BACK, finding, reason=reason, detail=detail)

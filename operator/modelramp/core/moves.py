@@ -112,15 +112,52 @@ def promote(decision: Decision, now: int) -> Decision:
 
 
 def serve_first(decision: Decision, now: int) -> Decision:
-    """The first revision ever has nothing to be compared with: it gets all traffic when its pods are available."""
-    candidate = _candidate(decision.state)
-    version = replace(candidate.version, traffic_since=now)
-    first = decision.then(
-        Finding(Reason.FIRST_REVISION, f"{label(version)} is the first revision: nothing to compare it with"),
-        candidate=replace(candidate, version=version, weight=100),
+    """The first revision ever has nothing to be compared with: it gets all traffic when its pods are available.
+
+    It is promoted when the gateway has taken the route: `serve_all`.
+    """
+    version = replace(_candidate(decision.state).version, traffic_since=now)
+    text = f"{label(version)} is the first revision: nothing to compare it with"
+    return enter(
+        decision,
+        Phase.PROMOTING,
+        Finding(Reason.FIRST_REVISION, text),
+        stable=version,
+        candidate=None,
+        failed=None,
+        restored=False,
+        paused=False,
         watch=Watch(version.revision, since=now),
+        reason=Reason.FIRST_REVISION,
+        detail=text,
     )
-    return promote(first, now)
+
+
+def unserved(state: State) -> bool:
+    """Whether the stable version was never seen to have all traffic: it is the first one, or was found on a route."""
+    stable = state.stable
+    if stable is None or state.previous is not None:
+        return False
+    return not any((entry.revision, entry.outcome) == (stable.revision, "Promoted") for entry in state.history)
+
+
+def serve_all(decision: Decision, now: int) -> Decision:
+    """The gateway gives a version all traffic that was never seen to have it: see `unserved`."""
+    state = decision.state
+    if state.stable is None:
+        return decision
+    version = replace(state.stable, since=now, traffic_since=now)
+    text = f"{label(version)} serves all traffic"
+    return enter(
+        decision,
+        Phase.HEALTHY,
+        Finding(Reason.PROMOTED, text),
+        stable=version,
+        watch=Watch(version.revision, since=now),
+        history=_entered(state, state.stable, 100, now, "Promoted", reason=Reason.PROMOTED, message=text),
+        reason=Reason.PROMOTED,
+        detail=text,
+    )
 
 
 def withdraw(decision: Decision, reason: Reason, cause: str, now: int) -> Decision:
@@ -234,8 +271,11 @@ def _candidate(state: State) -> Candidate:
 def _ended(
     state: State, candidate: Candidate, now: int, outcome: str, *, reason: Reason, message: str
 ) -> tuple[Ended, ...]:
-    version = candidate.version
-    entry = Ended(
-        version.revision, version.model_version, version.since, now, outcome, reason, message, candidate.weight
-    )
+    return _entered(state, candidate.version, candidate.weight, now, outcome, reason=reason, message=message)
+
+
+def _entered(
+    state: State, version: Version, weight: int, now: int, outcome: str, *, reason: Reason, message: str
+) -> tuple[Ended, ...]:
+    entry = Ended(version.revision, version.model_version, version.since, now, outcome, reason, message, weight)
     return (entry, *state.history)[:HISTORY_LIMIT]

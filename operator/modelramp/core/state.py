@@ -225,7 +225,8 @@ class Seen:
     """What was last seen of the world.
 
     pods: by revision. served: the weight that the route gives to each revision that it names now, percent.
-    routed: whether the gateway took the route; None while it has not said. route_detail: why not, for people.
+    routed: whether the gateway took the route as it is now; None while it has not said. route_detail: why not, for
+    people. undated: which gateway does not say of which generation of the route it speaks, for people.
     shared: who else has traffic of the route's hosts, for people.
     hooks: what became of what hooks have started, by id of the episode.
     evaluation: the Job that tries the candidate. recorded: results of evaluations by revision, as recorded.
@@ -239,6 +240,7 @@ class Seen:
     routed: bool | None = None
     route_reason: Reason = Reason.ROUTE_PENDING
     route_detail: str = ""
+    undated: str = ""
     shared: str = ""
     hooks: Mapping[str, News] = field(default_factory=dict)
     evaluation: JobSeen | None = None

@@ -11,7 +11,7 @@ from modelramp.api.verdict import TICK_MARK, Verdict
 from modelramp.core import gate
 from modelramp.core.breaches import breaching, by_detail, tally, told
 from modelramp.core.experiment import standing
-from modelramp.core.moves import label
+from modelramp.core.moves import label, unserved
 from modelramp.core.scores import judged
 from modelramp.core.state import Candidate, Pods, Seen, State, Target
 from modelramp.core.steps import blockers, step_ends
@@ -45,7 +45,8 @@ def _of_state(target: Target, state: State, seen: Seen) -> str:
     serving = label(state.stable) if state.stable else "nothing"
     match state.phase:
         case Phase.PROMOTING:
-            return f"{serving} is promoted; waiting for the route to show it alone"
+            head = f"{serving} is promoted" if not unserved(state) else f"{serving} is to serve all traffic"
+            return f"{head}; {'; '.join(_off_route(seen)) or 'waiting for the route to show it alone'}"
         case Phase.ROLLING_BACK:
             return f"{state.detail}; {_returning(state, seen)}"
         case Phase.ROLLED_BACK:
@@ -110,7 +111,9 @@ def _stepping(target: Target, state: State, seen: Seen) -> str:
         text += f"; {pods.available} of {target.spec.replicas} pods available ({pods.trouble})"
     found = [finding for finding in blockers(target, state, seen, state.checks) if finding.reason is not Reason.PAUSED]
     told = state.last_tick > candidate.step_entered or state.reason is Reason.HELD_BY_ROUTE
-    return "; ".join((text, *(finding.message for finding in found if told)))
+    shows = seen.served.get(candidate.version.revision) == candidate.weight
+    waits = _off_route(seen) if shows and not told else ()  # the route shows it; the gateway has yet to take it
+    return "; ".join((text, *waits, *(finding.message for finding in found if told)))
 
 
 def _counted(target: Target, state: State) -> tuple[str, ...]:
@@ -156,6 +159,8 @@ def _returning(state: State, seen: Seen) -> str:
     pods = seen.pods.get(stable.revision, Pods())
     if not pods.endpoints:
         return f"waiting for the pods of {label(stable)}"
+    if set(seen.served) == {stable.revision} and seen.routed is not True:
+        return f"the route gives {label(stable)} everything; {'; '.join(_off_route(seen))}"
     return f"waiting for the route to show {label(stable)} alone"
 
 

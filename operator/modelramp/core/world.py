@@ -17,15 +17,19 @@ def follow_world(decision: Decision, target: Target, seen: Seen, now: int) -> De
     return decision.then(retiring=_retired(decision.state, target, seen, now))
 
 
-def begin_step(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
-    """A step lasts from when the route shows its weight; within one interval of the decision that is the same.
+PROMPT_SECONDS = 15
+"""From a decision to traffic at its weight when nothing is slow: the delay of the tick, the writes, the gateway."""
 
-    Later than that (the operator or the API server was away) the time without the traffic proves nothing.
+
+def begin_step(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
+    """A step lasts from when the gateway has taken its weight; soon after the decision that is the same.
+
+    Later than that (the operator, the API server or the gateway was away) the time without the traffic proves nothing.
     """
     candidate = decision.state.running
     if candidate is None or candidate.shown or held_by_route(candidate, seen):
         return decision
-    late = now - candidate.step_entered >= target.spec.health.interval
+    late = now - candidate.step_entered >= min(target.spec.health.interval, PROMPT_SECONDS)
     entered = now if late else candidate.step_entered
     return decision.then(candidate=replace(candidate, shown=True, step_entered=entered))
 
@@ -91,24 +95,41 @@ def _late(target: Target, seen: Seen, revision: str) -> str:
 
 
 def _confirm(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
-    """Say that traffic has moved only once the route shows it."""
+    """Say that traffic has moved only once the gateway has taken a route that shows it.
+
+    A gateway that refuses the route, or does not exist, has answered as well: a rollback does not wait for another one.
+    """
     state = decision.state
-    if state.stable is None or set(seen.served) != {state.stable.revision}:
+    if state.stable is None or set(seen.served) != {state.stable.revision} or seen.routed is None:
         return decision
+    if state.phase is Phase.ROLLING_BACK:
+        moved = f"all traffic is back on {moves.label(state.stable)}"
+        text = moved if seen.routed else f"the route is back on {moves.label(state.stable)}, but {seen.route_detail}"
+        phase = Phase.ROLLED_BACK if state.failed == target.revision else Phase.HEALTHY
+        decision = moves.enter(decision, phase, Finding(Reason.RESTORED, text, warning=not seen.routed))
+    if not seen.routed:
+        return decision
+    if state.phase is Phase.PROMOTING and moves.unserved(state):
+        return moves.serve_all(decision, now)
     if not state.stable.traffic_since:
         decision = decision.then(stable=replace(state.stable, traffic_since=now))
-    if state.phase is Phase.PROMOTING:
-        return moves.enter(decision, Phase.HEALTHY)
-    if state.phase is not Phase.ROLLING_BACK:
-        return decision
-    finding = Finding(Reason.RESTORED, f"all traffic is back on {moves.label(state.stable)}")
-    return moves.enter(decision, Phase.ROLLED_BACK if state.failed == target.revision else Phase.HEALTHY, finding)
+    return moves.enter(decision, Phase.HEALTHY) if state.phase is Phase.PROMOTING else decision
 
 
 def _retired(state: State, target: Target, seen: Seen, now: int) -> tuple[Retiring, ...]:
+    """What still has pods although it lost its traffic: until the gateway has been without it for scaleDownDelay.
+
+    The route says nothing of the gateway before the gateway has taken it; without a route nothing has traffic.
+    """
+    known = seen.routed is True or not seen.served
     delay = target.spec.rollout.scale_down_delay
-    stamped = (
-        item if item.at is not None or item.revision in seen.served else replace(item, at=now + delay)
-        for item in state.retiring
-    )
-    return tuple(item for item in stamped if item.at is None or item.at > now or item.revision in seen.served)
+    retiring = []
+    for item in state.retiring:
+        without = known and item.revision not in seen.served
+        if without and item.at is None:
+            retiring.append(replace(item, at=now + delay))
+        elif item.at is None or item.at > now:
+            retiring.append(item)
+        elif not without:
+            retiring.append(replace(item, at=None))
+    return tuple(retiring)

@@ -5,16 +5,22 @@ gets 404. And traffic moves only because of a decision: when what was decided ca
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from modelramp.api.names import Reason
 from modelramp.api.spec import GatewayRouting
+from modelramp.api.text import cut, visible
 from modelramp.core.hostnames import CATCH_ALL, Parent, Path, Scope, path_of
 from modelramp.core.state import Finding, State
 from modelramp.desired.names import child_name, revision_in, route_name
 from modelramp.desired.ownership import Owner, metadata
+from modelramp.desired.reading import entries, part, text
 
 GATEWAY_GROUP = "gateway.networking.k8s.io"
+_PARENTS_MAX = 32
+"""Parents that the API admits on one route."""
+_WORDS = 256
 
 Shares = Mapping[str, tuple[int, int]]
 """By revision: its weight, and the port of its Service."""
@@ -45,7 +51,8 @@ def http_route(
         finding = _kept(shares, state) if shares else finding
     if not shares:
         return None, finding
-    return _route(owner, shares, _asked(owner, gateway) if admitted or current is None else _as_it_is(current)), finding
+    place = _asked(owner, gateway, current) if admitted or current is None else _as_it_is(current)
+    return _route(owner, shares, place), finding
 
 
 def shown_weights(
@@ -115,9 +122,11 @@ def _route(owner: Owner, shares: Shares, place: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def _asked(owner: Owner, gateway: GatewayRouting) -> dict[str, Any]:
+def _asked(owner: Owner, gateway: GatewayRouting, current: Mapping[str, Any] | None) -> dict[str, Any]:
+    wanted = tuple(parents_of(gateway, owner.namespace))
+    kept = _kept_parents(current, wanted) if current is not None else ()
     return {
-        "parentRefs": list(_parents(owner, gateway)),
+        "parentRefs": [*wanted, *kept][:_PARENTS_MAX],
         "hostnames": list(gateway.hostnames),
         "matches": [{"path": {"type": "PathPrefix", "value": gateway.path}}],
     }
@@ -173,13 +182,16 @@ def _paths(rule: Mapping[str, Any]) -> Iterator[Path]:
         yield Path(path_of(value) if kind in {"PathPrefix", "Exact"} else "/", plain)
 
 
-def _parents(owner: Owner, gateway: GatewayRouting) -> Iterator[dict[str, Any]]:
-    """Parent references with everything written out that the API server would otherwise add."""
+def parents_of(gateway: GatewayRouting, namespace: str) -> Iterator[dict[str, Any]]:
+    """Parent references with everything written out that the API server would otherwise add.
+
+    namespace: of the object, for Gateways that are named without one.
+    """
     for parent in gateway.parent_refs:
         reference: dict[str, Any] = {
             "group": GATEWAY_GROUP,
             "kind": "Gateway",
-            "namespace": parent.namespace or owner.namespace,
+            "namespace": parent.namespace or namespace,
             "name": parent.name,
         }
         if parent.section_name is not None:
@@ -187,3 +199,132 @@ def _parents(owner: Owner, gateway: GatewayRouting) -> Iterator[dict[str, Any]]:
         if parent.port is not None:
             reference["port"] = parent.port
         yield reference
+
+
+def has_new_parents(route: Mapping[str, Any], gateway: GatewayRouting) -> bool:
+    """Whether a spec asks for a Gateway, or a listener of one, that its route does not name."""
+    namespace = _where(route)
+    named_now = {_identity(reference, namespace) for reference in entries(route, "spec", "parentRefs")}
+    return any(_identity(reference, namespace) not in named_now for reference in parents_of(gateway, namespace))
+
+
+def _kept_parents(route: Mapping[str, Any], wanted: Collection[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Parents that the spec no longer names and that carry the traffic until all that it names have taken the route.
+
+    Two references to one Gateway must name two of its listeners, so an old one that would not fit is not kept.
+    """
+    namespace = _where(route)
+    if route_answer(route, wanted).taken:
+        return
+    asked = {_identity(reference, namespace) for reference in wanted}
+    for reference in entries(route, "spec", "parentRefs"):
+        mine = _identity(reference, namespace)
+        rivals = [other for other in asked if other[:4] == mine[:4]]
+        fits = all(mine[4] and other[4] and mine[4] != other[4] for other in rivals)
+        if mine not in asked and fits and carries(route, reference):
+            yield reference
+
+
+@dataclass(frozen=True, slots=True)
+class RouteAnswer:
+    """What Gateways say of a route as it is now.
+
+    taken: None while that is not known; finding: then, and when they refuse it, why. undated: which Gateway does not
+    say of which generation of the route it speaks, for people.
+    """
+
+    taken: bool | None
+    finding: Finding
+    undated: str = ""
+
+
+def route_answer(route: Mapping[str, Any], parents: Iterable[Mapping[str, Any]]) -> RouteAnswer:
+    """Whether every one of these parents has taken the route in its present generation, and can find its Services."""
+    undated: list[str] = []
+    for reference in parents:
+        answer = _answer(route, reference)
+        if answer.taken is not True:
+            return answer
+        undated += filter(None, (answer.undated,))
+    return RouteAnswer(True, Finding(Reason.ROUTE_ACCEPTED, ""), "; ".join(undated))
+
+
+def carries(route: Mapping[str, Any], reference: Mapping[str, Any]) -> bool:
+    """Whether a parent took the route in some generation, and has not refused it since."""
+    accepted = [condition for said in _said(route, reference) if (condition := _conditions(said).get("Accepted"))]
+    return bool(accepted) and all(condition.get("status") == "True" for condition in accepted)
+
+
+def _answer(route: Mapping[str, Any], reference: Mapping[str, Any]) -> RouteAnswer:
+    """The answer of one parent. What another controller once said of it counts only if it is of this generation."""
+    name = _name_of(reference, _where(route))
+    found = [_answer_in(route, said, name) for said in _said(route, reference)]
+    if not found:
+        return _pending(Reason.ROUTE_PENDING, f"{name} has not taken the route yet")
+    return min(found, key=lambda answer: (answer.taken is not False, answer.taken is not True))
+
+
+def _answer_in(route: Mapping[str, Any], said: Mapping[str, Any], name: str) -> RouteAnswer:
+    generation, conditions, undated = route["metadata"].get("generation"), _conditions(said), ""
+    if "Accepted" not in conditions:
+        return _pending(Reason.ROUTE_PENDING, f"{name} has not taken the route yet")
+    for kind, refusal in _ASKED_FOR.items():
+        condition = conditions.get(kind)
+        if condition is None:
+            continue
+        observed = condition.get("observedGeneration")
+        if observed and observed != generation:
+            why = f"{name} has not confirmed the route as it is now: it speaks of generation {observed} of {generation}"
+            return _pending(Reason.ROUTE_UNCONFIRMED, why)
+        words = cut(visible(f"{text(condition, 'reason')}: {text(condition, 'message')}"), _WORDS)
+        if condition.get("status") == "False":
+            return RouteAnswer(False, Finding(refusal[0], f"{name} {refusal[1]}: {words}"))
+        if condition.get("status") != "True":
+            return _pending(Reason.ROUTE_PENDING, f"{name} does not know yet whether it takes the route: {words}")
+        if not observed:
+            undated = f"{name} does not say which generation of the route it speaks of: it counts for the present one"
+    return RouteAnswer(True, Finding(Reason.ROUTE_ACCEPTED, ""), undated)
+
+
+_ASKED_FOR = {
+    "Accepted": (Reason.ROUTE_NOT_ACCEPTED, "refuses the route"),
+    "ResolvedRefs": (Reason.BACKENDS_UNRESOLVED, "does not find what the route names"),
+}
+"""The conditions of a parent that must be true of the present generation, and what is said when one is not."""
+
+
+def _pending(reason: Reason, why: str) -> RouteAnswer:
+    return RouteAnswer(None, Finding(reason, why))
+
+
+def _said(route: Mapping[str, Any], reference: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """All that controllers say of exactly this parent: the same Gateway, listener and port."""
+    namespace = _where(route)
+    for said in entries(route, "status", "parents"):
+        if _identity(part(said, "parentRef"), namespace) == _identity(reference, namespace):
+            yield said
+
+
+def _conditions(said: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {text(condition, "type"): condition for condition in entries(said, "conditions")}
+
+
+def _identity(reference: Mapping[str, Any], namespace: str) -> tuple[Any, ...]:
+    return (
+        reference.get("group", GATEWAY_GROUP),
+        reference.get("kind", "Gateway"),
+        reference.get("namespace", namespace),
+        reference.get("name"),
+        reference.get("sectionName"),
+        reference.get("port"),
+    )
+
+
+def _where(route: Mapping[str, Any]) -> str:
+    return text(route, "metadata", "namespace")
+
+
+def _name_of(reference: Mapping[str, Any], namespace: str) -> str:
+    _, kind, where, name, section, port = _identity(reference, namespace)
+    listener = f", listener {section}" if section else ""
+    return f"{kind} {where}/{name}{listener}{f', port {port}' if port else ''}"

@@ -8,6 +8,7 @@ from typing import Any
 
 from modelramp.api.errors import Gone, NoAnswer, Refused
 from modelramp.api.evaluation import EvaluationState
+from modelramp.api.spec import GatewayRouting
 from modelramp.core.state import Seen, Target
 from modelramp.engine.evaluation import look_at_job
 from modelramp.engine.fair import FairSlots
@@ -62,7 +63,8 @@ class Inspector:
         pods = seen.pods.get(revision or "")
         lacking = revision if revision and pods and pods.available < target.spec.replicas else None
         unrouted = seen.routed is not True
-        due = now >= record.inspect_at and (unrouted or lacking is not None)
+        unknown = unrouted and record.looked_for != target.spec.routing.gateway.parent_refs
+        due = unknown or (now >= record.inspect_at and (unrouted or lacking is not None))
         evaluation = candidate.evaluation if candidate is not None else None
         tried = record.evaluation is not None or (
             evaluation is not None and evaluation.state is EvaluationState.RUNNING
@@ -75,9 +77,10 @@ class Inspector:
 
     async def _find_out(self, key: Key, record: Record, target: Target, *, gateway: bool, revision: str | None) -> None:
         async with self._slots.slot(key[0]):
-            with suppress(NoAnswer, Refused, Gone):
+            with suppress(NoAnswer):
                 if gateway:
-                    record.gateway = await inspect_gateway(self.cluster, key, target.spec.routing.gateway)
+                    await self._look_at_gateways(key, record, target.spec.routing.gateway)
+            with suppress(NoAnswer, Refused, Gone):
                 if revision is not None:
                     words = await inspect_pods(self.cluster, key, revision)
                     record.trouble = {revision: words}
@@ -86,8 +89,14 @@ class Inspector:
             with suppress(NoAnswer):
                 await look_at_job(self.cluster, self.store, key, record, int(self.clock.now()))
 
+    async def _look_at_gateways(self, key: Key, record: Record, gateway: GatewayRouting) -> None:
+        found = None
+        with suppress(Refused):  # who may not read Gateways waits for nothing that he could learn
+            found = await inspect_gateway(self.cluster, key, gateway)
+        record.gateway, record.looked_for = found, gateway.parent_refs
+
     async def _guarded(self, key: Key, record: Record, look: Coroutine[Any, Any, None]) -> None:
-        before = (record.gateway, record.trouble, record.evaluation, record.examined)
+        before = (record.gateway, record.looked_for, record.trouble, record.evaluation, record.examined)
         try:
             await look
         except Exception as error:  # noqa: BLE001 - strange objects of one ModelDeployment must not stop anything else
@@ -95,7 +104,7 @@ class Inspector:
         finally:
             del self._looks[key]
         record.examined = True  # what could not be found out now keeps nobody waiting either
-        news = (record.gateway, record.trouble, record.evaluation, record.examined) != before
+        news = (record.gateway, record.looked_for, record.trouble, record.evaluation, record.examined) != before
         if news or key in self._missed:  # what came during the look may call for another one
             self._missed.discard(key)
             self.mark(key)

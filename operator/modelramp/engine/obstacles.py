@@ -2,7 +2,7 @@
 
 from modelramp.api.errors import Gone
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, Reason
-from modelramp.api.spec import GatewayRouting
+from modelramp.api.spec import GatewayRouting, ParentReference
 from modelramp.api.text import cut, visible
 from modelramp.core.state import Finding
 from modelramp.desired.reading import entries, part, text
@@ -14,15 +14,29 @@ _WORDS = 400
 
 
 async def inspect_gateway(cluster: Cluster, key: Key, gateway: GatewayRouting) -> Finding | None:
-    """What is wrong with the Gateways that should carry the route; None when they exist."""
+    """What is wrong with the Gateways that should carry the route; None when they exist, with the listeners named."""
     for parent in gateway.parent_refs:
         ref = Ref(GATEWAY, parent.namespace or key[0], parent.name)
         try:
-            await cluster.get(ref)
+            found = await cluster.get(ref)
         except Gone:
             text = f"{ref} does not exist; create it or correct spec.routing.gateway.parentRefs"
             return Finding(Reason.GATEWAY_NOT_FOUND, text, warning=True)
+        lacks = _lacks(found, parent)
+        if lacks:
+            text = f"{ref} has no listener with {lacks}; add it or correct spec.routing.gateway.parentRefs"
+            return Finding(Reason.GATEWAY_NOT_FOUND, text, warning=True)
     return None
+
+
+def _lacks(gateway: Object, parent: ParentReference) -> str:
+    """Which listener a Gateway does not have although it is named; empty when it has it, or names none at all."""
+    listeners = tuple(entries(gateway, "spec", "listeners"))
+    sections = {listener.get("name") for listener in listeners}
+    if listeners and parent.section_name is not None and parent.section_name not in sections:
+        return f"the name {parent.section_name}"
+    ports = {listener.get("port") for listener in listeners if parent.section_name in {None, listener.get("name")}}
+    return f"port {parent.port}" if listeners and parent.port is not None and parent.port not in ports else ""
 
 
 async def inspect_pods(cluster: Cluster, key: Key, revision: str) -> str:

@@ -10,13 +10,14 @@ from modelramp.api.errors import ClusterSilent, Gone, NameTaken, NoAnswer, Outru
 from modelramp.api.names import LABEL_DEPLOYMENT, Phase, Reason
 from modelramp.api.verdict import TickOutcome
 from modelramp.core.capacity import enough_available
-from modelramp.core.conditions import shared_findings
+from modelramp.core.conditions import routing_findings
 from modelramp.core.decide import decide
 from modelramp.core.gate import pods_due
 from modelramp.core.policies import policy_findings
 from modelramp.core.recall import read_status
 from modelramp.core.record import status_of
 from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target
+from modelramp.desired.gateway_api import has_new_parents
 from modelramp.engine.foreign_routes import FRESH_SECONDS, TAKEN_SECONDS, ForeignRoutes
 from modelramp.engine.hooks import HookRunner, next_looks
 from modelramp.engine.inspection import INSPECT_SECONDS, Inspector
@@ -106,12 +107,12 @@ class Settler:
             ticks = ()  # the route's news first, by itself: the ticks are judged by the step that is written then
         decision = decide(target, record.state, seen, ticks, now)
         decision = decision.then(*policy_findings(record.obj.get("status") or {}, target))
-        decision = decision.then(*shared_findings(read_status(record.obj.get("status")).conditions, seen))
+        decision = decision.then(*routing_findings(read_status(record.obj.get("status")).conditions, seen))
         rival = self._rival(key)
         plan = self._plan(key, record, decision, seen, rival or record.obstacle, ticks, now)
         asks = self.store.hosts.asks_for_more(key)
         listed = not asks or self.foreign.listed_for(key, FRESH_SECONDS if rival is None else TAKEN_SECONDS)
-        plan = replace(plan, blocked=rival is not None or not listed)
+        plan = replace(plan, blocked=rival is not None or not listed or self._gateway_unknown(record, plan.route))
         if plan.status is None and ticks and record.quiet and _rests(record.state, decision.state):
             before, record.state = record.state, decision.state
             self._took(key, record, plan, before)
@@ -219,7 +220,7 @@ class Settler:
             said = plan.status.get("message", "")
             record.sayings = record.sayings.after(candidate.version.revision, said, plan.now)
         if record.target is not None:
-            record.wake_at = _next_look(record.target, record.state, plan.now)
+            record.wake_at = _next_look(record.target, record.state, plan.seen, plan.now)
             if plan.blocked:
                 record.wake_at = min(record.wake_at or math.inf, plan.now + INSPECT_SECONDS)
             self.inspector.follow(key, record, plan.seen)
@@ -250,6 +251,14 @@ class Settler:
             log = self.telemetry.warn if finding.warning else self.telemetry.log
             log(finding.reason.value, namespace=key[0], name=key[1], message=finding.message, phase=record.state.phase)
             await self.events.publish(record.obj, finding.reason.value, finding.message, finding.warning)
+
+    @staticmethod
+    def _gateway_unknown(record: Record, route: Object | None) -> bool:
+        """Whether the spec moves a route to Gateways that are not known to exist: until then it stays where it is."""
+        wanted = record.target.spec.routing.gateway if record.target is not None else None
+        if wanted is None or route is None or not has_new_parents(route, wanted):
+            return False
+        return record.gateway is not None or record.looked_for != wanted.parent_refs
 
     def _rival(self, key: Key) -> Finding | None:
         why = self.store.turned_down(key)
@@ -343,7 +352,7 @@ def _with_pods(record: Record, target: Target, seen: Seen, ticks: Sequence[TickO
     return (*older, replace(newest, available=enough, pods=f"{pods}{trouble}"))
 
 
-def _next_look(target: Target, state: State, now: int) -> float | None:
+def _next_look(target: Target, state: State, seen: Seen, now: int) -> float | None:
     """When something is to be done though nobody calls: a deadline, pods that may end, a gateway that is silent."""
     times = [float(item.at) for item in state.retiring if item.at is not None]
     times += next_looks(target, state, now)
@@ -351,6 +360,6 @@ def _next_look(target: Target, state: State, now: int) -> float | None:
         due = pods_due(target, state.candidate)
         times += [float(due)] if due is not None else []
         times.append(now + INSPECT_SECONDS)
-    if state.phase in {Phase.PROMOTING, Phase.ROLLING_BACK}:
+    if state.phase in {Phase.PROMOTING, Phase.ROLLING_BACK} or seen.routed is not True:
         times.append(now + INSPECT_SECONDS)
     return min((time for time in times), default=None)

@@ -6,7 +6,7 @@ from typing import Any
 
 from modelramp.api.errors import InvalidSpec, UnreadableStatus
 from modelramp.api.names import LABEL_DEPLOYMENT, REQUEST_ANNOTATION, Phase
-from modelramp.api.spec import ModelDeploymentSpec, parse_spec
+from modelramp.api.spec import ModelDeploymentSpec, ParentReference, parse_spec
 from modelramp.api.verdict import TickOutcome
 from modelramp.core.evaluation import JobSeen
 from modelramp.core.host_bindings import Bindings
@@ -49,7 +49,8 @@ class Record:
     spec: as written; None while it cannot be read: `problem` then says why, and there is no target.
     target: what is wanted, with the checks of all policies.
     state: may be ahead of the status by healthy ticks that were not worth a write.
-    obstacle: what kept the last write from taking effect; gateway: why the route cannot be served.
+    obstacle: what kept the last write from taking effect; gateway: why the route cannot be served by `looked_for`, the
+    Gateways that were looked at last.
     evaluation: what is known of the Job that tries the candidate.
     trouble: why pods of a revision do not start. wake_at: when to look again though nothing happens.
     ticks: outcomes that no decision has taken in yet, oldest first. asked: the revision and the newest tick that were
@@ -67,6 +68,7 @@ class Record:
     problem: str = ""
     obstacle: Finding | None = None
     gateway: Finding | None = None
+    looked_for: tuple[ParentReference, ...] = ()
     trouble: dict[str, str] = field(default_factory=dict)
     wake_at: float | None = None
     inspect_at: float = 0.0

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from modelramp.api.names import LABEL_REVISION, Reason
-from modelramp.api.spec import GatewayRouting
 from modelramp.api.text import cut, visible
 from modelramp.core.evaluation import Results
 from modelramp.core.state import Finding, Pods, Seen
+from modelramp.desired.gateway_api import RouteAnswer, parents_of, route_answer
 from modelramp.desired.names import revision_in
 from modelramp.desired.ownership import Owner
 from modelramp.desired.revision import recorded
@@ -21,15 +21,16 @@ WORDS = 400
 def see(store: Store, key: Key, record: Record) -> Seen:
     """The world as far as it concerns one ModelDeployment."""
     route = store.route(key)
-    routed, finding = _routed(route, record)
+    answer = _routed(route, record)
     return Seen(
         pods=pods_by_revision(
             store.children(key, DEPLOYMENT).values(), store.children(key, ENDPOINT_SLICE).values(), record.trouble
         ),
         served=served(route, key[1]),
-        routed=routed,
-        route_reason=finding.reason,
-        route_detail=finding.message,
+        routed=answer.taken,
+        route_reason=answer.finding.reason,
+        route_detail=answer.finding.message,
+        undated=answer.undated,
         shared=store.hosts.shared(key),
         evaluation=record.evaluation,
         recorded=_recorded(store, key, record),
@@ -103,31 +104,11 @@ def _failure(status: Mapping[str, Any]) -> str:
     return ""
 
 
-def _routed(route: Object | None, record: Record) -> tuple[bool | None, Finding]:
-    if record.gateway is not None:
-        return False, record.gateway
-    if route is None or record.target is None:
-        return None, Finding(Reason.ROUTE_PENDING, "there is no route yet")
-    gateway = record.target.spec.routing.gateway
-    return gateway_answer(route, gateway)
-
-
-def gateway_answer(route: Object, gateway: GatewayRouting) -> tuple[bool | None, Finding]:
-    """Whether every wanted Gateway has taken the route; None while one has not said."""
-    parents = (route.get("status") or {}).get("parents") or ()
-    namespace = route["metadata"]["namespace"]
-    for wanted in gateway.parent_refs:
-        name = f"Gateway {wanted.namespace or namespace}/{wanted.name}"
-        answers = [
-            parent
-            for parent in parents
-            if parent["parentRef"]["name"] == wanted.name
-            and parent["parentRef"].get("namespace", namespace) == (wanted.namespace or namespace)
-        ]
-        if not answers:
-            return None, Finding(Reason.ROUTE_PENDING, f"{name} has not taken the route yet")
-        for condition in (item for answer in answers for item in answer.get("conditions") or ()):
-            if condition["type"] == "Accepted" and condition["status"] == "False":
-                why = cut(visible(f"{condition.get('reason', '')}: {condition.get('message', '')}"), WORDS)
-                return False, Finding(Reason.ROUTE_NOT_ACCEPTED, f"{name} refuses the route: {why}")
-    return True, Finding(Reason.ROUTE_ACCEPTED, "")
+def _routed(route: Object | None, record: Record) -> RouteAnswer:
+    """What the Gateways that are wanted say of the route as it is now."""
+    wanted = record.target.spec.routing.gateway if record.target is not None else None
+    if wanted is not None and record.gateway is not None and record.looked_for == wanted.parent_refs:
+        return RouteAnswer(False, record.gateway)
+    if route is None or wanted is None:
+        return RouteAnswer(None, Finding(Reason.ROUTE_PENDING, "there is no route yet"))
+    return route_answer(route, parents_of(wanted, route["metadata"]["namespace"]))

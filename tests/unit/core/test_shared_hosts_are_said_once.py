@@ -3,7 +3,7 @@
 import pytest
 
 from modelramp.api.names import ConditionType, Reason
-from modelramp.core.conditions import conditions, shared_findings
+from modelramp.core.conditions import conditions, routing_findings
 from modelramp.core.state import Seen, State
 
 SHARED = "ModelDeployment evil/a takes pay.example/v1 out of pay.example/"
@@ -21,12 +21,12 @@ def test_the_condition_names_them_whatever_the_gateway_says(taken):
 
 
 def test_it_is_told_when_it_is_new_and_not_again():
-    (finding,) = shared_findings((), Seen(shared=SHARED))
+    (finding,) = routing_findings((), Seen(shared=SHARED))
     assert (finding.reason, finding.message, finding.warning) == (Reason.HOSTNAME_SHARED, SHARED, False)
-    assert shared_findings((routed(Seen(routed=True, shared=SHARED)),), Seen(shared=SHARED)) == ()
+    assert routing_findings((routed(Seen(routed=True, shared=SHARED)),), Seen(shared=SHARED)) == ()
 
 
 def test_other_conditions_do_not_hide_it_and_its_end_is_not_told():
     other = routed(Seen(routed=True, shared=SHARED)).model_copy(update={"type": "Ready"})
-    assert shared_findings((other,), Seen(shared=SHARED)) != ()
-    assert shared_findings((routed(Seen(routed=True, shared=SHARED)),), Seen()) == ()
+    assert routing_findings((other,), Seen(shared=SHARED)) != ()
+    assert routing_findings((routed(Seen(routed=True, shared=SHARED)),), Seen()) == ()
