@@ -5,7 +5,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,9 +15,7 @@ from remote_write import Series, write
 from localplane import binaries
 from modelramp.engine.ports import Endpoint
 
-PROMETHEUS = """
-storage: {tsdb: {out_of_order_time_window: 2h}}
-"""
+OUT_OF_ORDER = "storage: {tsdb: {out_of_order_time_window: 2h}}"
 
 
 @dataclass
@@ -44,10 +42,10 @@ def _free_address() -> str:
 
 
 @contextmanager
-def _running(command: list[str], ready: str, log: Path) -> Iterator[None]:
+def _running(command: list[str], ready: str, log: Path, seconds: int = 30) -> Iterator[None]:
     with log.open("w") as stream, subprocess.Popen(command, stdout=stream, stderr=stream) as process:
         try:
-            for _ in range(300):
+            for _ in range(10 * seconds):
                 assert process.poll() is None, log.read_text()[-2000:]
                 if _answers(ready):
                     break
@@ -68,24 +66,26 @@ def _answers(url: str) -> bool:
 
 
 @contextmanager
-def prometheus(folder: Path, program: str = "") -> Iterator[BackEnd]:
-    """The plane's Prometheus, or another one."""
-    address = _free_address()
-    (folder / "prometheus.yaml").write_text(PROMETHEUS)
+def prometheus(
+    folder: Path, program: str = "", *flags: str, external: str = "", address: str = ""
+) -> Iterator[BackEnd]:
+    """The plane's Prometheus, or another one. external: of its `global` configuration."""
+    address = address or _free_address()
+    (folder / "prometheus.yaml").write_text(f"global: {{{external}}}\n{OUT_OF_ORDER}\n")
     command = [program or str(binaries.find_or_build(print).prometheus), f"--config.file={folder / 'prometheus.yaml'}"]
     command += [f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={address}"]
-    command += ["--web.enable-remote-write-receiver", "--storage.tsdb.retention.time=10y"]
+    command += ["--web.enable-remote-write-receiver", "--storage.tsdb.retention.time=10y", *flags]
     url = f"http://{address}"
     with _running(command, f"{url}/-/ready", folder / "log"):
         yield BackEnd("prometheus", Endpoint(url), f"{url}/api/v1/write")
 
 
 @contextmanager
-def victoriametrics(folder: Path) -> Iterator[BackEnd]:
+def victoriametrics(folder: Path, *flags: str) -> Iterator[BackEnd]:
     """Its single node, with its own defaults."""
     address = _free_address()
     command = [str(binaries.victoriametrics(print)), f"-httpListenAddr={address}"]
-    command += [f"-storageDataPath={folder / 'data'}", "-retentionPeriod=10y", "-memory.allowedPercent=10"]
+    command += [f"-storageDataPath={folder / 'data'}", "-retentionPeriod=10y", "-memory.allowedPercent=10", *flags]
     url = f"http://{address}"
     with _running(command, f"{url}/health", folder / "log"):
         yield BackEnd("victoriametrics", Endpoint(url), f"{url}/api/v1/write", f"{url}/internal/force_flush")
@@ -99,6 +99,6 @@ def given(_folder: Path) -> Iterator[BackEnd]:
     yield BackEnd("given", endpoint, os.environ["MODELRAMP_TEST_REMOTE_WRITE"], headers=headers)
 
 
-STARTED: dict[str, Callable[[Path], object]] = {"victoriametrics": victoriametrics}
+STARTED: dict[str, Callable[[Path], AbstractContextManager[BackEnd]]] = {"victoriametrics": victoriametrics}
 if "MODELRAMP_TEST_BACK_END" in os.environ:
     STARTED = {"given": given}

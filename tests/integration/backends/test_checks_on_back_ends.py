@@ -14,6 +14,8 @@ from modelramp.api.verdict import Verdict
 from modelramp.engine.plan import Due, outcomes
 from modelramp.engine.replay import Missed, missed_outcomes
 
+pytestmark = pytest.mark.timeout(400)
+
 MINUTES = 12
 SCRAPE = 15
 OWN = '{namespace="{{namespace}}",modeldeployment="{{name}}",revision="{{revision}}"}'

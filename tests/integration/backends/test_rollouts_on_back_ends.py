@@ -5,6 +5,8 @@ from recorded_world import recorded
 
 from tests.sim.scenarios import AFTER_PROMOTION, ROLLBACK, ROLLOUT, Scenario
 
+pytestmark = pytest.mark.timeout(400)
+
 BAD_AT_100 = Scenario(serves="1.0.0", failed="2.0.0", scripts={"2.0.0": {"errors": "hhhhhhhb"}})
 STORIES = {
     "a rollout": ROLLOUT,

@@ -12,6 +12,8 @@ from modelramp.api.verdict import Verdict
 from modelramp.engine.plan import Due, outcomes
 from modelramp.engine.replay import Missed, missed_outcomes
 
+pytestmark = pytest.mark.timeout(400)
+
 SCRAPE = 2
 INTERVAL = 10
 DELAY = 5
