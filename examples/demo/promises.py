@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -12,8 +13,9 @@ from examples.demo.journal import Journal
 from examples.demo.rollbacks import GRACE_SECONDS
 from modelramp.api.names import Phase
 
-SHARE_MARGIN = 0.05
-"""Five standard deviations of 10 % among a thousand requests, three of 50 %."""
+SHARE_DEVIATIONS = 5.0
+SHARE_SLACK = 0.01
+"""A share may differ by five standard deviations of so many requests (a gateway may split by chance), and this."""
 STEP_MARGIN_SECONDS = 2.0
 FEWEST_ANSWERS = 100
 """Answers below which a share says nothing."""
@@ -74,13 +76,22 @@ def step_lengths(cast: Cast, journal: Journal) -> Finding:
 def real_shares(cast: Cast, journal: Journal) -> Finding:
     """Whether the answers that clients really got were split as the route said, at each route long enough to tell."""
     texts, kept = [], True
-    for version, weight, share in _shares(cast, journal):
+    for version, weight, share, total in _shares(cast, journal):
         texts.append(f"{version} {share:.1%} of {weight} %")
-        margin = SHARE_MARGIN if weight < 100 else 0.0
-        kept = kept and abs(share - weight / 100) <= margin
+        kept = kept and abs(share - weight / 100) <= share_margin(weight / 100, total)
     wished = len(cast.rules.steps) + 2 * len(cast.failing) - 1
-    promise = f"clients really get these shares (± {SHARE_MARGIN * 100:.0f} points, and all at 100 %)"
+    promise = "clients really get these shares (give or take what chance does, and all at 100 %)"
     return Finding(promise, ", ".join(texts) or "no share", kept and len(texts) >= wished)
+
+
+def share_margin(wanted: float, total: float) -> float:
+    """How far a share of so many answers may lie from the wanted one; 0 where all or nothing is wanted.
+
+    >>> round(share_margin(0.1, 1200), 3), round(share_margin(0.5, 1200), 3), share_margin(1.0, 1200)
+    (0.053, 0.082, 0.0)
+    """
+    spread = wanted * (1 - wanted)
+    return SHARE_DEVIATIONS * math.sqrt(spread / total) + SHARE_SLACK if spread else 0.0
 
 
 def in_the_end(cast: Cast, journal: Journal) -> Finding:
@@ -90,7 +101,7 @@ def in_the_end(cast: Cast, journal: Journal) -> Finding:
     stable = status.stable.model_version if status.stable else "nothing"
     route = journal.routes[-1] if journal.routes else None
     weights = {journal.version(name): weight for name, weight in route.weights.items()} if route else {}
-    share = _share(journal, journal.revision(good) or "", route.at + GRACE_SECONDS if route else 0, None)
+    share, _ = _share(journal, journal.revision(good) or "", route.at + GRACE_SECONDS if route else 0, None)
     kept = (status.phase, stable, weights, share) == (Phase.ROLLED_BACK, good, {good: 100}, 1.0)
     text = f"{stable} is stable, route {_as_words(weights)}, "
     text += f"{share:.1%} of the answers" if share is not None else "too few answers to tell"
@@ -120,23 +131,23 @@ def _as_words(weights: dict[str, int]) -> str:
     return " + ".join(f"{name} {weight} %" for name, weight in sorted(weights.items())) or "nothing"
 
 
-def _shares(cast: Cast, journal: Journal) -> Iterator[tuple[str, int, float]]:
-    """The newer version on each route but the first and the last: its weight, and its share of the answers."""
+def _shares(cast: Cast, journal: Journal) -> Iterator[tuple[str, int, float, float]]:
+    """The newer version on each route but the first and the last: its weight, its share of the answers, how many."""
     for route, following in pairwise(journal.routes):
         version = next((one for one in reversed(cast.versions[1:]) if journal.revision(one) in route.weights), None)
         revision = journal.revision(version or "") or ""
-        share = _share(journal, revision, route.at + GRACE_SECONDS, following.at)
+        share, total = _share(journal, revision, route.at + GRACE_SECONDS, following.at)
         if version is not None and share is not None:
-            yield version, route.weights[revision], share
+            yield version, route.weights[revision], share, total
 
 
-def _share(journal: Journal, revision: str, begin: float, end: float | None) -> float | None:
-    """Share of all answers between two instants, 0 to 1; None when there were too few to tell."""
+def _share(journal: Journal, revision: str, begin: float, end: float | None) -> tuple[float | None, float]:
+    """Share of all answers between two instants, 0 to 1 (None when there were too few to tell), and how many."""
     inside = [one for one in journal.traffic if one.at >= begin and (end is None or one.at <= end)]
     if not inside:
-        return None
+        return None, 0.0
     first, last = inside[0].answered, inside[-1].answered
     total = sum(last.values()) - sum(first.values())
     if total < FEWEST_ANSWERS:
-        return None
-    return (last.get(revision, 0) - first.get(revision, 0)) / total
+        return None, total
+    return (last.get(revision, 0) - first.get(revision, 0)) / total, total

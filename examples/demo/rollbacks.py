@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from examples.demo.cast import Cast, Failing
@@ -42,21 +43,23 @@ def _breaches(cast: Cast, journal: Journal, bad: Failing) -> tuple[str, bool]:
 
 
 def caught_by_one_check(cast: Cast, journal: Journal, bad: Failing) -> Finding:
-    """Which checks breached at any tick of a version: the one that must, and no other.
+    """Which check caught a version: it breached at the tick that rolled back, and in that row more often than others.
 
-    The others must have been able to: each was healthy, not without data, at some tick at which that one breached.
+    Others may breach by chance now and then, but each must have been able to tell: it was healthy, not without data, at
+    some tick of this version.
     """
     ticks, ending = journal.trial(bad.version), journal.ending(bad.version, "RolledBack")
-    guilty = {name for tick in ticks for name in _breached(tick.checks)}
-    breached = [tick.checks for tick in ticks if tick.mark == "-"]
-    ready = {check.name for checks in breached for check in checks if check.verdict == "healthy"}
-    silent = {check.name for checks in breached for check in checks} - ready - guilty
-    told = [check.message for checks in breached for check in checks if check.name == bad.check]
+    row = [tick.checks for tick in ticks if tick.mark == "-"][-cast.rules.threshold :]
+    times = Counter(name for checks in row for name in _breached(checks))
+    most = max((count for name, count in times.items() if name != bad.check), default=0)
+    healthy = {check.name for tick in ticks for check in tick.checks if check.verdict == "healthy"}
+    silent = {check.name for tick in ticks for check in tick.checks} - healthy - {bad.check}
+    told = [check.message for checks in row for check in checks if check.name == bad.check]
     weight = ending.entry.weight if ending else None
-    alone = guilty == {bad.check} and all(_breached(checks) == guilty for checks in breached)
+    alone = bool(row) and bad.check in _breached(row[-1]) and times[bad.check] > most
     kept = alone and not silent and weight in cast.rules.steps[: bad.steps]
-    seen = ", ".join(sorted(guilty)) or "nothing"
-    seen += f" breached at {weight} %" if weight is not None else " breached, and nothing was rolled back"
+    seen = ", ".join(f"{name} {count}" for name, count in times.most_common()) or "nothing"
+    seen = f"{seen} of {len(row)} breaches at {weight} %" if weight is not None else f"{seen}, and no rollback"
     seen += f"; no data from {', '.join(sorted(silent))}" if silent else ""
     seen += f": {told[-1]}" if told else ""
     where = f"at {cast.rules.steps[0]} %" if bad.steps == 1 else "before it is promoted"

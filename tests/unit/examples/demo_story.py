@@ -22,7 +22,8 @@ class Story:
 
     weights: of 2.0.0 on the route. step: seconds at each. climb: weights of 5.0.0.
     odd: the bad version that the following speak of; the others go as promised. marks: its ticks at its last weight.
-    guilty: the checks that breach; its own one if not set. silent: a check without data. back: seconds from the
+    guilty: the checks that breach; its own one if not set. stray: one that breaches as well, at the ticks (counted from
+    the last, -1) of stray_at; alone: instead of the others there. silent: a check without data. back: seconds from the
     rolling-back tick to the change of the route. straggler: seconds after that change at which it answers for the last
     time. outcome: its own.
     share_error: of the real traffic.
@@ -34,6 +35,9 @@ class Story:
     odd: str = "3.0.0"
     marks: str = "?---"
     guilty: tuple[str, ...] | None = None
+    stray: str = ""
+    stray_at: tuple[int, ...] = ()
+    alone: bool = False
     silent: str = ""
     back: float = 5.4
     share_error: float = 0.0
@@ -82,17 +86,19 @@ class Story:
             last = tick == ticks[-1]
             if last:
                 self._end(bad.version, tick, self.outcome if odd else "RolledBack", weight=weight)
-            self._tick(bad, tick, mark, over=last)
+            self._tick(bad, tick, mark, over=last, stray=odd and (tick - ticks[-1]) // 10 - 1 in self.stray_at)
         gone = ticks[-1] + back
         self._status(gone, stable="2.0.0", phase="RolledBack")
         self._route(gone, {"2.0.0": 100}, 10)
         self._last[REVISIONS[bad.version]] = gone + (self.straggler if odd else 0.2)
         return gone + 10
 
-    def _tick(self, bad: Failing, tick: int, mark: str, *, over: bool = False) -> None:
+    def _tick(self, bad: Failing, tick: int, mark: str, *, over: bool = False, stray: bool = False) -> None:
         self._strip += mark
         odd = bad.version == self.odd
         guilty = self.guilty if odd and self.guilty is not None else (bad.check,)
+        if stray:
+            guilty = (self.stray,) if self.alone else (*guilty, self.stray)
         verdicts = {name: VERDICTS[mark] if name in guilty else "healthy" for name in CHECKS}
         if odd and self.silent:
             verdicts[self.silent] = "no-data"

@@ -29,6 +29,14 @@ FAULTS = {
     "accuracy saw the drift, too": (Story(odd="4.0.0", guilty=("accuracy", "confidence")), {"confidence alone"}),
     "drift is noticed late": (Story(odd="4.0.0", marks="?----"), {"third breach"}),
     "the unfair version drifts": (Story(odd="5.0.0", guilty=("confidence", "fairness")), {"fairness alone"}),
+    "another check breached at the tick that counts": (
+        Story(odd="5.0.0", stray="confidence", stray_at=(-1,), alone=True),
+        {"fairness alone"},
+    ),
+    "another check breached as often": (
+        Story(odd="4.0.0", stray="fairness", stray_at=(-3, -2, -1)),
+        {"confidence alone"},
+    ),
     "nobody could have seen drift": (Story(odd="5.0.0", silent="confidence"), {"fairness alone"}),
     "the unfair version skips a step": (Story(climb=(10, 100)), {"the route"}),
     "traffic comes back late": (Story(back=12.0), {"within"}),
@@ -51,6 +59,12 @@ def test_whatever_differs_from_the_promises_is_found_and_nothing_else_is_blamed(
 
 def test_ticks_without_data_neither_count_nor_clear():
     assert broken(Story(marks="?-?--")) == []
+
+
+@pytest.mark.parametrize("at", [(-1,), (-3, -2), ()])
+def test_another_check_may_breach_beside_by_chance(at):
+    assert broken(Story(odd="4.0.0", stray="fairness", stray_at=at)) == []
+    assert broken(Story(odd="5.0.0", stray="confidence", stray_at=at[:1])) == []
 
 
 @pytest.mark.parametrize("climb", [(10,), (10, 50), (10, 50, 100)])
