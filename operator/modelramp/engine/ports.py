@@ -1,7 +1,7 @@
 """What the engine asks of the world. Adapters fulfil these Protocols; so does the simulated world of tests/sim."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -72,7 +72,7 @@ class Endpoint:
 
     address: str
     secret: tuple[str, str] | None = None
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     secret_headers: tuple[tuple[str, str], ...] = ()
 
 

@@ -189,6 +189,14 @@ def test_hosts_are_bound_as_the_operator_reads_them(render):
     assert found == {"pay.example": {"payments"}, "*.shop.example": {"shop", "shop-staging"}}
 
 
+def test_files_with_credentials_are_mounted(render):
+    source = "volumes[0].projected.sources[0].serviceAccountToken.path=token"
+    objects = render("volumes[0].name=prom", source, "volumeMounts[0].name=prom", "volumeMounts[0].mountPath=/prom")
+    pod = named(objects, "Deployment")["spec"]["template"]["spec"]
+    assert pod["volumes"] == [{"name": "prom", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}]
+    assert pod["containers"][0]["volumeMounts"] == [{"name": "prom", "mountPath": "/prom"}]
+
+
 def test_only_the_one_named_secret_may_be_read(render):
     objects = render("prometheus.secret=monitoring/prometheus-token")
     role = named(objects, "Role", "modelramp-prometheus")
