@@ -40,7 +40,7 @@ class ApiServer:
 
     now: the wall clock. version: of the newest change before the first one: 6, so that 9 and 10 are among the next.
     `listeners` are called after each change, in order, before anything else happens. `admission` is asked before each
-    write (verb, object, actor) and may refuse it.
+    write (verb, object, actor) and may refuse it; `mutation` changes objects before they are stored, as a webhook does.
     """
 
     def __init__(self, now: Callable[[], float], version: int = FIRST_VERSION) -> None:
@@ -52,6 +52,7 @@ class ApiServer:
         self.log: list[Change] = []
         self.listeners: list[Callable[[Change], None]] = []
         self.admission: list[Callable[[str, Json, str], None]] = []
+        self.mutation: list[Callable[[Json], None]] = []
 
     @property
     def version(self) -> int:
@@ -167,8 +168,13 @@ class ApiServer:
         for admit in self.admission:
             admit(verb, obj, actor)
 
+    def _mutated(self, obj: Json) -> Json:
+        for mutate in self.mutation:
+            mutate(obj)
+        return obj
+
     def _insert(self, key: tuple[str, str, str], obj: Json, owners: dict[str, set[Path]], actor: str) -> Json:
-        fresh = with_defaults(copied(obj))
+        fresh = with_defaults(self._mutated(copied(obj)))
         self._uids += 1
         fresh["metadata"] |= {
             "uid": f"uid-{self._uids:04}",
@@ -183,6 +189,8 @@ class ApiServer:
     def _update(self, stored: _Stored, after: Json, actor: str) -> Json:
         before = stored.obj
         after = with_defaults(copied(after))
+        if _desired(after) != _desired(before):
+            after = self._mutated(after)
         for name in ("uid", "resourceVersion", "generation", "creationTimestamp"):
             after["metadata"][name] = before["metadata"][name]
         _check_immutable(before, after)

@@ -115,6 +115,8 @@ class Reason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     STATUS_UNREADABLE = "StatusUnreadable"
     CHILD_REFUSED = "ChildRefused"
+    CHILD_REWRITTEN = "ChildRewritten"
+    DRIFT_CORRECTED = "DriftCorrected"
     NAME_TAKEN = "NameTaken"
     HOSTNAME_TAKEN = "HostnameTaken"
     HOSTNAME_SHARED = "HostnameShared"

@@ -233,6 +233,7 @@ class Seen:
     cause: the last thing that was found to keep the candidate from its pods, for people.
     examined: whether its pods were looked at, so that it is known what keeps them.
     kept: revisions whose ControllerRevision exists; empty when nobody asked.
+    remark: which child is not as asked although the API server took it, for people.
     """
 
     pods: Mapping[str, Pods] = field(default_factory=dict)
@@ -248,6 +249,7 @@ class Seen:
     cause: str = ""
     examined: bool = True
     kept: frozenset[str] = frozenset()
+    remark: str = ""
 
 
 @dataclass(frozen=True, slots=True)

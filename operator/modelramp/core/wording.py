@@ -23,7 +23,7 @@ def sentence(target: Target, state: State, seen: Seen) -> str:
     if target.missing:
         lacks = "promotion waits for" if state.candidate is not None else "some checks are missing, for want of"
         text = f"{text}; {lacks} {target.missing}"
-    return "; ".join((text, *_unheeded(state)))
+    return "; ".join((text, *filter(None, (seen.remark,)), *_unheeded(state)))
 
 
 def _unheeded(state: State) -> tuple[str, ...]:

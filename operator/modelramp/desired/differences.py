@@ -48,6 +48,47 @@ def differs(current: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> boo
     )
 
 
+def where_differs(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    """The first place at which `differs` finds a difference, as in spec.template.spec.containers[server].image."""
+    whole = wanted.get("kind") == "HTTPRoute"
+    for key, value in wanted.items():
+        in_whole = whole and key == "spec"
+        if key not in {"apiVersion", "kind"} and _differ(current.get(key), value, key, whole=in_whole):
+            return _place(current.get(key), value, key, whole=in_whole)
+    return ""
+
+
+def _place(current: Any, wanted: Any, key: str, *, whole: bool) -> str:
+    if isinstance(wanted, Mapping) and isinstance(current, Mapping):
+        within = key if key in _QUANTITIES else None
+        for name, value in wanted.items():
+            inner_whole = whole or key in _OWNED_WHOLE
+            if _differ(current.get(name), value, within or name, whole=inner_whole):
+                return f"{key}.{_place(current.get(name), value, name, whole=inner_whole)}"
+        return key
+    if _is_list(wanted) and _is_list(current):
+        keys = None if whole else MERGE_KEYS.get(key)
+        for number, item in enumerate(wanted):
+            label, found = _counterpart(current, item, number, keys)
+            if _differ(found, item, key, whole=whole):
+                inner = _place(found, item, key, whole=whole)
+                return f"{key}[{label}]{inner.removeprefix(key)}"
+    return key
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
+def _counterpart(current: Sequence[Any], item: Any, number: int, keys: tuple[str, ...] | None) -> tuple[str, Any]:
+    """The item of a list that one is compared with, and how people call it."""
+    if keys is None or not isinstance(item, Mapping):
+        return str(number), current[number] if number < len(current) else None
+    wanted = _identity(item, keys)
+    same = (found for found in current if isinstance(found, Mapping) and _identity(found, keys) == wanted)
+    return "/".join(str(part) for part in wanted if part is not None), next(same, None)
+
+
 def _differ(current: Any, wanted: Any, key: str, *, whole: bool) -> bool:
     if wanted is None or (_empty(wanted) and _empty(current)):
         return False

@@ -31,6 +31,10 @@ class WriteLimiter:
         self._waiting: dict[Priority, OrderedDict[str, deque[asyncio.Future[None]]]] = {}
         self._pump: asyncio.Task[None] | None = None
 
+    def now(self) -> float:
+        """The time that it goes by, seconds since the epoch."""
+        return self._clock.now()
+
     async def acquire(self, namespace: str, priority: Priority = Priority.REPORT) -> None:
         """Return when one more write of a namespace may be made: at once for a rollback, which takes no token."""
         if priority is Priority.ROLLBACK:

@@ -18,6 +18,7 @@ from modelramp.core.recall import read_status
 from modelramp.core.record import status_of
 from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target
 from modelramp.desired.gateway_api import has_new_parents
+from modelramp.engine.applied import rewritten
 from modelramp.engine.foreign_routes import FRESH_SECONDS, TAKEN_SECONDS, ForeignRoutes
 from modelramp.engine.hooks import HookRunner, next_looks
 from modelramp.engine.inspection import INSPECT_SECONDS, Inspector
@@ -32,6 +33,8 @@ _ATTEMPTS = 5
 _RETRY_SECONDS_MAX = 60.0
 _ROLLBACK_RETRY_SECONDS = 5.0
 """Time between two tries of a rollback that something keeps from taking effect."""
+QUIET_SECONDS = 600.0
+"""Time within which the same is not told again."""
 _TICKS_MAX = 30
 """Outcomes that are kept for an object while the API server does not answer; older ones are asked for again."""
 _ADVICE = "grant the right (manifests/operator/rbac.yaml), or apply this version's CRDs; until then nothing moves"
@@ -202,7 +205,7 @@ class Settler:
         try:
             changed = await self._make_children(key, record, plan)
         finally:  # the status stands, so nobody will find this out again
-            await self._tell(key, record, plan.decision.findings)
+            await self._tell(key, record, (*plan.decision.findings, *self._noticed(record)))
         if unwritten is not None:
             self._later(record, unwritten, urgent=True)
         again = self.hooks.follow(key, record)
@@ -245,6 +248,16 @@ class Settler:
         record.obstacle = None
         record.quiet = not changed
         return changed or hindered is not None
+
+    def _noticed(self, record: Record) -> tuple[Finding, ...]:
+        """What was found out about children and was not told lately; the status may say it since an earlier life."""
+        now, found = self.clock.now(), dict.fromkeys(record.noticed)
+        record.noticed = []
+        said = str((record.obj.get("status") or {}).get("message", ""))
+        record.told = {text: at for text, at in record.told.items() if now - at < QUIET_SECONDS}
+        fresh = tuple(one for one in found if one.message not in record.told and one.message not in said)
+        record.told |= dict.fromkeys((one.message for one in fresh), now)
+        return fresh
 
     async def _tell(self, key: Key, record: Record, findings: tuple[Finding, ...]) -> None:
         for finding in findings:
@@ -316,7 +329,9 @@ def _causes(record: Record) -> dict[str, Any]:
     revision, words = record.last_words
     said = words if candidate is not None and candidate.version.revision == revision else ""
     refused = record.obstacle.message if record.obstacle is not None else ""
-    return {"cause": refused or said, "examined": record.examined or bool(refused)}
+    odd = (rewritten(kind.kind, name, found.differs) for (kind, name), found in record.applied.items() if found.differs)
+    remark = next((finding.message for finding in odd), "")
+    return {"cause": refused or said, "examined": record.examined or bool(refused), "remark": remark}
 
 
 def _begins_step(target: Target, state: State, seen: Seen, now: int) -> bool:

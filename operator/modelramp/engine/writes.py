@@ -14,10 +14,11 @@ from modelramp.api.times import to_seconds
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.record import essential
 from modelramp.core.state import Decision, Seen
-from modelramp.desired.differences import differs
+from modelramp.desired.differences import differs, where_differs
 from modelramp.desired.objects import Doomed, desired, prune
 from modelramp.desired.ownership import Owner, orphaned, owned_by
 from modelramp.desired.revision import snapshots_of
+from modelramp.engine.applied import Applied, after, drift, mark, rewritten
 from modelramp.engine.limiter import Priority, WriteLimiter
 from modelramp.engine.ports import (
     CONTROLLER_REVISION,
@@ -32,6 +33,7 @@ from modelramp.engine.ports import (
     Ref,
     Telemetry,
 )
+from modelramp.engine.slim import slim
 from modelramp.engine.store import Key, Record, Store
 
 CHECKPOINT_TICKS = 10
@@ -111,6 +113,7 @@ class Writer:
             now=now,
             admitted=not blocked,
         )
+        record.applied = {at: found for at, found in record.applied.items() if (at[0].kind, at[1]) in wanted.kept}
         writes = [partial(self._apply, owner, obj, known[obj["kind"]], priority) for obj in wanted.apply]
         if wanted.route is not None:
             at = 0 if self._reachable(key, wanted.route) else len(writes)
@@ -147,12 +150,12 @@ class Writer:
         current = known.get(obj["metadata"]["name"])
         if current is None or not owned_by(current, owner):
             current = await self._foreign(owner, kind, obj)
-        if current is not None and (kind == JOB or not differs(current, obj)):
+        if current is not None and kind == JOB:
             return False  # a Job is made once: its template cannot be changed
-        if current is not None and self._in_vain(owner, kind, current, obj):
+        if self._as_wanted(owner, kind, current, obj):
             return False
         await self.limiter.acquire(owner.namespace, priority)
-        return self._took(owner, kind, current, obj, await self.cluster.apply(obj))
+        return self._took(owner, kind, current, obj, await self._sent(owner, kind, obj, self.cluster.apply))
 
     async def _apply_route(self, owner: Owner, obj: dict[str, Any], before: Object | None, priority: Priority) -> bool:
         try:
@@ -167,13 +170,18 @@ class Writer:
             before = await self._foreign(owner, HTTP_ROUTE, obj)
         if before is None:
             await self.limiter.acquire(owner.namespace, priority)
-            return self._took(owner, HTTP_ROUTE, None, obj, await self._create_route(obj))
-        if not differs(before, obj) or self._in_vain(owner, HTTP_ROUTE, before, obj):
+            self._as_wanted(owner, HTTP_ROUTE, None, obj)
+            return self._took(
+                owner, HTTP_ROUTE, None, obj, await self._sent(owner, HTTP_ROUTE, obj, self._create_route)
+            )
+        if self._as_wanted(owner, HTTP_ROUTE, before, obj):
             return False
         await self.limiter.acquire(owner.namespace, priority)
         fence = {name: before["metadata"][name] for name in ("uid", "resourceVersion")}
         fenced = {**obj, "metadata": {**obj["metadata"], **fence}}
-        return self._took(owner, HTTP_ROUTE, before, obj, await self.cluster.apply(fenced))
+        return self._took(
+            owner, HTTP_ROUTE, before, obj, await self._sent(owner, HTTP_ROUTE, fenced, self.cluster.apply)
+        )
 
     async def _foreign(self, owner: Owner, kind: Kind, obj: Mapping[str, Any]) -> Object | None:
         """The object of that name if it exists without our knowledge; NameTaken unless it is ours or may be adopted."""
@@ -193,30 +201,56 @@ class Writer:
         except Gone:
             raise Refused("the API server knows no HTTPRoute: install the Gateway API's CRDs") from None
 
+    def _as_wanted(self, owner: Owner, kind: Kind, current: Object | None, wanted: Mapping[str, Any]) -> bool:
+        """Whether nothing is to be written: the child is as wanted, or the API server makes another thing of it.
+
+        Notes what somebody else has changed since it was as wanted.
+        """
+        record = self.store.records.get((owner.namespace, owner.name))
+        at = (kind, wanted["metadata"]["name"])
+        known = record.applied.get(at) if record is not None else None
+        asked = mark(wanted)
+        if current is not None and not differs(current, wanted):
+            if record is not None and (known is None or known.wanted != asked or known.left):
+                record.applied[at] = Applied(asked)
+            return True
+        if record is None or known is None:
+            return False
+        if known.is_drift(current, asked):
+            record.noticed.append(drift(kind.kind, at[1], where_differs(current, wanted) if current else ""))
+        return current is not None and known.in_vain(current, asked, self.limiter.now())
+
+    async def _sent(self, owner: Owner, kind: Kind, obj: Object, send: Callable[[Object], Awaitable[Object]]) -> Object:
+        """The answer to a write; without one nobody knows what was applied last."""
+        record = self.store.records.get((owner.namespace, owner.name))
+        at = (kind, obj["metadata"]["name"])
+        known = record.applied.pop(at, None) if record is not None else None
+        answer = await send(obj)
+        if record is not None and known is not None:
+            record.applied[at] = known
+        return answer
+
     def _took(self, owner: Owner, kind: Kind, before: Object | None, wanted: Mapping[str, Any], answer: Object) -> bool:
-        """Take in the answer to a write; False when it changed nothing, since admission puts its own values back."""
+        """Take in the answer to a write; False when it changed nothing."""
         self.store.observe(kind, "MODIFIED", answer)
         self.telemetry.count("modelramp_writes_total", kind=kind.kind, result="ok")
-        version, name = answer["metadata"]["resourceVersion"], answer["metadata"]["name"]
-        changed = before is None or before["metadata"]["resourceVersion"] != version
-        record = self.store.records.get((owner.namespace, owner.name))
-        if record is not None:
-            record.futile.pop((kind, name), None)
-            if not changed:
-                record.futile[kind, name] = (version, wanted)
-        return changed
-
-    def _in_vain(self, owner: Owner, kind: Kind, current: Object, wanted: Mapping[str, Any]) -> bool:
-        """Whether exactly this was applied to exactly that version, and changed nothing."""
-        record = self.store.records.get((owner.namespace, owner.name))
-        known = record.futile.get((kind, current["metadata"]["name"])) if record is not None else None
-        return known == (current["metadata"]["resourceVersion"], wanted)
+        record, at = self.store.records.get((owner.namespace, owner.name)), (kind, answer["metadata"]["name"])
+        if record is not None and kind != JOB:
+            known = record.applied.get(at)
+            found = after(known, wanted, slim(kind, answer), self.limiter.now())
+            if found.differs and (known is None or known.differs != found.differs):
+                record.noticed.append(rewritten(kind.kind, at[1], found.differs))
+            record.applied[at] = found
+        return before is None or before["metadata"]["resourceVersion"] != answer["metadata"]["resourceVersion"]
 
     async def _delete(self, key: Key, doomed: Doomed) -> bool:
         kind = _KINDS[doomed.kind]
         await self.limiter.acquire(doomed.namespace)
         await self.cluster.delete(Ref(kind, doomed.namespace, doomed.name), doomed.uid)
         self.store.forget_child(key, kind, doomed.name)
+        record = self.store.records.get(key)
+        if record is not None:
+            record.applied.pop((kind, doomed.name), None)
         self.telemetry.count("modelramp_writes_total", kind=kind.kind, result="ok")
         return True
 

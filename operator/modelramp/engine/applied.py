@@ -1,0 +1,75 @@
+"""What was applied to each child and became of it: a vain apply is not repeated, and an edit is noticed."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from modelramp.api.names import Reason
+from modelramp.core.state import Finding
+from modelramp.desired.differences import differs, where_differs
+
+AGAIN_SECONDS_MAX = 300.0
+"""The longest time between two tries to put back what is rewritten in another way each time."""
+_NOT_OURS = frozenset({"apiVersion", "kind", "status"})
+_METADATA = ("labels", "annotations", "ownerReferences")
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """One child after our last apply; marks stand for whole objects.
+
+    wanted: what was applied. left: the object as the API server left it, where that is not what was applied; else "".
+    tries: how often that has happened in another way each time. again_at: the earliest next try, seconds.
+    differs: where, for people; "" while it is as asked.
+    """
+
+    wanted: str
+    left: str = ""
+    tries: int = 0
+    again_at: float = 0.0
+    differs: str = ""
+
+    def in_vain(self, current: Mapping[str, Any], wanted: str, now: float) -> bool:
+        """Whether applying the same again would change nothing, or only what is changed back at once."""
+        if not self.left or self.wanted != wanted:
+            return False
+        return self.left == mark(current) or now < self.again_at
+
+    def is_drift(self, current: Mapping[str, Any] | None, wanted: str) -> bool:
+        """Whether a child that is not as wanted was changed, or deleted, since we last applied what we want still."""
+        if self.wanted != wanted or self.tries:
+            return False
+        return current is None or not self.left or self.left != mark(current)
+
+
+def after(before: Applied | None, wanted: Mapping[str, Any], answer: Mapping[str, Any], now: float) -> Applied:
+    """What is known of a child once the API server has answered an apply."""
+    asked = mark(wanted)
+    if not differs(answer, wanted):
+        return Applied(asked)
+    tries = before.tries + 1 if before is not None and before.left and before.wanted == asked else 0
+    pause = min(2.0**tries, AGAIN_SECONDS_MAX) if tries else 0.0
+    return Applied(asked, mark(answer), tries, now + pause, where_differs(answer, wanted))
+
+
+def mark(obj: Mapping[str, Any]) -> str:
+    """Stands for all of an object that people and controllers mean by it: not its status, nor its version."""
+    metadata = obj.get("metadata") or {}
+    kept = {name: value for name, value in obj.items() if name not in {*_NOT_OURS, "metadata"}}
+    kept["metadata"] = {name: metadata[name] for name in _METADATA if metadata.get(name)}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def drift(kind: str, name: str, where: str) -> Finding:
+    """Somebody changed a child, or deleted it (where is ""), and it was put back."""
+    if not where:
+        return Finding(Reason.DRIFT_CORRECTED, f"{kind} {name} was deleted by somebody; it is made again", warning=True)
+    return Finding(Reason.DRIFT_CORRECTED, f"{kind} {name} was changed by somebody; {where} is put back", warning=True)
+
+
+def rewritten(kind: str, name: str, where: str) -> Finding:
+    """The API server takes a child, and changes it: an admission does."""
+    text = f"{kind} {name} is not as asked: something on the API server, such as an admission policy, changes {where}"
+    return Finding(Reason.CHILD_REWRITTEN, text, warning=True)
