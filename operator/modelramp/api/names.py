@@ -114,6 +114,7 @@ class Reason(StrEnum):
     # what stands in the way
     INVALID_SPEC = "InvalidSpec"
     STATUS_UNREADABLE = "StatusUnreadable"
+    OBSTACLE_GONE = "ObstacleGone"
     CHILD_REFUSED = "ChildRefused"
     CHILD_REWRITTEN = "ChildRewritten"
     DRIFT_CORRECTED = "DriftCorrected"

@@ -16,8 +16,10 @@ from modelramp.core.gate import pods_due
 from modelramp.core.policies import policy_findings
 from modelramp.core.recall import read_status
 from modelramp.core.record import status_of
+from modelramp.core.standing import standing
 from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target
 from modelramp.desired.gateway_api import has_new_parents
+from modelramp.engine.announcer import QUIET_SECONDS, Announced
 from modelramp.engine.applied import rewritten
 from modelramp.engine.foreign_routes import FRESH_SECONDS, TAKEN_SECONDS, ForeignRoutes
 from modelramp.engine.hooks import HookRunner, next_looks
@@ -33,8 +35,6 @@ _ATTEMPTS = 5
 _RETRY_SECONDS_MAX = 60.0
 _ROLLBACK_RETRY_SECONDS = 5.0
 """Time between two tries of a rollback that something keeps from taking effect."""
-QUIET_SECONDS = 600.0
-"""Time within which the same is not told again."""
 _TICKS_MAX = 30
 """Outcomes that are kept for an object while the API server does not answer; older ones are asked for again."""
 _ADVICE = "grant the right (manifests/operator/rbac.yaml), or apply this version's CRDs; until then nothing moves"
@@ -46,6 +46,7 @@ class Plan:
 
     obj: the object as it was decided on. status: None when it is not worth a write. route: the HTTPRoute as it was
     known at the decision: its resourceVersion fences the write. ticks: the outcomes that the decision took in.
+    obstacle: what keeps the state from being followed.
     """
 
     key: Key
@@ -57,6 +58,7 @@ class Plan:
     ticks: tuple[TickOutcome, ...]
     priority: Priority
     now: int
+    obstacle: Finding | None = None
     blocked: bool = False
 
 
@@ -186,6 +188,7 @@ class Settler:
             ticks=ticks,
             priority=_priority(record.state, decision.state, seen),
             now=now,
+            obstacle=obstacle,
         )
 
     async def _write(self, plan: Plan, record: Record) -> bool:
@@ -201,11 +204,13 @@ class Settler:
         self._took(key, record, plan, before)
         if record.target is None:
             await self._tell(key, record, plan.decision.findings)
+            await self._announce(plan, record)
             return False
         try:
             changed = await self._make_children(key, record, plan)
         finally:  # the status stands, so nobody will find this out again
             await self._tell(key, record, (*plan.decision.findings, *self._noticed(record)))
+            await self._announce(plan, record)
         if unwritten is not None:
             self._later(record, unwritten, urgent=True)
         again = self.hooks.follow(key, record)
@@ -225,7 +230,9 @@ class Settler:
         if record.target is not None:
             record.wake_at = _next_look(record.target, record.state, plan.seen, plan.now)
             if plan.blocked:
-                record.wake_at = min(record.wake_at or math.inf, plan.now + INSPECT_SECONDS)
+                _wake(record, plan.now + INSPECT_SECONDS)
+            if record.announced is not None:
+                _wake(record, record.announced.again_at)
             self.inspector.follow(key, record, plan.seen)
 
     async def _make_children(self, key: Key, record: Record, plan: Plan) -> bool:
@@ -238,16 +245,29 @@ class Settler:
             record.quiet = False
             record.obstacle = Finding(_reason_of(error), str(error), warning=True)
             retry = _ROLLBACK_RETRY_SECONDS if isinstance(error, RouteRefused) else _RETRY_SECONDS_MAX
-            record.wake_at = min(record.wake_at or math.inf, plan.now + retry)
+            _wake(record, plan.now + retry)
             self.writer.show_refused_route(key, refused=isinstance(error, RouteRefused))
-            if hindered == record.obstacle:
-                return False
-            await self._tell(key, record, (record.obstacle,))
-            return True
+            return hindered != record.obstacle  # the status says it next, and then people hear of it
         self.writer.show_refused_route(key, refused=False)
         record.obstacle = None
         record.quiet = not changed
         return changed or hindered is not None
+
+    async def _announce(self, plan: Plan, record: Record) -> None:
+        """Tell of obstacles that begin or end; the status, which was written, says the same."""
+        key, now, state = plan.key, self.clock.now(), record.state
+        if record.announced is None:
+            record.announced = Announced.after_start(plan.obj.get("status"), now)
+        told = record.announced.follow(
+            standing(record.target, state, plan.seen, plan.obstacle),
+            now,
+            candidate=state.candidate.version.revision if state.candidate is not None else None,
+            stable=state.stable.revision if state.stable is not None else None,
+            told={finding.reason for finding in plan.decision.findings},
+        )
+        _wake(record, record.announced.again_at)
+        for finding, logged in told:
+            await self._tell(key, record, (finding,), logged=logged)
 
     def _noticed(self, record: Record) -> tuple[Finding, ...]:
         """What was found out about children and was not told lately; the status may say it since an earlier life."""
@@ -259,10 +279,12 @@ class Settler:
         record.told |= dict.fromkeys((one.message for one in fresh), now)
         return fresh
 
-    async def _tell(self, key: Key, record: Record, findings: tuple[Finding, ...]) -> None:
+    async def _tell(self, key: Key, record: Record, findings: tuple[Finding, ...], *, logged: bool = True) -> None:
         for finding in findings:
-            log = self.telemetry.warn if finding.warning else self.telemetry.log
-            log(finding.reason.value, namespace=key[0], name=key[1], message=finding.message, phase=record.state.phase)
+            if logged:
+                log = self.telemetry.warn if finding.warning else self.telemetry.log
+                text, phase = finding.message, record.state.phase
+                log(finding.reason.value, namespace=key[0], name=key[1], message=text, phase=phase)
             await self.events.publish(record.obj, finding.reason.value, finding.message, finding.warning)
 
     @staticmethod
@@ -321,6 +343,12 @@ def _priority(before: State, after: State, seen: Seen) -> Priority:
     if will != was or after.phase is Phase.PROMOTING or after.stable != before.stable:
         return Priority.PROMOTION
     return Priority.CREATION if after.candidate is not None and after.running is None else Priority.REPORT
+
+
+def _wake(record: Record, at: float) -> None:
+    """Look again then at the latest; infinite: never because of this."""
+    if at < math.inf:
+        record.wake_at = min(record.wake_at or math.inf, at)
 
 
 def _causes(record: Record) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from modelramp.desired.gateway_api import scope_of_route
 from modelramp.desired.names import route_name
 from modelramp.desired.ownership import Owner, belongs_to_service, named_for, orphaned, owned_by
 from modelramp.desired.revision import snapshots_of
+from modelramp.engine.announcer import Announced
 from modelramp.engine.applied import Applied
 from modelramp.engine.hosts import Hosts
 from modelramp.engine.policies import Policies
@@ -57,7 +58,7 @@ class Record:
     ticks: outcomes that no decision has taken in yet, oldest first. asked: the revision and the newest tick that were
     asked about, whether or not the answer has come. quiet: the children were as wanted, and nothing happened since.
     applied: by child, what was last applied to it. noticed: what was found out about children, to be told;
-    told: what was, and when.
+    told: what was, and when. announced: which obstacles people know of.
     last_words: the last thing that was found to keep pods of a revision from starting, also when the next pod has not
     said anything yet. examined: whether the pods were looked at since the operator started.
     sayings: what the status has said of the candidate.
@@ -83,6 +84,7 @@ class Record:
     applied: dict[tuple[Kind, str], Applied] = field(default_factory=dict)
     noticed: list[Finding] = field(default_factory=list)
     told: dict[str, float] = field(default_factory=dict)
+    announced: Announced | None = None
     last_words: tuple[str, str] = ("", "")
     examined: bool = False
     sayings: Sayings = field(default_factory=Sayings)

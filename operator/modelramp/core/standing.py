@@ -1,0 +1,109 @@
+"""What stands in the way of an object now: people are told once when it begins and once when it ends."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from modelramp.api.evaluation import EvaluationState
+from modelramp.api.names import Phase, Reason
+from modelramp.api.verdict import Verdict
+from modelramp.core.breaches import by_detail
+from modelramp.core.conditions import OBSTACLES
+from modelramp.core.moves import label
+from modelramp.core.phases import IN_FLIGHT
+from modelramp.core.state import Candidate, Finding, Pods, Seen, State, Target
+from modelramp.core.steps import blockers
+
+PODS_SECONDS, SILENT_PODS_SECONDS = 15, 30
+"""How long pods may take to start before people are told that they are waited for: with their words, and without."""
+ROUTE_SECONDS = 60
+"""How long a gateway may take to follow the route."""
+_BLIND = frozenset(
+    {
+        Reason.NOT_A_NUMBER,
+        Reason.SEVERAL_SERIES,
+        Reason.QUERY_INVALID,
+        Reason.QUERY_FAILED,
+        Reason.PROMETHEUS_UNREACHABLE,
+        Reason.PROMETHEUS_TIMEOUT,
+        Reason.PARTIAL_DATA,
+        Reason.ANSWER_TOO_LARGE,
+        Reason.TOO_MANY_QUERIES,
+        Reason.ADDRESS_REFUSED,
+        Reason.CHECK_FAILED,
+        Reason.EMPTY_RESULT,
+    }
+)
+"""Why a check has no data though it was asked; too few samples and too short a time pass by themselves."""
+TOLD_AT_ONCE = OBSTACLES | (_BLIND - {Reason.EMPTY_RESULT}) | {Reason.GATEWAY_NOT_FOUND, Reason.ROUTE_NOT_ACCEPTED}
+"""Reasons that people have surely heard of once they stand in a status."""
+_HOLDS = frozenset({Reason.HELD_BY_CHECK, Reason.HELD_BY_ROUTE, Reason.HELD_BY_PODS})
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One obstacle or hold.
+
+    after: seconds that it has to last before people are told. of_candidate: whether it is over when the candidate is
+    given up. told_again: whether other words of the same reason are worth telling. logged: whether the log has a line
+    of it; what concerns Prometheus would be a line for each object.
+    """
+
+    reason: Reason
+    message: str
+    warning: bool = True
+    after: int = 0
+    of_candidate: bool = False
+    told_again: bool = False
+    logged: bool = True
+
+
+def standing(target: Target | None, state: State, seen: Seen, obstacle: Finding | None) -> tuple[Standing, ...]:
+    """All that stands in the way; obstacle: what keeps the operator from doing what the state wants."""
+    found = [Standing(obstacle.reason, obstacle.message, told_again=True)] if obstacle is not None else []
+    if target is None:
+        return tuple(found)
+    found += [*_route(state, seen), *_checks(target, state)]
+    if state.candidate is not None:
+        found += _pods(target, state.candidate, seen, hindered=obstacle is not None or state.paused)
+        found += _holds(target, state, seen)
+    return tuple({one.reason: one for one in reversed(found)}.values())
+
+
+def _route(state: State, seen: Seen) -> Iterator[Standing]:
+    if seen.routed is False:
+        yield Standing(seen.route_reason, seen.route_detail or "the gateway refuses the route", told_again=True)
+    elif seen.routed is None and seen.served and state.phase is not Phase.PENDING:
+        text = seen.route_detail or "the gateway has not taken the route yet"
+        yield Standing(seen.route_reason, text, after=ROUTE_SECONDS)
+
+
+def _checks(target: Target, state: State) -> Iterator[Standing]:
+    health = target.spec.health.during(rolling=state.running is not None)
+    asked = {check.name for check in health.checks}
+    silent = [one for one in state.checks if one.name in asked and one.verdict is Verdict.NO_DATA]
+    for reason in dict.fromkeys(one.reason for one in silent if one.reason in _BLIND):
+        words = by_detail(one for one in silent if one.reason is reason)
+        text = "; ".join(f"{', '.join(names)}: {detail}" for detail, names in words.items())
+        # A revision has no series before it was scraped for the first time.
+        after = max(ROUTE_SECONDS, health.interval + 10) if reason is Reason.EMPTY_RESULT else 0
+        yield Standing(reason, text, after=after, logged=False)
+
+
+def _pods(target: Target, candidate: Candidate, seen: Seen, *, hindered: bool) -> Iterator[Standing]:
+    pods, wanted = seen.pods.get(candidate.version.revision, Pods()), target.spec.replicas
+    evaluated = candidate.evaluation is not None and candidate.evaluation.state is EvaluationState.RUNNING
+    if candidate.step >= 0 or hindered or evaluated or pods.available >= wanted:
+        return
+    words = f" ({pods.trouble})" if pods.trouble else ""
+    text = f"{label(candidate.version)} waits for its pods: {pods.available} of {wanted} available{words}"
+    after = PODS_SECONDS if words else SILENT_PODS_SECONDS
+    yield Standing(Reason.WAITING_FOR_PODS, text, warning=bool(words), after=after, of_candidate=True)
+
+
+def _holds(target: Target, state: State, seen: Seen) -> Iterator[Standing]:
+    if state.reason not in _HOLDS or state.phase not in IN_FLIGHT:
+        return
+    for finding in blockers(target, state, seen, state.checks):
+        if finding.reason is state.reason:
+            after = ROUTE_SECONDS if finding.reason is Reason.HELD_BY_ROUTE else 0
+            yield Standing(finding.reason, finding.message, warning=False, after=after, of_candidate=True)

@@ -1,0 +1,119 @@
+"""Obstacles as Events: once when one begins, once when it ends, and not more often where it comes and goes."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelramp.api.names import Reason
+from modelramp.api.times import to_clock
+from modelramp.core.standing import TOLD_AT_ONCE, Standing
+from modelramp.core.state import Finding
+
+QUIET_SECONDS = 600.0
+"""Time between two times that the same reason is told to begin."""
+WORDS_SECONDS = 60.0
+"""Time before other words of the same obstacle are told."""
+_FROM_BEFORE_SECONDS = 120.0
+"""So long after its start the operator may still find out what the status says already."""
+
+
+@dataclass(slots=True)
+class _Begun:
+    since: float | None
+    revision: str | None
+    message: str
+    logged: bool
+    told: bool = False
+
+
+Told = tuple[Finding, bool]
+"""What people hear, and whether the log has it too."""
+
+
+@dataclass(slots=True)
+class Announced:
+    """What people know of the obstacles of one object. In memory: after a restart, what the status says is known.
+
+    again_at: when to look again though nothing happens.
+    """
+
+    known: frozenset[str] = frozenset()
+    until: float = 0.0
+    again_at: float = math.inf
+    _begun: dict[Reason, _Begun] = field(default_factory=dict)
+    _told_at: dict[Reason, float] = field(default_factory=dict)
+
+    @classmethod
+    def after_start(cls, status: object, now: float) -> "Announced":
+        """At the first look at an object; status: as it was written before."""
+        return cls(frozenset(_reasons(status)), now + _FROM_BEFORE_SECONDS)
+
+    def follow(
+        self, found: Iterable[Standing], now: float, *, candidate: str | None, stable: str | None, told: set[Reason]
+    ) -> tuple[Told, ...]:
+        """What to tell of what stands in the way now. told: reasons of which people hear at this very moment anyway."""
+        present = {one.reason: one for one in found}
+        findings: list[Told] = []
+        again = math.inf
+        for reason, one in present.items():
+            finding, at = self._stands(one, now, candidate, heard=reason in told)
+            findings += [(finding, one.logged)] if finding is not None else []
+            again = min(again, at)
+        for reason in [reason for reason in self._begun if reason not in present]:
+            ended = self._begun.pop(reason)
+            # A hold of a version that was given up ends with it, and that is told.
+            if ended.told and ended.revision in {None, candidate, stable}:
+                since = f", it began at {to_clock(int(ended.since))}" if ended.since is not None else ""
+                text = f"{reason.value} is over{since}: {ended.message}"
+                findings.append((Finding(Reason.OBSTACLE_GONE, text), ended.logged))
+        gone = self.known & TOLD_AT_ONCE
+        if gone and now >= self.until:
+            texts = (f"{reason} is over, it ended while the operator was away" for reason in sorted(gone))
+            findings += [(Finding(Reason.OBSTACLE_GONE, text), True) for text in texts]
+            self.known = frozenset()
+        self.again_at = min(again, self.until) if gone and self.known else again
+        return tuple(findings)
+
+    def _stands(self, one: Standing, now: float, candidate: str | None, *, heard: bool) -> tuple[Finding | None, float]:
+        if one.reason not in self._begun:
+            self._begun[one.reason] = self._first_seen(one, now, candidate)
+        begun = self._begun[one.reason]
+        if heard:
+            begun.told, begun.message = True, one.message
+            self._told_at[one.reason] = now
+        if begun.told:
+            due = self._told_at.get(one.reason, -math.inf) + WORDS_SECONDS
+            if not one.told_again or begun.message == one.message:
+                return None, math.inf
+        else:
+            due = max((begun.since or now) + one.after, self._told_at.get(one.reason, -math.inf) + QUIET_SECONDS)
+        if now < due:
+            return None, due
+        begun.told, begun.message = True, one.message
+        self._told_at[one.reason] = now
+        return Finding(one.reason, one.message, warning=one.warning), math.inf
+
+    def _first_seen(self, one: Standing, now: float, candidate: str | None) -> _Begun:
+        """An obstacle that is new; or one that the status has told of before this life of the operator, once."""
+        known = one.reason.value in self.known and now < self.until
+        self.known -= {one.reason.value}
+        if known:
+            self._told_at[one.reason] = now
+        revision = candidate if one.of_candidate else None
+        return _Begun(None if known else now, revision, one.message, one.logged, told=known)
+
+
+def _reasons(status: object) -> Iterable[str]:
+    """Every reason in a status that somebody wrote."""
+    if not isinstance(status, Mapping):
+        return
+    parts: list[Any] = [status, *_entries(status, "conditions"), *_entries(status, "checks")]
+    for part in parts:
+        if isinstance(part, Mapping) and isinstance(part.get("reason"), str):
+            yield part["reason"]
+
+
+def _entries(status: Mapping[str, Any], name: str) -> list[Any]:
+    found = status.get(name)
+    return found if isinstance(found, list) else []
