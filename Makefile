@@ -9,11 +9,11 @@ CONTEXT ?=
 KEEP ?=
 ARGS ?=
 
-.PHONY: help demo test check unit integration e2e benchmarks generate lock format clean
+.PHONY: help demo test check unit integration e2e nightly benchmarks generate lock format clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile; \
-	echo "also: check (seconds), unit, integration, e2e, benchmarks, generate, lock, format, clean"
+	echo "also: check (seconds), unit, integration, e2e, nightly, benchmarks, generate, lock, format, clean"
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "==> Python environment in $(VENV) (about a minute)" >&2
@@ -48,6 +48,10 @@ test: $(VENV)/installed
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/python -m pytest -q -n 2 tests/unit tests/sim
 	@$(BIN)/python -m pytest -q tests/integration tests/e2e
+
+nightly: $(VENV)/installed
+	@$(BIN)/python -m localplane build
+	@MODELRAMP_NIGHTLY=1 $(BIN)/python -m pytest -q tests/integration/analysis/test_live_servers.py
 
 benchmarks: $(VENV)/installed
 	@$(BIN)/python -m benchmarks

@@ -12,6 +12,7 @@ from modelramp.engine.inspection import Inspector
 from modelramp.engine.limiter import WriteLimiter
 from modelramp.engine.listing import Listing
 from modelramp.engine.loading import Load, Loading
+from modelramp.engine.missing import Missing
 from modelramp.engine.ports import Clock, Cluster, Events, Kind, Metrics, Object, Telemetry, Webhooks
 from modelramp.engine.questions import Questions
 from modelramp.engine.report import Reporter
@@ -92,6 +93,7 @@ class Engine:
         )
         self._work = Work(settler, telemetry)
         self._failing = FailingChecks(telemetry)
+        self._missing = Missing(metrics, telemetry)
         self._ticker = Ticker(
             self.store,
             telemetry,
@@ -131,7 +133,7 @@ class Engine:
                 tasks.create_task(self._foreign.run())
         finally:
             self._hooks.stop()
-            for part in (self._rounds, self._inspector):
+            for part in (self._rounds, self._inspector, self._missing):
                 await part.stop()
 
     def shortest_interval(self) -> int:
@@ -176,7 +178,8 @@ class Engine:
         self._failing.heard(turn.key, newest, interval, outcomes[newest], resting)
         lag = self._clock.now() - turn.possible
         self._telemetry.observe("modelramp_tick_lag_seconds", max(0.0, lag))
-        found = [outcome_of(turn.revision, tick, checks) for tick, checks in outcomes.items()]
+        told = {**outcomes, newest: self._missing.heard(turn, outcomes[newest])}
+        found = [outcome_of(turn.revision, tick, checks) for tick, checks in told.items()]
         self._work.deliver(turn.key, turn.revision, found)
 
     def _report(self) -> None:

@@ -1,11 +1,6 @@
-import socket
-import subprocess
-import time
-
-import httpx
 import pytest
+from own_prometheus import serving
 
-from localplane.binaries import find_or_build
 from modelramp.adapters.addresses import Addresses, AddressList
 from modelramp.adapters.clock import SystemClock
 from modelramp.adapters.prometheus import PrometheusMetrics
@@ -21,37 +16,8 @@ storage: {tsdb: {out_of_order_time_window: 2h}}
 @pytest.fixture(scope="session")
 def prometheus(tmp_path_factory):
     """A Prometheus of these tests' own, into which history can be written; its base URL."""
-    folder = tmp_path_factory.mktemp("prometheus")
-    (folder / "prometheus.yaml").write_text(CONFIG)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    command = [
-        str(find_or_build(print).prometheus),
-        f"--config.file={folder / 'prometheus.yaml'}",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address={address}",
-        "--web.enable-otlp-receiver",
-    ]
-    with (folder / "log").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-        try:
-            _wait_until_ready(f"http://{address}/-/ready", process, folder / "log")
-            yield f"http://{address}"
-        finally:
-            process.terminate()
-            process.wait(timeout=20)
-
-
-def _wait_until_ready(url, process, log):
-    for _ in range(200):
-        assert process.poll() is None, log.read_text()[-2000:]
-        try:
-            if httpx.get(url, timeout=2).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    pytest.fail(log.read_text()[-2000:])
+    with serving(tmp_path_factory.mktemp("prometheus"), CONFIG) as url:
+        yield url
 
 
 @pytest.fixture

@@ -1,0 +1,122 @@
+"""Presets against the servers themselves, installed from PyPI and scraped by a real Prometheus: `make nightly`."""
+
+import os
+import subprocess
+import time
+import venv
+from pathlib import Path
+
+import httpx
+import pytest
+from own_prometheus import free_port, serving
+
+from modelramp.adapters.clock import SystemClock
+from modelramp.analysis.subject import Subject
+from modelramp.api.health import Health
+from modelramp.api.verdict import Verdict
+from modelramp.engine.plan import Due, outcomes
+from modelramp.engine.ports import Endpoint
+
+pytestmark = [
+    pytest.mark.skipif(not os.environ.get("MODELRAMP_NIGHTLY"), reason="installs servers for a minute: make nightly"),
+    pytest.mark.timeout(600),
+]
+APPS = Path(__file__).parent / "live"
+PACKAGES = (
+    "fastapi",
+    "uvicorn",
+    "prometheus-fastapi-instrumentator==8.1.0",
+    "starlette-exporter==0.24.0",
+    "flask",
+    "prometheus-flask-exporter==0.23.2",
+)
+SERVERS = {
+    "fastapi": ("asgi_app.py", "fastapi"),
+    "starlette": ("asgi_app.py", "starlette"),
+    "flask": ("flask_app.py",),
+}
+WINDOW = 30
+CONFIG = """
+global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+scrape_configs:
+- job_name: pods
+  static_configs:
+  - {{targets: ["127.0.0.1:{port}"], labels: {{namespace: live, modeldeployment: {name}, revision: r}}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory):
+    """A Python that has the servers, which this project's own environment has not."""
+    folder = tmp_path_factory.mktemp("servers")
+    venv.create(folder, with_pip=True)
+    command = [folder / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check", *PACKAGES]
+    subprocess.run(command, check=True, timeout=500)
+    return folder / "bin" / "python"
+
+
+@pytest.fixture(params=SERVERS)
+def server(request, python, tmp_path):
+    """A live server and a Prometheus that scrapes it each second: its name and both addresses."""
+    port, (app, *rest) = free_port(), SERVERS[request.param]
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen([python, APPS / app, str(port), *rest], stdout=log, stderr=log) as process,
+    ):
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _until(lambda: httpx.get(f"{url}/healthz").status_code == 200)
+            with serving(tmp_path, CONFIG.format(port=port, name=request.param)) as prometheus:
+                _until(lambda: _value(prometheus, "up") == "1")
+                yield request.param, url, prometheus
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def _until(holds, seconds=60):
+    for _ in range(seconds * 5):
+        try:
+            if holds():
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+    pytest.fail("it did not come up in time")
+
+
+def _value(prometheus, query):
+    found = httpx.get(f"{prometheus}/api/v1/query", params={"query": query}).json()["data"]["result"]
+    return found[0]["value"][1] if found else None
+
+
+async def asked(name, measure, prometheus, metrics, telemetry):
+    health = Health(interval=f"{WINDOW}s", checks=({"name": "check", "preset": f"{name}-{measure}", "max": 0.01},))
+    due = Due("key", Endpoint(prometheus), health, Subject("live", name, "r", f"{name}-r"))
+    return (await outcomes([due], int(SystemClock().now()) - 1, metrics, telemetry))["key"][0]
+
+
+async def test_a_preset_says_what_the_client_counted(server, metrics, telemetry):
+    """Forty good answers, five failures within one scrape, the first ever, thirty good ones, and many probes."""
+    name, url, prometheus = server
+    time.sleep(WINDOW)  # so that a scrape lies before the window
+    with httpx.Client(base_url=url, timeout=10) as client:
+
+        def send(number, kind):
+            return [client.post(f"/predict/{kind}").status_code for _ in range(number)]
+
+        for _ in range(100):
+            client.get("/healthz")
+        codes = send(40, 200)
+        time.sleep(2)
+        assert (await asked(name, "error-rate", prometheus, metrics, telemetry)).verdict is Verdict.HEALTHY
+        codes += send(3, 503) + send(2, "raise")
+        time.sleep(2)
+        codes += send(28, 200) + send(2, 404)
+        time.sleep(3)
+    right = sum(code >= 500 for code in codes) / len(codes)
+    found = await asked(name, "error-rate", prometheus, metrics, telemetry)
+    assert right == pytest.approx(5 / 75)
+    assert (found.verdict, found.value) == (Verdict.BREACH, pytest.approx(right, rel=0.1))
+    latency = await asked(name, "p95-latency", prometheus, metrics, telemetry)
+    assert 0 < latency.value <= 0.5

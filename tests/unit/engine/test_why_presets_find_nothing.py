@@ -1,0 +1,114 @@
+"""Why a preset finds nothing is looked up beside the ticks: after some of them, rarely, and for everybody in turn."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from modelramp.analysis.checks import judge
+from modelramp.analysis.subject import Subject
+from modelramp.api.check import Check
+from modelramp.api.errors import PrometheusSilent
+from modelramp.api.health import Health
+from modelramp.api.names import Reason
+from modelramp.engine.missing import AT_ONCE, PATIENCE_TICKS, REST_TICKS, Missing
+from modelramp.engine.plan import Due
+from modelramp.engine.ports import Endpoint, Sample
+from modelramp.engine.rounds import Turn
+from tests.unit.engine.turns_of_ticks import Silent
+
+CHECK = Check(name="errors", preset="reference-error-rate")
+EMPTY = judge(CHECK, {"value": ()})
+FINE = replace(EMPTY, reason=Reason.WITHIN_LIMIT, detail="fine")
+SERVED = (Sample({"serves": "http_requests_total"}, 1), Sample({"found": "scraped"}, 1))
+WHY = (
+    "reference-error-rate: these pods do not serve model_errors_total or prediction_requests_total, but what "
+    "fastapi-error-rate or vllm-error-rate reads"
+)
+
+
+class Prometheus:
+    """Answers, raises or hangs, and remembers who asked when."""
+
+    def __init__(self, said=SERVED):
+        self.said = said
+        self.asked = []
+
+    async def instant(self, endpoint, query, at, asker=None):
+        self.asked.append((asker.namespace, at))
+        if self.said is None:
+            await asyncio.sleep(3600)
+        if isinstance(self.said, Exception):
+            raise self.said
+        return self.said
+
+
+def turn(namespace, tick, name="m", revision="r"):
+    due = Due(
+        name, Endpoint("http://p"), Health(checks=(CHECK,)), Subject(namespace, name, revision, f"{name}-{revision}")
+    )
+    return Turn((namespace, name), revision, range(tick, tick + 60, 60), due, tick + 20, tick)
+
+
+async def lived(missing, ticks, namespaces=("ml",), said=lambda tick: EMPTY):
+    """The detail of the check at each tick, of the last object."""
+    told = []
+    for number in range(ticks):
+        for namespace in namespaces:
+            (found,) = missing.heard(turn(namespace, 60 * number), (said(number),))
+        told.append(found.detail)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    return told
+
+
+async def test_the_first_ticks_say_that_nothing_was_found_and_later_ones_why():
+    prometheus = Prometheus()
+    told = await lived(Missing(prometheus, Silent()), PATIENCE_TICKS + 2)
+    assert told == [EMPTY.detail] * PATIENCE_TICKS + [WHY] * 2
+    assert prometheus.asked == [("ml", 60 * (PATIENCE_TICKS - 1))]
+
+
+async def test_the_same_is_asked_again_only_after_a_rest():
+    prometheus = Prometheus()
+    await lived(Missing(prometheus, Silent()), PATIENCE_TICKS + 2 * REST_TICKS)
+    first = 60 * (PATIENCE_TICKS - 1)
+    assert [at for _, at in prometheus.asked] == [first, first + 60 * REST_TICKS, first + 120 * REST_TICKS]
+
+
+async def test_a_result_ends_the_doubt():
+    prometheus = Prometheus()
+    told = await lived(Missing(prometheus, Silent()), 6, said=lambda tick: FINE if tick == 3 else EMPTY)
+    assert told == [EMPTY.detail, EMPTY.detail, WHY, FINE.detail, EMPTY.detail, EMPTY.detail]
+
+
+async def test_objects_take_turns_and_none_waits_for_another():
+    prometheus, namespaces = Prometheus(), [f"n{number}" for number in range(5)]
+    missing = Missing(prometheus, Silent())
+    await lived(missing, PATIENCE_TICKS + 4, namespaces)
+    assert {namespace for namespace, _ in prometheus.asked} == set(namespaces)
+    for tick in {at for _, at in prometheus.asked}:
+        assert sum(1 for _, at in prometheus.asked if at == tick) <= AT_ONCE
+
+
+async def test_a_prometheus_that_hangs_holds_up_no_tick_and_nobody_of_another_namespace():
+    prometheus = Prometheus(said=None)
+    missing = Missing(prometheus, Silent())
+    told = await asyncio.wait_for(lived(missing, 20, ["evil", "evil", "good"]), timeout=5)
+    assert told == [EMPTY.detail] * 20
+    assert {namespace for namespace, _ in prometheus.asked} == {"evil", "good"}
+    await missing.stop()
+
+
+@pytest.mark.parametrize("error", [PrometheusSilent(Reason.PROMETHEUS_TIMEOUT, "no"), RuntimeError("odd")])
+async def test_a_look_up_that_fails_leaves_the_words_as_they_are(error):
+    told = await lived(Missing(Prometheus(said=error), Silent()), 5)
+    assert told == [EMPTY.detail] * 5
+
+
+async def test_objects_that_are_gone_are_forgotten():
+    missing = Missing(Prometheus(), Silent())
+    await lived(missing, 3)
+    missing.forget([])
+    (found,) = missing.heard(turn("ml", 300), (EMPTY,))
+    assert found.detail == EMPTY.detail
