@@ -1,5 +1,6 @@
 """Presets against the servers themselves, installed from PyPI and scraped by a real Prometheus: `make nightly`."""
 
+import asyncio
 import os
 import subprocess
 import time
@@ -99,21 +100,21 @@ async def asked(name, measure, prometheus, metrics, telemetry):
 async def test_a_preset_says_what_the_client_counted(server, metrics, telemetry):
     """Forty good answers, five failures within one scrape, the first ever, thirty good ones, and many probes."""
     name, url, prometheus = server
-    time.sleep(WINDOW)  # so that a scrape lies before the window
-    with httpx.Client(base_url=url, timeout=10) as client:
+    await asyncio.sleep(WINDOW)  # so that a scrape lies before the window
+    async with httpx.AsyncClient(base_url=url, timeout=10) as client:
 
-        def send(number, kind):
-            return [client.post(f"/predict/{kind}").status_code for _ in range(number)]
+        async def send(number, kind):
+            return [(await client.post(f"/predict/{kind}")).status_code for _ in range(number)]
 
         for _ in range(100):
-            client.get("/healthz")
-        codes = send(40, 200)
-        time.sleep(2)
+            await client.get("/healthz")
+        codes = await send(40, 200)
+        await asyncio.sleep(2)
         assert (await asked(name, "error-rate", prometheus, metrics, telemetry)).verdict is Verdict.HEALTHY
-        codes += send(3, 503) + send(2, "raise")
-        time.sleep(2)
-        codes += send(28, 200) + send(2, 404)
-        time.sleep(3)
+        codes += await send(3, 503) + await send(2, "raise")
+        await asyncio.sleep(2)
+        codes += await send(28, 200) + await send(2, 404)
+        await asyncio.sleep(3)
     right = sum(code >= 500 for code in codes) / len(codes)
     found = await asked(name, "error-rate", prometheus, metrics, telemetry)
     assert right == pytest.approx(5 / 75)
