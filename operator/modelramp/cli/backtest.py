@@ -16,6 +16,7 @@ from modelramp.cli.backtest_replay import History, Replayed, replay
 from modelramp.cli.backtest_report import moment_json, summary_json
 from modelramp.cli.backtest_sensitivity import Variant, variants, windows_of, with_window
 from modelramp.cli.backtest_source import Progress
+from modelramp.cli.output import screen
 
 _OWN = 0
 """Key of the policy as it is written, beside the windows that are tried."""
@@ -63,12 +64,11 @@ def command(
         tested = {"abTest": test_json(told.looks, test, asked.subject.revision)} if test and told.looks else {}
         click.echo(json.dumps(summary_json(told, table) | tested))
         return
-    from rich.console import Console
 
     from modelramp.cli.backtest_looks_screen import print_test
     from modelramp.cli.backtest_screen import print_replay
 
-    console = Console(highlight=False)
+    console = screen()
     print_replay(told, table, console)
     if test is not None and told.looks:
         print_test(told.looks, test, asked.subject.revision, console)

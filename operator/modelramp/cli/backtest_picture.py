@@ -16,7 +16,11 @@ from modelramp.cli.backtest_replay import PROMOTED, ROLLED_BACK, Moment, Replaye
 from modelramp.cli.backtest_screen import columns
 
 WIDTH, PANEL, BAND, GAP = 1000, 120, 60, 34
-LEFT, RIGHT, TOP = 90, 20, 50
+LEFT, RIGHT, TOP = 90, 20, 78
+_WORDS = {ROLLED_BACK: 42, PROMOTED: 56}
+"""Where the word of a mark stands: above the name of the first check, each in a line of its own."""
+_FAR = 9.0
+"""A limit that is more than this many times as far from the values as they are from each other is not drawn."""
 _INSIDE = WIDTH - LEFT - RIGHT
 # Okabe and Ito's colours, which people tell apart with any kind of colour vision.
 _BLUE, _RED, _GREEN, _ORANGE, _GREY = "#0072b2", "#d55e00", "#009e73", "#e69f00", "#999999"
@@ -46,8 +50,14 @@ def picture_problem(path: Path) -> str | None:
         return f"{path} must end with .svg or .png"
     if not path.absolute().parent.is_dir():
         return f"{path.parent} is no folder"
-    if path.suffix.lower() == ".png" and find_spec("cairosvg") is None:
+    if path.suffix.lower() != ".png":
+        return None
+    if find_spec("cairosvg") is None:
         return "a .png needs the library cairosvg, which is not installed; write an .svg, or install cairosvg"
+    try:
+        _png('<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>')
+    except (ImportError, OSError) as error:
+        return f"a .png needs the library cairosvg, which does not work here: {error}; write an .svg"
     return None
 
 
@@ -100,8 +110,7 @@ def _x(index: float, count: int) -> float:
 def _panel(groups: Sequence[Sequence[Moment]], index: int, check: Check, top: float) -> Iterator[str]:
     limits = limits_of(check)
     bounds = [bound for bound in (limits.min, limits.max) if bound is not None]
-    known = [value for group in groups for value in _values(group, index)]
-    low, high = min((*known, *bounds), default=0.0), max((*known, *bounds), default=1.0)
+    low, high = _reach([value for group in groups for value in _values(group, index)], bounds)
     span = (high - low) or abs(high) or 1.0
     worst = max if limits.max is not None else min
 
@@ -114,6 +123,10 @@ def _panel(groups: Sequence[Sequence[Moment]], index: int, check: Check, top: fl
     for value in sorted({low, high}):
         yield _text(LEFT - 6, y(value) + 4, shown(value, limits.unit), "end", _GREY, 11)
     for bound in bounds:
+        if not low <= bound <= high:
+            place, word = (top + 14, "above") if bound > high else (top + PANEL - 6, "below")
+            yield _text(WIDTH - RIGHT - 6, place, f"limit {shown(bound, limits.unit)} is far {word}", "end", _RED, 11)
+            continue
         yield _line(LEFT, y(bound), WIDTH - RIGHT, y(bound), f'stroke="{_RED}" stroke-dasharray="6 4"')
     for line in _stretches(groups, index):
         points = " ".join(f"{_x(at, len(groups)):.1f},{y(value):.1f}" for at, value in line)
@@ -125,6 +138,16 @@ def _panel(groups: Sequence[Sequence[Moment]], index: int, check: Check, top: fl
             yield f'<circle cx="{x:.1f}" cy="{y(worst(values)):.1f}" r="2.4" fill="{_RED}"/>'
         elif Verdict.NO_DATA in verdicts:
             yield _line(x, top + PANEL - 5, x, top + PANEL, f'stroke="{_ORANGE}" stroke-width="2"')
+
+
+def _reach(known: Sequence[float], bounds: Sequence[float]) -> tuple[float, float]:
+    """From where to where a panel shows values: those that are known, and the limits that are not far from them."""
+    if not known:
+        return min(bounds, default=0.0), max(bounds, default=1.0)
+    low, high = min(known), max(known)
+    far = _FAR * ((high - low) or max(abs(low), abs(high)))
+    near = [bound for bound in bounds if not far or low - far <= bound <= high + far]
+    return min(low, *near, low), max(high, *near, high)
 
 
 def _values(group: Sequence[Moment], index: int) -> list[float]:
@@ -183,12 +206,23 @@ def _band(groups: Sequence[Sequence[Moment]], top: float) -> Iterator[str]:
     yield _text(LEFT, top - 6, "traffic that it would have had", "start")
     yield f'<rect x="{LEFT}" y="{top}" width="{_INSIDE}" height="{BAND}" fill="none" stroke="#dddddd"/>'
     edges = [LEFT + _INSIDE * at / len(groups) for at in range(len(groups) + 1)]
+    heard = [at for at, group in enumerate(groups) if _has_data(group)]
+    if heard and heard[-1] + 1 < len(groups) and groups[-1][-1].weight:
+        # Who gives no sign of life up to the end is gone: nobody can say what traffic it would have had.
+        x = edges[heard[-1] + 1]
+        words = "no data any more"
+        yield _text(min(x + 4, WIDTH - RIGHT - 4), top + 14, words, "start" if x < WIDTH - 160 else "end", _GREY, 11)
+        groups = groups[: heard[-1] + 1]
     heights = [top + BAND - BAND * group[-1].weight / 100 for group in groups]
     points = [(x, height) for at, height in enumerate(heights) for x in (edges[at], edges[at + 1])]
-    outline = " ".join(f"{x:.1f},{y:.1f}" for x, y in ((LEFT, top + BAND), *points, (edges[-1], top + BAND)))
+    outline = " ".join(f"{x:.1f},{y:.1f}" for x, y in ((LEFT, top + BAND), *points, (edges[len(groups)], top + BAND)))
     yield f'<polygon points="{outline}" fill="{_BLUE}" fill-opacity="0.25" stroke="{_BLUE}"/>'
     yield _text(LEFT - 6, top + 10, "100 %", "end", _GREY, 11)
     yield _text(LEFT - 6, top + BAND, "0 %", "end", _GREY, 11)
+
+
+def _has_data(group: Sequence[Moment]) -> bool:
+    return any(check.verdict is not Verdict.NO_DATA for moment in group for check in moment.checks)
 
 
 def _marks(told: Replayed, bottom: float) -> Iterator[str]:
@@ -196,10 +230,10 @@ def _marks(told: Replayed, bottom: float) -> Iterator[str]:
     for event, colour, word in ((ROLLED_BACK, _RED, "rolled back"), (PROMOTED, _GREEN, "promoted")):
         for number, moment in enumerate(told.having(event)):
             x = _x(moment.number - 1, count)
-            yield _line(x, TOP - 12, x, bottom, f'stroke="{colour}" stroke-width="1.5"')
+            yield _line(x, _WORDS[event] + 2, x, bottom, f'stroke="{colour}" stroke-width="1.5"')
             if number == 0:
                 near_end = x > WIDTH - 160
-                yield _text(x + (-4 if near_end else 4), TOP - 14, word, "end" if near_end else "start", colour)
+                yield _text(x + (-4 if near_end else 4), _WORDS[event], word, "end" if near_end else "start", colour)
 
 
 def _axis(moments: Sequence[Moment], bottom: float) -> Iterator[str]:

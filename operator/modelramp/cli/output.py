@@ -6,11 +6,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from modelramp.api.text import visible
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_PIPED = 400
 
 
 class Level(StrEnum):
@@ -41,6 +46,14 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.level}: {f'{self.path}: ' if self.path else ''}{self.message}"
+
+
+def screen() -> "Console":
+    """Where tables go: as wide as the terminal, or, where there is none, wide enough that no line is broken."""
+    from rich.console import Console
+
+    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(highlight=False, width=_PIPED if piped else None)
 
 
 def coloured() -> bool:

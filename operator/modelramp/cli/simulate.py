@@ -8,6 +8,7 @@ from typing import IO
 import click
 
 from modelramp.cli.json_words import BadData
+from modelramp.cli.output import screen
 from modelramp.cli.policy_file import Policy, read_policy, text_of
 from modelramp.cli.rehearsal import Outcome, Row, rehearse
 from modelramp.cli.rehearsal_gate import Gated
@@ -77,11 +78,10 @@ def _gated(policy: Policy, evaluation: IO[bytes] | None) -> Gated | None:
 
 
 def _print_table(rows: Sequence[Row], outcome: Outcome) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False)
+    console = screen()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("TICK", "VERDICT", "BREACHES", "PHASE", "STEP", "WEIGHT", "SERVING"):
         if heading in _WIDE_ONLY and console.width < _WIDE:

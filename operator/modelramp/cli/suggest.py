@@ -25,6 +25,7 @@ from modelramp.cli.backtest_limits import (
 )
 from modelramp.cli.backtest_replay import History
 from modelramp.cli.backtest_scores import Scored
+from modelramp.cli.output import screen
 
 _SHARES = (0.5, 0.95, 0.99, 0.999)
 _FOLLOWS = 0.3
@@ -196,10 +197,9 @@ def _caveats(sides: Sequence[Side], proposal: Proposal, min_score: int | None) -
 
 
 def _print(told: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = screen()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("CHECK", "LIMIT", "PRESENT", "PROPOSED", "IN A ROW", "MEDIAN", "99 %", "99.9 %", "WORST", "TICKS"):
         table.add_column(heading, no_wrap=True, justify="left" if heading in ("CHECK", "LIMIT") else "right")

@@ -188,6 +188,59 @@ def test_a_picture_of_values_that_never_change_or_are_missing_can_be_drawn():
         ET.fromstring(svg(replay(policy, "c", "s", rows, again=False), policy.health.checks, "t"))  # noqa: S314
 
 
+def texts(picture):
+    """Words of a picture with their places."""
+    root = ET.fromstring(picture)  # noqa: S314 - made by the code under test
+    found = [element for element in root.iter() if element.tag.endswith("}text")]
+    return {element.text: (float(element.get("x")), float(element.get("y"))) for element in found}
+
+
+def points_of(picture, tag):
+    root = ET.fromstring(picture)  # noqa: S314 - made by the code under test
+    found = [element for element in root.iter() if element.tag.endswith("}" + tag)]
+    return [[tuple(map(float, point.split(","))) for point in one.get("points").split()] for one in found]
+
+
+def test_words_of_marks_stand_apart_from_each_other_and_from_the_names_of_checks():
+    policy = spec(checks=({**ERRORS, "name": "a-b"},))
+    rows = [{"a-b": value} for value in [0.002] * 16 + [0.5] * 3]
+    found = replay(policy, "c", "s", history(policy, rows), again=False)
+    lines = [y for word, (_, y) in texts(svg(found, policy.health.checks, "t")).items() if word and word[0] in "art"]
+    assert len(lines) > 3
+    assert all(abs(one - other) >= 12 for place, one in enumerate(lines) for other in lines[place + 1 :])
+
+
+def test_a_limit_far_from_all_values_does_not_flatten_the_curve():
+    policy = spec(checks=({**ERRORS, "max": 5},))
+    name = policy.health.checks[0].name
+    rows = [{name: value} for value in (0.004, 0.006) * 20]
+    picture = svg(replay(policy, "c", "s", history(policy, rows), again=False), policy.health.checks, "t")
+    assert "limit 5 is far above" in texts(picture)
+    (curve,) = points_of(picture, "polyline")
+    assert max(y for _, y in curve) - min(y for _, y in curve) > 100
+    near = spec(checks=({**ERRORS, "max": "0.01"},))
+    assert "far" not in svg(replay(near, "c", "s", history(near, rows), again=False), near.health.checks, "t")
+
+
+def test_traffic_ends_with_the_data_of_the_version():
+    policy = spec(checks=(ERRORS,))
+    name = policy.health.checks[0].name
+    rows = [{name: value} for value in [0.002] * 30 + [None] * 30]
+    picture = svg(replay(policy, "c", "s", history(policy, rows), again=False), policy.health.checks, "t")
+    (band,) = points_of(picture, "polygon")
+    assert max(x for x, _ in band) == pytest.approx(535, abs=1)
+    assert "no data any more" in texts(picture)
+
+
+def test_a_png_whose_library_does_not_work_is_refused_before_any_query(tmp_path, monkeypatch):
+    def broken(text):
+        raise OSError('no library called "cairo-2" was found')
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setattr("modelramp.cli.backtest_picture._png", broken)
+    assert "does not work here" in picture_problem(tmp_path / "out.png")
+
+
 def test_a_png_without_its_library_is_refused_with_the_way_out(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert "write an .svg, or install cairosvg" in picture_problem(tmp_path / "out.png")
