@@ -15,6 +15,8 @@ _EXECUTING: Final = re.compile(
 _EVALUATING: Final = re.compile(r'cannot evaluate "(?:[^"\\]|\\.)*": ', re.DOTALL)
 _INSTANT: Final = re.compile(r"\b(time|start|end|ts|timestamp|mint|maxt)([=:] ?)[0-9]{10,19}(?:\.[0-9]{1,9})?")
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z?")
+_REQUEST: Final = re.compile(r"\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32})\b")
+_OWN_PORT: Final = re.compile(r"\b(tcp|udp) [][0-9a-f.:]{1,60}->")
 _ELAPSED: Final = re.compile(r" \(elapsed [0-9.]{1,12} seconds\)")
 _LONGEST: Final = 2048
 _LONGEST_PAGE: Final = 128
@@ -92,8 +94,9 @@ def plain_error(words: Any) -> str:
 
 
 def steady(text: str) -> str:
-    """The text without instants: a status that has them would be written at every tick."""
-    return _ELAPSED.sub("", _DATE.sub("…", _INSTANT.sub(r"\1\2…", text)))
+    """The text without what is another at every tick: with it, the status would be written at every tick."""
+    text = _ELAPSED.sub("", _DATE.sub("…", _INSTANT.sub(r"\1\2…", text)))
+    return _OWN_PORT.sub(r"\1 …->", _REQUEST.sub("…", text))
 
 
 def page_words(body: bytes, secrets: Sequence[str]) -> str:
@@ -101,7 +104,7 @@ def page_words(body: bytes, secrets: Sequence[str]) -> str:
 
     A page of HTML is that of a proxy, or of something else altogether. secrets: what was sent; a server may repeat it.
     """
-    text = body[: 8 * _LONGEST_PAGE].decode(errors="replace").strip()
+    text = body[: 8 * _LONGEST_PAGE].decode("utf-8-sig", errors="replace").rstrip("\ufffd").strip()
     if text.startswith("{"):
         text = _field(body)
     if text.startswith("<") or "\ufffd" in text:
@@ -123,7 +126,8 @@ def _field(body: bytes) -> str:
         payload = json.loads(body)
     except (ValueError, RecursionError):
         return ""
-    found = (payload.get(name) for name in ("error", "message")) if isinstance(payload, dict) else ()
+    inner = payload.get("error") if isinstance(payload, dict) else None
+    found = [each.get(name) for each in (inner, payload) if isinstance(each, dict) for name in ("error", "message")]
     return next((words for words in found if isinstance(words, str)), "")
 
 

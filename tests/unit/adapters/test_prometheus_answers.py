@@ -221,6 +221,8 @@ def test_an_error_type_that_is_no_word_of_prometheus_goes_by_the_code(code, word
         "no data for time={}000 here",
         "no data from start={}.123 to end={}.123",
         "on timeRange=[2026-11-28T13:07:{:.2}.001Z..2026-11-28T13:08:{:.2}Z]",
+        "rpc error: read tcp 10.0.0.7:401{:.2}->10.0.0.9:9095: i/o timeout",
+        "request 0b0e7d6e-1c7c-4b57-9d0a-0000000000{:.2} and 4bf92f3577b34da6a3ce929d0e0e47{:.2} failed",
         'error when executing query="' + "x" * 3000 + '" for (time={}000, step=300000): why',
     ],
 )
@@ -241,6 +243,9 @@ NO_PROMETHEUS = {
     "a tenant that is missing": (401, b"no org id\n", "no org id"),
     "a tenant that is missing, as JSON": (401, b'{"status":"error","errorType":"x","error":"no org id"}', "no org id"),
     "a gateway's refusal": (403, b'{"message":"no API key was found in the request"}', "no API key was found"),
+    "a cloud's refusal": (403, b'{"error":{"code":403,"message":"Permission denied on x"}}', "Permission denied on x"),
+    "a server that wants TLS": (400, b"Client sent an HTTP request to an HTTPS server.\n", "to an HTTPS server"),
+    "a page that is cut in a letter": (401, b"a" * 120 + "ä".encode() * 600, "aaa … ää"),
     "too many at a time": (429, b"couldn't start executing the request", "asked too much"),
 }
 
