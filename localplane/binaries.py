@@ -45,6 +45,29 @@ PROMETHEUS_OPERATOR = (
 _TRAEFIK_CRD_FILE = "docs/content/reference/dynamic-configuration/kubernetes-crd-definition-v1.yml"
 
 
+# Servers of the Prometheus API that are tested at night: module, checksum, package, and the tags that it needs.
+BACK_ENDS = {
+    "prometheus-2.53": (
+        "github.com/prometheus/prometheus@v0.53.3",
+        "h1:psmE5n7QoBSMt1wSZ5IL7jyTkanb/N29Twoxmhzuxqc=",
+        "./cmd/prometheus",
+        "remove_all_sd,enable_kubernetes_sd,netgo",
+    ),
+    "thanos": (
+        "github.com/thanos-io/thanos@v0.42.0",
+        "h1:9d+cAEq/lCuhQY6VK3FzxFmXhE/1Qy0Gv45xSYn1EAM=",
+        "./cmd/thanos",
+        "slicelabels",
+    ),
+    "mimir": (
+        "github.com/grafana/mimir@v1.3.1-0.20260423142704-aced80d74930",
+        "h1:uegeb+I1faUHNHi8rBl+hJpdaYB2DGlZdZsu1gV7lk0=",
+        "./cmd/mimir",
+        "netgo,stringlabels",
+    ),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Binaries:
     """Where the programs and the CRDs of the gateway are."""
@@ -115,6 +138,29 @@ def victoriametrics(report: Report) -> Path:
     """Return the single-node server of VictoriaMetrics, building it on first use (about a minute)."""
     package = "github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics"
     return _one_program("victoria-metrics", package, VICTORIAMETRICS_MODULE, report)
+
+
+def back_end(name: str, report: Report) -> Path:
+    """Return one of BACK_ENDS, building it on first use (5 to 20 minutes)."""
+    module, checksum, package, tags = BACK_ENDS[name]
+    place = cache_folder() / "localplane" / f"{name}-{hashlib.sha256(repr(BACK_ENDS[name]).encode()).hexdigest()[:16]}"
+    wanted = place / name
+    with state.locked(place.with_suffix(".lock")):
+        if not wanted.exists():
+            go = find_go(required_version((MODULE / "go.mod").read_text()), cache_folder(), report)
+            place.mkdir(parents=True, exist_ok=True)
+            # In a copy: only there do the module's own replacements of other modules count.
+            copy = Path(tempfile.mkdtemp(prefix=".new-", dir=place))
+            try:
+                source = copy / "source"
+                shutil.copytree(_module_folder(str(go), module, checksum), source, copy_function=shutil.copyfile)
+                command = [str(go), "build", "-v", "-mod=mod", "-trimpath", "-buildvcs=false", "-ldflags=-s -w"]
+                command += ["-tags", tags, "-o", str(copy / name), package]
+                _compile(command, source, f"building {name} (once, 5 to 20 minutes)", report)
+                (copy / name).replace(wanted)
+            finally:
+                shutil.rmtree(copy, ignore_errors=True)
+    return wanted
 
 
 def promtool(report: Report) -> Path:

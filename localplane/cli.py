@@ -117,6 +117,14 @@ def kubectl(obj: tuple[str, Path | None], arguments: tuple[str, ...]) -> None:
     os.execv(command[0], command)  # noqa: S606
 
 
+@main.command("back-ends")
+@click.argument("names", nargs=-1, type=click.Choice(sorted(binaries.BACK_ENDS)))
+def back_ends(names: tuple[str, ...]) -> None:
+    """Build servers of the Prometheus API that are tested at night; all if none is named."""
+    for name in names or binaries.BACK_ENDS:
+        click.echo(binaries.back_end(name, say))
+
+
 @main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def helm(arguments: tuple[str, ...]) -> None:
