@@ -1,7 +1,7 @@
 """The order of writes: the status first, as a compare-and-swap; then the route, then all else that is derived from it.
 
 Everything after the status is derived from it, so that repeating it is harmless. The route is written with the
-resourceVersion that was read before the status: a frozen ex-leader that wakes up in between is refused (promise 6).
+resourceVersion that was read before the status: another process of the operator that wakes up late is refused.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
