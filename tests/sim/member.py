@@ -120,6 +120,10 @@ class Member:
         writer = self.world.writer()
         return writer.watch.available_since(self.key, revision, since) if writer else {0}
 
+    def lost(self, revision: str, since: float) -> bool:
+        """Whether pods of a revision were missing since then by no fault of their own."""
+        return self.world.kubelet.lost(self.namespace, revision, since)
+
     # what happens
 
     def changed(self, change: "Change") -> None:

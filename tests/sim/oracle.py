@@ -98,11 +98,13 @@ class Oracle:
             if check.get("role", "rollback") == "rollback":
                 letters.append((check, letter))
         asked = missing or (bool(silent) and True not in silent)
+        silence = [Minute([(check, "?") for check, _ in letters], None, missing)]
+        lost = silence if self._member.lost(subject, tick - 2 * spec["health"]["interval"]) else []
         if not live:
-            return [Minute(letters, None, missing)], asked
+            return [Minute(letters, None, missing), *lost], asked
         seen = self._member.available(subject, asked_at - 0.5)
         needed = _needed(spec["replicas"], (old.get("candidate") or {}).get("weight", 0)) if _running(old) else 1
-        return [Minute(letters, available < needed, missing) for available in seen], asked
+        return [*(Minute(letters, available < needed, missing) for available in seen), *lost], asked
 
     def _compare(self, old: Status, new: Status, *, moved: bool) -> Iterator[str]:
         rolled = _rolled_back(old, new)

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from modelramp.api.errors import ClusterSilent, Conflict, Gone, PrometheusSilent
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.engine.ports import (
     DEPLOYMENT,
+    POD,
     SHARED,
     Asker,
     Delivered,
@@ -170,7 +171,7 @@ class SimCluster:
             "cluster",
             "list",
             about,
-            lambda: copied(list(self._api.all(kind.kind, namespace, selector))),
+            lambda: self._found(kind, namespace, selector),
             key=(namespace, whose if "=" in selector else "") if namespace else None,
         )
         if self._wire.world.slow_lists:
@@ -179,6 +180,12 @@ class SimCluster:
         for obj in found if kind == DEPLOYMENT else ():
             self._wire.process.watch.note(obj)
         return tuple(found)
+
+    def _found(self, kind: Kind, namespace: str | None, selector: str) -> Sequence[Json]:
+        stored: Sequence[Json] = copied([*self._api.all(kind.kind, namespace, selector)])
+        if kind == POD and not stored:  # nobody watches them, so that only stories of odd ones store any
+            return self._wire.world.kubelet.pods(namespace, selector)
+        return stored
 
     async def pages(
         self, kind: Kind, namespace: str | None = None, selector: str = ""

@@ -48,6 +48,7 @@ class Reason(StrEnum):
     ABOVE_MAXIMUM = "AboveMaximum"
     BELOW_MINIMUM = "BelowMinimum"
     PODS_UNAVAILABLE = "PodsUnavailable"
+    PODS_LOST = "PodsLost"
     EMPTY_RESULT = "EmptyResult"
     METRIC_UNKNOWN = "MetricUnknown"
     NOT_A_NUMBER = "NotANumber"

@@ -49,7 +49,9 @@ class TickOutcome:
     """All checks of one revision at one tick.
 
     tick: the instant of the tick, seconds since the epoch, a multiple of the interval.
-    available: whether enough pods served; None when that is not known (a replayed tick).
+    available: whether enough pods served; None when that is not known (a replayed tick), or nobody's fault.
+    excuse: why pods that were missing were no fault of the revision, for people; empty when it was its fault, or when
+    none were.
     """
 
     tick: int
@@ -57,6 +59,7 @@ class TickOutcome:
     checks: tuple[CheckOutcome, ...]
     available: bool | None
     pods: str = ""
+    excuse: str = ""
 
 
 EXPERIMENT = "ab.test"

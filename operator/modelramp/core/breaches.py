@@ -19,7 +19,7 @@ def tick_verdict(health: Health, outcome: TickOutcome, missing: str = "") -> tup
     """The verdict of a settled tick with its reason and a sentence.
 
     BREACH if pods are missing or any rollback check breached that is due at this tick, NO_DATA if none breached and one
-    had no data (or nothing at all is known), else HEALTHY.
+    had no data (or pods were missing by no fault of the version, or nothing at all is known), else HEALTHY.
     With spec.health.minScore a check of the common count breaches the tick if it is critical, or if the score of its
     dimension is too low.
     missing: which policies' checks are not among them; that is no data too.
@@ -30,6 +30,8 @@ def tick_verdict(health: Health, outcome: TickOutcome, missing: str = "") -> tup
     breached = breaching(health, rollback)
     if breached:
         return Verdict.BREACH, breached[0].reason, told(health, rollback, breached)
+    if outcome.excuse:
+        return Verdict.NO_DATA, Reason.PODS_LOST, f"pods available: {outcome.pods} ({outcome.excuse})"
     if missing:
         return Verdict.NO_DATA, Reason.POLICY_UNRESOLVED, missing
     silent = [found for _, found in rollback if found.verdict is Verdict.NO_DATA]

@@ -1,12 +1,17 @@
-"""How many pods are enough."""
+"""How many pods are enough, and what a tick says when they are not."""
 
-from modelramp.core.state import Seen, State, Target
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from modelramp.api.names import Reason
+from modelramp.api.verdict import EXPERIMENT, TickOutcome, Verdict
+from modelramp.core.state import Pods, Seen, State, Target
 
 
 def needed(replicas: int, weight: int) -> int:
     """Pods that must be available for a share of the traffic: at least three quarters of that share, at least one.
 
-    The quarter is what a Deployment tolerates by default (maxUnavailable 25 %): a node drain is no breach.
+    The quarter is what a Deployment tolerates by default (maxUnavailable 25 %).
     >>> needed(1, 10), needed(4, 100), needed(10, 50)
     (1, 3, 3)
     """
@@ -29,3 +34,42 @@ def enough_available(target: Target, state: State, seen: Seen) -> bool:
         return False
     running = state.running
     return pods.available >= (needed(target.spec.replicas, running.weight) if running else 1)
+
+
+def with_pods(target: Target, state: State, seen: Seen, ticks: Sequence[TickOutcome]) -> tuple[TickOutcome, ...]:
+    """The ticks, oldest first, with what can be seen of the pods of their revision.
+
+    Whether enough are available is the present, so only the newest tick learns of it. What was lost by no fault of the
+    version is no data at any tick whose window reaches into the loss.
+    """
+    if not ticks or ticks[-1].revision != state.subject:
+        return tuple(ticks)
+    *older, newest = ticks
+    pods = seen.pods.get(newest.revision, Pods())
+    enough = enough_available(target, state, seen)
+    trouble = f" ({pods.trouble})" if pods.trouble and not pods.excuse else ""
+    newest = replace(newest, available=enough, pods=f"{pods}{trouble}")
+    if not pods.excuse or (enough and pods.since <= state.traffic_since):
+        return (*older, newest)  # pods that came before the traffic were missed by nobody
+    if not enough:
+        newest = replace(newest, available=None, excuse=pods.excuse)
+    before = {found.name: found.memory for found in state.checks}
+    before[EXPERIMENT] = state.experiment.memory if state.experiment is not None else ""
+    partly = not enough and pods.available > 0
+    until, interval = pods.since if enough else newest.tick + 1, target.spec.health.interval
+    return tuple(
+        _unblamed(outcome, pods, before) if not partly and pods.lost < outcome.tick < until + interval else outcome
+        for outcome in (*older, newest)
+    )
+
+
+def _unblamed(outcome: TickOutcome, pods: Pods, memory: Mapping[str, str]) -> TickOutcome:
+    """A tick of a time without enough pods, by no fault of the version: what failed is no data, and no evidence."""
+    words = f"pods were missing: {pods.excuse}"
+    checks = (
+        replace(found, verdict=Verdict.NO_DATA, reason=Reason.PODS_LOST, detail=words)
+        if found.verdict is Verdict.BREACH
+        else found
+        for found in outcome.checks
+    )
+    return replace(outcome, checks=tuple(replace(found, memory=memory.get(found.name, "")) for found in checks))

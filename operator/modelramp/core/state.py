@@ -163,6 +163,12 @@ class State:
         return version.revision if version is not None else None
 
     @property
+    def traffic_since(self) -> int:
+        """Since when the subject has had its traffic, seconds since the epoch; 0 while it has none."""
+        version = self.running.version if self.running is not None else self.stable
+        return version.traffic_since if version is not None else 0
+
+    @property
     def weights(self) -> dict[str, int]:
         """Share of the traffic that each revision should have, percent; revisions without any are left out."""
         shares: dict[str, int] = {}
@@ -209,12 +215,20 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Pods:
-    """Pods of one revision: wanted and available by its Deployment, and ready endpoints of its Service."""
+    """Pods of one revision: wanted and available by its Deployment, and ready endpoints of its Service.
+
+    trouble: why some are missing, in the kubelet's words. excuse: why that is, or was of late, no fault of the version.
+    lost: when such a loss began; since: from when on enough pods have been available. Both are seconds since the epoch,
+    0 when that is not known.
+    """
 
     wanted: int = 0
     available: int = 0
     endpoints: int = 0
     trouble: str = ""
+    excuse: str = ""
+    lost: int = 0
+    since: int = 0
 
     def __str__(self) -> str:
         return f"{self.available}/{self.wanted}"

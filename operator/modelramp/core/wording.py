@@ -10,6 +10,7 @@ from modelramp.api.times import to_clock
 from modelramp.api.verdict import TICK_MARK, Verdict
 from modelramp.core import gate
 from modelramp.core.breaches import breaching, by_detail, tally, told
+from modelramp.core.capacity import enough_available
 from modelramp.core.experiment import standing
 from modelramp.core.moves import label, unserved
 from modelramp.core.scores import judged
@@ -40,7 +41,7 @@ def _of_state(target: Target, state: State, seen: Seen) -> str:
     candidate = state.candidate
     if candidate is not None:
         text = _waiting(target, state, seen, candidate) if candidate.step < 0 else _stepping(target, state, seen)
-        text = "; ".join((text, *_counted(target, state)))
+        text = "; ".join((text, *_counted(target, state, seen)))
         return f"paused until {_request('resume', candidate.version.revision)}: {text}" if state.paused else text
     serving = label(state.stable) if state.stable else "nothing"
     match state.phase:
@@ -51,11 +52,11 @@ def _of_state(target: Target, state: State, seen: Seen) -> str:
             return f"{state.detail}; {_returning(state, seen)}"
         case Phase.ROLLED_BACK:
             again = f"{state.failed} gets no traffic until the spec changes or {_request('retry', state.failed)}"
-            return "; ".join((state.detail, again, *_counted(target, state)))
+            return "; ".join((state.detail, again, *_counted(target, state, seen)))
         case Phase.DEGRADED:
             return state.detail
         case _:
-            return "; ".join((f"{serving} serves all traffic", *_off_route(seen), *_counted(target, state)))
+            return "; ".join((f"{serving} serves all traffic", *_off_route(seen), *_counted(target, state, seen)))
 
 
 def _request(verb: str, revision: str | None) -> str:
@@ -107,7 +108,7 @@ def _stepping(target: Target, state: State, seen: Seen) -> str:
     tested = standing(target, state)
     text += f", {'; '.join(tested)}" if tested else f", {time}"
     pods = seen.pods.get(candidate.version.revision, Pods())
-    if pods.trouble and pods.available < target.spec.replicas:
+    if pods.trouble and pods.available < target.spec.replicas and not _lost(target, state, seen):
         text += f"; {pods.available} of {target.spec.replicas} pods available ({pods.trouble})"
     found = [finding for finding in blockers(target, state, seen, state.checks) if finding.reason is not Reason.PAUSED]
     told = state.last_tick > candidate.step_entered or state.reason is Reason.HELD_BY_ROUTE
@@ -116,30 +117,41 @@ def _stepping(target: Target, state: State, seen: Seen) -> str:
     return "; ".join((text, *waits, *(finding.message for finding in found if told)))
 
 
-def _counted(target: Target, state: State) -> tuple[str, ...]:
+def _counted(target: Target, state: State, seen: Seen) -> tuple[str, ...]:
     """The breaches in a row and what they lead to; what has no data, and that nothing follows from it."""
     watch, health = state.watch, target.spec.health.during(rolling=state.running is not None)
+    lost = _lost(target, state, seen)
     if watch is None or watch.revision != state.subject:
-        return ()
+        return lost
     counting = [pair for pair in judged(health, state.checks) if pair[0].role is Role.ROLLBACK]
     if state.strip.endswith(TICK_MARK[Verdict.NO_DATA]):
         waits = "promotion waits, " if state.running else ""
         silent = (
             found
             for check, found in counting
-            if found.verdict is Verdict.NO_DATA and health.is_due(check, state.last_tick)
+            if found.verdict is Verdict.NO_DATA
+            and health.is_due(check, state.last_tick)
+            and not (lost and found.reason is Reason.PODS_LOST)
         )
         missing = (
             f"{', '.join(names)} {'has' if len(names) == 1 else 'have'} no data ({detail})"
             for detail, names in by_detail(silent).items()
         )
-        return (*missing, f"{waits}the breach count stays at {watch.breaches}")
+        return (*lost, *missing, f"{waits}the breach count stays at {watch.breaches}")
     if not watch.breaches:
-        return ()
+        return lost
     breached = breaching(health, counting)
     at = max((found.at for found in breached), default=0) or state.last_tick
     found = told(health, counting, breached) or "pods are missing"
-    return (f"{tally(watch, health)} at {to_clock(at)} ({found}), the last one {_consequence(target, state)}",)
+    return (*lost, f"{tally(watch, health)} at {to_clock(at)} ({found}), the last one {_consequence(target, state)}")
+
+
+def _lost(target: Target, state: State, seen: Seen) -> tuple[str, ...]:
+    """Pods that are missing by no fault of the version."""
+    pods = seen.pods.get(state.subject or "", Pods())
+    if not pods.excuse or state.subject is None or enough_available(target, state, seen):
+        return ()
+    return (f"{pods.available} of {target.spec.replicas} pods available, by no fault of the version: {pods.excuse}",)
 
 
 def _consequence(target: Target, state: State) -> str:

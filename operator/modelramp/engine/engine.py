@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 from modelramp.core.host_bindings import Bindings
 from modelramp.core.ticks import SCRAPE_DELAY
@@ -180,7 +181,8 @@ class Engine:
         self._telemetry.observe("modelramp_tick_lag_seconds", max(0.0, lag))
         told = {**outcomes, newest: self._missing.heard(turn, outcomes[newest])}
         found = [outcome_of(turn.revision, tick, checks) for tick, checks in told.items()]
-        self._work.deliver(turn.key, turn.revision, found)
+        deliver = partial(self._work.deliver, turn.key, turn.revision, found)
+        self._inspector.before_judging(turn.key, turn.revision, turn.ticks[0], deliver)
 
     def _report(self) -> None:
         self._failing.forget(self.store.records)

@@ -1,7 +1,7 @@
 """Asks why things do not move, beside the decisions: what is found out counts at the next one."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,15 +9,19 @@ from typing import Any
 from modelramp.api.errors import Gone, NoAnswer, Refused
 from modelramp.api.evaluation import EvaluationState
 from modelramp.api.spec import GatewayRouting
-from modelramp.core.state import Seen, Target
+from modelramp.core.state import Pods, Seen, Target
 from modelramp.engine.evaluation import look_at_job
 from modelramp.engine.fair import FairSlots
+from modelramp.engine.lost_pods import Missing
 from modelramp.engine.obstacles import inspect_gateway, inspect_pods
 from modelramp.engine.ports import Clock, Cluster, Telemetry
 from modelramp.engine.store import Key, Record, Store
+from modelramp.engine.view import see
 
 INSPECT_SECONDS = 10.0
 """Time between two looks at the same object."""
+JUDGE_SECONDS = 3.0
+"""A tick at which pods are missing waits so long for what they say; then what they said last counts."""
 _AT_ONCE, _OF_ONE_NAMESPACE = 16, 4
 
 
@@ -36,6 +40,7 @@ class Inspector:
     _slots: FairSlots = field(default_factory=lambda: FairSlots(_AT_ONCE, _OF_ONE_NAMESPACE))
     _looks: dict[Key, asyncio.Task[None]] = field(default_factory=dict)
     _missed: set[Key] = field(default_factory=set)
+    _judging: set[asyncio.Task[None]] = field(default_factory=set)
 
     def follow(self, key: Key, record: Record, seen: Seen) -> None:
         """Begin a look if the object waits for something and the last look is long enough ago."""
@@ -49,22 +54,65 @@ class Inspector:
             task = asyncio.create_task(self._guarded(key, record, look), name=f"look at {'/'.join(key)}")
             self._looks[key] = task
 
+    def before_judging(self, key: Key, revision: str, first: int, then: Callable[[], None]) -> None:
+        """Call `then` when it is known why pods of a revision are missing, or were since a tick; at once if none were.
+
+        first: the oldest tick that is to be judged, seconds since the epoch.
+        """
+        record = self.store.records.get(key)
+        if record is None or record.target is None:
+            then()
+            return
+        after = first - record.target.spec.health.interval
+        pods = see(self.store, key, record).pods.get(revision, Pods())
+        if pods.available >= record.target.spec.replicas and pods.since <= max(after, record.state.traffic_since):
+            then()
+            return
+        task = asyncio.create_task(self._judge(key, record, revision, after, then), name=f"pods of {'/'.join(key)}")
+        self._judging.add(task)
+        task.add_done_callback(self._judging.discard)
+
+    async def _judge(self, key: Key, record: Record, revision: str, after: int, then: Callable[[], None]) -> None:
+        try:
+            async with asyncio.timeout(JUDGE_SECONDS), self._slots.slot(key[0]):
+                await self._look_at_pods(key, record, (revision,), after)
+        except (TimeoutError, NoAnswer):
+            pass
+        except Exception as error:  # noqa: BLE001 - strange pods of one object must not stop its ticks
+            self.telemetry.warn("look failed", namespace=key[0], name=key[1], error=repr(error)[:256])
+        then()
+
+    async def _look_at_pods(self, key: Key, record: Record, revisions: Iterable[str], after: float) -> None:
+        """Where pods may not be listed nobody knows why they are missing."""
+        patience = record.target.spec.rollout.progress_deadline if record.target is not None else 0
+        found: dict[str, Missing] = dict.fromkeys(revisions, Missing())
+        with suppress(Refused, Gone):
+            found = await inspect_pods(self.cluster, key, found, after, self.clock.now(), patience)
+        record.missing = {**record.missing, **found}
+        candidate = record.state.candidate.version.revision if record.state.candidate is not None else ""
+        words = found[candidate].trouble if candidate in found else ""
+        if words or (candidate in found and record.last_words[0] != candidate):
+            record.last_words = (candidate, words)
+
     async def stop(self) -> None:
         """Cancel what is under way."""
-        looks = tuple(self._looks.values())
+        looks = (*self._looks.values(), *self._judging)
         for task in looks:
             task.cancel()
         await asyncio.gather(*looks, return_exceptions=True)
 
     def _look(self, key: Key, record: Record, target: Target, seen: Seen) -> Coroutine[Any, Any, None] | None:
         now = self.clock.now()
-        candidate = record.state.candidate
-        revision = candidate.version.revision if candidate else record.state.subject
-        pods = seen.pods.get(revision or "")
-        lacking = revision if revision and pods and pods.available < target.spec.replicas else None
+        state = record.state
+        candidate = state.candidate
+        roles = (candidate.version.revision if candidate else "", state.subject or "")
+        involved = dict.fromkeys((*roles, *seen.served))
+        full = {revision for revision, pods in seen.pods.items() if pods.available >= target.spec.replicas}
+        lacking = tuple(revision for revision in involved if revision in seen.pods and revision not in full)
+        record.missing = {revision: found for revision, found in record.missing.items() if revision in involved}
         unrouted = seen.routed is not True
         unknown = unrouted and record.looked_for != target.spec.routing.gateway.parent_refs
-        due = unknown or (now >= record.inspect_at and (unrouted or lacking is not None))
+        due = unknown or (now >= record.inspect_at and (unrouted or bool(lacking)))
         evaluation = candidate.evaluation if candidate is not None else None
         tried = record.evaluation is not None or (
             evaluation is not None and evaluation.state is EvaluationState.RUNNING
@@ -73,19 +121,19 @@ class Inspector:
             return None
         if due:
             record.inspect_at = now + INSPECT_SECONDS
-        return self._find_out(key, record, target, gateway=due and unrouted, revision=lacking if due else None)
+        return self._find_out(key, record, target, gateway=due and unrouted, lacking=lacking if due else ())
 
-    async def _find_out(self, key: Key, record: Record, target: Target, *, gateway: bool, revision: str | None) -> None:
+    async def _find_out(
+        self, key: Key, record: Record, target: Target, *, gateway: bool, lacking: tuple[str, ...]
+    ) -> None:
         async with self._slots.slot(key[0]):
             with suppress(NoAnswer):
                 if gateway:
                     await self._look_at_gateways(key, record, target.spec.routing.gateway)
-            with suppress(NoAnswer, Refused, Gone):
-                if revision is not None:
-                    words = await inspect_pods(self.cluster, key, revision)
-                    record.trouble = {revision: words}
-                    if words or record.last_words[0] != revision:
-                        record.last_words = (revision, words)
+            with suppress(NoAnswer):
+                if lacking:
+                    after = self.clock.now() - target.spec.health.interval
+                    await self._look_at_pods(key, record, lacking, after)
             with suppress(NoAnswer):
                 await look_at_job(self.cluster, self.store, key, record, int(self.clock.now()))
 
@@ -96,7 +144,7 @@ class Inspector:
         record.gateway, record.looked_for = found, gateway.parent_refs
 
     async def _guarded(self, key: Key, record: Record, look: Coroutine[Any, Any, None]) -> None:
-        before = (record.gateway, record.looked_for, record.trouble, record.evaluation, record.examined)
+        before = (record.gateway, record.looked_for, record.missing, record.evaluation, record.examined)
         try:
             await look
         except Exception as error:  # noqa: BLE001 - strange objects of one ModelDeployment must not stop anything else
@@ -104,7 +152,7 @@ class Inspector:
         finally:
             del self._looks[key]
         record.examined = True  # what could not be found out now keeps nobody waiting either
-        news = (record.gateway, record.looked_for, record.trouble, record.evaluation, record.examined) != before
+        news = (record.gateway, record.looked_for, record.missing, record.evaluation, record.examined) != before
         if news or key in self._missed:  # what came during the look may call for another one
             self._missed.discard(key)
             self.mark(key)

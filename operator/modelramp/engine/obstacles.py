@@ -1,11 +1,14 @@
 """Why things do not move: asked only when they do not, and said in the words of the object that stands in the way."""
 
+from collections.abc import Iterable
+
 from modelramp.api.errors import Gone
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, Reason
 from modelramp.api.spec import GatewayRouting, ParentReference
 from modelramp.api.text import cut, visible
 from modelramp.core.state import Finding
 from modelramp.desired.reading import entries, part, text
+from modelramp.engine.lost_pods import Missing, why_missing
 from modelramp.engine.ports import GATEWAY, POD, Cluster, Object, Ref
 from modelramp.engine.store import Key
 
@@ -39,14 +42,17 @@ def _lacks(gateway: Object, parent: ParentReference) -> str:
     return f"port {parent.port}" if listeners and parent.port is not None and parent.port not in ports else ""
 
 
-async def inspect_pods(cluster: Cluster, key: Key, revision: str) -> str:
-    """Why the first pod that is not ready is not ready: pod, container, reason, message; empty if nothing is said."""
-    selector = f"{LABEL_DEPLOYMENT}={key[1]},{LABEL_REVISION}={revision}"
-    for pod in await cluster.list(POD, key[0], selector):
-        trouble = pod_trouble(pod)
-        if trouble:
-            return cut(f"pod {pod['metadata']['name']}: {trouble}", _WORDS)
-    return ""
+async def inspect_pods(
+    cluster: Cluster, key: Key, revisions: Iterable[str], after: float, now: float, patience: int
+) -> dict[str, Missing]:
+    """Why pods of some revisions are missing, or were at some time after the instant `after`, by one list.
+
+    patience: seconds that a pod may take from its node to its first readiness.
+    """
+    pods: dict[str, list[Object]] = {revision: [] for revision in revisions}
+    for pod in await cluster.list(POD, key[0], f"{LABEL_DEPLOYMENT}={key[1]}"):
+        pods.get(text(pod, "metadata", "labels", LABEL_REVISION), []).append(pod)
+    return {revision: why_missing(found, after, now, patience, pod_trouble) for revision, found in pods.items()}
 
 
 def pod_trouble(pod: Object) -> str:

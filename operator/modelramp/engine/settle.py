@@ -9,7 +9,7 @@ from typing import Any
 from modelramp.api.errors import ClusterSilent, Gone, NameTaken, NoAnswer, Outrun, Refused
 from modelramp.api.names import LABEL_DEPLOYMENT, Phase, Reason
 from modelramp.api.verdict import TickOutcome
-from modelramp.core.capacity import enough_available
+from modelramp.core.capacity import enough_available, with_pods
 from modelramp.core.conditions import routing_findings
 from modelramp.core.decide import decide
 from modelramp.core.gate import pods_due
@@ -17,7 +17,7 @@ from modelramp.core.policies import policy_findings
 from modelramp.core.recall import read_status
 from modelramp.core.record import status_of
 from modelramp.core.standing import standing
-from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target
+from modelramp.core.state import Decision, Finding, Seen, State, Target
 from modelramp.desired.gateway_api import has_new_parents
 from modelramp.engine.announcer import QUIET_SECONDS, Announced
 from modelramp.engine.applied import rewritten
@@ -91,7 +91,7 @@ class Settler:
                 record.asked = None
             return False
         seen = see(self.store, key, record)
-        record.ticks = (*record.ticks, *_with_pods(record, record.target, seen, ticks))
+        record.ticks = (*record.ticks, *with_pods(record.target, record.state, seen, ticks))
         if len(record.ticks) > _TICKS_MAX:
             record.ticks, record.asked = (), None  # Prometheus has them all
             return False
@@ -382,19 +382,6 @@ def _reason_of(error: Refused) -> Reason:
     return Reason.NAME_TAKEN if isinstance(error, NameTaken) else Reason.CHILD_REFUSED
 
 
-def _with_pods(record: Record, target: Target, seen: Seen, ticks: Sequence[TickOutcome]) -> tuple[TickOutcome, ...]:
-    """The ticks with what can be seen of the pods: that is the present, so only the newest tick learns of it."""
-    if not ticks:
-        return ()
-    *older, newest = ticks
-    if newest.revision != record.state.subject:
-        return tuple(ticks)
-    pods = seen.pods.get(newest.revision, Pods())
-    trouble = f" ({pods.trouble})" if pods.trouble else ""
-    enough = enough_available(target, record.state, seen)
-    return (*older, replace(newest, available=enough, pods=f"{pods}{trouble}"))
-
-
 def _next_look(target: Target, state: State, seen: Seen, now: int) -> float | None:
     """When something is to be done though nobody calls: a deadline, pods that may end, a gateway that is silent."""
     times = [float(item.at) for item in state.retiring if item.at is not None]
@@ -403,6 +390,7 @@ def _next_look(target: Target, state: State, seen: Seen, now: int) -> float | No
         due = pods_due(target, state.candidate)
         times += [float(due)] if due is not None else []
         times.append(now + INSPECT_SECONDS)
-    if state.phase in {Phase.PROMOTING, Phase.ROLLING_BACK} or seen.routed is not True:
+    moving = state.phase in {Phase.PROMOTING, Phase.ROLLING_BACK}
+    if moving or seen.routed is not True or not enough_available(target, state, seen):
         times.append(now + INSPECT_SECONDS)
     return min((time for time in times), default=None)

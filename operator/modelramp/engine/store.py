@@ -22,6 +22,7 @@ from modelramp.desired.revision import snapshots_of
 from modelramp.engine.announcer import Announced
 from modelramp.engine.applied import Applied
 from modelramp.engine.hosts import Hosts
+from modelramp.engine.lost_pods import Missing
 from modelramp.engine.policies import Policies
 from modelramp.engine.ports import (
     CONTROLLER_REVISION,
@@ -54,7 +55,7 @@ class Record:
     obstacle: what kept the last write from taking effect; gateway: why the route cannot be served by `looked_for`, the
     Gateways that were looked at last.
     evaluation: what is known of the Job that tries the candidate.
-    trouble: why pods of a revision do not start. wake_at: when to look again though nothing happens.
+    missing: why pods of a revision are missing, by revision. wake_at: when to look again though nothing happens.
     ticks: outcomes that no decision has taken in yet, oldest first. asked: the revision and the newest tick that were
     asked about, whether or not the answer has come. quiet: the children were as wanted, and nothing happened since.
     applied: by child, what was last applied to it. noticed: what was found out about children, to be told;
@@ -72,7 +73,7 @@ class Record:
     obstacle: Finding | None = None
     gateway: Finding | None = None
     looked_for: tuple[ParentReference, ...] = ()
-    trouble: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, Missing] = field(default_factory=dict)
     wake_at: float | None = None
     inspect_at: float = 0.0
     job_inspect_at: float = 0.0

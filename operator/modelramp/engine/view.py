@@ -1,21 +1,26 @@
 """What the known objects say of the world: pods by revision, weights on the route, the gateway's answer. Pure."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from modelramp.api.names import LABEL_REVISION, Reason
 from modelramp.api.text import cut, visible
+from modelramp.api.times import to_seconds
 from modelramp.core.evaluation import Results
 from modelramp.core.state import Finding, Pods, Seen
 from modelramp.desired.gateway_api import RouteAnswer, parents_of, route_answer
 from modelramp.desired.names import revision_in
 from modelramp.desired.ownership import Owner
+from modelramp.desired.reading import entries, text
 from modelramp.desired.revision import recorded
+from modelramp.engine.lost_pods import Missing
 from modelramp.engine.ports import CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, Object
 from modelramp.engine.store import Key, Record, Store
 
 WORDS = 400
 """Bytes of what a controller says that people get to read."""
+_UNKNOWN = Missing()
 
 
 def see(store: Store, key: Key, record: Record) -> Seen:
@@ -24,7 +29,7 @@ def see(store: Store, key: Key, record: Record) -> Seen:
     answer = _routed(route, record)
     return Seen(
         pods=pods_by_revision(
-            store.children(key, DEPLOYMENT).values(), store.children(key, ENDPOINT_SLICE).values(), record.trouble
+            store.children(key, DEPLOYMENT).values(), store.children(key, ENDPOINT_SLICE).values(), record.missing
         ),
         served=served(route, key[1]),
         routed=answer.taken,
@@ -55,7 +60,7 @@ def _recorded(store: Store, key: Key, record: Record) -> dict[str, Results]:
 
 
 def pods_by_revision(
-    deployments: Iterable[Object], slices: Iterable[Object], trouble: Mapping[str, str]
+    deployments: Iterable[Object], slices: Iterable[Object], missing: Mapping[str, Missing]
 ) -> dict[str, Pods]:
     """Pods of each revision that has a Deployment.
 
@@ -75,7 +80,10 @@ def pods_by_revision(
             wanted=item["spec"].get("replicas", 1),
             available=status.get("availableReplicas", 0),
             endpoints=endpoints.get(revision, 0),
-            trouble=trouble.get(revision, "") or _failure(status),
+            trouble=missing.get(revision, _UNKNOWN).trouble or _failure(status),
+            excuse=missing.get(revision, _UNKNOWN).excuse,
+            lost=missing.get(revision, _UNKNOWN).since,
+            since=_available_since(status),
         )
     return found
 
@@ -95,6 +103,15 @@ def served(route: Object | None, name: str) -> dict[str, int]:
 def _ready(endpoint: Mapping[str, Any]) -> bool:
     conditions = endpoint.get("conditions") or {}
     return conditions.get("ready", True) is not False and not conditions.get("terminating")
+
+
+def _available_since(status: Mapping[str, Any]) -> int:
+    """Since when a Deployment has had three quarters of its pods at least."""
+    for condition in entries(status, "conditions"):
+        if (condition.get("type"), condition.get("status")) == ("Available", "True"):
+            with suppress(ValueError):
+                return to_seconds(text(condition, "lastTransitionTime"))
+    return 0
 
 
 def _failure(status: Mapping[str, Any]) -> str:
