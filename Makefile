@@ -62,6 +62,7 @@ generate: $(VENV)/installed
 	@$(BIN)/python -m modelramp.api.crd > crds/modelramp.io_modeldeployments.yaml
 	@$(BIN)/python -m modelramp.api.policy_crd HealthPolicy > crds/modelramp.io_healthpolicies.yaml
 	@$(BIN)/python -m modelramp.api.policy_crd ClusterHealthPolicy > crds/modelramp.io_clusterhealthpolicies.yaml
+	@for name in limits quoted-numbers; do $(BIN)/python -m modelramp.api.admission $$name > crds/$$name.yaml; done
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/modelramp presets -o markdown > docs/reference/presets.md
 	@$(BIN)/python -m modelramp.adapters.catalogue > docs/reference/metrics.md

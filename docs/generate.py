@@ -24,8 +24,9 @@ RESOURCE_HEAD = f"""# ModelDeployment
 [crds/modelramp.io_modeldeployments.yaml](../../crds/modelramp.io_modeldeployments.yaml) is the same for machines.
 Fields in **bold** must be written.
 
-Decimals are written in quotes (`max: "0.01"`), whole numbers with or without; durations as hours, minutes and seconds
-in that order (`90s`, `5m`, `1h30m`). A field that is `null` counts as not written; an unknown field is refused.
+Numbers are written plainly (`max: 0.01`; in quotes, as earlier releases wanted decimals, they are deprecated),
+durations as hours, minutes and seconds in that order (`90s`, `5m`, `1h30m`). A field that is `null` counts as not
+written; an unknown field is refused.
 """
 STATUS_HEAD = """## status
 
@@ -90,6 +91,8 @@ def _rules(field: dict[str, Any]) -> list[str]:
 def _type(field: dict[str, Any]) -> str:
     if field.get("x-kubernetes-int-or-string"):
         return "number or text"
+    if field.get("x-kubernetes-preserve-unknown-fields"):
+        return f"number{_range(field)}" if "pattern" in field else "number or text"
     if "enum" in field:
         return ", ".join(f"`{item}`" for item in field["enum"])
     bounds = ""
@@ -99,6 +102,13 @@ def _type(field: dict[str, Any]) -> str:
         bounds = f", at most {field.get('maxItems', field.get('maxLength'))}"
     words = {"string": "text", "integer": "whole number", "array": "list", "boolean": "true or false"}
     return f"{words.get(field['type'], field['type'])}{bounds}"
+
+
+def _range(field: dict[str, Any]) -> str:
+    low, high = field.get("minimum"), field.get("maximum")
+    above = "" if low is None else f" {'above' if field.get('exclusiveMinimum') else 'from'} {low}"
+    below = "" if high is None else f" {'below' if field.get('exclusiveMaximum') else 'to'} {high}"
+    return f",{above}{' and' if above and below else ''}{below}" if above or below else ""
 
 
 def _default(field: dict[str, Any]) -> str:

@@ -12,6 +12,10 @@ _WRONG_TYPE = {"string": 7, "integer": "seven", "object": "seven", "array": "sev
 _SAYS = {
     "minimum": "should be greater than or equal to {bound}",
     "maximum": "should be less than or equal to {bound}",
+    "exclusiveMinimum": "should be greater than {bound}",
+    "exclusiveMaximum": "should be less than {bound}",
+    "pattern": "should match",
+    "not": "must not validate the schema",
     "minLength": "should be at least {bound} chars long",
     "maxLength": "may not be more than {bound} bytes",
     "minItems": "should have at least {bound} items",
@@ -58,7 +62,11 @@ _BREAK: dict[str, Callable[[Any, Any], Any]] = {
     "minimum": lambda limit, value: limit - 1,
     "maximum": lambda limit, value: limit + 1,
     "minLength": lambda limit, value: "",
-    "maxLength": lambda limit, value: "a" * (limit + 1),
+    "exclusiveMinimum": lambda limit, value: limit,
+    "exclusiveMaximum": lambda limit, value: limit,
+    "pattern": lambda limit, value: "bogus",
+    "not": lambda limit, value: True,
+    "maxLength": lambda limit, value: "1" * (limit + 1),
     "minItems": lambda limit, value: [],
     "maxItems": lambda limit, value: [_renamed(value[0], index) for index in range(limit + 1)],
     "maxProperties": lambda limit, value: {f"key-{index}": "1" for index in range(limit + 1)},
@@ -66,13 +74,13 @@ _BREAK: dict[str, Callable[[Any, Any], Any]] = {
     "type": lambda limit, value: _WRONG_TYPE[limit],
 }
 """Keyword -> a value that breaks it, made from the limit and the value that keeps it."""
+_SHUT_OUT = frozenset({"minProperties", "maxProperties", "minItems", "maxItems"})
 _NO_BOUNDS = frozenset({"description", "default", "properties", "items", "additionalProperties", "required"})
 
 
 def _violations(schema: dict, value: Any, path: tuple) -> Iterator[tuple[tuple, str, Any, Any]]:
-    for bound, limit in schema.items():
-        if bound not in _NO_BOUNDS and not bound.startswith("x-kubernetes-"):
-            yield path, bound, limit, _BREAK[bound](limit, value)
+    for bound, limit in _bounds_of(schema):
+        yield path, bound, limit, _BREAK[bound](limit, value)
     for key in schema.get("required", ()):
         yield (*path, key), "required", key, _Absent
     for key, inner in schema.get("properties", {}).items():
@@ -89,6 +97,21 @@ def _violations(schema: dict, value: Any, path: tuple) -> Iterator[tuple[tuple, 
             return
         key = next(iter(value))
         yield from _violations(schema["additionalProperties"], value[key], (*path, key))
+
+
+def _bounds_of(schema: dict) -> Iterator[tuple[str, Any]]:
+    is_open = "x-kubernetes-preserve-unknown-fields" in schema
+    for bound, limit in schema.items():
+        if bound in _NO_BOUNDS or bound.startswith("x-kubernetes-"):
+            continue
+        # Lists and mappings are shut out of a number by two bounds together: refused samples prove that.
+        if is_open and bound in _SHUT_OUT:
+            continue
+        exclusive = f"exclusive{bound[0].upper()}{bound[1:]}"
+        if exclusive in schema:
+            yield exclusive, limit
+        elif not bound.startswith("exclusive"):
+            yield bound, limit
 
 
 def _find(value: Any, key: str) -> Any:

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from modelramp.api.admission import LIMITS, QUOTED_NUMBERS, admission_yaml
 from modelramp.api.crd import crd_yaml
 from modelramp.api.policy import PolicyKind
 from modelramp.api.policy_crd import plural, policy_crd_yaml
@@ -15,6 +16,11 @@ from tests.rules.tree import ROOT
 def test_the_crd_is_current():
     committed = (ROOT / "crds" / "modelramp.io_modeldeployments.yaml").read_text(encoding="utf-8")
     assert committed == crd_yaml(), "run: make generate"
+
+
+@pytest.mark.parametrize("name", [LIMITS, QUOTED_NUMBERS])
+def test_the_admission_policies_about_numbers_are_current(name):
+    assert (ROOT / "crds" / f"{name}.yaml").read_text(encoding="utf-8") == admission_yaml(name), "run: make generate"
 
 
 @pytest.mark.parametrize("kind", PolicyKind)

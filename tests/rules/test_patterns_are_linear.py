@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 
 from modelramp.analysis.promql import _CODE, _STRING
-from modelramp.api.crd import crd_yaml
+from modelramp.api.crd import crd
+from modelramp.api.policy import PolicyKind
+from modelramp.api.policy_crd import policy_crd
 from modelramp.cli.documents import _KINDS
 from tests.rules.backtracking import Search, TooManySteps
 from tests.rules.tree import ROOT, under
@@ -61,8 +63,17 @@ def _written() -> Iterator[tuple[str, str, bool]]:
             yield f"{path.name}:{node.lineno}", pattern, called in ("re.fullmatch", "matches")
 
 
+def _in_schemas(node: Any) -> Iterator[str]:
+    inner = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    if isinstance(node, dict) and isinstance(node.get("pattern"), str):
+        yield node["pattern"]
+    for one in inner:
+        yield from _in_schemas(one)
+
+
 def patterns() -> list[Any]:
-    schema = sorted(set(re.findall(r"pattern: '?([^',]+)'?", crd_yaml())))
+    definitions = [crd(), *(policy_crd(kind) for kind in PolicyKind)]
+    schema = sorted(set(_in_schemas(definitions)))
     found = [
         *_written(),
         *(("the CRD", pattern, False) for pattern in schema),

@@ -7,7 +7,7 @@ from zlib import crc32
 from pydantic import Field
 
 from modelramp.api.counted import Alpha, Count, Positive, Total, query_field
-from modelramp.api.quantity import Duration, Seconds, between, cel_duration, cel_number
+from modelramp.api.quantity import Duration, Seconds, between, cel_duration
 from modelramp.api.rules import ApiModel, Rule, matches
 
 
@@ -93,7 +93,7 @@ class ABTest(ApiModel):
         Positive,
         Field(
             description="Least difference that is worth a change, in the metric's own unit (of rates absolute: "
-            '"0.01" is one percentage point). A winner must be estimated at least so much better; when the whole '
+            "0.01 is one percentage point). A winner must be estimated at least so much better; when the whole "
             "interval lies within it, there is no difference."
         ),
     ]
@@ -128,10 +128,11 @@ class ABTest(ApiModel):
             field=".minDuration",
         ),
         Rule(
-            f"has(self.metric.sum) || {cel_number('self.minEffect')} < 1.0",
-            'must be below 1 for a rate: no version can be better by more; write 5 percentage points as "0.05"',
+            "has(self.metric.sum) || double(self.minEffect) < 1.0",
+            "must be below 1 for a rate: no version can be better by more; write 5 percentage points as 0.05",
             lambda self: self.metric.sum is not None or self.min_effect < 1,
             field=".minEffect",
+            reads_numbers=True,
         ),
     )
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from modelramp.api.check_kinds import Compare, Cost, Drift, Fairness, Ratio, Sequential
 from modelramp.api.kind_rules import KIND_RULES
-from modelramp.api.quantity import Duration, Number, Seconds, between, cel_number
+from modelramp.api.quantity import Duration, Number, Seconds, between
 from modelramp.api.rules import ApiModel, Rule, matches
 
 
@@ -103,8 +103,8 @@ class Check(ApiModel):
         str | None,
         Field(min_length=1, max_length=4096, description="PromQL that counts the samples of a query or preset."),
     ] = None
-    min: Annotated[Number | None, Field(description='Breach below this value. Decimals need quotes: "0.85".')] = None
-    max: Annotated[Number | None, Field(description='Breach above this value. Decimals need quotes: "0.01".')] = None
+    min: Annotated[Number | None, Field(description="Breach below this value, such as 0.85.")] = None
+    max: Annotated[Number | None, Field(description="Breach above this value, such as 0.01.")] = None
     window: Annotated[
         Annotated[Seconds, between(1)] | None,
         Field(description="Time range that {{window}} stands for; the check's interval if not set."),
@@ -142,9 +142,10 @@ class Check(ApiModel):
     RULES: ClassVar[tuple[Rule, ...]] = (
         *KIND_RULES,
         Rule(
-            f"!has(self.min) || !has(self.max) || {cel_number('self.min')} <= {cel_number('self.max')}",
+            "!has(self.min) || !has(self.max) || double(self.min) <= double(self.max)",
             "min must not be above max",
             lambda self: self.min is None or self.max is None or self.min <= self.max,
+            reads_numbers=True,
         ),
         Rule(
             "!has(self.failureThreshold) || !has(self.role) || self.role == 'rollback'",

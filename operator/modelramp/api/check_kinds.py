@@ -32,7 +32,7 @@ class Ratio(ApiModel):
     bad: Bad
     total: Total
     confidence: Annotated[
-        Probability | None, Field(description='Confidence of the two-sided interval; "0.95" if not set.')
+        Probability | None, Field(description="Confidence of the two-sided interval; 0.95 if not set.")
     ] = None
 
 
@@ -48,7 +48,7 @@ class Compare(ApiModel):
     count: Count | None = None
     buckets: Buckets | None = None
     quantile: Annotated[
-        Probability | None, Field(description='Which quantile of buckets is compared; "0.95" if not set.')
+        Probability | None, Field(description="Which quantile of buckets is compared; 0.95 if not set.")
     ] = None
     max_increase: Annotated[
         NotNegative | None,
@@ -58,7 +58,7 @@ class Compare(ApiModel):
     ] = None
     max_relative_increase: Annotated[
         NotNegative | None,
-        Field(description='As a share of the stable version\'s value, "0.1" is 10 %. The larger of the two counts.'),
+        Field(description="As a share of the stable version's value, 0.1 is 10 %. The larger of the two counts."),
     ] = None
     alpha: Alpha = None
 
@@ -72,6 +72,7 @@ class Compare(ApiModel):
             "!has(self.quantile) || has(self.buckets)",
             "quantile needs buckets",
             lambda self: self.quantile is None or self.buckets is not None,
+            reads_numbers=True,
         ),
     )
 
@@ -105,15 +106,15 @@ class Sequential(ApiModel):
     alpha: Annotated[
         Probability | None,
         Field(
-            description='How often chance alone may look like a breach. With difference in all, "0.05" if not set; '
-            'with change a look, "0.01" against max and "0.00002" against the stable version if not set.'
+            description="How often chance alone may look like a breach. With difference in all, 0.05 if not set; "
+            "with change a look, 0.01 against max and 0.00002 against the stable version if not set."
         ),
     ] = None
     effect: Annotated[
         Positive | None,
         Field(
-            description='The difference to expect when something is wrong: of rates absolute, "0.02" if not set; '
-            'of means in standard deviations of one observation, "0.1" if not set. A wrong guess costs only time.'
+            description="The difference to expect when something is wrong: of rates absolute, 0.02 if not set; "
+            "of means in standard deviations of one observation, 0.1 if not set. A wrong guess costs only time."
         ),
     ] = None
 
@@ -133,6 +134,7 @@ class Sequential(ApiModel):
             "self.detect != 'change' || !has(self.effect)",
             "detect: change takes no effect, it looks for small and large ones at once; leave it out",
             lambda self: self.detect is not Detect.CHANGE or self.effect is None,
+            reads_numbers=True,
         ),
     )
 
@@ -169,6 +171,7 @@ class Reference(ApiModel):
             f"{CEL_PAIRS} && [has(self.query), has(self.buckets), has(self.bad), has(self.sum)].exists_one(x, x)",
             "reference needs one of query, buckets, bad and total, or sum and count",
             lambda self: pairs(self) and [self.query, self.buckets, self.bad, self.sum].count(None) == 3,
+            reads_numbers=True,
         ),
     )
 
@@ -207,7 +210,7 @@ class Drift(ApiModel):
     reference: Annotated[Reference | None, Field(description="Held against instead of the stable version.")] = None
     alpha: Annotated[
         Probability | None,
-        Field(description='How often chance alone may look like drift; "0.01" if not set, "0.05" for performance.'),
+        Field(description="How often chance alone may look like drift; 0.01 if not set, 0.05 for performance."),
     ] = None
 
     RULES: ClassVar[tuple[Rule, ...]] = (
@@ -227,6 +230,7 @@ class Drift(ApiModel):
             "reference must hold what the check measures: buckets or a query for buckets, bad and total for bad and "
             "total, sum and count for sum and count",
             _same_kind,
+            reads_numbers=True,
         ),
     )
 
@@ -251,7 +255,7 @@ class Fairness(ApiModel):
         Probability | None,
         Field(
             description="If set, a breach also needs a worst group with less than this share of the best group's "
-            'success: "0.8" is the four-fifths rule.'
+            "success: 0.8 is the four-fifths rule."
         ),
     ] = None
 
@@ -269,7 +273,7 @@ class Cost(ApiModel):
     ] = None
     prices: Annotated[
         dict[str, NotNegative] | None,
-        Field(max_length=MOST_PRICES, description='Price of one of each kind of usage: {promptTokens: "3e-6"}.'),
+        Field(max_length=MOST_PRICES, description="Price of one of each kind of usage: {promptTokens: 0.000003}."),
     ] = None
     count: Annotated[str, query_field("the requests, conversations or tokens that it bought in {{window}}")]
     budget: Annotated[
@@ -282,5 +286,6 @@ class Cost(ApiModel):
             "has(self.sum) != has(self.usage) && has(self.usage) == has(self.prices)",
             "cost needs sum, or usage and prices",
             lambda self: (self.sum is None) != (self.usage is None) and (self.usage is None) == (self.prices is None),
+            reads_numbers=True,
         ),
     )

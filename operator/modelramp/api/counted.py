@@ -4,19 +4,49 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from modelramp.api.quantity import Number, cel_number
+from modelramp.api.quantity import Number
 from modelramp.api.rules import Rule
+
+# The quoted forms, for which a schema has no bounds: of a mantissa below 10 only, where an exponent is written.
+_EXPONENT = "[eE][-+]?[0-9]{1,2}"
+_NOT_NEGATIVE = rf"[0-9]+(\.[0-9]+)?({_EXPONENT})?"
+_POSITIVE = rf"(0*[1-9][0-9]*(\.[0-9]+)?|0+\.0*[1-9][0-9]*)({_EXPONENT})?"
+_BETWEEN_0_AND_1 = r"0+\.0*[1-9][0-9]*|0*[1-9](\.[0-9]+)?[eE]-0?[1-9][0-9]?"
+_ABOVE_0 = (("minimum", 0), ("exclusiveMinimum", True))
+_BELOW_1 = (("maximum", 1), ("exclusiveMaximum", True))
+
+
+def _quoted(form: str) -> tuple[str, str]:
+    return "pattern", f"^({form})$"
+
 
 Probability = Annotated[
     Number,
     Rule(
-        f"{cel_number('self')} > 0.0 && {cel_number('self')} < 1.0",
-        'must lie between 0 and 1, both excluded, as in "0.05"',
+        "",
+        "must lie between 0 and 1, both excluded, as in 0.05",
         lambda value: 0 < value < 1,
+        keywords=(*_ABOVE_0, *_BELOW_1, _quoted(_BETWEEN_0_AND_1)),
     ),
 ]
-NotNegative = Annotated[Number, Rule(f"{cel_number('self')} >= 0.0", "must not be negative", lambda value: value >= 0)]
-Positive = Annotated[Number, Rule(f"{cel_number('self')} > 0.0", "must be above 0", lambda value: value > 0)]
+NotNegative = Annotated[
+    Number,
+    Rule(
+        "",
+        "must not be negative",
+        lambda value: value >= 0,
+        keywords=(("minimum", 0), _quoted(_NOT_NEGATIVE)),
+    ),
+]
+Positive = Annotated[
+    Number,
+    Rule(
+        "",
+        "must be above 0",
+        lambda value: value > 0,
+        keywords=(*_ABOVE_0, _quoted(_POSITIVE)),
+    ),
+]
 
 
 def query_field(what: str) -> Any:
@@ -37,7 +67,7 @@ Buckets = Annotated[
 ]
 Alpha = Annotated[
     Probability | None,
-    Field(description='How often chance alone may look like a breach; "0.05" if not set.'),
+    Field(description="How often chance alone may look like a breach; 0.05 if not set."),
 ]
 
 

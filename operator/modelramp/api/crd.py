@@ -149,7 +149,7 @@ class Inlined:
         if "properties" in node:
             schema["properties"] = {name: self._property(value) for name, value in node["properties"].items()}
         rules = self._rules.get(node.get("title", ""), ()) if "properties" in node else ()
-        told = [rule.as_validation() for rule in rules if rule.cel]
+        told = [rule.as_validation() for rule in rules if rule.cel and not rule.reads_numbers]
         return schema | ({"x-kubernetes-validations": told} if told else {})
 
     def _property(self, node: Mapping[str, Any]) -> Schema:

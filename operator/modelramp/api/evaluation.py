@@ -7,7 +7,7 @@ from pydantic import Field
 
 from modelramp.api.counted import NotNegative
 from modelramp.api.job_template import JobTemplate
-from modelramp.api.quantity import Number, Seconds, between, cel_number
+from modelramp.api.quantity import Number, Seconds, between
 from modelramp.api.rules import ApiModel, Rule, matches
 
 RESULTS_KEY = "results.json"
@@ -55,11 +55,13 @@ class EvaluationMetric(ApiModel):
             "has(self.min) || has(self.max) || has(self.maxDecrease) || has(self.maxIncrease)",
             "a metric needs min, max, maxDecrease or maxIncrease",
             lambda self: [self.min, self.max, self.max_decrease, self.max_increase].count(None) < 4,
+            reads_numbers=True,
         ),
         Rule(
-            f"!has(self.min) || !has(self.max) || {cel_number('self.min')} <= {cel_number('self.max')}",
+            "!has(self.min) || !has(self.max) || double(self.min) <= double(self.max)",
             "min of a metric must not be above its max",
             lambda self: self.min is None or self.max is None or self.min <= self.max,
+            reads_numbers=True,
         ),
     )
 

@@ -163,6 +163,7 @@ class Health(ApiModel):
             "answers are added up, and some would be counted several times",
             _sums_fit,
             field=".checks",
+            reads_numbers=True,
         ),
         Rule(
             "",  # the list-map key says it to the API server

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from modelramp.api.quantity import cel_number
 from modelramp.api.rules import Rule
 
 KINDS = ("query", "preset", "ratio", "compare", "sequential", "drift", "fairness", "cost")
@@ -61,11 +60,6 @@ def _without(*kinds: str) -> Callable[[Any], bool]:
     return lambda check: not set(kinds) & set(_set(check))
 
 
-def _cel_share(field: str) -> str:
-    number = cel_number(f"self.{field}")
-    return f"(!has(self.{field}) || ({number} >= 0.0 && {number} <= 1.0))"
-
-
 KIND_RULES: tuple[Rule, ...] = (
     Rule(
         f"[{', '.join(f'has(self.{kind})' for kind in KINDS)}].exists_one(x, x)",
@@ -77,52 +71,61 @@ KIND_RULES: tuple[Rule, ...] = (
         "has(self.min) || has(self.max) || (has(self.cost) && has(self.cost.budget))",
         "set min, max or both: without a limit this check could never breach",
         lambda self: not _set(self) or _limited(self),
+        reads_numbers=True,
     ),
     Rule(
         "(!has(self.compare) && !has(self.fairness)) || (!has(self.min) && !has(self.max))",
         "compare and fairness take no min or max; use compare.maxIncrease, compare.maxRelativeIncrease or "
         "fairness.maxDifference",
         lambda self: _without("compare", "fairness")(self) or (self.min is None and self.max is None),
+        reads_numbers=True,
     ),
     Rule(
         "(!has(self.sequential) && !has(self.drift)) || !has(self.min)",
         "sequential and drift take no min; use max",
         lambda self: _without("sequential", "drift")(self) or self.min is None,
+        reads_numbers=True,
     ),
     Rule(
-        f"!has(self.sequential) || !has(self.max) || (has(self.sequential.bad) && {cel_number('self.max')} > 0.0 && "
-        f"{cel_number('self.max')} < 1.0)",
+        "!has(self.sequential) || !has(self.max) || "
+        "(has(self.sequential.bad) && double(self.max) > 0.0 && double(self.max) < 1.0)",
         "max of a sequential check is a rate between 0 and 1, and needs bad and total",
         _rate_between,
+        reads_numbers=True,
     ),
     Rule(
-        f"!has(self.ratio) || (!has(self.min) && !has(self.max)) || ({_cel_share('min')} && {_cel_share('max')} && "
-        f"((has(self.max) && {cel_number('self.max')} < 1.0) || (has(self.min) && {cel_number('self.min')} > 0.0)))",
-        'min and max of a ratio are shares from 0 to 1, and no share is below 0 or above 1; write 5 % as "0.05"',
+        "!has(self.ratio) || (!has(self.min) && !has(self.max)) || ("
+        "(!has(self.min) || (double(self.min) >= 0.0 && double(self.min) <= 1.0)) && "
+        "(!has(self.max) || (double(self.max) >= 0.0 && double(self.max) <= 1.0)) && "
+        "((has(self.max) && double(self.max) < 1.0) || (has(self.min) && double(self.min) > 0.0)))",
+        "min and max of a ratio are shares from 0 to 1, and no share is below 0 or above 1; write 5 % as 0.05",
         _share,
+        reads_numbers=True,
     ),
     Rule(
         "!has(self.compare) || !has(self.compare.bad) || !has(self.compare.maxIncrease) || "
-        f"{cel_number('self.compare.maxIncrease')} < 1.0",
-        'must be below 1 for bad and total: no rate can rise by more; write 5 percentage points as "0.05", and 5 % of '
-        'the stable version\'s rate as maxRelativeIncrease: "0.05"',
+        "double(self.compare.maxIncrease) < 1.0",
+        "must be below 1 for bad and total: no rate can rise by more; write 5 percentage points as 0.05, and 5 % of "
+        "the stable version's rate as maxRelativeIncrease: 0.05",
         _rise_within_reach,
+        reads_numbers=True,
         field=".compare.maxIncrease",
     ),
     Rule(
-        "!has(self.fairness) || !has(self.fairness.maxDifference) || "
-        f"{cel_number('self.fairness.maxDifference')} < 1.0",
-        'must be below 1: no two error rates differ by more; write 5 percentage points as "0.05"',
+        "!has(self.fairness) || !has(self.fairness.maxDifference) || double(self.fairness.maxDifference) < 1.0",
+        "must be below 1: no two error rates differ by more; write 5 percentage points as 0.05",
         _gap_within_reach,
+        reads_numbers=True,
         field=".fairness.maxDifference",
     ),
     Rule(
         "!has(self.drift) || !has(self.max) || ((!(self.drift.measure in ['ks', 'chi-square']) && "
-        f"!has(self.drift.bad)) || {cel_number('self.max')} < 1.0) && (self.drift.measure != 'js' || "
-        f"{cel_number('self.max')} < {_MOST_JENSEN_SHANNON})",
+        "!has(self.drift.bad)) || double(self.max) < 1.0) && (self.drift.measure != 'js' || "
+        f"double(self.max) < {_MOST_JENSEN_SHANNON})",
         "must be below 1 for measure ks, chi-square and performance of bad and total, and below 0.8326 for js: none "
-        'can be more; write 5 % as "0.05"',
+        "can be more; write 5 % as 0.05",
         _distance_within_reach,
+        reads_numbers=True,
         field=".max",
     ),
     Rule(

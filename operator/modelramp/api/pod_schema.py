@@ -18,7 +18,7 @@ Schema = dict[str, Any]
 ROOT = "io.k8s.api.core.v1.PodTemplateSpec"
 _CORE = "io.k8s.api.core.v1."
 _KEPT = ("type", "format", "enum", "required", "x-kubernetes-list-type", "x-kubernetes-list-map-keys")
-_QUANTITY_PATTERN = r"^[+-]?([0-9]+|[0-9]+\.[0-9]*|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|[eE][+-]?[0-9]+)?$"
+QUANTITY = r"^[+-]?([0-9]+|[0-9]+\.[0-9]*|\.[0-9]+)(([KMGTPE]i)|[numkMGTPE]|[eE][+-]?[0-9]+)?$"
 _LABEL = {"pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", "maxLength": 63}
 _LABEL_VALUE = {"pattern": "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$", "maxLength": 63}
 _PORT = {"minimum": 1, "maximum": 65535}
@@ -28,7 +28,7 @@ _LEAVES: Mapping[str, Schema] = {
     # value is left open, and what is neither a number nor a quantity is shut out keyword by keyword.
     "io.k8s.apimachinery.pkg.api.resource.Quantity": {
         "x-kubernetes-preserve-unknown-fields": True,
-        "pattern": _QUANTITY_PATTERN,
+        "pattern": QUANTITY,
         "not": {"enum": [True, False]},
         "minProperties": 1,
         "maxProperties": 0,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
 
 from modelramp.api.errors import InvalidSpec, Problem
+from modelramp.api.quantity import as_text, number_or_text
 from modelramp.api.rules import ApiModel, Rule, matches, problems_of
 
 MOST_CHECKS = 32
@@ -29,6 +30,10 @@ _BREAKING = r"\x22\x27\x60\\\x00-\x1f\x7f"
 """Characters of a value that could end the text of a query in which it stands: quotes, backslashes, line breaks."""
 
 
+_UNSAFE = re.compile(rf"[{_BREAKING}]|\{{\{{|\}}\}}")
+_MUST_BE_SAFE = "must hold no quotes, backslashes, line breaks, {{ or }}: it is put into queries as it stands"
+
+
 class PolicyKind(StrEnum):
     """Where a policy lives: in a namespace, for the ModelDeployments there, or in the cluster, for all."""
 
@@ -36,22 +41,21 @@ class PolicyKind(StrEnum):
     CLUSTER = "ClusterHealthPolicy"
 
 
-def _whole_number_as_text(value: Any) -> Any:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
 ParameterValue = Annotated[
     str,
-    BeforeValidator(_whole_number_as_text),
-    WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 256}),
-    Rule(
-        rf"type(self) == int || (self.matches(r'^[^{_BREAKING}]*$') && !self.contains('{{{{') && "
-        "!self.contains('}}'))",
-        "must hold no quotes, backslashes, line breaks, {{ or }}: it is put into queries as it stands",
-        lambda text: re.search(rf"[{_BREAKING}]|\{{\{{|\}}\}}", text) is None,
-    ),
+    BeforeValidator(as_text),
+    WithJsonSchema(number_or_text(256)),
 ]
-"""A parameter's value: a whole number, or a text of at most 256 characters that cannot break out of a query's text."""
+"""A parameter's value: a number, or a text of at most 256 characters that cannot break out of a query's text."""
+
+
+def _cel_safe(value: str) -> str:
+    return f"(type({value}) != string || !{value}.matches(r'{_UNSAFE.pattern}'))"
+
+
+def _is_safe(text: str) -> bool:
+    return _UNSAFE.search(text) is None
+
 
 ParameterName = Annotated[
     str,
@@ -75,9 +79,19 @@ class PolicyReference(ApiModel):
         dict[str, ParameterValue],
         Field(
             max_length=MOST_PARAMETERS,
-            description='Values by name of the parameter; decimals in quotes: {maxErrorRate: "0.01"}.',
+            description="Values by name of the parameter, as in {maxErrorRate: 0.01}.",
         ),
     ] = {}  # noqa: RUF012 - pydantic copies it and the model is frozen
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            f"!has(self.parameters) || self.parameters.all(key, {_cel_safe('self.parameters[key]')})",
+            _MUST_BE_SAFE,
+            lambda self: all(map(_is_safe, self.parameters.values())),
+            field=".parameters",
+            reads_numbers=True,
+        ),
+    )
 
     def __str__(self) -> str:
         return f"{self.kind} {self.name}"
@@ -91,6 +105,16 @@ class Parameter(ApiModel):
         ParameterValue | None, Field(description="Used where no value is given; without it a value must be given.")
     ] = None
     description: Annotated[str, Field(max_length=1024, description="What it means, for those who set it.")] = ""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            f"!has(self.default) || {_cel_safe('self.default')}",
+            _MUST_BE_SAFE,
+            lambda self: self.default is None or _is_safe(self.default),
+            field=".default",
+            reads_numbers=True,
+        ),
+    )
 
 
 class HealthPolicySpec(ApiModel):

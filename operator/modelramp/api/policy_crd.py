@@ -7,22 +7,21 @@ the policy (core.policies), and by `modelramp lint`.
 `python -m modelramp.api.policy_crd KIND > crds/modelramp.io_PLURAL.yaml` writes one.
 """
 
-import re
 import sys
+from functools import cache
 from typing import Any
 
 import yaml
 
 from modelramp.api import names
 from modelramp.api.check import Check
-from modelramp.api.crd import HEADER, Inlined
+from modelramp.api.crd import HEADER, Inlined, models
 from modelramp.api.pod_schema import Schema
 from modelramp.api.policy import LONGEST_PLACEHOLDER, PLACEHOLDER, HealthPolicySpec, PolicyKind
 
 _SHORT_NAMES = {PolicyKind.NAMESPACED: "hpol", PolicyKind.CLUSTER: "chpol"}
 _IS_PLACEHOLDER = f"self.matches(r'^{PLACEHOLDER}$')"
 _OR = "; or a parameter alone, {{params.NAME}}"
-_PRESENCE = re.compile(r"has\([^()]*\)")
 
 COLUMNS = (
     ("Description", "string", ".spec.description", "Whom the policy is for."),
@@ -97,21 +96,30 @@ def _template(schema: Schema) -> Schema:
     if "enum" in schema:
         return _word(schema)
     if schema.get("type") == "integer":
+        # No rule about the text: older API servers estimate its cost as if the text could fill the whole object.
         kept = {key: value for key, value in schema.items() if key != "type"}
-        rule = {"rule": f"type(self) == int || {_IS_PLACEHOLDER}", "message": f"must be a whole number{_OR}"}
-        return kept | _leaf([rule]) | {"x-kubernetes-int-or-string": True}
+        text = {"pattern": f"^{PLACEHOLDER}$", "maxLength": LONGEST_PLACEHOLDER}
+        return kept | text | {"x-kubernetes-int-or-string": True}
+    if "x-kubernetes-preserve-unknown-fields" in schema:
+        quoted = schema["pattern"].removeprefix("^(").removesuffix(")$")
+        return schema | {"pattern": f"^({quoted}|{PLACEHOLDER})$", "maxLength": LONGEST_PLACEHOLDER}
     rules = schema.get("x-kubernetes-validations", ())
     kept = {key: value for key, value in schema.items() if key != "x-kubernetes-validations"}
     if "properties" in schema:
         kept["properties"] = {name: _template(inner) for name, inner in schema["properties"].items()}
-        told = [rule for rule in rules if "self." not in _PRESENCE.sub("", rule["rule"])]
+        told = [rule for rule in rules if rule["message"] in _of_presence()]
         return kept | ({"x-kubernetes-validations": told} if told else {})
     for key in ("items", "additionalProperties"):
         if isinstance(schema.get(key), dict):
             kept[key] = _template(schema[key])
     if "maxLength" in schema:
         kept["maxLength"] = max(schema["maxLength"], LONGEST_PLACEHOLDER)
-    return kept | (_leaf([_or_placeholder(rule, schema) for rule in rules]) if rules else {})
+    return kept | (_leaf([_or_placeholder(rule) for rule in rules]) if rules else {})
+
+
+@cache
+def _of_presence() -> frozenset[str]:
+    return frozenset(rule.message for model in models() for rule in model.RULES if rule.looks_at_presence_only)
 
 
 def _word(schema: Schema) -> Schema:
@@ -121,9 +129,8 @@ def _word(schema: Schema) -> Schema:
     return {key: value for key, value in schema.items() if key != "enum"} | _leaf([rule])
 
 
-def _or_placeholder(rule: dict[str, Any], schema: Schema) -> dict[str, Any]:
-    is_text = "type(self) == string && " if "type" not in schema else ""
-    return rule | {"rule": f"({is_text}{_IS_PLACEHOLDER}) || ({rule['rule']})", "message": rule["message"] + _OR}
+def _or_placeholder(rule: dict[str, Any]) -> dict[str, Any]:
+    return rule | {"rule": f"{_IS_PLACEHOLDER} || ({rule['rule']})", "message": rule["message"] + _OR}
 
 
 def _leaf(rules: list[dict[str, Any]]) -> Schema:

@@ -1,4 +1,4 @@
-"""Numbers and durations as people write them in YAML: decimals as strings ("0.01") or integers, durations as "5m"."""
+"""Numbers and durations as people write them in YAML: 0.01, and for durations "5m"."""
 
 import math
 import re
@@ -53,7 +53,7 @@ def parse_number(text: str) -> float:
     Raises ValueError when the text is no finite decimal.
     """
     if re.fullmatch(NUMBER, text) is None or not math.isfinite(float(text)):
-        raise ValueError(f'{text!r} is not a decimal number; write it as in 5, "0.01" or "1e-3"')
+        raise ValueError(f"{text!r} is not a decimal number; write it as in 5, 0.01 or 1e-3")
     return float(text)
 
 
@@ -104,6 +104,17 @@ def _number(value: Any) -> Any:
     return parse_number(value) if isinstance(value, str) else value
 
 
+def as_text(value: Any) -> Any:
+    """A number as the text that a person would write for it; anything else as it is.
+
+    >>> as_text(0.01), as_text(30), as_text(1.0), as_text("a")
+    ('0.01', '30', '1', 'a')
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+
+
 def cel_duration(field: str) -> str:
     """CEL for a field's duration; 0s when the text is none, so that only the field's own rule speaks then."""
     return f"({field}.matches('^{DURATION}$') && {field} != '' ? duration({field}) : duration('0s'))"
@@ -114,11 +125,6 @@ def cel_seconds(field: str) -> str:
     return f"{cel_duration(field)}.getSeconds()"
 
 
-def cel_number(field: str) -> str:
-    """CEL for a field's number; 0 when the text is none, so that only the field's own rule speaks then."""
-    return f"(string({field}).matches(r'^{NUMBER}$') ? double(string({field})) : 0.0)"
-
-
 def between(low: int, high: int = LONGEST) -> Rule:
     """The rule that a text is a duration from `low` to `high` seconds."""
     return Rule(
@@ -127,6 +133,26 @@ def between(low: int, high: int = LONGEST) -> Rule:
         f"must be a duration from {format_duration(low)} to {format_duration(high)}, written as in 90s, 5m or 1h30m",
         lambda seconds: low <= seconds <= high,
     )
+
+
+def number_or_text(longest: int, text: str | None = None) -> dict[str, Any]:
+    """The schema of a field that holds a number or a text.
+
+    A structural schema has no type for that, so the field has none, and what is neither is shut out keyword by keyword.
+    A bound such as `minimum` holds for numbers only, and an expression of the CustomResourceDefinition can't name it.
+
+    longest: characters that the text may have. text: regular expression that the whole text matches.
+    """
+    return {
+        "x-kubernetes-preserve-unknown-fields": True,
+        **({"pattern": f"^({text})$"} if text else {}),
+        "maxLength": longest,
+        "not": {"enum": [True, False]},
+        "minProperties": 1,
+        "maxProperties": 0,
+        "minItems": 1,
+        "maxItems": 0,
+    }
 
 
 Seconds = Annotated[
@@ -145,10 +171,9 @@ Number = Annotated[
     BeforeValidator(_number),
     Field(allow_inf_nan=False),
     PlainSerializer(repr, return_type=str),
-    WithJsonSchema({"x-kubernetes-int-or-string": True, "maxLength": 32}),
-    Rule(f"type(self) == int || self.matches(r'^{NUMBER}$')", 'must be a number: 5, "0.01" or "1e-3"', math.isfinite),
+    WithJsonSchema(number_or_text(32, NUMBER)),
 ]
-"""A finite decimal; an integer or a quoted decimal in YAML, so that 0.10 and 0.1 never differ between tools."""
+"""A finite decimal: 0.01 in YAML. In quotes ("0.01") it is deprecated: earlier releases took nothing else."""
 
 
 ROUNDING = 1e-12

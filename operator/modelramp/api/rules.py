@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError, core_schema
 
 from modelramp.api.errors import Problem
 
+_PRESENCE = re.compile(r"has\([^()]*\)")
 BROKEN_RULE: Final = "broken_rule"
 """Type of the errors that pydantic reports for a model's rule; `ctx` has the rule's field."""
 
@@ -31,18 +32,28 @@ class Rule:
     message: what a person reads behind the field's path: what is wished, and the fix.
     holds: the same rule in Python; takes the parsed model or value.
     field: path of the field to blame, from the model on, such as ".steps"; empty means the model itself.
+    reads_numbers: whether the expression mentions a field that is a Number. Those have no type in the schema, so a
+    CustomResourceDefinition cannot evaluate the expression; the admission policy does (api.admission).
+    keywords: what the schema of one field says instead of an expression.
     """
 
     cel: str
     message: str
     holds: Callable[[Any], bool]
     field: str = ""
+    reads_numbers: bool = False
+    keywords: tuple[tuple[str, Any], ...] = ()
 
     def check(self, value: Any) -> Any:
         """The value itself. Raises ValueError with the rule's message when the rule does not hold."""
         if not self.holds(value):
             raise ValueError(self.message)
         return value
+
+    @property
+    def looks_at_presence_only(self) -> bool:
+        """Whether the expression asks which fields are written, and nothing about their values."""
+        return bool(self.cel) and "self." not in _PRESENCE.sub("", self.cel)
 
     def as_validation(self) -> dict[str, str]:
         """The rule as an entry of x-kubernetes-validations."""
@@ -54,7 +65,9 @@ class Rule:
     def __get_pydantic_json_schema__(
         self, source: core_schema.CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        schema = handler(source)
+        schema = handler(source) | dict(self.keywords)
+        if not self.cel:
+            return schema
         validations = [*schema.get("x-kubernetes-validations", ()), self.as_validation()]
         return schema | {"x-kubernetes-validations": validations}
 

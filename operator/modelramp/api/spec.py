@@ -4,15 +4,17 @@ import json
 import re
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
 
 from modelramp.api.errors import InvalidSpec, Problem
 from modelramp.api.health import Health
+from modelramp.api.quantity import as_text, number_or_text
 from modelramp.api.rollout import AfterPromotion, Rollout
 from modelramp.api.rules import ApiModel, Rule, matches, problems_of
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
-Text = Annotated[str, Field(max_length=1024)]
+OfflineResult = Annotated[str, BeforeValidator(as_text), WithJsonSchema(number_or_text(1024)), Field(max_length=1024)]
+"""A number or a text; kept as text, so that 0.962 and "0.962" are the same revision."""
 Namespace = Annotated[
     str,
     Field(max_length=63),
@@ -34,7 +36,7 @@ class Lineage(ApiModel):
     trained_on: Annotated[str, Field(max_length=1024, description="Name and version of the training data.")] = ""
     git_commit: Annotated[str, Field(max_length=64, description="Commit of the training code.")] = ""
     metrics: Annotated[
-        dict[str, Text], Field(max_length=64, description='Offline results, such as accuracy: "0.962".')
+        dict[str, OfflineResult], Field(max_length=64, description="Offline results, such as accuracy: 0.962.")
     ] = {}  # noqa: RUF012 - pydantic copies it and the model is frozen
 
 

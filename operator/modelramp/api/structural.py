@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from modelramp.api.errors import Problem
-from modelramp.api.pod_schema import Schema
+from modelramp.api.pod_schema import QUANTITY, Schema
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
@@ -76,9 +76,11 @@ def _type_problem(schema: Schema, value: Any, text: str | None) -> str | None:
         text = str(value).lower()
     if schema.get("x-kubernetes-int-or-string"):
         if isinstance(value, float):
-            return f'found the decimal number {text}; write decimals in quotes: "{text}"'
+            return f"found the decimal number {text}; a whole number or a text in quotes is wanted"
         fits = isinstance(value, (int, str)) and not isinstance(value, bool)
         return None if fits else f"{_found(value, text)}; a whole number or a text in quotes is wanted"
+    if _is_open(schema) and not isinstance(value, int | float | str | bool):
+        return f"{_found(value, text)}; {_number_wanted(schema)}"
     wanted = schema.get("type")
     if wanted is None or (type(value) in _TYPES[wanted]):
         return None
@@ -109,10 +111,7 @@ def _bounds(schema: Schema, value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield from _text_bounds(schema, value)
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        if value < schema.get("minimum", value):
-            yield f"found {value}; at least {schema['minimum']} is wanted"
-        if value > schema.get("maximum", value):
-            yield f"found {value}; at most {schema['maximum']} is allowed"
+        yield from _number_bounds(schema, value)
     elif isinstance(value, (list, dict)):
         word, noun = ("Items", "entries") if isinstance(value, list) else ("Properties", "entries")
         if len(value) < schema.get(f"min{word}", 0):
@@ -122,16 +121,52 @@ def _bounds(schema: Schema, value: Any) -> Iterator[str]:
     if "enum" in schema and value not in schema["enum"]:
         yield f"found {value!r}; allowed are {', '.join(str(item) for item in schema['enum'])}"
     if value in schema.get("not", {}).get("enum", ()) and isinstance(value, bool):
-        yield f"found {str(value).lower()}; a number or a quantity such as 500m or 1Gi is wanted"
+        yield f"found {str(value).lower()}; {_number_wanted(schema)}"
+
+
+def _number_bounds(schema: Schema, value: float) -> Iterator[str]:
+    if "minimum" in schema and (value < schema["minimum"] or (value == schema["minimum"] and _open_below(schema))):
+        yield f"found {value}; {'more than' if _open_below(schema) else 'at least'} {schema['minimum']} is wanted"
+    if "maximum" in schema and (value > schema["maximum"] or (value == schema["maximum"] and _open_above(schema))):
+        yield f"found {value}; {'less than' if _open_above(schema) else 'at most'} {schema['maximum']} is allowed"
+
+
+def _open_below(schema: Schema) -> bool:
+    return bool(schema.get("exclusiveMinimum"))
+
+
+def _open_above(schema: Schema) -> bool:
+    return bool(schema.get("exclusiveMaximum"))
+
+
+def _is_open(schema: Schema) -> bool:
+    """Whether a field takes a number or a text, for which a schema has no type."""
+    return "type" not in schema and bool(schema.get("x-kubernetes-preserve-unknown-fields"))
+
+
+def _number_wanted(schema: Schema) -> str:
+    pattern = schema.get("pattern", "")
+    if pattern == QUANTITY:
+        return "a number or a quantity such as 500m or 1Gi is wanted"
+    if not pattern:
+        return "a number or a text is wanted"
+    above = f" {'above' if _open_below(schema) else 'from'} {schema['minimum']}" if "minimum" in schema else ""
+    below = f" {'below' if _open_above(schema) else 'to'} {schema['maximum']}" if "maximum" in schema else ""
+    parameter = ", or a parameter alone, {{params.NAME}}," if "params" in pattern else ""
+    joined = " and".join(filter(None, (above, below)))
+    return f"a number{joined}{parameter} is wanted, such as 0.01"
 
 
 def _text_bounds(schema: Schema, value: str) -> Iterator[str]:
     if len(value) < schema.get("minLength", 0):
         yield "is empty; a text is wanted"
-    if len(value) > schema.get("maxLength", len(value)):
+    elif len(value) > schema.get("maxLength", len(value)):
         yield f"has {len(value)} characters; at most {schema['maxLength']} are allowed"
-    if "pattern" in schema and _compiled(schema["pattern"]).search(value) is None:
-        yield f"found {value!r}, which does not match {schema['pattern']}"
+    elif "pattern" in schema and _compiled(schema["pattern"]).search(value) is None:
+        if _is_open(schema) and schema["pattern"] != QUANTITY:
+            yield f"found {value!r}; {_number_wanted(schema)}"
+        else:
+            yield f"found {value!r}, which does not match {schema['pattern']}"
 
 
 @lru_cache(maxsize=256)

@@ -249,6 +249,7 @@ def lint_text(
 def _of_document(
     name: str, document: "Document", known: "KnownPolicies", immutable: frozenset[str]
 ) -> Iterator[Finding]:
+    from modelramp.api.admission import DEPRECATED, quoted_numbers
     from modelramp.api.structural import without_nulls
     from modelramp.cli.known_policies import kind_of_policy
     from modelramp.cli.refusals import refusals
@@ -261,6 +262,8 @@ def _of_document(
     if any(not problem.field.startswith("spec.") or ".template" in problem.field for problem in refused):
         return
     value = without_nulls(document.value)
+    for path in quoted_numbers(value["spec"], is_policy=kind_of_policy(value) is not None):
+        yield Finding(name, document.line_of(path), Level.WARNING, path, DEPRECATED)
     said = {problem.field for problem in refused}
     for item in _of_deployment(value, known, immutable) if kind_of_policy(value) is None else _of_policy(value):
         if item.level is Level.ERROR and item.path in said:

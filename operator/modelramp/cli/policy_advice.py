@@ -8,10 +8,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from modelramp.api.check import Check
+from modelramp.api.crd import models
 from modelramp.api.errors import InvalidSpec, Problem
 from modelramp.api.health import Health
 from modelramp.api.policy import HealthPolicySpec, filled, parse_policy, placeholders, texts
-from modelramp.api.policy_crd import check_template
 from modelramp.api.rules import BROKEN_RULE, problem_of
 from modelramp.cli.output import Advice, Level
 from modelramp.cli.query_advice import of_check
@@ -109,11 +109,4 @@ def _certain(raw: Mapping[str, Any], error: ErrorDetails, unsure: set[str]) -> b
 
 @cache
 def _presence() -> frozenset[str]:
-    return frozenset(_told(check_template()))
-
-
-def _told(schema: Mapping[str, Any]) -> Iterator[str]:
-    if "properties" in schema:
-        yield from (rule["message"] for rule in schema.get("x-kubernetes-validations", ()))
-        for inner in schema["properties"].values():
-            yield from _told(inner)
+    return frozenset(rule.message for model in models() for rule in model.RULES if rule.looks_at_presence_only)

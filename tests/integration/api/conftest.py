@@ -5,13 +5,13 @@ import pytest
 from localplane.errors import KubectlError
 from localplane.testing import eventually
 
-CRDS = sorted((Path(__file__).parents[3] / "crds").glob("modelramp.io_*.yaml"))
+CRDS = Path(__file__).parents[3] / "crds"
 
 
 @pytest.fixture(scope="session")
 def resource(plane):
     """A plane on which the resources exist, installed as people do it: plain `kubectl apply`."""
-    plane.kubectl("apply", *(f"--filename={path}" for path in CRDS))
+    plane.kubectl("apply", "-k", str(CRDS))
     for kind in ("modeldeployments", "healthpolicies", "clusterhealthpolicies"):
         eventually(lambda kind=kind: plane.kubectl("get", kind, "--all-namespaces", "-o", "name") is not None)
     return plane

@@ -50,7 +50,7 @@ def pod(**spec):
 
 
 def evaluation(**spec):
-    return {"template": pod(**spec), "metrics": [{"name": "accuracy", "min": "0.9"}]}
+    return {"template": pod(**spec), "metrics": [{"name": "accuracy", "min": 0.9}]}
 
 
 def job_hook(name="retrain", **spec):

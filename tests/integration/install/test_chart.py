@@ -165,6 +165,15 @@ def test_the_charts_crds_are_the_generated_ones(render, plural):
     assert crd["spec"] == yaml.safe_load((CRDS / f"modelramp.io_{plural}.yaml").read_text())["spec"]
 
 
+@pytest.mark.parametrize("name", ["limits", "quoted-numbers"])
+def test_the_chart_brings_the_rules_about_numbers_with_the_crds(render, kustomize, name):
+    for kind in ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"):
+        ours, theirs = (named(made, kind, f"modelramp-{name}") for made in (render(name="blue"), kustomize("crds")))
+        assert ours["spec"] == theirs["spec"]
+        assert ours["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert f"modelramp-{name}" not in str(render("crds.enabled=false"))
+
+
 def test_the_crd_may_be_left_to_others_or_go_with_the_release(render):
     assert "CustomResourceDefinition" not in kinds(render("crds.enabled=false"))
     loose = named(render("crds.keep=false"), "CustomResourceDefinition", "modeldeployments.modelramp.io")

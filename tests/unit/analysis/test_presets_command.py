@@ -92,7 +92,7 @@ def test_an_old_name_means_the_same_preset_and_lint_says_the_new_one(old, name):
     assert run(old).output == run(name).output
     assert limits_of(Check(name="c", preset=old)) == limits_of(Check(name="c", preset=name))
     manifest = load(EVERY_FIELD)
-    manifest["spec"]["health"] = {"checks": [{"name": "c", "preset": old, "max": "0.9", "min": "0.1"}]}
+    manifest["spec"]["health"] = {"checks": [{"name": "c", "preset": old, "max": 0.9, "min": 0.1}]}
     _, findings = lint_text("digits.json", json.dumps(manifest).encode())
     (found,) = [finding for finding in findings if finding.path.startswith("spec.health")]
     assert (found.level.value, found.path) == ("warning", "spec.health.checks[0].preset")

@@ -3,6 +3,7 @@
 import cel
 import pytest
 
+from modelramp.api import admission
 from modelramp.api.crd import object_schema
 from tests.refused.samples import ACCEPTED, REFUSED, expected, load
 
@@ -33,15 +34,28 @@ def with_defaults(value, schema):
     return value
 
 
+def holds(expression, value):
+    """Whether a rule holds; one that cannot be evaluated does not."""
+    try:
+        return PROGRAMS.setdefault(expression, cel.compile(expression)).execute(context(value)) is True
+    except (RuntimeError, TypeError, ValueError):
+        return False
+
+
+def standing(value, path):
+    """What stands at a path of the admission policies; nothing where it is not written."""
+    if not path:
+        yield value
+    elif value.get(path[0].removesuffix("[]")) is not None:
+        inner = value[path[0].removesuffix("[]")]
+        for one in inner if path[0].endswith("[]") else [inner]:
+            yield from standing(one, path[1:])
+
+
 def broken(value, schema):
     """The messages of all rules that do not hold, at every depth. A rule that cannot be evaluated does not hold."""
     for rule in schema.get("x-kubernetes-validations", ()):
-        try:
-            program = PROGRAMS.setdefault(rule["rule"], cel.compile(rule["rule"]))
-            holds = program.execute(context(value))
-        except (RuntimeError, TypeError, ValueError):
-            holds = False
-        if holds is not True:
+        if not holds(rule["rule"], value):
             yield rule["message"]
     if isinstance(value, dict):
         fields, more = schema.get("properties", {}), schema.get("additionalProperties")
@@ -54,7 +68,13 @@ def broken(value, schema):
 
 def told(path):
     schema = object_schema()
-    return list(broken(with_defaults(load(path), schema), schema))
+    value = with_defaults(load(path), schema)
+    refused = [
+        rule.message
+        for place, rule in admission.rules()
+        if not all(holds(rule.cel, one) for one in standing(value["spec"], place))
+    ]
+    return [*broken(value, schema), *refused]
 
 
 def all_messages(schema):
@@ -71,5 +91,6 @@ def test_what_is_accepted_breaks_no_rule(path):
 
 @pytest.mark.parametrize("path", REFUSED, ids=lambda path: path.stem)
 def test_what_a_rule_refuses_breaks_that_rule(path):
-    rules = {rule for rule in all_messages(object_schema()) if rule in expected(path)}
+    known = (*all_messages(object_schema()), *(rule.message for _, rule in admission.rules()))
+    rules = {rule for rule in known if rule in expected(path)}
     assert rules <= set(told(path))

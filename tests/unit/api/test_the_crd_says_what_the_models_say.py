@@ -3,6 +3,7 @@ import re
 
 import pytest
 
+from modelramp.api import admission
 from modelramp.api.crd import crd, models, object_schema
 from modelramp.api.errors import InvalidSpec
 from modelramp.api.job_template import job_template_schema
@@ -10,7 +11,7 @@ from modelramp.api.pod_schema import derive, pod_template_schema
 from modelramp.api.policy import PolicyKind
 from modelramp.api.policy_crd import policy_schema
 from modelramp.api.spec import parse_spec
-from tests.refused.samples import ACCEPTED, EVERY_FIELD, REFUSED, expected, load
+from tests.refused.samples import ACCEPTED, EVERY_FIELD, REFUSED, REFUSED_POLICIES, expected, load
 
 POD_TEMPLATES = {
     ".spec.template",
@@ -81,16 +82,20 @@ def test_every_field_has_a_description():
 
 def test_it_is_structural():
     keys = {key for _, schema in nodes(object_schema()) for key in schema}
-    assert not keys & {"$ref", "$defs", "anyOf", "allOf", "oneOf", "title", "nullable", "pattern"}
-    assert all("type" in schema or "x-kubernetes-int-or-string" in schema for _, schema in nodes(object_schema()))
+    assert not keys & {"$ref", "$defs", "anyOf", "allOf", "oneOf", "title", "nullable"}
+    untyped = [schema for _, schema in nodes(object_schema()) if "type" not in schema]
+    assert all(
+        "x-kubernetes-int-or-string" in schema or "x-kubernetes-preserve-unknown-fields" in schema for schema in untyped
+    )
 
 
 def test_every_rule_told_to_the_server_is_proved_by_a_refused_manifest():
-    said = " ".join(expected(path) for path in REFUSED)
+    said = " ".join(expected(path) for path in (*REFUSED, *REFUSED_POLICIES))
     told = [
         rule["message"] for _, schema in nodes(object_schema()) for rule in schema.get("x-kubernetes-validations", ())
     ]
-    assert len(told) > 20
+    told += [rule.message for _, rule in admission.rules()]
+    assert len(told) > 40
     assert [message for message in told if message not in said] == []
 
 
@@ -98,6 +103,7 @@ def test_every_rule_of_every_model_is_told_to_the_server_or_said_by_the_schema()
     told = {
         rule["message"] for _, schema in nodes(object_schema()) for rule in schema.get("x-kubernetes-validations", ())
     }
+    told |= {rule.message for _, rule in admission.rules()}
     silent = [rule.message for model in models() for rule in model.RULES if rule.message not in told]
     assert all("must be unique" in message for message in silent), "which list-map keys say, and nothing else"
 

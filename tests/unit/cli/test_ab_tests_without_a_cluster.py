@@ -20,7 +20,7 @@ spec:
     stepDuration: 2m
     abTest:
       metric: METRIC
-      minEffect: "0.02"
+      minEffect: 0.02
       minDuration: 3m
       maxDuration: 6m
 """

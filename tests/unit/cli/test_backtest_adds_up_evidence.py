@@ -25,7 +25,7 @@ COMPARE = {
     "compare": {
         "bad": 'bad{revision="{{revision}}"}',
         "total": 'total{revision="{{revision}}"}',
-        "maxIncrease": "0.05",
+        "maxIncrease": 0.05,
     },
 }
 

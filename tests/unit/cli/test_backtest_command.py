@@ -28,7 +28,7 @@ spec:
   template: {spec: {containers: [{name: model, image: digits}]}}
   routing: {gateway: {parentRefs: [{name: public}]}}
   health:
-    checks: [{name: errors, query: "x", max: "0.01"}]
+    checks: [{name: errors, query: "x", max: 0.01}]
 """
 TIMES = ("--from", "2026-11-01", "--to", "2026-11-02")
 ASKED = ("--prometheus", "http://127.0.0.1:1", *TIMES)
@@ -98,7 +98,7 @@ def test_what_cannot_be_tried_or_drawn_is_refused_before_history_is_read(run, ar
     [
         (MANIFEST.replace("0.01", "much"), "policy.yaml:9: spec.health.checks[0].max: "),
         (MANIFEST.replace("v1alpha1", "v1"), "policy.yaml:1: apiVersion is 'modelramp.io/v1'"),
-        (MANIFEST.replace('[{name: errors, query: "x", max: "0.01"}]', "[]"), "policy.yaml:9: spec.health.checks is"),
+        (MANIFEST.replace('[{name: errors, query: "x", max: 0.01}]', "[]"), "policy.yaml:9: spec.health.checks is"),
         (MANIFEST + "---\n" + MANIFEST, "holds several (digits, digits); choose one with --name"),
         ("a: [", "policy.yaml:1: column"),
         ("kind: Pod\n", "holds no ModelDeployment"),

@@ -27,7 +27,7 @@ from modelramp.engine.ports import Endpoint, Sample
 from tests.unit.cli.test_backtest_replays_the_core import ACCURACY, ERRORS, START, VALUES, outcome, spec
 
 METRIC = {"name": "conversion", "good": "g", "total": "t"}
-TEST = {"metric": METRIC, "minEffect": "0.02", "minDuration": "3m", "maxDuration": "6m"}
+TEST = {"metric": METRIC, "minEffect": 0.02, "minDuration": "3m", "maxDuration": "6m"}
 WIN, SAME, LOSE = (300, 1000), (200, 1000), (100, 1000)
 
 
@@ -180,7 +180,7 @@ async def test_a_question_that_fails_is_remembered_with_its_reason():
 
 def test_looks_in_json_table_and_picture_stay_small():
     minutes = [((200 + number % 3, 1000), (200, 1000)) for number in range(600)]
-    changes = {"minEffect": "0.005", "maxDuration": "24h", "minDuration": "24h"}
+    changes = {"minEffect": 0.005, "maxDuration": "24h", "minDuration": "24h"}
     found = told(minutes, **changes)
     rows = rows_of(found.looks)
     assert [number for number, _ in rows] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600]

@@ -17,7 +17,7 @@ from modelramp.cli.rehearsal import rehearse
 from modelramp.cli.ticklines import Line
 from modelramp.engine.ports import Sample
 
-ERRORS = {"name": "error-rate", "query": "x", "max": "0.01"}
+ERRORS = {"name": "error-rate", "query": "x", "max": 0.01}
 ACCURACY = {"name": "accuracy", "preset": "reference-accuracy", "role": "hold"}
 VALUES = {"h": 0.002, "b": 0.5, "?": None}
 START = 1_795_000_020

@@ -17,25 +17,25 @@ spec:
   routing: {gateway: {parentRefs: [{name: public}]}}
   health:
     checks:
-    - {name: errors, ratio: {bad: b, total: t}, max: "0.01", minSamples: 30}
+    - {name: errors, ratio: {bad: b, total: t}, max: 0.01, minSamples: 30}
     - {name: rates, compare: {bad: b, total: t}}
-    - {name: means, compare: {sum: s, count: c, maxRelativeIncrease: "0.1"}, unit: s}
+    - {name: means, compare: {sum: s, count: c, maxRelativeIncrease: 0.1}, unit: s}
     - {name: plain, compare: {sum: s, count: c}, unit: s}
     - {name: p95, compare: {buckets: b}, unit: s}
     - {name: looks, sequential: {bad: b, total: t}}
-    - {name: limited, sequential: {bad: b, total: t}, max: "0.03"}
+    - {name: limited, sequential: {bad: b, total: t}, max: 0.03}
     - {name: mean-looks, sequential: {sum: s, count: c}}
     - {name: drift, drift: {buckets: b}}
     - {name: stored, drift: {measure: ks, buckets: b, reference: {buckets: {"1": 500, "2": 900, "+Inf": 1000}}}}
     - {name: queried, drift: {buckets: b, reference: {query: q}}}
     - {name: quality, drift: {measure: performance, bad: b, total: t, reference: {bad: 50, total: 1000}}}
     - {name: fair, fairness: {bad: b, total: t}}
-    - {name: tolerant, compare: {bad: b, total: t, maxIncrease: "0.1"}}
+    - {name: tolerant, compare: {bad: b, total: t, maxIncrease: 0.1}}
     - {name: risen, drift: {measure: performance, sum: s, count: c, reference: {sum: 100, count: 100}}}
-    - {name: fifths, fairness: {bad: b, total: t, maxDifference: "0.1", minSuccessRatio: "0.9"}}
-    - {name: cost, cost: {sum: s, count: c}, max: "0.01"}
+    - {name: fifths, fairness: {bad: b, total: t, maxDifference: 0.1, minSuccessRatio: 0.9}}
+    - {name: cost, cost: {sum: s, count: c}, max: 0.01}
     - {name: budget, cost: {usage: {tokens: t}, prices: {tokens: "0.001"}, count: c, budget: 10}}
-    - {name: value, query: up, max: "0.01"}
+    - {name: value, query: up, max: 0.01}
     - {name: counted, preset: reference-error-rate, minSamples: 100, samples: s}
 """
 BUCKETS = {"buckets": {"1": 500, "2": 900, "+Inf": 1000}}
@@ -222,7 +222,7 @@ def test_data_that_cannot_be_read_is_named_with_what_is_wished(tmp_path, check, 
 
 
 def test_a_manifest_that_the_server_would_refuse_is_refused(tmp_path):
-    (tmp_path / "digits.yaml").write_text(MANIFEST.replace('max: "0.01", minSamples', "minSamples", 1))
+    (tmp_path / "digits.yaml").write_text(MANIFEST.replace("max: 0.01, minSamples", "minSamples", 1))
     (tmp_path / "data.json").write_text("{}")
     files = ["-f", str(tmp_path / "digits.yaml"), "--data", str(tmp_path / "data.json")]
     done = CliRunner().invoke(main, ["evaluate", *files, "--check", "errors"])

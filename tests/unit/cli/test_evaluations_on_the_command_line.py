@@ -63,7 +63,7 @@ def test_a_job_s_restart_policies_are_fine(policy):
 
 
 def test_lint_warns_of_a_metric_that_holds_nothing_while_nothing_is_recorded():
-    metrics = [{"name": "accuracy", "maxDecrease": "0.01"}, {"name": "gap", "max": 1}]
+    metrics = [{"name": "accuracy", "maxDecrease": 0.01}, {"name": "gap", "max": 1}]
     _, (finding,) = lint_text("digits.json", json.dumps(manifest(metrics=metrics)).encode())
 
     assert (finding.level.value, finding.path) == ("warning", "spec.rollout.evaluation.metrics[0]")
@@ -82,7 +82,7 @@ def test_simulate_says_that_no_job_runs_and_tells_the_rollout(tmp_path):
     assert "spec.rollout.evaluation is left out: no Job runs here" in result.stderr
 
 
-METRICS = [{"name": "accuracy", "min": "0.9", "maxDecrease": "0.01"}]
+METRICS = [{"name": "accuracy", "min": 0.9, "maxDecrease": 0.01}]
 
 
 def simulated(tmp_path, evaluation, *, minutes=20, **changes):

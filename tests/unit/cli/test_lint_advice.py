@@ -59,8 +59,8 @@ QUERIES = {
     "a rating outside its scale": ({"preset": "csat", "min": 1}, "error", "min", "lies between 1 and 5"),
     "a rating that is always too low": ({"preset": "csat", "min": 6}, "error", "min", "always breaches"),
     "a ratio below 0": ({"preset": "reference-accuracy", "min": 0}, "error", "min", "can never breach"),
-    "a rate below 0": ({"query": RATE, "min": "0"}, "error", "min", "is never below 0"),
-    "a rate that is always above": ({"query": RATE, "max": "-1"}, "error", "max", "always breaches"),
+    "a rate below 0": ({"query": RATE, "min": 0}, "error", "min", "is never below 0"),
+    "a rate that is always above": ({"query": RATE, "max": -1}, "error", "max", "always breaches"),
     "several series": (
         {"query": 'rate(x{namespace="{{namespace}}",revision="{{revision}}"}[{{window}}])', "max": 1},
         *("warning", "query", "may give several series"),
@@ -93,13 +93,13 @@ def test_a_check_that_cannot_do_what_was_meant_is_found(fields, level, field, wo
 
 
 SOUND = {
-    "a sum": {"query": RATE, "max": "0.1"},
+    "a sum": {"query": RATE, "max": 0.1},
     "a quantile of buckets": {
         "query": f"histogram_quantile(0.95, sum by (le) (rate(x_bucket{OURS}[{{{{window}}}}])))",
         "max": 5,
     },
-    "a ratio of sums": {"query": f"{RATE} / {RATE}", "max": "0.01"},
-    "one minus a ratio": {"query": f"1 - {RATE} / {RATE}", "min": "0.9"},
+    "a ratio of sums": {"query": f"{RATE} / {RATE}", "max": 0.01},
+    "one minus a ratio": {"query": f"1 - {RATE} / {RATE}", "min": 0.9},
     "a sum by labels that are fixed": {
         "query": 'sum by (revision) (rate(x{namespace="{{namespace}}",revision="{{revision}}"}[{{window}}]))',
         "max": 1,
@@ -199,5 +199,5 @@ def test_an_image_with_a_version_or_digest_is_left_alone(image):
 
 
 def test_advice_on_checks_comes_even_when_another_field_is_refused():
-    paths = [path for _, path, _ in findings_of(health=check(preset="nope", max=0.01))]
-    assert paths == ["spec.health.checks[0].max", "spec.health.checks[0].preset"]
+    paths = [path for _, path, _ in findings_of(health=check(preset="nope", weight="2"))]
+    assert paths == ["spec.health.checks[0].preset", "spec.health.checks[0].weight"]

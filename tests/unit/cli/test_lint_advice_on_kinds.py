@@ -26,7 +26,7 @@ def pair(bad, total=GOOD):
 
 FOUND = {
     "no PromQL": (
-        {"ratio": pair("sum(x"), "max": "0.1"},
+        {"ratio": pair("sum(x"), "max": 0.1},
         ("error", "ratio.bad", "not PromQL"),
     ),
     "an unknown variable": (
@@ -66,7 +66,7 @@ FOUND = {
         ("warning", "cost.prices", "out is no kind of usage"),
     ),
     "a rate where a count is wanted": (
-        {"ratio": pair('sum(rate(x{namespace="{{namespace}}",revision="{{revision}}"}[{{window}}]))'), "max": "0.1"},
+        {"ratio": pair('sum(rate(x{namespace="{{namespace}}",revision="{{revision}}"}[{{window}}]))'), "max": 0.1},
         ("warning", "ratio.bad", "use increase("),
     ),
     "a query that names no version": (
@@ -88,13 +88,13 @@ def test_a_query_of_a_kind_is_looked_at_where_it_stands(check, expected):
         ({"ratio": pair(GOOD), "max": 5}, ""),
         ({"ratio": pair(GOOD), "max": 1}, ""),
         ({"ratio": pair(GOOD), "min": 0, "max": 1}, ""),
-        ({"ratio": pair(GOOD), "max": "-0.1"}, ""),
-        ({"ratio": pair(GOOD), "min": "1.1"}, ""),
+        ({"ratio": pair(GOOD), "max": -0.1}, ""),
+        ({"ratio": pair(GOOD), "min": 1.1}, ""),
         ({"compare": pair(GOOD) | {"maxIncrease": 1}}, "compare.maxIncrease"),
         ({"fairness": pair(GOOD) | {"maxDifference": 10}}, "fairness.maxDifference"),
         ({"drift": {"measure": "ks", "buckets": GOOD}, "max": 1}, "max"),
         ({"drift": {"measure": "chi-square", "buckets": GOOD}, "max": 1}, "max"),
-        ({"drift": {"measure": "js", "buckets": GOOD}, "max": "0.8326"}, "max"),
+        ({"drift": {"measure": "js", "buckets": GOOD}, "max": 0.8326}, "max"),
         ({"drift": {"measure": "performance"} | pair(GOOD), "max": 1}, "max"),
     ],
 )
@@ -118,7 +118,7 @@ def warned(health, **spec):
     return [(finding.path.removeprefix("spec.health."), finding.message) for finding in findings]
 
 
-SEQUENTIAL = {"name": "a", "sequential": pair(GOOD) | {"detect": "change"}, "max": "0.03"}
+SEQUENTIAL = {"name": "a", "sequential": pair(GOOD) | {"detect": "change"}, "max": 0.03}
 LATER = (
     "checks[0].failureThreshold",
     (

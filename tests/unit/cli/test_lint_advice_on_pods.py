@@ -25,7 +25,7 @@ OBJECT = {
         "model": {"name": "digits", "version": "2.0.0"},
         "routing": {"gateway": {"parentRefs": [{"name": "public"}], "hostnames": ["digits.example.com"]}},
         "template": {"spec": {"containers": [CONTAINER]}},
-        "health": {"checks": [{"name": "errors", "preset": "traefik-error-rate", "max": "0.01"}]},
+        "health": {"checks": [{"name": "errors", "preset": "traefik-error-rate", "max": 0.01}]},
     },
 }
 POD = "spec.template.spec"
@@ -100,7 +100,7 @@ def test_the_pods_of_jobs_are_looked_at_too(of):
     template = {"spec": {"containers": [{**JOB, "volumeMounts": [{"name": "data", "mountPath": "/data"}]}]}}
     checks = OBJECT["spec"]["health"]["checks"]
     if of == "evaluation":
-        rollout = {"evaluation": {"template": template, "metrics": [{"name": "accuracy", "min": "0.9"}]}}
+        rollout = {"evaluation": {"template": template, "metrics": [{"name": "accuracy", "min": 0.9}]}}
         found, path = said(manifest(rollout=rollout)), "spec.rollout.evaluation"
     else:
         hook = {"name": "retrain", "job": {"template": template}}
@@ -116,7 +116,7 @@ def test_a_template_of_other_types_is_refused_and_not_looked_at(of, wrong):
         case "template":
             made = manifest(template=template)
         case "evaluation":
-            metrics = [{"name": "accuracy", "min": "0.9"}]
+            metrics = [{"name": "accuracy", "min": 0.9}]
             made = manifest(rollout={"evaluation": {"template": template, "metrics": metrics}})
         case _:
             hook = {"name": "retrain", "job": {"template": template}}

@@ -8,7 +8,7 @@ from modelramp.cli.lint import lint_text
 from modelramp.cli.output import Level
 from modelramp.cli.refusals import refusals
 from tests.refused.bounds import broken_bounds
-from tests.refused.samples import ACCEPTED, REFUSED, expected
+from tests.refused.samples import ACCEPTED, ACCEPTED_POLICIES, REFUSED, expected
 
 
 @pytest.mark.parametrize("path", REFUSED, ids=lambda path: path.stem)
@@ -25,6 +25,21 @@ def test_what_the_server_accepts_is_no_error(path):
     inspected, findings = lint_text(path.name, path.read_bytes())
     assert inspected == 1
     assert [str(finding) for finding in findings if finding.level is Level.ERROR] == []
+
+
+def test_a_number_in_quotes_is_a_warning_at_its_field():
+    path = next(path for path in ACCEPTED if path.stem == "quoted-numbers")
+    _, findings = lint_text(path.name, path.read_bytes())
+    warned = [finding.path for finding in findings if "without quotes" in finding.message]
+    checks = path.read_text().partition("checks:")[2]
+    assert len(warned) == len(re.findall(r': "-?[0-9.eE+-]+"', checks))
+    assert {"spec.health.checks[0].max", "spec.health.checks[3].drift.reference.buckets.+Inf"} <= set(warned)
+
+
+@pytest.mark.parametrize("path", [*(path for path in ACCEPTED if path.stem != "quoted-numbers"), *ACCEPTED_POLICIES])
+def test_plain_numbers_texts_and_placeholders_are_none_in_quotes(path):
+    _, findings = lint_text(path.name, path.read_bytes())
+    assert [str(finding) for finding in findings if "without quotes" in finding.message] == []
 
 
 def test_every_broken_bound_is_an_error_at_its_field():

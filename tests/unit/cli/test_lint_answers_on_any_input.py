@@ -149,7 +149,7 @@ UNSCOPED = {
 @pytest.mark.parametrize("field", ["query", "samples", "ratio"])
 def test_a_query_that_would_see_other_namespaces_is_a_warning(query, warned, field):
     if field == "ratio":
-        checks = [{"name": "errors", "ratio": {"bad": query, "total": query}, "max": "0.1"}]
+        checks = [{"name": "errors", "ratio": {"bad": query, "total": query}, "max": 0.1}]
         text = yaml.safe_dump({**OBJECT, "spec": {**OBJECT["spec"], "health": {"checks": checks}}}, width=10_000)
     else:
         text = with_query(query) if field == "query" else with_query(f"sum(x{OURS})", samples=query, minSamples=5)

@@ -84,7 +84,7 @@ def test_a_policy_in_a_list_is_found_by_a_deployment_beside_it():
         "apiVersion": "modelramp.io/v1alpha1",
         "kind": "HealthPolicy",
         "metadata": {"name": "p"},
-        "spec": {"checks": [{"name": "errors", "preset": "reference-error-rate", "max": "0.01"}]},
+        "spec": {"checks": [{"name": "errors", "preset": "reference-error-rate", "max": 0.01}]},
     }
     user = yaml.safe_load(next(Path(BROKEN.parent).glob("steps-fall.yaml")).read_text(encoding="utf-8"))
     user["spec"]["rollout"]["steps"] = [{"weight": 10}, {"weight": 100}]

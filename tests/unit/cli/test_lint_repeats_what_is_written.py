@@ -96,7 +96,7 @@ def test_json_and_lists_are_quoted_alike():
 
 def test_a_decimal_where_a_whole_number_or_a_text_is_wanted_is_shown_as_written():
     said = lint(written().replace("spec:\n  model", "spec:\n  service: {targetPort: 80.50}\n  model"))
-    assert 'found the decimal number 80.50; write decimals in quotes: "80.50"' in said
+    assert "found the decimal number 80.50; a whole number or a text in quotes is wanted" in said
 
 
 @pytest.mark.parametrize("scalar", ["0o17", "yes", "1.50"])

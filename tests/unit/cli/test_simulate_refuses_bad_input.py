@@ -12,7 +12,7 @@ spec:
   model: {name: digits, version: "2.0.0"}
   template: {spec: {containers: [{name: model, image: digits}]}}
   routing: {gateway: {parentRefs: [{name: public}]}}
-  health: {checks: [{name: error-rate, query: x, max: "0.01"}, {name: accuracy, query: up, min: "0.85"}]}
+  health: {checks: [{name: error-rate, query: x, max: 0.01}, {name: accuracy, query: up, min: 0.85}]}
 """
 MANIFEST = HEADER + SPEC
 GOOD = '{"checks": {"error-rate": 0.002}}\n'

@@ -14,7 +14,7 @@ from modelramp.cli.main import main
 from modelramp.cli.rehearsal import rehearse
 from modelramp.cli.ticklines import Line
 
-ERRORS = {"name": "error-rate", "query": "x", "max": "0.01"}
+ERRORS = {"name": "error-rate", "query": "x", "max": 0.01}
 ACCURACY = {"name": "accuracy", "preset": "reference-accuracy", "role": "hold", "window": "10m"}
 COST = {"name": "cost", "query": "c", "max": 1, "role": "inform"}
 VALUES = {"h": 0.002, "b": 0.5, "?": None}
@@ -266,7 +266,7 @@ spec:
   model: {name: digits, version: "2.0.0"}
   template: {spec: {containers: [{name: model, image: digits}]}}
   routing: {gateway: {parentRefs: [{name: public}]}}
-  health: {checks: [{name: error-rate, query: x, max: "0.01"}]}
+  health: {checks: [{name: error-rate, query: x, max: 0.01}]}
 """
 
 

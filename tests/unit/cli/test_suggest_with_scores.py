@@ -17,7 +17,7 @@ from modelramp.core.state import Watch
 from modelramp.engine.ports import Sample
 from tests.unit.cli.test_suggest_limits import noise
 
-FIXED = {"name": "fixed", "ratio": {"bad": "b", "total": "t"}, "max": "0.1"}
+FIXED = {"name": "fixed", "ratio": {"bad": "b", "total": "t"}, "max": 0.1}
 ONE_CHECK = st.fixed_dictionaries(
     {
         "dimension": st.sampled_from(["technical", "business"]),

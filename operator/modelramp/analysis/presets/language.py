@@ -58,7 +58,7 @@ PRESETS: tuple[Preset, ...] = (
         unit="ratio",
         query=share("vllm:request_success_total", 'finished_reason="length"', 'finished_reason!=""'),
         pick=by_revision,
-        example='max: "0.1"',
+        example="max: 0.1",
         source=_VLLM,
     ),
     error_rate(
@@ -100,13 +100,13 @@ PRESETS: tuple[Preset, ...] = (
         "litellm-rate-limited-rate",
         "Share of requests that met an exhausted limit, of a key or of the model behind the LiteLLM proxy (429)",
         'status_code="429"',
-        'max: "0.05"',
+        "max: 0.05",
     ),
     _litellm_share(
         "litellm-unanswered-rate",
         "Share of requests to which the LiteLLM proxy gave no successful answer, whoever is to blame",
         'status_code!~"2.."',
-        'max: "0.2"',
+        "max: 0.2",
     ),
     p95_latency("litellm", _ANSWERED, quantile(0.95, "litellm_request_total_latency_metric"), _LITELLM),
     seconds(
@@ -128,7 +128,7 @@ PRESETS: tuple[Preset, ...] = (
         unit="USD",
         query=f"{POD.rate('litellm_spend_metric_total')} / {POD.rate(_LITELLM_ALL)}",
         pick=by_revision,
-        example='max: "0.02"',
+        example="max: 0.02",
         source=_LITELLM,
     ),
     error_rate(

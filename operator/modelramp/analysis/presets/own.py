@@ -60,7 +60,7 @@ TECHNICAL = (
         unit="ratio",
         query=share_of_known("model_hallucinations_total", "model_answers_judged_total", TRUTH),
         pick=by_answering_revision,
-        example='max: "0.05"',
+        example="max: 0.05",
         source=_CONVENTION,
     ),
     Preset(
@@ -70,7 +70,7 @@ TECHNICAL = (
         unit="ratio",
         query=share_of_known("model_refusals_total", "prediction_requests_total"),
         pick=by_revision,
-        example='max: "0.1"',
+        example="max: 0.1",
         source=_CONVENTION,
     ),
     Preset(
@@ -81,7 +81,7 @@ TECHNICAL = (
         query=mean("model_absolute_percentage_error", of=TRUTH),
         pick=by_answering_revision,
         span=(0, math.inf),
-        example='max: "0.2"',
+        example="max: 0.2",
         source=_CONVENTION,
     ),
     Preset(
@@ -92,7 +92,7 @@ TECHNICAL = (
         unit="",
         query=f"abs({_EXCESS} - {_SHORTFALL}) / {_FEEDBACK}",
         pick=by_answering_revision,
-        example='max: "0.5"',
+        example="max: 0.5",
         source=_CONVENTION,
     ),
     Preset(
@@ -102,7 +102,7 @@ TECHNICAL = (
         unit="",
         query=f"({_EXCESS} + {_SHORTFALL}) / {_FEEDBACK}",
         pick=by_answering_revision,
-        example='max: "0.5"',
+        example="max: 0.5",
         source=_CONVENTION,
     ),
 )
@@ -160,7 +160,7 @@ BUSINESS = (
         unit="ratio",
         query=part("conversations_deflected_total", _ENDED, TRUTH),
         pick=by_answering_revision,
-        example='min: "0.5"',
+        example="min: 0.5",
         source=_CONVENTION,
     ),
     Preset(
