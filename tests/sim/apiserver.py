@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from modelramp.api import names
+from modelramp.api.crd import NOT_OBSERVED
 from modelramp.api.errors import Conflict, Gone, Refused
 from modelramp.api.times import to_text
 from modelramp.engine.ports import CLUSTER_HEALTH_POLICY, Kind, Ref
@@ -94,6 +96,8 @@ class ApiServer:
         if obj["metadata"].get("resourceVersion"):
             raise Refused("resourceVersion should not be set on objects to be created")
         fresh = {name: value for name, value in obj.items() if name != "status" or obj["kind"] not in KINDS_WITH_STATUS}
+        if obj["kind"] == names.KIND:
+            fresh["status"] = {"observedGeneration": NOT_OBSERVED}
         return self._insert(key, fresh, edited({}, {}, obj, actor), actor)
 
     def apply(self, obj: Json, manager: str) -> Json:

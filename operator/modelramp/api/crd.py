@@ -21,6 +21,9 @@ from modelramp.api.status import Status
 CRD_NAME = f"{names.PLURAL}.{names.GROUP}"
 HEADER = "# Generated from operator/modelramp/api by `python -m modelramp.api.crd`; edit the models, not this file.\n"
 
+NOT_OBSERVED = -1
+"""status.observedGeneration of an object that the operator has not written a status for."""
+
 COLUMNS = (
     ("Phase", "string", ".status.phase", "Where the rollout stands.", 0),
     ("Model", "string", ".status.stable.modelVersion", "The model version that serves.", 0),
@@ -97,10 +100,20 @@ def object_schema() -> Schema:
             # The name is mentioned so that a rule may blame it.
             "metadata": {"type": "object", "properties": {"name": {"type": "string"}}},
             "spec": spec,
-            "status": Inlined(Status.model_json_schema(), defaults=False).root(),
+            "status": _status_schema(),
         },
         "x-kubernetes-validations": [rule.as_validation() for rule in OBJECT_RULES],
     }
+
+
+def _status_schema() -> Schema:
+    """The schema of the status. An object that the operator has not seen yet is not current for kstatus.
+
+    Without the default, an object without a status counts as current: Flux reported a new object Ready after 0.2 s.
+    """
+    schema = Inlined(Status.model_json_schema(), defaults=False).root()
+    schema["properties"]["observedGeneration"]["default"] = NOT_OBSERVED
+    return schema | {"default": {"observedGeneration": NOT_OBSERVED}}
 
 
 def models(root: type[ApiModel] = ApiModel) -> Iterator[type[ApiModel]]:

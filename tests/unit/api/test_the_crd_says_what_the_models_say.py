@@ -11,6 +11,8 @@ from modelramp.api.pod_schema import derive, pod_template_schema
 from modelramp.api.policy import PolicyKind
 from modelramp.api.policy_crd import policy_schema
 from modelramp.api.spec import parse_spec
+from modelramp.core.recall import recall
+from modelramp.core.state import State
 from tests.refused.samples import ACCEPTED, EVERY_FIELD, REFUSED, REFUSED_POLICIES, expected, load
 
 POD_TEMPLATES = {
@@ -106,6 +108,13 @@ def test_every_rule_of_every_model_is_told_to_the_server_or_said_by_the_schema()
     told |= {rule.message for _, rule in admission.rules()}
     silent = [rule.message for model in models() for rule in model.RULES if rule.message not in told]
     assert all("must be unique" in message for message in silent), "which list-map keys say, and nothing else"
+
+
+def test_an_object_that_the_operator_has_not_seen_is_not_current():
+    """kstatus: an object without a status is current; one whose observedGeneration is another generation is not."""
+    status = object_schema()["properties"]["status"]
+    assert status["default"] == {"observedGeneration": -1}
+    assert recall(status["default"]) == recall(None) == State()
 
 
 def test_defaults_of_objects_are_complete():
