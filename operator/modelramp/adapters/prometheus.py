@@ -226,7 +226,8 @@ class PrometheusMetrics:
         found = await self._credentials.presented(endpoint)
         if not own:
             return found
-        found = found.over(await self._credentials.presented_from(self._files))
+        if self._files != NO_FILES:
+            found = found.over(await self._credentials.presented_from(self._files))
         secrets = (*found.sent.secrets, *(value for _, value in endpoint.headers))
         return replace(found, sent=replace(found.sent, secrets=secrets))
 
