@@ -18,8 +18,6 @@ PATIENCE_TICKS = 2
 """Ticks that a preset has to find nothing before anybody asks why."""
 REST_TICKS = 10
 """Ticks until the same is asked again."""
-AT_ONCE = 2
-"""Look-ups under way, of all namespaces; of one namespace there is one."""
 _SECONDS = 5.0
 _MOST_DETAIL = 256
 
@@ -41,6 +39,7 @@ class Missing:
         self._metrics = metrics
         self._telemetry = telemetry
         self._found: dict[Key, dict[str, _Doubt]] = {}
+        # One of a namespace, so that none waits for another's; how many reach a Prometheus, its lanes say.
         self._under_way: dict[str, asyncio.Task[None]] = {}
 
     def heard(self, turn: Turn, outcomes: Iterable[CheckOutcome]) -> tuple[CheckOutcome, ...]:
@@ -83,7 +82,7 @@ class Missing:
         namespace = turn.key[0]
         if doubt.ticks < PATIENCE_TICKS or doubt.rests:
             return
-        if namespace in self._under_way or len(self._under_way) >= AT_ONCE:
+        if namespace in self._under_way:
             return  # at the next tick; those that were asked rest meanwhile
         doubt.rests = REST_TICKS
         task = asyncio.create_task(self._look(turn, preset, doubt), name=f"why {preset.name} finds nothing")

@@ -11,7 +11,7 @@ from modelramp.api.check import Check
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
-from modelramp.engine.missing import AT_ONCE, PATIENCE_TICKS, REST_TICKS, Missing
+from modelramp.engine.missing import PATIENCE_TICKS, REST_TICKS, Missing
 from modelramp.engine.plan import Due
 from modelramp.engine.ports import Endpoint, Sample
 from modelramp.engine.rounds import Turn
@@ -82,13 +82,15 @@ async def test_a_result_ends_the_doubt():
     assert told == [EMPTY.detail, EMPTY.detail, WHY, FINE.detail, EMPTY.detail, EMPTY.detail]
 
 
-async def test_objects_take_turns_and_none_waits_for_another():
-    prometheus, namespaces = Prometheus(), [f"n{number}" for number in range(5)]
-    missing = Missing(prometheus, Silent())
-    await lived(missing, PATIENCE_TICKS + 4, namespaces)
-    assert {namespace for namespace, _ in prometheus.asked} == set(namespaces)
-    for tick in {at for _, at in prometheus.asked}:
-        assert sum(1 for _, at in prometheus.asked if at == tick) <= AT_ONCE
+async def test_objects_of_a_namespace_take_turns():
+    prometheus = Prometheus()
+    missing, names = Missing(prometheus, Silent()), [f"m{number}" for number in range(4)]
+    for number in range(PATIENCE_TICKS + len(names)):
+        for name in names:
+            missing.heard(turn("ml", 60 * number, name), (EMPTY,))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert [at for _, at in prometheus.asked] == [60 * (PATIENCE_TICKS - 1 + place) for place in range(len(names))]
 
 
 async def test_a_prometheus_that_hangs_holds_up_no_tick_and_nobody_of_another_namespace():
