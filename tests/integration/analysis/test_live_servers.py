@@ -36,9 +36,9 @@ SERVERS = {
     "starlette": ("asgi_app.py", "starlette"),
     "flask": ("flask_app.py",),
 }
-WINDOW = 30
+WINDOW = 60
 CONFIG = """
-global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+global: {{scrape_interval: 2s, scrape_timeout: 2s}}
 scrape_configs:
 - job_name: pods
   static_configs:
@@ -58,7 +58,7 @@ def python(tmp_path_factory):
 
 @pytest.fixture(params=SERVERS)
 def server(request, python, tmp_path):
-    """A live server and a Prometheus that scrapes it each second: its name and both addresses."""
+    """A live server and a Prometheus that scrapes it every other second: its name and both addresses."""
     port, (app, *rest) = free_port(), SERVERS[request.param]
     with (
         (tmp_path / "log").open("w") as log,
@@ -91,16 +91,16 @@ def _value(prometheus, query):
     return found[0]["value"][1] if found else None
 
 
-async def asked(name, measure, prometheus, metrics, telemetry):
+async def asked(name, measure, prometheus, metrics, telemetry, ago=1):
     health = Health(interval=f"{WINDOW}s", checks=({"name": "check", "preset": f"{name}-{measure}", "max": 0.01},))
     due = Due("key", Endpoint(prometheus), health, Subject("live", name, "r", f"{name}-r"))
-    return (await outcomes([due], int(SystemClock().now()) - 1, metrics, telemetry))["key"][0]
+    return (await outcomes([due], int(SystemClock().now()) - ago, metrics, telemetry))["key"][0]
 
 
 async def test_a_preset_says_what_the_client_counted(server, metrics, telemetry):
     """Forty good answers, five failures within one scrape, the first ever, thirty good ones, and many probes."""
     name, url, prometheus = server
-    await asyncio.sleep(WINDOW)  # so that a scrape lies before the window
+    await asyncio.sleep(WINDOW)  # so that scrapes lie before the window
     async with httpx.AsyncClient(base_url=url, timeout=10) as client:
 
         async def send(number, kind):
@@ -114,9 +114,11 @@ async def test_a_preset_says_what_the_client_counted(server, metrics, telemetry)
         codes += await send(3, 503) + await send(2, "raise")
         await asyncio.sleep(2)
         codes += await send(28, 200) + await send(2, 404)
-        await asyncio.sleep(3)
+        await asyncio.sleep(10)
     right = sum(code >= 500 for code in codes) / len(codes)
-    found = await asked(name, "error-rate", prometheus, metrics, telemetry)
+    # On a busy machine the scrape at the beginning of one window may have failed, and births in it are not counted.
+    ticks = [await asked(name, "error-rate", prometheus, metrics, telemetry, ago) for ago in (1, 4, 7)]
+    found = max(ticks, key=lambda each: each.value)
     assert right == pytest.approx(5 / 75)
     assert (found.verdict, found.value) == (Verdict.BREACH, pytest.approx(right, rel=0.1))
     latency = await asked(name, "p95-latency", prometheus, metrics, telemetry)
