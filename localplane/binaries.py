@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
@@ -21,6 +22,8 @@ HELM_MODULE = Path(__file__).parent / "go-helm"
 VICTORIAMETRICS_MODULE = Path(__file__).parent / "go-victoriametrics"
 PROMTOOL_MODULE = Path(__file__).parent / "go-promtool"
 PROMETHEUS_OPERATOR_MODULE = Path(__file__).parent / "go-prometheus-operator"
+APISERVER_MODULES = Path(__file__).parent / "go-apiserver"
+"""A folder for each minor version of Kubernetes whose API server can be built beside the plane's own."""
 KUBERNETES_VERSION = "1.36.3"
 PROMETHEUS_VERSION = "3.15.0"
 PROGRESS_INTERVAL_S = 5.0
@@ -132,6 +135,31 @@ def find_or_build(report: Report) -> Binaries:
 def helm(report: Report) -> Path:
     """Return the Helm command, building it on first use (about two minutes)."""
     return _one_program("helm", "helm.sh/helm/v3/cmd/helm", HELM_MODULE, report)
+
+
+def apiservers() -> tuple[str, ...]:
+    """The minor versions of Kubernetes whose API server `apiserver` builds, such as 1.30, oldest first."""
+    found = (path.name for path in APISERVER_MODULES.iterdir() if (path / "go.mod").exists())
+    return tuple(sorted(found, key=lambda minor: [int(part) for part in minor.split(".")]))
+
+
+def apiserver(minor: str, report: Report) -> Path:
+    """Return kube-apiserver of an older minor version, building it on first use (about four minutes).
+
+    Raises BuildError when there is no module for this version.
+    """
+    if minor not in apiservers():
+        raise BuildError(f"no module for Kubernetes {minor} in {APISERVER_MODULES.name}/; there are {apiservers()}")
+    module = APISERVER_MODULES / minor
+    pinned = re.search(r"^require k8s\.io/kubernetes (v\S+)$", (module / "go.mod").read_text(), re.MULTILINE)
+    if pinned is None:
+        raise BuildError(f"{APISERVER_MODULES.name}/{minor}/go.mod requires no k8s.io/kubernetes")
+    major, number = minor.split(".")
+    flags = f"-s -w -X {_VERSION}.gitVersion={pinned[1]} -X {_VERSION}.gitMajor={major} -X {_VERSION}.gitMinor={number}"
+    package = "k8s.io/kubernetes/cmd/kube-apiserver"
+    # The clouds that were once built in are not needed, and a module of theirs is not to be had.
+    built = (f"-ldflags={flags}", "-tags", "providerless")
+    return _one_program(f"kube-apiserver-{minor}", package, module, report, *built)
 
 
 def victoriametrics(report: Report) -> Path:
