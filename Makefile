@@ -52,6 +52,7 @@ test: $(VENV)/installed
 nightly: $(VENV)/installed
 	@$(BIN)/python -m localplane build
 	@MODELRAMP_NIGHTLY=1 $(BIN)/python -m pytest -q tests/integration/analysis/test_live_servers.py
+	@MODELRAMP_KUBERNETES=all $(BIN)/python -m pytest -q tests/integration/kubernetes
 	@$(BIN)/python -m localplane back-ends
 	@MODELRAMP_TEST_BACK_ENDS=prometheus-2.53,thanos,mimir $(BIN)/python -m pytest -q tests/integration/backends
 
