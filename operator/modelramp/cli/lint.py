@@ -279,7 +279,8 @@ def _of_deployment(value: Mapping[str, Any], known: "KnownPolicies", immutable: 
     from modelramp.cli.known_policies import name_of
 
     spec = value["spec"]
-    for path, text in texts((spec.get("health") or {}).get("checks") or (), "spec.health.checks"):
+    health = spec.get("health")
+    for path, text in texts(health.get("checks") if isinstance(health, dict) else None, "spec.health.checks"):
         if placeholders(text):
             yield Advice(Level.ERROR, path, "{{params...}} stands for something in a health policy only")
     try:

@@ -154,3 +154,11 @@ def test_a_query_that_would_see_other_namespaces_is_a_warning(query, warned, fie
     else:
         text = with_query(query) if field == "query" else with_query(f"sum(x{OURS})", samples=query, minSamples=5)
     assert ("names no namespace" in lint(text).stdout) is warned
+
+
+@pytest.mark.parametrize("wrong", ["text", 5, True, ["x"], [[]], {"checks": "text"}, {"checks": [5]}, {"checks": {}}])
+@pytest.mark.parametrize("field", ["health", "rollout", "routing", "model", "service", "template", "afterPromotion"])
+def test_a_field_of_another_type_is_an_error(field, wrong):
+    result = lint(yaml.safe_dump({**OBJECT, "spec": {**OBJECT["spec"], field: wrong}}))
+    assert result.exit_code == 1
+    assert f": error: spec.{field}" in result.stdout
