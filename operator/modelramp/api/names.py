@@ -125,6 +125,7 @@ class Reason(StrEnum):
     ROUTE_ACCEPTED = "RouteAccepted"
     ROUTE_NOT_ACCEPTED = "RouteNotAccepted"
     ROUTE_UNCONFIRMED = "RouteUnconfirmed"
+    ROUTE_SHADOWED = "RouteShadowed"
     BACKENDS_UNRESOLVED = "BackendsUnresolved"
     GENERATION_NOT_OBSERVED = "GenerationNotObserved"
     ROUTE_REFUSED = "RouteRefused"

@@ -36,6 +36,12 @@ def enough_available(target: Target, state: State, seen: Seen) -> bool:
     return pods.available >= (needed(target.spec.replicas, running.weight) if running else 1)
 
 
+def unanswered(seen: Seen) -> dict[str, int]:
+    """The weight of each version on the route that has no endpoint which can be reached."""
+    alive = {revision for revision, pods in seen.pods.items() if pods.endpoints}
+    return {revision: weight for revision, weight in seen.served.items() if revision not in alive}
+
+
 def with_pods(target: Target, state: State, seen: Seen, ticks: Sequence[TickOutcome]) -> tuple[TickOutcome, ...]:
     """The ticks, oldest first, with what can be seen of the pods of their revision.
 

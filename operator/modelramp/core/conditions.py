@@ -9,8 +9,9 @@ from modelramp.api.names import ConditionType, Phase, Reason
 from modelramp.api.status import Condition, Status
 from modelramp.api.text import cut, visible
 from modelramp.api.times import to_text
+from modelramp.core.capacity import unanswered
 from modelramp.core.gate import reason_of
-from modelramp.core.moves import label
+from modelramp.core.moves import label, name_of
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import Finding, Seen, State, Target
 
@@ -46,8 +47,8 @@ def conditions(
     ready, reason, message = _ready(target, state, seen, obstacle)
     found = [
         (ConditionType.READY, _truth(ready), reason, message),
-        (ConditionType.AVAILABLE, *_available(seen)),
-        (ConditionType.HEALTHY, *_healthy(state)),
+        (ConditionType.AVAILABLE, *available(state, seen)),
+        (ConditionType.HEALTHY, *_healthy(state, seen)),
         (ConditionType.ROUTED, *_routed(seen)),
     ]
     if not ready:
@@ -139,8 +140,9 @@ def _ready(target: Target | None, state: State, seen: Seen, obstacle: Finding | 
     if state.phase in IN_FLIGHT:
         waits = f": {seen.route_detail}" if seen.routed is not True and seen.route_detail else ""
         return False, _moving(state, seen), f"the rollout of {wanted} is under way{waits}"
-    if seen.routed is not True:
-        return False, seen.route_reason, seen.route_detail or "the gateway has not taken the route yet"
+    if seen.shadowed or seen.routed is not True:
+        reason = Reason.ROUTE_SHADOWED if seen.shadowed else seen.route_reason
+        return False, reason, seen.shadowed or seen.route_detail or "the gateway has not taken the route yet"
     return True, Reason.PROMOTED, f"{wanted} serves all traffic"
 
 
@@ -156,13 +158,49 @@ def _moving(state: State, seen: Seen) -> Reason:
     return reason_of(state.candidate) if state.candidate.step < 0 else Reason.STEP_RUNNING
 
 
-def _available(seen: Seen) -> tuple[str, Reason, str]:
-    if any(seen.pods[revision].endpoints for revision in seen.served if revision in seen.pods):
-        return "True", Reason.SERVING, "traffic is answered"
-    return "False", Reason.NOTHING_SERVES, "no revision with ready pods is on the route"
+def available(state: State, seen: Seen) -> tuple[str, Reason, str]:
+    """Whether traffic is answered, as status, reason and message of a condition.
+
+    Not if a gateway does not carry the route, if somebody's older route takes its traffic, or if versions with half of
+    the weight or more have no endpoint that can be reached.
+    """
+    if not seen.served:
+        return "False", Reason.NOTHING_SERVES, "no version is on the route"
+    if seen.uncarried:
+        return "False", Reason.NOTHING_SERVES, seen.uncarried
+    if seen.shadowed:
+        return "False", Reason.ROUTE_SHADOWED, seen.shadowed
+    dead = unanswered(seen)
+    lost, total = sum(dead.values()), sum(seen.served.values())
+    words = "; ".join(
+        f"{name_of(state, revision)} has no ready endpoint and gets {weight} of {total} requests"
+        for revision, weight in dead.items()
+    )
+    if 2 * lost >= total:
+        return "False", Reason.NOTHING_SERVES, words
+    return "True", Reason.SERVING, f"traffic is answered, but {words}" if words else "traffic is answered"
 
 
-def _healthy(state: State) -> tuple[str, Reason, str]:
+def availability_findings(before: Status, state: State, seen: Seen) -> tuple[Finding, ...]:
+    """Says once that traffic is no longer answered, and once that it is again; the status remembers what was said.
+
+    Before the first promotion nothing was answered, and nobody is told that it begins.
+    """
+    was = next((one.status for one in before.conditions if one.type == ConditionType.AVAILABLE), "")
+    status, reason, message = available(state, seen)
+    if (was, status) == ("True", "False"):
+        return (Finding(reason, f"traffic is not answered: {message}", warning=True),)
+    if (was, status) == ("False", "True") and before.phase not in {None, Phase.PENDING, Phase.PROMOTING}:
+        return (Finding(reason, "traffic is answered again"),)
+    return ()
+
+
+def _healthy(state: State, seen: Seen) -> tuple[str, Reason, str]:
+    dead = unanswered(seen)
+    if 2 * sum(dead.values()) >= sum(seen.served.values()) > 0:
+        excused = all(revision in seen.pods and seen.pods[revision].excuse for revision in dead)
+        text = "; ".join(f"{name_of(state, revision)} has no ready endpoint" for revision in dead)
+        return ("Unknown", Reason.PODS_LOST, text) if excused else ("False", Reason.PODS_UNAVAILABLE, text)
     words = {
         "+": ("True", Reason.WITHIN_LIMIT, "the last tick was healthy"),
         "-": ("False", Reason.BREACHED, "the last tick breached; status.checks has the values"),

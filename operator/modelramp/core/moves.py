@@ -29,6 +29,13 @@ def label(version: Version) -> str:
     return f"{visible(version.model_version)} ({version.revision})"
 
 
+def name_of(state: State, revision: str) -> str:
+    """How people read a revision; only its hash when its version is not known."""
+    candidate = state.candidate.version if state.candidate is not None else None
+    known = (version for version in (state.stable, candidate, state.previous) if version is not None)
+    return next((label(version) for version in known if version.revision == revision), revision)
+
+
 def enter(decision: Decision, phase: Phase, *findings: Finding, **changes: object) -> Decision:
     """The decision with a new phase; Broken if the transition table does not know the move."""
     check_move(decision.state.phase, phase)

@@ -51,7 +51,7 @@ def status_of(
     """
     found = conditions(target, state, seen, obstacle, generation=generation, now=now)
     message = obstacle.message if obstacle else sentence(target, state, seen) if target else ""
-    serving = seen.pods.get(state.stable.revision, Pods()) if state.stable else Pods()
+    scaled = _scaled(state, seen)
     status = Status(
         observed_generation=generation,
         phase=state.phase,
@@ -83,8 +83,8 @@ def status_of(
         request=state.request,
         answer=_answer_status(state.answer),
         heard=dict(state.heard),
-        replicas=serving.available,
-        selector=_selector(name, state),
+        replicas=seen.pods.get(scaled, Pods()).available,
+        selector=_selector(name, scaled),
         conditions=carry(before.conditions, found),
     )
     return status.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True) | _always(status)
@@ -249,6 +249,17 @@ def _entry_status(entry: Ended) -> HistoryEntry:
     )
 
 
-def _selector(name: str, state: State) -> str:
+def _scaled(state: State, seen: Seen) -> str:
+    """The revision whose pods an autoscaler is to look at: the one with most of the traffic; empty before the first.
+
+    All versions have as many pods. The mean over two of them would say that half are idle, and lose both their pods.
+    """
+    known = {version.revision for version in (state.stable, state.running and state.running.version) if version}
+    shares = {revision: weight for revision, weight in seen.served.items() if revision in known} or state.weights
+    stable = state.stable.revision if state.stable is not None else ""
+    return max(shares, key=lambda revision: (shares[revision], revision == stable), default=stable)
+
+
+def _selector(name: str, revision: str) -> str:
     own = f"{LABEL_DEPLOYMENT}={name}"
-    return f"{own},{LABEL_REVISION}={state.stable.revision}" if state.stable else own
+    return f"{own},{LABEL_REVISION}={revision}" if revision else own

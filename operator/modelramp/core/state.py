@@ -217,6 +217,7 @@ class Target:
 class Pods:
     """Pods of one revision: wanted and available by its Deployment, and ready endpoints of its Service.
 
+    portless: ready endpoints that cannot be reached, since the pods have no port of the name that the Service asks for.
     trouble: why some are missing, in the kubelet's words. excuse: why that is, or was of late, no fault of the version.
     lost: when such a loss began; since: from when on enough pods have been available. Both are seconds since the epoch,
     0 when that is not known.
@@ -226,6 +227,7 @@ class Pods:
     available: int = 0
     endpoints: int = 0
     trouble: str = ""
+    portless: int = 0
     excuse: str = ""
     lost: int = 0
     since: int = 0
@@ -241,7 +243,8 @@ class Seen:
     pods: by revision. served: the weight that the route gives to each revision that it names now, percent.
     routed: whether the gateway took the route as it is now; None while it has not said. route_detail: why not, for
     people. undated: which gateway does not say of which generation of the route it speaks, for people.
-    shared: who else has traffic of the route's hosts, for people.
+    uncarried: which gateway does not carry the route in any generation, and why; shadowed: whose older route takes all
+    of its hosts and paths. Both are for people. shared: who else has traffic of the route's hosts, for people.
     hooks: what became of what hooks have started, by id of the episode.
     evaluation: the Job that tries the candidate. recorded: results of evaluations by revision, as recorded.
     cause: the last thing that was found to keep the candidate from its pods, for people.
@@ -256,6 +259,8 @@ class Seen:
     route_reason: Reason = Reason.ROUTE_PENDING
     route_detail: str = ""
     undated: str = ""
+    uncarried: str = ""
+    shadowed: str = ""
     shared: str = ""
     hooks: Mapping[str, News] = field(default_factory=dict)
     evaluation: JobSeen | None = None

@@ -10,9 +10,9 @@ from modelramp.api.times import to_clock
 from modelramp.api.verdict import TICK_MARK, Verdict
 from modelramp.core import gate
 from modelramp.core.breaches import breaching, by_detail, tally, told
-from modelramp.core.capacity import enough_available
+from modelramp.core.capacity import enough_available, unanswered
 from modelramp.core.experiment import standing
-from modelramp.core.moves import label, unserved
+from modelramp.core.moves import label, name_of, unserved
 from modelramp.core.scores import judged
 from modelramp.core.state import Candidate, Pods, Seen, State, Target
 from modelramp.core.steps import blockers, step_ends
@@ -20,7 +20,7 @@ from modelramp.core.steps import blockers, step_ends
 
 def sentence(target: Target, state: State, seen: Seen) -> str:
     """The message for a state."""
-    text = _of_state(target, state, seen)
+    text = "; ".join((*_unanswered(state, seen), _of_state(target, state, seen)))
     if target.missing:
         lacks = "promotion waits for" if state.candidate is not None else "some checks are missing, for want of"
         text = f"{text}; {lacks} {target.missing}"
@@ -88,7 +88,7 @@ def _waiting(target: Target, state: State, seen: Seen, candidate: Candidate) -> 
         late = "" if state.paused or due is None else f", rolled back at {to_clock(due)} unless all are"
         return f"{head}{late}; {serves}"
     if not pods.endpoints:
-        return f"{head}, but its Service has no ready endpoint yet; {serves}"
+        return f"{head}, but its Service has no ready endpoint yet{_why(pods) if pods.portless else ''}; {serves}"
     if set(seen.served) - {state.stable.revision}:
         return f"{head}; the route still names a version that was withdrawn; {serves}"
     return "; ".join((head, *_off_route(seen), serves))
@@ -146,10 +146,34 @@ def _counted(target: Target, state: State, seen: Seen) -> tuple[str, ...]:
     return (*lost, f"{tally(watch, health)} at {to_clock(at)} ({found}), the last one {_consequence(target, state)}")
 
 
+def _unanswered(state: State, seen: Seen) -> tuple[str, ...]:
+    """Which share of the traffic fails, and the way out: that comes before everything else."""
+    found = [f"no request arrives here: {seen.shadowed}"] if seen.shadowed else []
+    total, candidate = sum(seen.served.values()), state.running
+    for revision, weight in unanswered(seen).items():
+        if revision not in seen.pods:
+            continue  # a Service of somebody else, which the next write of the route removes
+        share = f"{weight * 100 // total} % of the traffic fails: {name_of(state, revision)} has no ready endpoint"
+        found.append(f"{share}{_why(seen.pods.get(revision, Pods()))}")
+        if candidate is not None and revision != candidate.version.revision and not state.paused:
+            asked = _request("promote", candidate.version.revision)
+            found.append(f"to go on with {label(candidate.version)} now {asked}")
+    return tuple(found)
+
+
+def _why(pods: Pods) -> str:
+    if pods.excuse:
+        return f", by no fault of its own ({pods.excuse})"
+    if pods.portless:
+        return " (its pods have no such port: does a container name the one of spec.service.targetPort?)"
+    return f" ({pods.trouble})" if pods.trouble else ""
+
+
 def _lost(target: Target, state: State, seen: Seen) -> tuple[str, ...]:
     """Pods that are missing by no fault of the version."""
     pods = seen.pods.get(state.subject or "", Pods())
-    if not pods.excuse or state.subject is None or enough_available(target, state, seen):
+    told = state.subject in unanswered(seen)  # that is said already
+    if not pods.excuse or state.subject is None or told or enough_available(target, state, seen):
         return ()
     return (f"{pods.available} of {target.spec.replicas} pods available, by no fault of the version: {pods.excuse}",)
 

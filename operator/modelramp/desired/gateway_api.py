@@ -255,6 +255,32 @@ def carries(route: Mapping[str, Any], reference: Mapping[str, Any]) -> bool:
     return bool(accepted) and all(condition.get("status") == "True" for condition in accepted)
 
 
+def uncarried(route: Mapping[str, Any]) -> str:
+    """Which of the parents that a route names does not carry it, in whatever generation, and why; empty when all do."""
+    for reference in entries(route, "spec", "parentRefs"):
+        if not carries(route, reference):
+            return _answer(_undated(route), reference).finding.message
+        lost = [found for said in _said(route, reference) if (found := _conditions(said).get("ResolvedRefs"))]
+        if any(found.get("status") == "False" for found in lost):
+            return _answer(_undated(route), reference).finding.message
+    return ""
+
+
+def _undated(route: Mapping[str, Any]) -> dict[str, Any]:
+    """The route with what was said of it as if it were all of the present generation."""
+    parents = [
+        {
+            **said,
+            "conditions": [
+                {name: value for name, value in found.items() if name != "observedGeneration"}
+                for found in entries(said, "conditions")
+            ],
+        }
+        for said in entries(route, "status", "parents")
+    ]
+    return {**route, "status": {"parents": parents}}
+
+
 def _answer(route: Mapping[str, Any], reference: Mapping[str, Any]) -> RouteAnswer:
     """The answer of one parent. What another controller once said of it counts only if it is of this generation."""
     name = _name_of(reference, _where(route))

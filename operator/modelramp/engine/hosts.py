@@ -14,6 +14,7 @@ from modelramp.core.hostnames import (
     Scope,
     Standing,
     bound_to_others,
+    equal,
     fresh,
     prefixes,
     scope_of,
@@ -125,6 +126,22 @@ class Hosts:
         around = dict.fromkeys(who for place in self._around(own.scope) for who in self._routed[place])
         routed = (self.of(who, Standing.ROUTED) for who in around if who != own.claimant)
         return shared_with(own, [claim for claim in routed if claim is not None])
+
+    def shadowed(self, key: _Key) -> str:
+        """Whose older routes take every host that the object's route carries; empty while some host is its own."""
+        own = self.of(claimant(key), Standing.ROUTED)
+        if own is None:
+            return ""
+        older = [
+            claim
+            for claim in self._at(own, self._routed)
+            if claim.standing is Standing.ROUTED and claim.precedence < own.precedence and equal(own.scope, claim.scope)
+        ]
+        taken = {host for claim in older for host in claim.scope.hosts}
+        if not older or not set(own.scope.hosts) <= taken:
+            return ""
+        first = min(older, key=lambda claim: claim.precedence)
+        return f"{first.claimant} has the same hostname and path on the same Gateway, and the older of two routes wins"
 
     def of(self, who: Claimant, standing: Standing) -> Claim | None:
         """The object's claim of that standing; None without one."""
@@ -268,9 +285,11 @@ def _routed_by_status(obj: Object | None, asked: Sequence[Claim]) -> tuple[Claim
     """
     status = (obj or {}).get("status") or {}
     conditions = {found.get("type"): found for found in status.get("conditions") or ()}
-    available, ready = (conditions.get(kind, {}) for kind in (ConditionType.AVAILABLE, ConditionType.READY))
+    carried = (conditions.get(kind, {}) for kind in (ConditionType.AVAILABLE, ConditionType.ROUTED))
+    available = next((found for found in carried if found.get("status") == "True"), None)
+    ready = conditions.get(ConditionType.READY, {})
     unchanged = obj is not None and status.get("observedGeneration") == obj["metadata"].get("generation")
-    if not unchanged or available.get("status") != "True" or ready.get("reason") == Reason.HOSTNAME_TAKEN:
+    if not unchanged or available is None or ready.get("reason") == Reason.HOSTNAME_TAKEN:
         return ()
     since = str(available.get("lastTransitionTime", ""))
     return tuple(replace(claim, standing=Standing.KEPT, since=since) for claim in asked)

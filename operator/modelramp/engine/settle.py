@@ -10,7 +10,7 @@ from modelramp.api.errors import ClusterSilent, Gone, NameTaken, NoAnswer, Outru
 from modelramp.api.names import LABEL_DEPLOYMENT, Phase, Reason
 from modelramp.api.verdict import TickOutcome
 from modelramp.core.capacity import enough_available, with_pods
-from modelramp.core.conditions import routing_findings
+from modelramp.core.conditions import availability_findings, routing_findings
 from modelramp.core.decide import decide
 from modelramp.core.gate import pods_due
 from modelramp.core.policies import policy_findings
@@ -29,7 +29,7 @@ from modelramp.engine.ports import DISPENSABLE, MODEL_DEPLOYMENT, OWNED, Clock, 
 from modelramp.engine.report import Reporter
 from modelramp.engine.store import Key, Record, Store
 from modelramp.engine.view import see
-from modelramp.engine.writes import RouteRefused, StatusRefused, Writer, worth_writing
+from modelramp.engine.writes import RouteRefused, StatusRefused, Writer, spoken_of, worth_writing
 
 _ATTEMPTS = 5
 _RETRY_SECONDS_MAX = 60.0
@@ -106,21 +106,23 @@ class Settler:
         target = record.target
         if target is None:
             obstacle = Finding(Reason.INVALID_SPEC, record.problem, warning=True)
-            return self._plan(key, record, Decision(record.state), Seen(), obstacle, (), now)
+            return self._plan(key, record, Decision(record.state), see(self.store, key, record), obstacle, (), now)
         seen = replace(see(self.store, key, record), hooks=self.hooks.news(key, record), **_causes(record))
         if ticks and _begins_step(target, record.state, seen, now):
             ticks = ()  # the route's news first, by itself: the ticks are judged by the step that is written then
         decision = decide(target, record.state, seen, ticks, now)
         decision = decision.then(*policy_findings(record.obj.get("status") or {}, target))
-        decision = decision.then(*routing_findings(read_status(record.obj.get("status")).conditions, seen))
+        before = read_status(record.obj.get("status"))
+        decision = decision.then(*routing_findings(before.conditions, seen))
+        decision = decision.then(*availability_findings(before, decision.state, seen))
         rival = self._rival(key)
         plan = self._plan(key, record, decision, seen, rival or record.obstacle, ticks, now)
         asks = self.store.hosts.asks_for_more(key)
         listed = not asks or self.foreign.listed_for(key, FRESH_SECONDS if rival is None else TAKEN_SECONDS)
         plan = replace(plan, blocked=rival is not None or not listed or self._gateway_unknown(record, plan.route))
         if plan.status is None and ticks and record.quiet and _rests(record.state, decision.state):
-            before, record.state = record.state, decision.state
-            self._took(key, record, plan, before)
+            state, record.state = record.state, decision.state
+            self._took(key, record, plan, state)
             return None
         return plan
 
@@ -223,10 +225,8 @@ class Settler:
         if key in self.store.records:  # else its gauges are gone already, and would stay for ever
             self.reporter.decided(key, before, record, plan.now)
         record.failures = 0
-        candidate = record.state.candidate
-        if plan.status is not None and candidate is not None:
-            said = plan.status.get("message", "")
-            record.sayings = record.sayings.after(candidate.version.revision, said, plan.now)
+        if plan.status is not None:
+            record.sayings = record.sayings.after(spoken_of(record.state), plan.status.get("message", ""), plan.now)
         if record.target is not None:
             record.wake_at = _next_look(record.target, record.state, plan.seen, plan.now)
             if plan.blocked:

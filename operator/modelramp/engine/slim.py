@@ -37,7 +37,7 @@ def slim(kind: Kind, obj: Object) -> dict[str, Any]:
         kept = {
             "metadata": kept["metadata"],
             "endpoints": [{"conditions": point.get("conditions")} for point in points],
-        }
+        } | ({"ports": obj["ports"]} if "ports" in obj else {})
     elif kind == JOB:
         kept["spec"] = _job_spec(obj.get("spec") or {})
     return kept

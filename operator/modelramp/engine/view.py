@@ -9,7 +9,7 @@ from modelramp.api.text import cut, visible
 from modelramp.api.times import to_seconds
 from modelramp.core.evaluation import Results
 from modelramp.core.state import Finding, Pods, Seen
-from modelramp.desired.gateway_api import RouteAnswer, parents_of, route_answer
+from modelramp.desired.gateway_api import RouteAnswer, parents_of, route_answer, uncarried
 from modelramp.desired.names import revision_in
 from modelramp.desired.ownership import Owner
 from modelramp.desired.reading import entries, text
@@ -36,6 +36,8 @@ def see(store: Store, key: Key, record: Record) -> Seen:
         route_reason=answer.finding.reason,
         route_detail=answer.finding.message,
         undated=answer.undated,
+        uncarried=uncarried(route) if route is not None else "there is no route yet",
+        shadowed=store.hosts.shadowed(key),
         shared=store.hosts.shared(key),
         evaluation=record.evaluation,
         recorded=_recorded(store, key, record),
@@ -66,12 +68,11 @@ def pods_by_revision(
 
     A revision's template never changes, so a count that lags behind a scaling still speaks of the right pods.
     """
-    endpoints: dict[str, int] = {}
+    endpoints: dict[tuple[str, bool], int] = {}
     for item in slices:
         revision = item["metadata"].get("labels", {}).get(LABEL_REVISION, "")
-        endpoints[revision] = endpoints.get(revision, 0) + sum(
-            1 for point in item.get("endpoints") or () if _ready(point)
-        )
+        where = revision, _has_port(item)
+        endpoints[where] = endpoints.get(where, 0) + sum(1 for point in item.get("endpoints") or () if _ready(point))
     found = {}
     for item in deployments:
         revision = item["metadata"]["labels"].get(LABEL_REVISION, "")
@@ -79,7 +80,8 @@ def pods_by_revision(
         found[revision] = Pods(
             wanted=item["spec"].get("replicas", 1),
             available=status.get("availableReplicas", 0),
-            endpoints=endpoints.get(revision, 0),
+            endpoints=endpoints.get((revision, True), 0),
+            portless=endpoints.get((revision, False), 0),
             trouble=missing.get(revision, _UNKNOWN).trouble or _failure(status),
             excuse=missing.get(revision, _UNKNOWN).excuse,
             lost=missing.get(revision, _UNKNOWN).since,
@@ -98,6 +100,11 @@ def served(route: Object | None, name: str) -> dict[str, int]:
             if weight:
                 weights[revision] = weights.get(revision, 0) + weight
     return weights
+
+
+def _has_port(item: Object) -> bool:
+    """Whether the endpoints of a slice can be reached: it has no port when no container names the Service's one."""
+    return "ports" not in item or any(port.get("port") for port in entries(item, "ports"))
 
 
 def _ready(endpoint: Mapping[str, Any]) -> bool:

@@ -13,7 +13,7 @@ from modelramp.api.errors import Gone, NameTaken, Refused
 from modelramp.api.times import to_seconds
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.record import essential
-from modelramp.core.state import Decision, Seen
+from modelramp.core.state import Decision, Seen, State
 from modelramp.desired.differences import differs, where_differs
 from modelramp.desired.objects import Doomed, desired, prune
 from modelramp.desired.ownership import Owner, orphaned, owned_by
@@ -285,13 +285,18 @@ def worth_writing(record: Record, status: Mapping[str, Any], decision: Decision,
         return True
     state = decision.state
     if old.get("lastTick") == status.get("lastTick"):
-        if state.candidate is None or old.get("message") == status.get("message"):
+        if old.get("message") == status.get("message"):
             return False
-        return record.sayings.is_news(state.candidate.version.revision, status.get("message", ""), now)
+        return record.sayings.is_news(spoken_of(state), status.get("message", ""), now)
     if state.phase in IN_FLIGHT or record.target is None:
         return True
     persisted = to_seconds(old["lastTick"]) if "lastTick" in old else 0
     return state.last_tick - persisted >= CHECKPOINT_TICKS * record.target.spec.health.interval
+
+
+def spoken_of(state: State) -> str:
+    """The revision that the message speaks of: the candidate, or what serves."""
+    return state.candidate.version.revision if state.candidate is not None else state.subject or ""
 
 
 def _still(status: Mapping[str, Any]) -> dict[str, Any]:

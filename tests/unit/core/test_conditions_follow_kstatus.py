@@ -6,7 +6,7 @@ import json
 import pytest
 
 from modelramp.api.names import Phase, Reason
-from modelramp.core.conditions import OBSTACLES, TRANSIENT
+from modelramp.core.conditions import OBSTACLES, TRANSIENT, availability_findings
 from modelramp.core.recall import read_status
 from modelramp.core.record import status_of
 from modelramp.core.state import Finding, Pods, Seen, State
@@ -155,6 +155,39 @@ def test_available_says_that_something_with_ready_pods_is_on_the_route(served, e
     seen = Seen(pods={"v1": Pods(1, 1, endpoints)}, served=served, routed=True)
 
     assert conditions(written(Story.of().begun(), seen=seen))["Available"][0] == available
+
+
+PODS = {"v1": Pods(1, 1, 1), "v2": Pods(1, 0, 0)}
+
+
+@pytest.mark.parametrize(
+    ("served", "parts", "found"),
+    [
+        ({"v1": 90, "v2": 10}, {}, ("True", "Serving")),
+        ({"v1": 51, "v2": 49}, {}, ("True", "Serving")),
+        ({"v1": 50, "v2": 50}, {}, ("False", "NothingServes")),
+        ({"v1": 100}, {"uncarried": "Gateway ml/public has not taken the route yet"}, ("False", "NothingServes")),
+        ({"v1": 100}, {"shadowed": "HTTPRoute ml/old is older"}, ("False", "RouteShadowed")),
+        ({"v1": 100}, {"routed": None}, ("True", "Serving")),
+    ],
+)
+def test_available_says_whether_half_of_the_traffic_or_more_is_answered(served, parts, found):
+    seen = Seen(**({"pods": PODS, "served": served, "routed": True} | parts))
+    status = written(Story.of().begun(), seen=seen)
+
+    assert conditions(status)["Available"] == found
+
+
+def test_the_end_of_answers_and_their_return_are_said_once():
+    story = Story.of().promoted()
+    well, ill = story.seen(), Seen(pods={"v2": Pods(1, 0, 0)}, served={"v2": 100}, routed=True)
+    before, after = (read_status(written(story, seen=seen)) for seen in (well, ill))
+
+    (lost,) = availability_findings(before, story.state, ill)
+    (back,) = availability_findings(after, story.state, well)
+    assert (lost.warning, lost.reason, back.warning, back.reason) == (True, "NothingServes", False, "Serving")
+    assert availability_findings(before, story.state, well) == availability_findings(after, story.state, ill) == ()
+    assert availability_findings(read_status({}), story.state, well) == ()
 
 
 def test_the_time_of_a_transition_moves_with_the_status_and_not_with_the_reason():

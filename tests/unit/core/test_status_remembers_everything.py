@@ -197,3 +197,17 @@ def test_the_scale_subresource_finds_the_pods_of_what_serves():
 
     assert status["replicas"] == 1
     assert status["selector"] == "modelramp.io/deployment=digits,modelramp.io/revision=v1"
+
+
+@pytest.mark.parametrize(
+    ("served", "revision"),
+    [({"v1": 90, "v2": 10}, "v1"), ({"v1": 50, "v2": 50}, "v1"), ({"v1": 49, "v2": 51}, "v2"), ({"v2": 100}, "v2")],
+)
+def test_the_scale_subresource_finds_the_pods_with_most_of_the_traffic(served, revision):
+    story = Story.of(rollout={"steps": [{"weight": 10}, {"weight": 50}, {"weight": 100}]}).begun()
+    seen = Seen(pods={"v1": Pods(2, 1, 1), "v2": Pods(2, 2, 2)}, served=served, routed=True)
+    target, parts = story.target, {"generation": 1, "now": START, "before": read_status({})}
+    status = status_of("digits", target, story.state, seen, **parts)
+
+    assert status["selector"] == f"modelramp.io/deployment=digits,modelramp.io/revision={revision}"
+    assert status["replicas"] == int(revision[1])
