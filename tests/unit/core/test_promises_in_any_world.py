@@ -87,7 +87,8 @@ class Rollouts(RuleBasedStateMachine):
         self.check(state, decision, ticks, must)
         again = decide(target, decision.state, seen, ticks, self.now)
         # A `promote` that waited for the route is turned down one decision after its candidate is gone.
-        heard = replace(decision.state, request=again.state.request)
+        later = again.state
+        heard = replace(decision.state, request=later.request, answer=later.answer, heard=later.heard)
         assert again.state == heard, "the same news a second time moved something"
         self.status = json.loads(
             json.dumps(
