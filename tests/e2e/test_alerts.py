@@ -6,7 +6,6 @@ The Prometheus Operator makes the configuration and the rules; a Prometheus of t
 import gzip
 import json
 import re
-import secrets
 import shutil
 import subprocess
 import sys
@@ -18,7 +17,6 @@ import pytest
 import yaml
 
 from localplane import Plane, binaries
-from localplane.errors import KubectlError
 from localplane.testing import SCRAPE_INTERVAL_S, eventually
 from tests.e2e.conftest import HERE
 from tests.e2e.rollout import Rollout, end_watches
@@ -45,7 +43,7 @@ VALUES = {
 }
 MONITORING = ("prometheuses", "servicemonitors", "podmonitors", "probes", "prometheusrules", "scrapeconfigs")
 """What the Prometheus Operator needs to run a Prometheus; it leaves out what it has no kind for."""
-SHORTER = {"> 1800": "> 10", "> 600": "> 12", "< 900": "< 30"}
+SHORTER = {"> 1800": "> 10", "> 600": "> 12", "< 900": "< 30", "[15m]) > 0": "[15s]) > 0"}
 """What the rules wait for, made short enough for a test; every `for` becomes two seconds."""
 PROMETHEUS_CR = """
 apiVersion: v1
@@ -70,21 +68,23 @@ spec:
   ruleSelector: {}
   ruleNamespaceSelector: {}
 """
-ROUTE_KEPT = """
+KEPT = """
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy
-metadata: {name: route-kept}
+metadata: {name: kept}
 spec:
   matchConstraints:
     resourceRules:
     - {apiGroups: [gateway.networking.k8s.io], apiVersions: [v1], operations: [UPDATE], resources: [httproutes]}
+    - {apiGroups: [modelramp.io], apiVersions: [v1alpha1], operations: [UPDATE], resources: [modeldeployments/status]}
   validations:
-  - {expression: "object.metadata.name != 'refused'", message: the test keeps this route}
+  - expression: "object.metadata.name != (object.kind == 'HTTPRoute' ? 'refused' : 'mute')"
+    message: the test keeps this object
 ---
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicyBinding
-metadata: {name: route-kept}
-spec: {policyName: route-kept, validationActions: [Deny]}
+metadata: {name: kept}
+spec: {policyName: kept, validationActions: [Deny]}
 """
 POLL = f"""
 import json, time, urllib.request
@@ -249,19 +249,22 @@ def night(watched):
     dead = {"prometheus": {"address": "http://10.244.0.1:9"}}
     steps = {"steps": [{"weight": 50}, {"weight": 100}], "stepDuration": "5s"}
     failing, held = rollout(watched, "failing"), rollout(watched, "held", checks=[gate], steps=steps)
-    refused, broken = rollout(watched, "refused", checks=[gate]), rollout(watched, "broken")
+    mute, broken = rollout(watched, "mute", checks=[gate]), rollout(watched, "broken")
+    bad = {"name": "bad", "query": "vector(1)", "max": "0"}
+    refused = rollout(watched, "refused", checks=[bad], after={"watch": "never"})
     silent = rollout(watched, "silent", checks=[{"name": "own", "query": "vector(0)", "max": "1"}], hooks=dead)
     eventually(lambda: failing.apply("v1") or True, timeout_s=60)  # the new kind is served in its own time
-    for each in (held, refused, silent):
+    for each in (held, refused, silent, mute):
         each.apply("v1")
     broken.apply("1", image="localplane/crash")
-    for each in (failing, held, refused):
+    for each in (failing, held, refused, mute):
         each.until_serving("v1")
-    watched.plane.kubectl("apply", "-f", "-", input=ROUTE_KEPT)
-    eventually(lambda: cannot_change(watched.plane, "refused"))
     wait_for_route(watched.plane, failing)
+    refused.apply("v2")
+    refused.until_step(10)
+    watched.plane.kubectl("apply", "-f", "-", input=KEPT)  # in force before the third breach
     with Traffic(watched.plane.gateway_url, failing.hostname):
-        for each, options in ((held, {}), (refused, {}), (failing, {"ERROR_RATIO": 1})):
+        for each, options in ((held, {}), (mute, {}), (failing, {"ERROR_RATIO": 1})):
             each.apply("v2", **options)
         failing.until_phase("RolledBack")
         rolled_back = watched.pager.now()
@@ -269,16 +272,8 @@ def night(watched):
     yield SimpleNamespace(
         failing=failing, held=held, refused=refused, silent=silent, broken=broken, rolled_back=rolled_back, rang=rang
     )
-    for each in (failing, held, refused, silent):
+    for each in (failing, held, refused, silent, mute):
         each.delete("--ignore-not-found", "--wait=false")
-
-
-def cannot_change(plane, name):
-    try:
-        plane.kubectl("annotate", "httproute", name, "-n", NAMESPACE, "--overwrite", f"test={secrets.token_hex(4)}")
-    except KubectlError as error:
-        return "the test keeps this route" in str(error)
-    return False
 
 
 def test_a_rollback_rings_within_a_minute_names_the_model_and_ends(watched, night):
@@ -312,11 +307,15 @@ def test_a_rollout_that_a_check_holds_rings_until_it_goes_on(watched, night):
     watched.pager.ends("ModelHeld", "held")
 
 
-def test_a_route_that_is_refused_rings_until_it_is_taken(watched, night):
-    assert watched.pager.rings("ModelRouteRefused", "refused")["namespace"] == NAMESPACE
+def test_a_route_and_a_status_that_are_refused_ring_until_they_are_taken(watched, night):
+    alerts = (("ModelRouteRefused", "refused"), ("ModelRollbackStuck", "refused"), ("ModelrampStatusRefused", ""))
+    for alert, name in alerts:
+        assert watched.pager.rings(alert, name)
     for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
-        watched.plane.kubectl("delete", kind, "route-kept")
-    watched.pager.ends("ModelRouteRefused", "refused", timeout_s=90)
+        watched.plane.kubectl("delete", kind, "kept")
+    for alert, name in alerts:
+        watched.pager.ends(alert, name, timeout_s=90)
+    night.refused.until_phase("RolledBack")
 
 
 def test_a_model_whose_own_prometheus_is_silent_rings_until_it_answers(watched, night):
