@@ -187,14 +187,17 @@ def _policy(name: str, variables: list[Schema], validations: list[Schema]) -> Sc
         "apiVersions": ["*"],
         "operations": ["CREATE", "UPDATE"],
         "resources": resources,
+        "scope": "*",
     }
+    # With the server's own defaults written out: the field is owned whole, and what differs from it is a conflict.
+    constraints = {"matchPolicy": "Equivalent", "namespaceSelector": {}, "objectSelector": {}, "resourceRules": [rule]}
     return {
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingAdmissionPolicy",
         "metadata": {"name": f"modelramp-{name}"},
         "spec": {
             "failurePolicy": "Fail",
-            "matchConstraints": {"resourceRules": [rule]},
+            "matchConstraints": constraints,
             "matchConditions": [
                 {
                     "name": "the-spec-changes",
