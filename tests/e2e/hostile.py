@@ -47,8 +47,8 @@ class Server(ThreadingHTTPServer):
 
 Server((os.environ["POD_IP"], 8080), Answer).serve_forever()
 """
-DEAR = 'count(count_over_time({{__name__=~".+",x!="{number}"}}[10m:1s]))'
-"""Reads every series of the Prometheus that all share, 600 times."""
+DEAR = 'count(count_over_time({{__name__=~".+",x!="{number}"}}[2m:1s]))'
+"""Reads every series of the Prometheus that all share, 120 times; more would starve the machine, not the operator."""
 
 
 class Attack:
@@ -67,7 +67,9 @@ class Attack:
         self.plane.kubectl("wait", "--for=create", "serviceaccount/default", f"--namespace={EVIL}", "--timeout=30s")
         address = f"http://{self._serve()}:8080"
         objects = [*self._asking(address), *self._dear(), *self._calling(address), *self._raising(), *self._claiming()]
-        self.plane.kubectl("apply", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+        self.plane.kubectl(
+            "create", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+        )
         self._thread.start()
         return self
 
@@ -97,10 +99,10 @@ class Attack:
 
     def _dear(self):
         """Questions that cost the Prometheus that all share much."""
-        for number in range(4):
+        for number in range(3):
             checks = [
                 {"name": f"c{index}", "query": DEAR.format(number=f"{number}-{index}"), "max": 1e9}
-                for index in range(4)
+                for index in range(2)
             ]
             yield thing(f"dear-{number}", checks)
 
@@ -134,7 +136,10 @@ class Attack:
         while not self._end.wait(0.1) and time.monotonic() < start + MOST_S:
             name = names[self.changes % len(names)]
             path = f"/apis/modelramp.io/v1alpha1/namespaces/{EVIL}/modeldeployments/{name}"
-            change = {"metadata": {"labels": {"change": str(self.changes)}}, "spec": {"replicas": 1 + self.changes % 2}}
+            change = {
+                "metadata": {"labels": {"change": str(self.changes)}},
+                "spec": {"rollout": {"revisionHistoryLimit": 5 + self.changes % 2}},
+            }
             try:
                 self.http.patch(path, content=json.dumps(change), headers=headers)
             except httpx.HTTPError:
