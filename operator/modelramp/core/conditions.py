@@ -190,7 +190,8 @@ def availability_findings(before: Status, state: State, seen: Seen) -> tuple[Fin
     status, reason, message = available(state, seen)
     if (was, status) == ("True", "False"):
         return (Finding(reason, f"traffic is not answered: {message}", warning=True),)
-    if (was, status) == ("False", "True") and before.phase not in {None, Phase.PENDING, Phase.PROMOTING}:
+    served = before.previous is not None or any(entry.outcome == "Promoted" for entry in before.history)
+    if (was, status) == ("False", "True") and served:
         return (Finding(reason, "traffic is answered again"),)
     return ()
 

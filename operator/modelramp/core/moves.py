@@ -155,16 +155,12 @@ def serve_all(decision: Decision, now: int) -> Decision:
         return decision
     version = replace(state.stable, since=now, traffic_since=now)
     text = f"{label(version)} serves all traffic"
-    return enter(
-        decision,
-        Phase.HEALTHY,
-        Finding(Reason.PROMOTED, text),
-        stable=version,
-        watch=Watch(version.revision, since=now),
-        history=_entered(state, state.stable, 100, now, "Promoted", reason=Reason.PROMOTED, message=text),
-        reason=Reason.PROMOTED,
-        detail=text,
-    )
+    history = _entered(state, state.stable, 100, now, "Promoted", reason=Reason.PROMOTED, message=text)
+    told = decision.then(Finding(Reason.PROMOTED, text), stable=version, history=history)
+    if state.phase is not Phase.PROMOTING:
+        return told  # the next version waits for its pods already
+    watch = Watch(version.revision, since=now)
+    return enter(told, Phase.HEALTHY, watch=watch, reason=Reason.PROMOTED, detail=text)
 
 
 def withdraw(decision: Decision, reason: Reason, cause: str, now: int) -> Decision:

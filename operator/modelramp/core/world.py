@@ -109,7 +109,8 @@ def _confirm(decision: Decision, target: Target, seen: Seen, now: int) -> Decisi
         decision = moves.enter(decision, phase, Finding(Reason.RESTORED, text, warning=not seen.routed))
     if not seen.routed:
         return decision
-    if state.phase is Phase.PROMOTING and moves.unserved(state):
+    waits = state.candidate is not None and state.running is None
+    if moves.unserved(state) and (state.phase is Phase.PROMOTING or waits):
         return moves.serve_all(decision, now)
     if not state.stable.traffic_since:
         decision = decision.then(stable=replace(state.stable, traffic_since=now))
