@@ -99,7 +99,7 @@ def statuses() -> Mapping[str, Run]:
         for _ in range(MANY):
             before = read_status(record.obj["status"])
             new = status_of("digits", target, decision.state, seen, generation=1, now=TICK + 5, before=before)
-            written += worth_writing(record, new, decision)
+            written += worth_writing(record, new, decision, now=TICK + 5)
         return written
 
     return timed("status", work)
