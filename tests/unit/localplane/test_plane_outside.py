@@ -179,5 +179,5 @@ def test_links_are_followed_as_they_are_inside_the_new_root(tmp_path: Path):
 
 
 def test_no_file_of_the_go_module_names_a_host_to_fetch_from():
-    for path in (path for module in binaries.MODULE.parent.glob("go*") for path in module.iterdir()):
+    for path in (path for module in binaries.MODULE.parent.glob("go*") for path in module.rglob("*") if path.is_file()):
         assert not re.search(r"https?://", path.read_text()), path
