@@ -211,7 +211,7 @@ class Settler:
         try:
             changed = await self._make_children(key, record, plan)
         finally:  # the status stands, so nobody will find this out again
-            await self._tell(key, record, (*plan.decision.findings, *self._noticed(record)))
+            await self._tell(key, record, (*plan.decision.findings, *self._noticed(plan, record)))
             await self._announce(plan, record)
         if unwritten is not None:
             self._later(record, unwritten, urgent=True)
@@ -269,11 +269,14 @@ class Settler:
         for finding, logged in told:
             await self._tell(key, record, (finding,), logged=logged)
 
-    def _noticed(self, record: Record) -> tuple[Finding, ...]:
+    def _noticed(self, plan: Plan, record: Record) -> tuple[Finding, ...]:
         """What was found out about children and was not told lately; the status may say it since an earlier life."""
         now, found = self.clock.now(), dict.fromkeys(record.noticed)
         record.noticed = []
         said = str((record.obj.get("status") or {}).get("message", ""))
+        if record.announced is None:  # the first look of this life: what is written now may lack the remark
+            before = str((plan.obj.get("status") or {}).get("message", ""))
+            record.told |= dict.fromkeys(before.split("; "), now)
         record.told = {text: at for text, at in record.told.items() if now - at < QUIET_SECONDS}
         fresh = tuple(one for one in found if one.message not in record.told and one.message not in said)
         record.told |= dict.fromkeys((one.message for one in fresh), now)
