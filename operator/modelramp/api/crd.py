@@ -26,6 +26,7 @@ NOT_OBSERVED = -1
 
 COLUMNS = (
     ("Phase", "string", ".status.phase", "Where the rollout stands.", 0),
+    ("Ready", "string", '.status.conditions[?(@.type=="Ready")].status', "This generation is promoted.", 0),
     ("Model", "string", ".status.stable.modelVersion", "The model version that serves.", 0),
     ("Candidate", "string", ".status.candidate.modelVersion", "The model version that is being brought in.", 0),
     ("Weight", "integer", ".status.candidate.weight", "The candidate's share of the traffic, percent.", 0),
@@ -34,7 +35,9 @@ COLUMNS = (
     ("Ticks", "string", ".status.ticks", "The last ten ticks: + healthy, ? no data, - breach.", 0),
     ("Next", "string", ".status.next", "Time of the next check, UTC.", 0),
     ("Reason", "string", ".status.reason", "Short code of what happened last.", 0),
+    ("Revision", "string", ".status.stable.revision", "The revision that serves.", 0),
     ("Age", "date", ".metadata.creationTimestamp", "Age of the object.", 0),
+    ("Next-Revision", "string", ".status.candidate.revision", "The revision that is being brought in.", 1),
     ("Scores", "string", ".status.scores", "The score of each dimension, 0 to 100.", 1),
     ("Message", "string", ".status.message", "What happens, in one sentence.", 1),
 )

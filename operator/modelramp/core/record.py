@@ -172,8 +172,8 @@ def _candidate_status(candidate: Candidate | None, seen: Seen) -> CandidateStatu
 
 
 def _progress(target: Target | None, state: State) -> str:
-    if state.candidate is None or target is None:
-        return ""
+    if state.candidate is None or target is None or state.stable is None:
+        return ""  # a first version takes no steps
     return f"{state.candidate.step + 1}/{len(target.spec.rollout.stages)}"
 
 

@@ -25,6 +25,9 @@ def digits(resource):
         "next": "12:04:05Z",
         "replicas": 3,
         "selector": "modelramp.io/deployment=digits",
+        "conditions": [
+            {"type": "Ready", "status": "False", "reason": "StepRunning", "lastTransitionTime": "2026-11-20T12:00:00Z"}
+        ],
     }
     patch = json.dumps({"status": status})
     args = ("mdep", "digits")
@@ -36,10 +39,12 @@ def digits(resource):
 def test_get_answers_what_serves_what_is_tried_and_what_is_next(digits):
     header, row = digits("get").splitlines()
     assert header.split() == [
-        *("NAME", "PHASE", "MODEL", "CANDIDATE", "WEIGHT", "STEP", "BREACHES", "TICKS", "NEXT", "REASON", "AGE")
+        *("NAME", "PHASE", "READY", "MODEL", "CANDIDATE", "WEIGHT", "STEP", "BREACHES"),
+        *("TICKS", "NEXT", "REASON", "REVISION", "AGE"),
     ]
-    assert row.split()[:10] == [
-        *("digits", "Progressing", "1.4.0", "2.0.0", "50", "2/3", "1", "++++?+++-", "12:04:05Z", "StepRunning")
+    assert row.split()[:12] == [
+        *("digits", "Progressing", "False", "1.4.0", "2.0.0", "50", "2/3", "1"),
+        *("++++?+++-", "12:04:05Z", "StepRunning", "5b1d"),
     ]
     wide = digits("get", "-o", "wide")
     assert "step 2/3: 50 % on 2.0.0" in wide
