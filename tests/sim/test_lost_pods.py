@@ -32,7 +32,7 @@ def test_a_drained_node_is_waited_for_after_promotion(then):
     assert world.serving() == {"2.0.0": 100}
     assert (world.status["phase"], world.status.get("failedRevision")) == ("Healthy", None)
     if len(world.processes) == 1:
-        assert "0 of 2 pods available, by no fault of the version: pod digits-" in found.status["message"]
+        assert "no ready endpoint, by no fault of its own (pod digits-" in found.status["message"]
         assert found.status["ticks"].endswith("?")
 
 
