@@ -1,5 +1,5 @@
 import pytest
-from own_prometheus import serving
+from own_prometheus import HISTORY, serving
 
 from modelramp.adapters.addresses import Addresses, AddressList
 from modelramp.adapters.clock import SystemClock
@@ -7,16 +7,11 @@ from modelramp.adapters.prometheus import PrometheusMetrics
 from modelramp.adapters.telemetry import OperatorTelemetry
 from modelramp.engine.ports import Endpoint
 
-CONFIG = """
-otlp: {translation_strategy: NoTranslation, convert_histograms_to_nhcb: true}
-storage: {tsdb: {out_of_order_time_window: 2h}}
-"""
-
 
 @pytest.fixture(scope="session")
 def prometheus(tmp_path_factory):
     """A Prometheus of these tests' own, into which history can be written; its base URL."""
-    with serving(tmp_path_factory.mktemp("prometheus"), CONFIG) as url:
+    with serving(tmp_path_factory.mktemp("prometheus"), HISTORY) as url:
         yield url
 
 

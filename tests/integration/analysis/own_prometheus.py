@@ -10,6 +10,12 @@ import pytest
 
 from localplane.binaries import find_or_build
 
+HISTORY = """
+otlp: {translation_strategy: NoTranslation, convert_histograms_to_nhcb: true}
+storage: {tsdb: {out_of_order_time_window: 2h}}
+"""
+"""Configuration with which history can be written."""
+
 
 def free_port():
     """A port of 127.0.0.1 that nobody listens on."""

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from expositions import Seen, fastapi
+from own_prometheus import HISTORY, serving
 from recorded import Recording
 from test_presets_on_prometheus import route, traefik
 
@@ -14,6 +15,13 @@ from modelramp.analysis.subject import Subject
 NAMESPACE = "why"
 UP = "# TYPE up gauge\nup 1\n"
 REFERENCE = "# TYPE prediction_requests_total counter\nprediction_requests_total 5\n"
+
+
+@pytest.fixture(scope="module")
+def prometheus(tmp_path_factory):
+    """One that knows nothing of other tests: what is missing must be missing."""
+    with serving(tmp_path_factory.mktemp("prometheus"), HISTORY) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
