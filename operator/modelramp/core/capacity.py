@@ -61,7 +61,7 @@ def with_pods(target: Target, state: State, seen: Seen, ticks: Sequence[TickOutc
         newest = replace(newest, available=None, excuse=pods.excuse)
     before = {found.name: found.memory for found in state.checks}
     before[EXPERIMENT] = state.experiment.memory if state.experiment is not None else ""
-    partly = not enough and pods.available > 0
+    partly = pods.kept or (not enough and pods.available > 0)
     until, interval = pods.since if enough else newest.tick + 1, target.spec.health.interval
     return tuple(
         _unblamed(outcome, pods, before) if not partly and pods.lost < outcome.tick < until + interval else outcome

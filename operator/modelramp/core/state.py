@@ -220,7 +220,7 @@ class Pods:
     portless: ready endpoints that cannot be reached, since the pods have no port of the name that the Service asks for.
     trouble: why some are missing, in the kubelet's words. excuse: why that is, or was of late, no fault of the version.
     lost: when such a loss began; since: from when on enough pods have been available. Both are seconds since the epoch,
-    0 when that is not known.
+    0 when that is not known. kept: whether some pod was ready all the time.
     """
 
     wanted: int = 0
@@ -231,6 +231,7 @@ class Pods:
     excuse: str = ""
     lost: int = 0
     since: int = 0
+    kept: bool = False
 
     def __str__(self) -> str:
         return f"{self.available}/{self.wanted}"

@@ -83,7 +83,8 @@ class Inspector:
         then()
 
     async def _look_at_pods(self, key: Key, record: Record, revisions: Iterable[str], after: float) -> None:
-        """Where pods may not be listed nobody knows why they are missing."""
+        """Where pods may not be listed nobody knows why they are missing. Before its traffic nobody missed one."""
+        after = max(after, record.state.traffic_since)
         patience = record.target.spec.rollout.progress_deadline if record.target is not None else 0
         found: dict[str, Missing] = dict.fromkeys(revisions, Missing())
         with suppress(Refused, Gone):

@@ -39,12 +39,14 @@ class Missing:
     """Why pods of a version are missing.
 
     trouble: in the kubelet's or the scheduler's words. excuse: why it is no fault of the version; empty when it is one,
-    or when that is not known. since: the beginning of such a loss, seconds since the epoch.
+    or when that is not known. since: the beginning of such a loss, seconds since the epoch. kept: whether some pod was
+    ready all the time, so that the version answered, and what failed is its own.
     """
 
     trouble: str = ""
     excuse: str = ""
     since: int = 0
+    kept: bool = False
 
 
 def why_missing(
@@ -67,7 +69,8 @@ def why_missing(
     excuses = dict.fromkeys((*(_end_of(pod) for pod in ended), *(_start_of(pod, now) for pod in living)))
     told = [cut(" ".join(excuse.split()), _WORDS) for excuse in excuses] or ["they have yet to be made"]
     began = min((*(_ended_at(pod, now) for pod in ended), *(_began(pod, now) for pod in living)), default=now)
-    return Missing(trouble, "; ".join(told[:2]), int(began))
+    kept = any(_lives(pod) and _ready_since(pod, now) < after for pod in pods)
+    return Missing(trouble, "; ".join(told[:2]), int(began), kept)
 
 
 def _told(pod: Object, words: str) -> str:

@@ -85,6 +85,7 @@ def pods_by_revision(
             trouble=missing.get(revision, _UNKNOWN).trouble or _failure(status),
             excuse=missing.get(revision, _UNKNOWN).excuse,
             lost=missing.get(revision, _UNKNOWN).since,
+            kept=missing.get(revision, _UNKNOWN).kept,
             since=_available_since(status),
         )
     return found
