@@ -31,7 +31,7 @@ class Evidence(Checker):
             return
         old, new = (change.before or {}).get("status", {}), change.obj["status"]
         interval = seconds_of(change.obj["spec"]["health"]["interval"])
-        arms, since = _arms(old), _since(old)
+        arms, asked, since = _arms(old), _asked(old), _since(old)
         newest = seconds(new.get("lastTick"))
         ticks = range(seconds(old["lastTick"]) + interval if old.get("lastTick") else newest, newest + 1, interval)
         for name, memory in _memories(new).items():
@@ -40,12 +40,20 @@ class Evidence(Checker):
             else:
                 key, found = memory["test"], tuple(memory["sums"][:4])
             before = self._sums.get(name)
-            sums = before[1] if before and before[0] == key else (0.0, 0.0, 0.0, 0.0)
+            sums = fewer = before[1] if before and before[0] == key else (0.0, 0.0, 0.0, 0.0)
             for tick in ticks:
-                sums = self._plus(sums, arms, tick if tick - interval >= since else 0)
-            if found != sums:
+                counted = tick if tick - interval >= since else 0
+                sums = self._plus(sums, arms, counted)
+                if all(self._said(revision, tick) for revision in asked):
+                    fewer = self._plus(fewer, arms, counted)
+            if found not in {sums, fewer}:
                 yield f"{name} carries {found}, what was answered adds up to {sums}"
             self._sums[name] = (key, found)
+
+    def _said(self, revision: str, tick: int) -> bool:
+        """Whether all questions about a counter had data; a lost answer and an empty one look alike."""
+        found = (self._member.told().get(check, revision, tick) for check in ("conversions", "visits"))
+        return all(answered is None or answered.letter != "?" for answered in found)
 
     def _plus(self, sums: Sums, arms: tuple[str, str], tick: int) -> Sums:
         told = self._member.told()
@@ -67,6 +75,12 @@ def _arms(status: Json) -> tuple[str, str]:
     if not weight:
         return stable, stable
     return candidate["revision"], candidate["revision"] if weight == 100 else stable
+
+
+def _asked(status: Json) -> tuple[str, ...]:
+    """Of which version the counters are asked too though nothing is held against them: a lost answer costs the tick."""
+    candidate = status.get("candidate") or {}
+    return ((status.get("stable") or {}).get("revision", ""),) if candidate.get("weight") == 100 else ()
 
 
 def _since(status: Json) -> int:

@@ -30,8 +30,14 @@ class People:
         if world.api.admission or reason in FOUND:
             return
         written, said = self._written.get(key, 0), self._said.get((key, reason, message))
-        if not written:
+        if not written and reason != "ObstacleGone" and not self._stands(key, reason):
             world.broke(PROMISE, f"{reason} of {key} is published before its status was written")
         if said == written and reason != "Breached":  # two ticks of one replay may breach alike
             world.broke(PROMISE, f"{reason} of {key} is published twice: {message}")
         self._said[key, reason, message] = written
+
+    def _stands(self, key: Key, reason: str) -> bool:
+        """Whether the status says it already: its write may have been taken though no answer came."""
+        status = self._process.world.members[key].status
+        parts = (status, *status.get("conditions", ()), *status.get("checks", ()))
+        return any(part.get("reason") == reason for part in parts)
