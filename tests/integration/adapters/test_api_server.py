@@ -186,7 +186,7 @@ async def test_a_secret_is_read_and_no_name_reaches_another_namespace(cluster, n
 
 async def test_missing_rights_are_refused_and_say_which(connected_as, namespace):
     async with connected_as(namespace, "default") as cluster:
-        with pytest.raises(Refused, match="cannot list resource"):
+        with pytest.raises(Refused, match='list resource "httproutes"'):
             await cluster.list(HTTP_ROUTE, namespace)
 
 
