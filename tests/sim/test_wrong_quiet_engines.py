@@ -136,7 +136,7 @@ WRONG = {
     ),
     "a restart forgets hooks": (
         (recall, "episodes_of", lambda _: ()),
-        crashed(HOOKED["rollback"], range(85, 110)),
+        crashed(HOOKED["rollback"], range(105, 130)),
         "is forgotten",
     ),
     "a call without an answer is told as done": (
