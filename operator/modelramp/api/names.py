@@ -135,3 +135,18 @@ class Reason(StrEnum):
     NOTHING_SERVES = "NothingServes"
     NOT_CHECKED_YET = "NotCheckedYet"
     CLUSTER_SILENT = "ClusterSilent"
+
+
+UNANSWERED = frozenset(
+    {
+        Reason.PROMETHEUS_UNREACHABLE,
+        Reason.PROMETHEUS_TIMEOUT,
+        Reason.QUERY_FAILED,
+        Reason.QUERY_INVALID,
+        Reason.ADDRESS_REFUSED,
+        Reason.PARTIAL_DATA,
+        Reason.ANSWER_TOO_LARGE,
+        Reason.TOO_MANY_QUERIES,
+    }
+)
+"""Reasons for no data that do not come from the model or its traffic: the question itself got no usable answer."""

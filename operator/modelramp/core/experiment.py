@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from modelramp.api.abtest import ABTest
-from modelramp.api.names import Reason
+from modelramp.api.names import UNANSWERED, Reason
 from modelramp.api.quantity import above
 from modelramp.api.spec import Routing
 from modelramp.api.times import to_clock
@@ -23,8 +23,6 @@ SILENT = frozenset(
     }
 )
 """Reasons that mostly pass by themselves: a test that has evidence does not end on a tick that nobody answered for."""
-NO_ANSWER = (SILENT | {Reason.QUERY_INVALID, Reason.ANSWER_TOO_LARGE, Reason.ADDRESS_REFUSED}) - {Reason.WARMING_UP}
-"""Reasons for which a tick has no answer at all."""
 _SCALE = 1.0
 """Size of what a difference of rates is reckoned from; an estimate that rounding put below minEffect is as large."""
 _MESSAGE_LIMIT = 768
@@ -64,7 +62,7 @@ def conclude(test: ABTest, found: ExperimentOutcome, since: int, tick: int) -> t
     A test without any answer until maxDuration is invalid: waiting longer would keep the split for ever.
     """
     late = tick >= since + test.max_duration
-    if late and found.reason in NO_ANSWER and not found.sample_ratio and not found.samples:
+    if late and found.reason in UNANSWERED and not found.sample_ratio and not found.samples:
         return Ending.INVALID, _UNANSWERED
     over = late and found.reason not in SILENT
     if found.mismatch:

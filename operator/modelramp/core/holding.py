@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modelramp.api.names import ConditionType, Phase, Reason
+from modelramp.api.names import UNANSWERED, ConditionType, Phase, Reason
 from modelramp.api.rollout import Watching
 from modelramp.api.times import to_seconds
 from modelramp.api.verdict import TICK_MARK, Verdict
@@ -12,19 +12,6 @@ from modelramp.core import gate
 from modelramp.core.state import State, Target
 from modelramp.core.steps import step_ends
 
-UNANSWERED = frozenset(
-    {
-        Reason.PROMETHEUS_UNREACHABLE,
-        Reason.PROMETHEUS_TIMEOUT,
-        Reason.QUERY_FAILED,
-        Reason.QUERY_INVALID,
-        Reason.ADDRESS_REFUSED,
-        Reason.PARTIAL_DATA,
-        Reason.ANSWER_TOO_LARGE,
-        Reason.TOO_MANY_QUERIES,
-    }
-)
-"""Reasons for no data that do not come from the model or its traffic: the question itself got no usable answer."""
 _TICKS = 2
 """Ticks in a row without an answer from which on it is told: a single lost question is none of anybody's night."""
 

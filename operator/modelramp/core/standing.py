@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from modelramp.api.evaluation import EvaluationState
-from modelramp.api.names import Phase, Reason
+from modelramp.api.names import UNANSWERED, Phase, Reason
 from modelramp.api.verdict import Verdict
 from modelramp.core.breaches import by_detail
 from modelramp.core.conditions import OBSTACLES
@@ -17,22 +17,7 @@ PODS_SECONDS, SILENT_PODS_SECONDS = 15, 30
 """How long pods may take to start before people are told that they are waited for: with their words, and without."""
 ROUTE_SECONDS = 60
 """How long a gateway may take to follow the route."""
-_BLIND = frozenset(
-    {
-        Reason.NOT_A_NUMBER,
-        Reason.SEVERAL_SERIES,
-        Reason.QUERY_INVALID,
-        Reason.QUERY_FAILED,
-        Reason.PROMETHEUS_UNREACHABLE,
-        Reason.PROMETHEUS_TIMEOUT,
-        Reason.PARTIAL_DATA,
-        Reason.ANSWER_TOO_LARGE,
-        Reason.TOO_MANY_QUERIES,
-        Reason.ADDRESS_REFUSED,
-        Reason.CHECK_FAILED,
-        Reason.EMPTY_RESULT,
-    }
-)
+_BLIND = UNANSWERED | {Reason.NOT_A_NUMBER, Reason.SEVERAL_SERIES, Reason.CHECK_FAILED, Reason.EMPTY_RESULT}
 """Why a check has no data though it was asked; too few samples and too short a time pass by themselves."""
 TOLD_AT_ONCE = OBSTACLES | (_BLIND - {Reason.EMPTY_RESULT}) | {Reason.GATEWAY_NOT_FOUND, Reason.ROUTE_NOT_ACCEPTED}
 """Reasons that people have surely heard of once they stand in a status."""
