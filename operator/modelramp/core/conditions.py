@@ -17,7 +17,7 @@ from modelramp.core.state import Finding, Seen, State, Target
 
 _ORDER = tuple(ConditionType)
 _MESSAGE_LIMIT = 1024
-"""Bytes."""
+"""Bytes of a message; what is too long loses its middle, since its end says who serves and what to do."""
 OBSTACLES = frozenset(
     {
         Reason.INVALID_SPEC,
@@ -62,10 +62,15 @@ def conditions(
             observed_generation=generation,
             last_transition_time=to_text(now),
             reason=why,
-            message=cut(visible(text), _MESSAGE_LIMIT),
+            message=shown(text),
         )
         for kind, status, why, text in sorted(found, key=lambda item: _ORDER.index(item[0]))
     )
+
+
+def shown(message: str) -> str:
+    """A message as people read it: hidden characters are escapes, and it fits."""
+    return cut(visible(message), _MESSAGE_LIMIT)
 
 
 def carry(before: Sequence[Condition], after: Sequence[Condition]) -> tuple[Condition, ...]:

@@ -18,9 +18,8 @@ from modelramp.api.status import (
     VersionStatus,
     WatchStatus,
 )
-from modelramp.api.text import cut, visible
 from modelramp.api.times import to_clock, to_text
-from modelramp.core.conditions import carry, conditions
+from modelramp.core.conditions import carry, conditions, shown
 from modelramp.core.evaluation_record import evaluation_status
 from modelramp.core.experiment_status import record_experiment
 from modelramp.core.hook_record import hook_statuses
@@ -28,9 +27,6 @@ from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.scores import judged, scores
 from modelramp.core.state import Answer, Candidate, Ended, Finding, Pods, Seen, State, Target, Version, Watch
 from modelramp.core.wording import sentence
-
-_MESSAGE_LIMIT = 1024
-"""Bytes of a message; what is too long loses its middle, since its end says who serves and what to do."""
 
 
 def status_of(
@@ -56,8 +52,8 @@ def status_of(
         observed_generation=generation,
         phase=state.phase,
         reason=obstacle.reason if obstacle else state.reason,
-        message=_told(message),
-        detail=_told(state.detail),
+        message=shown(message),
+        detail=shown(state.detail),
         stable=_version_status(state.stable, seen),
         previous=_version_status(state.previous, seen),
         candidate=_candidate_status(state.candidate, seen),
@@ -135,10 +131,6 @@ def _always(status: Status) -> dict[str, Any]:
     return shown
 
 
-def _told(message: str) -> str:
-    return cut(visible(message), _MESSAGE_LIMIT)
-
-
 def _time(seconds: int) -> str | None:
     return to_text(seconds) if seconds else None
 
@@ -212,7 +204,7 @@ def _check_statuses(target: Target | None, state: State) -> tuple[CheckStatus, .
             reason=found.reason,
             value=_number(found.value),
             limit=found.limit,
-            message=_told(found.detail),
+            message=shown(found.detail),
             at=_time(found.at),
             memory=found.memory,
             question=found.question,
@@ -232,7 +224,7 @@ def _answer_status(answer: Answer | None) -> AnswerStatus | None:
     if answer is None:
         return None
     return AnswerStatus(
-        at=to_text(answer.at), outcome="Done" if answer.done else "Ignored", message=_told(answer.message)
+        at=to_text(answer.at), outcome="Done" if answer.done else "Ignored", message=shown(answer.message)
     )
 
 
@@ -244,7 +236,7 @@ def _entry_status(entry: Ended) -> HistoryEntry:
         ended_at=_time(entry.ended_at),
         outcome=entry.outcome,
         reason=entry.reason,
-        message=_told(entry.message),
+        message=shown(entry.message),
         weight=entry.weight,
     )
 
