@@ -42,6 +42,11 @@ def unanswered(seen: Seen) -> dict[str, int]:
     return {revision: weight for revision, weight in seen.served.items() if revision not in alive}
 
 
+def mostly_unanswered(seen: Seen) -> bool:
+    """Whether versions with half of the traffic or more have no endpoint that can be reached."""
+    return 2 * sum(unanswered(seen).values()) >= sum(seen.served.values()) > 0
+
+
 def with_pods(target: Target, state: State, seen: Seen, ticks: Sequence[TickOutcome]) -> tuple[TickOutcome, ...]:
     """The ticks, oldest first, with what can be seen of the pods of their revision.
 

@@ -9,7 +9,7 @@ from modelramp.api.names import ConditionType, Phase, Reason
 from modelramp.api.status import Condition, Status
 from modelramp.api.text import cut, visible
 from modelramp.api.times import to_text
-from modelramp.core.capacity import unanswered
+from modelramp.core.capacity import mostly_unanswered, unanswered
 from modelramp.core.gate import reason_of
 from modelramp.core.moves import label, name_of
 from modelramp.core.phases import IN_FLIGHT
@@ -175,13 +175,12 @@ def available(state: State, seen: Seen) -> tuple[str, Reason, str]:
         return "False", Reason.NOTHING_SERVES, seen.uncarried
     if seen.shadowed:
         return "False", Reason.ROUTE_SHADOWED, seen.shadowed
-    dead = unanswered(seen)
-    lost, total = sum(dead.values()), sum(seen.served.values())
+    total = sum(seen.served.values())
     words = "; ".join(
         f"{name_of(state, revision)} has no ready endpoint and gets {weight} of {total} requests"
-        for revision, weight in dead.items()
+        for revision, weight in unanswered(seen).items()
     )
-    if 2 * lost >= total:
+    if mostly_unanswered(seen):
         return "False", Reason.NOTHING_SERVES, words
     return "True", Reason.SERVING, f"traffic is answered, but {words}" if words else "traffic is answered"
 
@@ -202,8 +201,8 @@ def availability_findings(before: Status, state: State, seen: Seen) -> tuple[Fin
 
 
 def _healthy(state: State, seen: Seen) -> tuple[str, Reason, str]:
-    dead = unanswered(seen)
-    if 2 * sum(dead.values()) >= sum(seen.served.values()) > 0:
+    if mostly_unanswered(seen):
+        dead = unanswered(seen)
         excused = all(revision in seen.pods and seen.pods[revision].excuse for revision in dead)
         text = "; ".join(f"{name_of(state, revision)} has no ready endpoint" for revision in dead)
         return ("Unknown", Reason.PODS_LOST, text) if excused else ("False", Reason.PODS_UNAVAILABLE, text)

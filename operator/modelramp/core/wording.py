@@ -154,7 +154,7 @@ def _unanswered(state: State, seen: Seen) -> tuple[str, ...]:
         if revision not in seen.pods:
             continue  # a Service of somebody else, which the next write of the route removes
         share = f"{weight * 100 // total} % of the traffic fails: {name_of(state, revision)} has no ready endpoint"
-        found.append(f"{share}{_why(seen.pods.get(revision, Pods()))}")
+        found.append(f"{share}{_why(seen.pods[revision])}")
         if candidate is not None and revision != candidate.version.revision and not state.paused:
             asked = _request("promote", candidate.version.revision)
             found.append(f"to go on with {label(candidate.version)} now {asked}")
