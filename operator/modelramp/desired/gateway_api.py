@@ -258,40 +258,25 @@ def carries(route: Mapping[str, Any], reference: Mapping[str, Any]) -> bool:
 def uncarried(route: Mapping[str, Any]) -> str:
     """Which of the parents that a route names does not carry it, in whatever generation, and why; empty when all do."""
     for reference in entries(route, "spec", "parentRefs"):
-        if not carries(route, reference):
-            return _answer(_undated(route), reference).finding.message
         lost = [found for said in _said(route, reference) if (found := _conditions(said).get("ResolvedRefs"))]
-        if any(found.get("status") == "False" for found in lost):
-            return _answer(_undated(route), reference).finding.message
+        if not carries(route, reference) or any(found.get("status") == "False" for found in lost):
+            return _answer(route, reference, of_any_generation=True).finding.message
     return ""
 
 
-def _undated(route: Mapping[str, Any]) -> dict[str, Any]:
-    """The route with what was said of it as if it were all of the present generation."""
-    parents = [
-        {
-            **said,
-            "conditions": [
-                {name: value for name, value in found.items() if name != "observedGeneration"}
-                for found in entries(said, "conditions")
-            ],
-        }
-        for said in entries(route, "status", "parents")
-    ]
-    return {**route, "status": {"parents": parents}}
-
-
-def _answer(route: Mapping[str, Any], reference: Mapping[str, Any]) -> RouteAnswer:
+def _answer(route: Mapping[str, Any], reference: Mapping[str, Any], *, of_any_generation: bool = False) -> RouteAnswer:
     """The answer of one parent. What another controller once said of it counts only if it is of this generation."""
     name = _name_of(reference, _where(route))
-    found = [_answer_in(route, said, name) for said in _said(route, reference)]
+    generation = route["metadata"].get("generation")
+    found = [_answer_in(said, name, generation, dated=not of_any_generation) for said in _said(route, reference)]
     if not found:
         return _pending(Reason.ROUTE_PENDING, f"{name} has not taken the route yet")
     return min(found, key=lambda answer: (answer.taken is not False, answer.taken is not True))
 
 
-def _answer_in(route: Mapping[str, Any], said: Mapping[str, Any], name: str) -> RouteAnswer:
-    generation, conditions, undated = route["metadata"].get("generation"), _conditions(said), ""
+def _answer_in(said: Mapping[str, Any], name: str, generation: Any, *, dated: bool) -> RouteAnswer:
+    """What one controller says. generation: of the route as it is now. dated: whether what it says of others is old."""
+    conditions, undated = _conditions(said), ""
     if "Accepted" not in conditions:
         return _pending(Reason.ROUTE_PENDING, f"{name} has not taken the route yet")
     for kind, refusal in _ASKED_FOR.items():
@@ -299,7 +284,7 @@ def _answer_in(route: Mapping[str, Any], said: Mapping[str, Any], name: str) -> 
         if condition is None:
             continue
         observed = condition.get("observedGeneration")
-        if observed and observed != generation:
+        if dated and observed and observed != generation:
             why = f"{name} has not confirmed the route as it is now: it speaks of generation {observed} of {generation}"
             return _pending(Reason.ROUTE_UNCONFIRMED, why)
         words = cut(visible(f"{text(condition, 'reason')}: {text(condition, 'message')}"), _WORDS)
