@@ -186,5 +186,6 @@ class Engine:
 
     def _report(self) -> None:
         self._failing.forget(self.store.records)
+        self._missing.forget(self.store.records)
         self._reporter.count_phases(self.store.records)
         self._work.report()
