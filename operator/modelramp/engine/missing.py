@@ -44,12 +44,10 @@ class Missing:
 
     def heard(self, turn: Turn, outcomes: Iterable[CheckOutcome]) -> tuple[CheckOutcome, ...]:
         """The outcomes of a tick, with what is known of why nothing was found; may begin to look it up."""
-        known, found = self._found.get(turn.key, {}), dict[str, _Doubt]()
-        presets = {check.name: preset_named(check.preset) for check in turn.due.health.checks}
-        result = []
+        known, found, result = self._found.get(turn.key, {}), dict[str, _Doubt](), []
         for outcome in outcomes:
-            preset = presets.get(outcome.name)
-            if preset is None or outcome.reason != Reason.EMPTY_RESULT:
+            preset = _preset_of(turn, outcome.name) if outcome.reason == Reason.EMPTY_RESULT else None
+            if preset is None:
                 result.append(outcome)
                 continue
             doubt = known.get(outcome.name)
@@ -101,6 +99,10 @@ class Missing:
             return
         except Exception as error:  # noqa: BLE001 - what explains must stop nothing
             self._telemetry.warn("look-up failed", namespace=turn.key[0], name=turn.key[1], error=repr(error)[:256])
+
+
+def _preset_of(turn: Turn, name: str) -> Preset | None:
+    return next((preset_named(check.preset) for check in turn.due.health.checks if check.name == name), None)
 
 
 def _explained(outcome: CheckOutcome, preset: Preset, why: str) -> CheckOutcome:
