@@ -13,7 +13,7 @@ from modelramp.engine.inspection import Inspector
 from modelramp.engine.limiter import WriteLimiter
 from modelramp.engine.listing import Listing
 from modelramp.engine.loading import Load, Loading
-from modelramp.engine.missing import Missing
+from modelramp.engine.lookups import Lookups
 from modelramp.engine.ports import Clock, Cluster, Events, Kind, Metrics, Object, Telemetry, Webhooks
 from modelramp.engine.questions import Questions
 from modelramp.engine.report import Reporter
@@ -94,7 +94,7 @@ class Engine:
         )
         self._work = Work(settler, telemetry)
         self._failing = FailingChecks(telemetry)
-        self._missing = Missing(metrics, telemetry)
+        self._lookups = Lookups(metrics, telemetry)
         self._ticker = Ticker(
             self.store,
             telemetry,
@@ -134,7 +134,7 @@ class Engine:
                 tasks.create_task(self._foreign.run())
         finally:
             self._hooks.stop()
-            for part in (self._rounds, self._inspector, self._missing):
+            for part in (self._rounds, self._inspector, self._lookups):
                 await part.stop()
 
     def shortest_interval(self) -> int:
@@ -179,13 +179,13 @@ class Engine:
         self._failing.heard(turn.key, newest, interval, outcomes[newest], resting)
         lag = self._clock.now() - turn.possible
         self._telemetry.observe("modelramp_tick_lag_seconds", max(0.0, lag))
-        told = {**outcomes, newest: self._missing.heard(turn, outcomes[newest])}
+        told = {**outcomes, newest: self._lookups.heard(turn, outcomes[newest])}
         found = [outcome_of(turn.revision, tick, checks) for tick, checks in told.items()]
         deliver = partial(self._work.deliver, turn.key, turn.revision, found)
         self._inspector.before_judging(turn.key, turn.revision, turn.ticks[0], deliver)
 
     def _report(self) -> None:
         self._failing.forget(self.store.records)
-        self._missing.forget(self.store.records)
+        self._lookups.forget(self.store.records)
         self._reporter.count_phases(self.store.records)
         self._work.report()

@@ -11,7 +11,7 @@ from modelramp.api.check import Check
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
-from modelramp.engine.missing import PATIENCE_TICKS, REST_TICKS, Missing
+from modelramp.engine.lookups import PATIENCE_TICKS, REST_TICKS, Lookups
 from modelramp.engine.plan import Due
 from modelramp.engine.ports import Endpoint, Sample
 from modelramp.engine.rounds import Turn
@@ -50,12 +50,12 @@ def turn(namespace, tick, name="m", revision="r"):
     return Turn((namespace, name), revision, range(tick, tick + 60, 60), due, tick + 20, tick)
 
 
-async def lived(missing, ticks, namespaces=("ml",), said=lambda tick: EMPTY):
+async def lived(lookups, ticks, namespaces=("ml",), said=lambda tick: EMPTY):
     """The detail of the check at each tick, of the last object."""
     told = []
     for number in range(ticks):
         for namespace in namespaces:
-            (found,) = missing.heard(turn(namespace, 60 * number), (said(number),))
+            (found,) = lookups.heard(turn(namespace, 60 * number), (said(number),))
         told.append(found.detail)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -64,30 +64,30 @@ async def lived(missing, ticks, namespaces=("ml",), said=lambda tick: EMPTY):
 
 async def test_the_first_ticks_say_that_nothing_was_found_and_later_ones_why():
     prometheus = Prometheus()
-    told = await lived(Missing(prometheus, Silent()), PATIENCE_TICKS + 2)
+    told = await lived(Lookups(prometheus, Silent()), PATIENCE_TICKS + 2)
     assert told == [EMPTY.detail] * PATIENCE_TICKS + [WHY] * 2
     assert prometheus.asked == [("ml", 60 * (PATIENCE_TICKS - 1))]
 
 
 async def test_the_same_is_asked_again_only_after_a_rest():
     prometheus = Prometheus()
-    await lived(Missing(prometheus, Silent()), PATIENCE_TICKS + 2 * REST_TICKS)
+    await lived(Lookups(prometheus, Silent()), PATIENCE_TICKS + 2 * REST_TICKS)
     first = 60 * (PATIENCE_TICKS - 1)
     assert [at for _, at in prometheus.asked] == [first, first + 60 * REST_TICKS, first + 120 * REST_TICKS]
 
 
 async def test_a_result_ends_the_doubt():
     prometheus = Prometheus()
-    told = await lived(Missing(prometheus, Silent()), 6, said=lambda tick: FINE if tick == 3 else EMPTY)
+    told = await lived(Lookups(prometheus, Silent()), 6, said=lambda tick: FINE if tick == 3 else EMPTY)
     assert told == [EMPTY.detail, EMPTY.detail, WHY, FINE.detail, EMPTY.detail, EMPTY.detail]
 
 
 async def test_objects_of_a_namespace_take_turns():
     prometheus = Prometheus()
-    missing, names = Missing(prometheus, Silent()), [f"m{number}" for number in range(4)]
+    lookups, names = Lookups(prometheus, Silent()), [f"m{number}" for number in range(4)]
     for number in range(PATIENCE_TICKS + len(names)):
         for name in names:
-            missing.heard(turn("ml", 60 * number, name), (EMPTY,))
+            lookups.heard(turn("ml", 60 * number, name), (EMPTY,))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     assert [at for _, at in prometheus.asked] == [60 * (PATIENCE_TICKS - 1 + place) for place in range(len(names))]
@@ -95,22 +95,22 @@ async def test_objects_of_a_namespace_take_turns():
 
 async def test_a_prometheus_that_hangs_holds_up_no_tick_and_nobody_of_another_namespace():
     prometheus = Prometheus(said=None)
-    missing = Missing(prometheus, Silent())
-    told = await asyncio.wait_for(lived(missing, 20, ["evil", "evil", "good"]), timeout=5)
+    lookups = Lookups(prometheus, Silent())
+    told = await asyncio.wait_for(lived(lookups, 20, ["evil", "evil", "good"]), timeout=5)
     assert told == [EMPTY.detail] * 20
     assert {namespace for namespace, _ in prometheus.asked} == {"evil", "good"}
-    await missing.stop()
+    await lookups.stop()
 
 
 @pytest.mark.parametrize("error", [PrometheusSilent(Reason.PROMETHEUS_TIMEOUT, "no"), RuntimeError("odd")])
 async def test_a_look_up_that_fails_leaves_the_words_as_they_are(error):
-    told = await lived(Missing(Prometheus(said=error), Silent()), 5)
+    told = await lived(Lookups(Prometheus(said=error), Silent()), 5)
     assert told == [EMPTY.detail] * 5
 
 
 async def test_objects_that_are_gone_are_forgotten():
-    missing = Missing(Prometheus(), Silent())
-    await lived(missing, 3)
-    missing.forget([])
-    (found,) = missing.heard(turn("ml", 300), (EMPTY,))
+    lookups = Lookups(Prometheus(), Silent())
+    await lived(lookups, 3)
+    lookups.forget([])
+    (found,) = lookups.heard(turn("ml", 300), (EMPTY,))
     assert found.detail == EMPTY.detail

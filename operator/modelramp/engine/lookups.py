@@ -32,7 +32,7 @@ class _Doubt:
     why: str = ""
 
 
-class Missing:
+class Lookups:
     """Remembers, for each object, which presets find nothing, and why. In memory only."""
 
     def __init__(self, metrics: Metrics, telemetry: Telemetry) -> None:
