@@ -16,7 +16,7 @@ from modelramp.engine.lost_pods import Missing
 from modelramp.engine.obstacles import inspect_gateway, inspect_pods
 from modelramp.engine.ports import Clock, Cluster, Telemetry
 from modelramp.engine.store import Key, Record, Store
-from modelramp.engine.view import see
+from modelramp.engine.view import pods_of
 
 INSPECT_SECONDS = 10.0
 """Time between two looks at the same object."""
@@ -64,7 +64,7 @@ class Inspector:
             then()
             return
         after = first - record.target.spec.health.interval
-        pods = see(self.store, key, record).pods.get(revision, Pods())
+        pods = pods_of(self.store, key, record).get(revision, Pods())
         if pods.available >= record.target.spec.replicas and pods.since <= max(after, record.state.traffic_since):
             then()
             return

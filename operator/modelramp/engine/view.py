@@ -28,9 +28,7 @@ def see(store: Store, key: Key, record: Record) -> Seen:
     route = store.route(key)
     answer = _routed(route, record)
     return Seen(
-        pods=pods_by_revision(
-            store.children(key, DEPLOYMENT).values(), store.children(key, ENDPOINT_SLICE).values(), record.missing
-        ),
+        pods=pods_of(store, key, record),
         served=served(route, key[1]),
         routed=answer.taken,
         route_reason=answer.finding.reason,
@@ -43,6 +41,12 @@ def see(store: Store, key: Key, record: Record) -> Seen:
         recorded=_recorded(store, key, record),
         kept=_kept(store, key, record),
     )
+
+
+def pods_of(store: Store, key: Key, record: Record) -> dict[str, Pods]:
+    """The pods of each revision of one ModelDeployment that has a Deployment."""
+    deployments, slices = (store.children(key, kind).values() for kind in (DEPLOYMENT, ENDPOINT_SLICE))
+    return _pods_by_revision(deployments, slices, record.missing)
 
 
 def _kept(store: Store, key: Key, record: Record) -> frozenset[str]:
@@ -61,7 +65,7 @@ def _recorded(store: Store, key: Key, record: Record) -> dict[str, Results]:
     return recorded(Owner(*key, record.uid), store.children(key, CONTROLLER_REVISION).values())
 
 
-def pods_by_revision(
+def _pods_by_revision(
     deployments: Iterable[Object], slices: Iterable[Object], missing: Mapping[str, Missing]
 ) -> dict[str, Pods]:
     """Pods of each revision that has a Deployment.
