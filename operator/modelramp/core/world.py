@@ -109,7 +109,8 @@ def _confirm(decision: Decision, target: Target, seen: Seen, now: int) -> Decisi
         decision = moves.enter(decision, phase, Finding(Reason.RESTORED, text, warning=not seen.routed))
     if not seen.routed:
         return decision
-    waits = state.candidate is not None and state.running is None
+    # A first version has its traffic before its role; the next one may wait for pods before a gateway confirms that.
+    waits = state.candidate is not None and state.running is None and state.stable.since < state.stable.traffic_since
     if moves.unserved(state) and (state.phase is Phase.PROMOTING or waits):
         return moves.serve_all(decision, now)
     if not state.stable.traffic_since:
