@@ -33,7 +33,9 @@ Told = tuple[Finding, bool]
 
 @dataclass(slots=True)
 class Announced:
-    """What people know of the obstacles of one object. In memory: after a restart, what the status says is known.
+    """What people know of one object: its obstacles, and what was found out about its children.
+
+    In memory: after a restart, what the status says is known.
 
     again_at: when to look again though nothing happens.
     """
@@ -43,11 +45,23 @@ class Announced:
     again_at: float = math.inf
     _begun: dict[Reason, _Begun] = field(default_factory=dict)
     _told_at: dict[Reason, float] = field(default_factory=dict)
+    _noticed_at: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def after_start(cls, status: object, now: float) -> "Announced":
         """At the first look at an object; status: as it was written before."""
-        return cls(frozenset(_reasons(status)), now + _FROM_BEFORE_SECONDS)
+        known = cls(frozenset(_reasons(status)), now + _FROM_BEFORE_SECONDS)
+        known._noticed_at = dict.fromkeys(_message(status).split("; "), now)
+        return known
+
+    def news(self, found: Iterable[Finding], status: object, now: float) -> tuple[Finding, ...]:
+        """What of this was not told lately and is not said by the status as it stands; it is told now."""
+        self._noticed_at = {text: at for text, at in self._noticed_at.items() if now - at < QUIET_SECONDS}
+        said = _message(status)
+        known = self._noticed_at
+        fresh = tuple(one for one in dict.fromkeys(found) if one.message not in said and one.message not in known)
+        self._noticed_at |= dict.fromkeys((one.message for one in fresh), now)
+        return fresh
 
     def follow(
         self, found: Iterable[Standing], now: float, *, candidate: str | None, stable: str | None, told: set[Reason]
@@ -102,6 +116,10 @@ class Announced:
             self._told_at[one.reason] = now
         revision = candidate if one.of_candidate else None
         return _Begun(None if known else now, revision, one.message, one.logged, told=known)
+
+
+def _message(status: object) -> str:
+    return str(status.get("message", "")) if isinstance(status, Mapping) else ""
 
 
 def _reasons(status: object) -> Iterable[str]:

@@ -19,7 +19,7 @@ from modelramp.core.record import status_of
 from modelramp.core.standing import standing
 from modelramp.core.state import Decision, Finding, Seen, State, Target
 from modelramp.desired.gateway_api import has_new_parents
-from modelramp.engine.announcer import QUIET_SECONDS, Announced
+from modelramp.engine.announcer import Announced
 from modelramp.engine.applied import rewritten
 from modelramp.engine.foreign_routes import FRESH_SECONDS, TAKEN_SECONDS, ForeignRoutes
 from modelramp.engine.hooks import HookRunner, next_looks
@@ -256,31 +256,27 @@ class Settler:
     async def _announce(self, plan: Plan, record: Record) -> None:
         """Tell of obstacles that begin or end; the status, which was written, says the same."""
         key, now, state = plan.key, self.clock.now(), record.state
-        if record.announced is None:
-            record.announced = Announced.after_start(plan.obj.get("status"), now)
-        told = record.announced.follow(
+        announced = self._announced(plan, record)
+        told = announced.follow(
             standing(record.target, state, plan.seen, plan.obstacle),
             now,
             candidate=state.candidate.version.revision if state.candidate is not None else None,
             stable=state.stable.revision if state.stable is not None else None,
             told={finding.reason for finding in plan.decision.findings},
         )
-        _wake(record, record.announced.again_at)
+        _wake(record, announced.again_at)
         for finding, logged in told:
             await self._tell(key, record, (finding,), logged=logged)
 
     def _noticed(self, plan: Plan, record: Record) -> tuple[Finding, ...]:
-        """What was found out about children and was not told lately; the status may say it since an earlier life."""
-        now, found = self.clock.now(), dict.fromkeys(record.noticed)
-        record.noticed = []
-        said = str((record.obj.get("status") or {}).get("message", ""))
-        if record.announced is None:  # the first look of this life: what is written now may lack the remark
-            before = str((plan.obj.get("status") or {}).get("message", ""))
-            record.told |= dict.fromkeys(before.split("; "), now)
-        record.told = {text: at for text, at in record.told.items() if now - at < QUIET_SECONDS}
-        fresh = tuple(one for one in found if one.message not in record.told and one.message not in said)
-        record.told |= dict.fromkeys((one.message for one in fresh), now)
-        return fresh
+        """What was found out about children and is news to people."""
+        noticed, record.noticed = record.noticed, []
+        return self._announced(plan, record).news(noticed, record.obj.get("status"), self.clock.now())
+
+    def _announced(self, plan: Plan, record: Record) -> Announced:
+        if record.announced is None:
+            record.announced = Announced.after_start(plan.obj.get("status"), self.clock.now())
+        return record.announced
 
     async def _tell(self, key: Key, record: Record, findings: tuple[Finding, ...], *, logged: bool = True) -> None:
         for finding in findings:

@@ -58,8 +58,8 @@ class Record:
     missing: why pods of a revision are missing, by revision. wake_at: when to look again though nothing happens.
     ticks: outcomes that no decision has taken in yet, oldest first. asked: the revision and the newest tick that were
     asked about, whether or not the answer has come. quiet: the children were as wanted, and nothing happened since.
-    applied: by child, what was last applied to it. noticed: what was found out about children, to be told;
-    told: what was, and when. announced: which obstacles people know of.
+    applied: by child, what was last applied to it. noticed: what was found out about children, to be told.
+    announced: what people know of.
     last_words: the last thing that was found to keep pods of a revision from starting, also when the next pod has not
     said anything yet. examined: whether the pods were looked at since the operator started.
     sayings: what the status has said of the candidate.
@@ -84,7 +84,6 @@ class Record:
     quiet: bool = False
     applied: dict[tuple[Kind, str], Applied] = field(default_factory=dict)
     noticed: list[Finding] = field(default_factory=list)
-    told: dict[str, float] = field(default_factory=dict)
     announced: Announced | None = None
     last_words: tuple[str, str] = ("", "")
     examined: bool = False
