@@ -14,6 +14,10 @@ DURATION = r"([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?"
 NUMBER = r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?"
 LONGEST = 720 * 3600
 """No duration may be longer, seconds (30 days)."""
+AMOUNT_MAPS = frozenset({"limits", "requests", "overhead"})
+"""Fields of a pod template that hold quantities by the name of the resource."""
+AMOUNT_FIELDS = frozenset({"sizeLimit", "divisor"})
+"""Fields of a pod template that hold one quantity."""
 _SUFFIXES = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _UNITS = (("h", 3600), ("m", 60), ("s", 1))

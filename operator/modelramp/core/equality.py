@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
-from modelramp.api.quantity import parse_quantity
+from modelramp.api.quantity import AMOUNT_FIELDS, AMOUNT_MAPS, parse_quantity
 
-_AMOUNTS = frozenset({"limits", "requests", "overhead"})
 _TEXTS = frozenset({"labels", "annotations", "matchLabels", "nodeSelector", "volumeAttributes", "options"})
 """Maps whose keys people choose: nothing in them has a default."""
-_EMPTY_MAPS = frozenset({*_AMOUNTS, *_TEXTS, "affinity", "resources", "securityContext", "dnsConfig"})
+_EMPTY_MAPS = frozenset({*AMOUNT_MAPS, *_TEXTS, "affinity", "resources", "securityContext", "dnsConfig"})
 """Maps that mean nothing when they are empty; `emptyDir: {}` does."""
 _NO = frozenset(
     {
@@ -89,7 +88,7 @@ def _normal(value: Any, key: str) -> Any:
 
 
 def _normal_map(value: Mapping[str, Any], key: str) -> dict[str, Any]:
-    if key in _AMOUNTS:
+    if key in AMOUNT_MAPS:
         return {name: _amount(amount) for name, amount in value.items()}
     if key in _TEXTS:
         return {name: text for name, text in value.items() if text is not None}
@@ -110,7 +109,7 @@ def _normal_map(value: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 
 def _scalar(name: str, value: Any) -> Any:
-    return _amount(value) if name in {"sizeLimit", "divisor"} else value
+    return _amount(value) if name in AMOUNT_FIELDS else value
 
 
 def _says_nothing(name: str, value: Any) -> bool:

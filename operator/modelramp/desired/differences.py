@@ -4,10 +4,10 @@ The API server adds defaults and writes quantities its own way; other managers a
 difference. What is: a value of ours that is gone or another, and anything added where we own the whole.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from modelramp.api.quantity import parse_quantity
+from modelramp.api.quantity import AMOUNT_FIELDS, AMOUNT_MAPS, parse_quantity
 
 MERGE_KEYS: Mapping[str, tuple[str, ...]] = {
     "containers": ("name",),
@@ -30,7 +30,7 @@ MERGE_KEYS: Mapping[str, tuple[str, ...]] = {
 
 _DEFAULT_KEYS = {"protocol": "TCP"}
 _OWNED_WHOLE = frozenset({"selector", "nodeSelector", "labelSelector"})
-_QUANTITIES = frozenset({"limits", "requests", "overhead", "sizeLimit", "divisor", "storage"})
+_QUANTITIES = AMOUNT_MAPS | AMOUNT_FIELDS | {"storage"}
 
 
 def differs(current: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
@@ -40,22 +40,23 @@ def differs(current: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> boo
     """
     if current is None:
         return True
-    whole = wanted.get("kind") == "HTTPRoute"
-    return any(
-        _differ(current.get(key), value, key, whole=whole and key == "spec")
-        for key, value in wanted.items()
-        if key not in {"apiVersion", "kind"}
-    )
+    return any(_differ(old, new, key, whole=whole) for key, old, new, whole in _parts(current, wanted))
 
 
 def where_differs(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     """The first place at which `differs` finds a difference, as in spec.template.spec.containers[server].image."""
+    for key, old, new, whole in _parts(current, wanted):
+        if _differ(old, new, key, whole=whole):
+            return _place(old, new, key, whole=whole)
+    return ""
+
+
+def _parts(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any, bool]]:
+    """The fields that are compared, as they are and as wanted, and whether each is ours as a whole."""
     whole = wanted.get("kind") == "HTTPRoute"
     for key, value in wanted.items():
-        in_whole = whole and key == "spec"
-        if key not in {"apiVersion", "kind"} and _differ(current.get(key), value, key, whole=in_whole):
-            return _place(current.get(key), value, key, whole=in_whole)
-    return ""
+        if key not in {"apiVersion", "kind"}:
+            yield key, current.get(key), value, whole and key == "spec"
 
 
 def _place(current: Any, wanted: Any, key: str, *, whole: bool) -> str:
