@@ -7,26 +7,18 @@ import time
 import pytest
 
 from modelramp.adapters import prometheus
-from modelramp.adapters.addresses import Addresses, AddressList
 from modelramp.adapters.clock import SystemClock
-from modelramp.adapters.prometheus import PrometheusMetrics
 from modelramp.adapters.prometheus_stream import Bounds
 from modelramp.analysis.matchers import narrowed
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.names import Reason
 from modelramp.engine.ports import Endpoint, Sample
-
-
-async def no_secret(_namespace, _name):
-    raise AssertionError
-
-
-ADMITTED = Addresses(AddressList.of(["127.0.0.0/8", "10.244.0.0/16"]))
+from tests.integration.asking import metrics_of
 
 
 @pytest.fixture
 async def metrics(telemetry):
-    async with PrometheusMetrics(telemetry, SystemClock(), no_secret, ADMITTED, timeout=2) as made:
+    async with metrics_of(telemetry, timeout=2) as made:
         yield made
 
 
@@ -135,7 +127,7 @@ async def test_a_stopped_prometheus_is_unreachable_and_its_return_is_noticed(met
 
 
 async def test_a_time_out_that_is_no_whole_second_is_accepted(telemetry, endpoint, now):
-    async with PrometheusMetrics(telemetry, SystemClock(), no_secret, ADMITTED, timeout=2.5) as metrics:
+    async with metrics_of(telemetry, timeout=2.5) as metrics:
         assert (await metrics.instant(endpoint, "1", now))[0].value == 1
 
 

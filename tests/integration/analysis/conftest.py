@@ -1,11 +1,10 @@
 import pytest
 from own_prometheus import HISTORY, serving
 
-from modelramp.adapters.addresses import Addresses, AddressList
 from modelramp.adapters.clock import SystemClock
-from modelramp.adapters.prometheus import PrometheusMetrics
 from modelramp.adapters.telemetry import OperatorTelemetry
 from modelramp.engine.ports import Endpoint
+from tests.integration.asking import metrics_of
 
 
 @pytest.fixture(scope="session")
@@ -21,15 +20,9 @@ def telemetry(tmp_path):
         yield OperatorTelemetry(stream=stream)
 
 
-ADMITTED = Addresses(AddressList.of(["127.0.0.0/8", "10.244.0.0/16"]))
-
-
 @pytest.fixture
 async def metrics(telemetry):
-    async def no_secret(_namespace, _name):
-        raise AssertionError
-
-    async with PrometheusMetrics(telemetry, SystemClock(), no_secret, ADMITTED, timeout=10) as made:
+    async with metrics_of(telemetry) as made:
         yield made
 
 

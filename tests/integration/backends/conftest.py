@@ -4,16 +4,8 @@ import threading
 import pytest
 from back_ends import STARTED, prometheus
 
-from modelramp.adapters.addresses import Addresses, AddressList
-from modelramp.adapters.clock import SystemClock
-from modelramp.adapters.prometheus import PrometheusMetrics
 from modelramp.adapters.telemetry import OperatorTelemetry
-
-ADMITTED = Addresses(AddressList.of(["127.0.0.0/8", "10.244.0.0/16"]))
-
-
-async def no_secret(_namespace, _name):
-    raise AssertionError
+from tests.integration.asking import metrics_of
 
 
 @pytest.fixture(params=sorted(STARTED))
@@ -42,7 +34,7 @@ def telemetry(tmp_path):
 
 @pytest.fixture
 async def metrics(telemetry):
-    async with PrometheusMetrics(telemetry, SystemClock(), no_secret, ADMITTED, timeout=10) as made:
+    async with metrics_of(telemetry) as made:
         yield made
 
 
@@ -54,7 +46,7 @@ def ask(telemetry):
     thread.start()
 
     async def opened():
-        return PrometheusMetrics(telemetry, SystemClock(), no_secret, ADMITTED, timeout=10)
+        return metrics_of(telemetry)
 
     def run(coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, loop).result(30)
