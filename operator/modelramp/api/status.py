@@ -199,7 +199,7 @@ class Condition(StatusModel):
 
 
 class AnswerStatus(StatusModel):
-    """What became of a person's request."""
+    """The outcome of a person's request."""
 
     at: Annotated[Time, Field(description="When it was handled.")]
     outcome: Annotated[Literal["Done", "Ignored"], Field(description="Done or Ignored.")]
@@ -266,7 +266,7 @@ class Status(StatusModel):
     ] = ()
     history: Annotated[tuple[HistoryEntry, ...], Field(description="What was tried, newest first.")] = ()
     request: Annotated[str, Field(description="The last value of the request annotation that was handled.")] = ""
-    answer: Annotated[AnswerStatus | None, Field(description="What became of that request.")] = None
+    answer: Annotated[AnswerStatus | None, Field(description="The outcome of that request.")] = None
     heard: Annotated[
         dict[str, tuple[str, ...]],
         Field(description="By revision: marks of the requests that were handled, each of which counts once."),
