@@ -26,7 +26,7 @@ LOG_TAIL = 40
 
 T = TypeVar("T")
 
-__all__ = ["eventually", "namespace", "plane", "pytest_runtest_makereport"]
+__all__ = ["eventually", "make_namespace", "namespace", "plane", "pytest_runtest_makereport"]
 
 
 @cache
@@ -47,14 +47,19 @@ def plane() -> Plane:
     return shared_plane()
 
 
+def make_namespace(plane: Plane, name: str) -> None:
+    """Make a namespace, ready for pods."""
+    plane.kubectl("create", "namespace", name)
+    # The ServiceAccount controller makes it; before that no pod is admitted.
+    plane.kubectl("wait", "--for=create", "serviceaccount/default", f"--namespace={name}", "--timeout=30s")
+
+
 @pytest.fixture
 def namespace(plane: Plane, request: pytest.FixtureRequest) -> Iterator[str]:
     """A fresh namespace, ready for pods; deleted at the end without waiting for it."""
     slug = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower().removeprefix("test_"))[:30].strip("-")
     name = f"{slug}-{secrets.token_hex(3)}"
-    plane.kubectl("create", "namespace", name)
-    # The ServiceAccount controller makes it; before that no pod is admitted.
-    plane.kubectl("wait", "--for=create", "serviceaccount/default", f"--namespace={name}", "--timeout=30s")
+    make_namespace(plane, name)
     yield name
     plane.kubectl("delete", "namespace", name, "--wait=false")
 

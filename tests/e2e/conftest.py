@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from localplane.testing import eventually, plane, pytest_runtest_makereport
+from localplane.testing import eventually, make_namespace, plane, pytest_runtest_makereport
 from tests.e2e import quiet_failures  # registers its stories
 from tests.e2e.rollout import Rollout, end_watches
 from tests.e2e.stories import STORIES
@@ -25,8 +25,7 @@ def operator(plane):
     eventually(lambda: plane.kubectl("get", "modeldeployments", "--all-namespaces", "-o", "name") is not None)
     plane.kubectl("apply", "-k", str(HERE / "operator"))
     plane.kubectl("rollout", "status", "deployment/modelramp", "-n", "modelramp-system", "--timeout=60s")
-    plane.kubectl("create", "namespace", NAMESPACE)
-    plane.kubectl("wait", "--for=create", "serviceaccount/default", f"--namespace={NAMESPACE}", "--timeout=30s")
+    make_namespace(plane, NAMESPACE)
     yield plane
     end_watches(plane.kubeconfig)
 

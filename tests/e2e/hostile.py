@@ -6,6 +6,8 @@ import time
 
 import httpx
 
+from localplane.testing import make_namespace
+from tests.e2e.pods import serve
 from tests.e2e.rollout import http_client
 
 EVIL = "evil"
@@ -63,9 +65,8 @@ class Attack:
         self._thread = threading.Thread(target=self._disturb, daemon=True)
 
     def __enter__(self):
-        self.plane.kubectl("create", "namespace", EVIL)
-        self.plane.kubectl("wait", "--for=create", "serviceaccount/default", f"--namespace={EVIL}", "--timeout=30s")
-        address = f"http://{self._serve()}:8080"
+        make_namespace(self.plane, EVIL)
+        address = serve(self.plane, EVIL, "server", SERVER)
         objects = [*self._asking(address), *self._dear(), *self._calling(address), *self._raising(), *self._claiming()]
         self.plane.kubectl(
             "create", "-f", "-", input=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
@@ -76,19 +77,6 @@ class Attack:
     def __exit__(self, *_):
         self._end.set()
         self._thread.join(timeout=30)
-
-    def _serve(self):
-        ip = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
-        container = {"name": "main", "image": "localplane/python:1", "args": ["-c", SERVER], "env": [ip]}
-        pod = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": "server", "namespace": EVIL},
-            "spec": {"containers": [container], "terminationGracePeriodSeconds": 1},
-        }
-        self.plane.kubectl("apply", "-f", "-", input=json.dumps(pod))
-        self.plane.kubectl("wait", "-n", EVIL, "--for=condition=Ready", "pod/server", "--timeout=30s")
-        return self.plane.kubectl("get", "pod", "server", "-n", EVIL, "-o", "jsonpath={.status.podIP}")
 
     def _asking(self, address):
         """Prometheus servers that hang, drip, and answer too much or too deep, each asked by several objects."""

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from localplane import Plane, binaries
-from localplane.testing import SCRAPE_INTERVAL_S, eventually
+from localplane.testing import SCRAPE_INTERVAL_S, eventually, make_namespace
 from tests.e2e.conftest import HERE
 from tests.e2e.rollout import Rollout, end_watches
 from tests.e2e.stories import wait_for_route
@@ -160,8 +160,7 @@ def install(plane):
         command, input=yaml.safe_dump(VALUES), capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
-    plane.kubectl("create", "namespace", NAMESPACE)
-    plane.kubectl("wait", "--for=create", "serviceaccount/default", f"--namespace={NAMESPACE}", "--timeout=30s")
+    make_namespace(plane, NAMESPACE)
     plane.kubectl("rollout", "status", "deployment/modelramp", "-n", SYSTEM, "--timeout=60s")
 
 

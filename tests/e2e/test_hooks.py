@@ -9,7 +9,9 @@ from datetime import datetime
 import pytest
 
 from localplane import Plane
+from localplane.testing import make_namespace
 from tests.e2e.conftest import NAMESPACE, kill_operator, operator_pod, wait_until
+from tests.e2e.pods import serve
 from tests.e2e.rollout import Rollout
 
 pytestmark = pytest.mark.timeout(360)
@@ -66,18 +68,7 @@ class Receiver:
 
 @pytest.fixture
 def receiver(operator):
-    ip = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
-    container = {"name": "main", "image": "localplane/python:1", "args": ["-c", RECEIVER], "env": [ip]}
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "receiver", "namespace": NAMESPACE},
-        "spec": {"containers": [container], "terminationGracePeriodSeconds": 1},
-    }
-    operator.kubectl("apply", "-f", "-", input=json.dumps(pod))
-    operator.kubectl("wait", "-n", NAMESPACE, "--for=condition=Ready", "pod/receiver", "--timeout=30s")
-    address = operator.kubectl("get", "pod", "receiver", "-n", NAMESPACE, "-o", "jsonpath={.status.podIP}")
-    yield Receiver(operator, f"http://{address}:8080/hooks")
+    yield Receiver(operator, f"{serve(operator, NAMESPACE, 'receiver', RECEIVER)}/hooks")
     operator.kubectl("delete", "pod", "receiver", "-n", NAMESPACE, "--wait=false")
 
 
@@ -175,20 +166,8 @@ def webhooks(url, names, timeout="10s"):
 @pytest.fixture
 def hostile(operator):
     """A namespace with a receiver that takes every connection and never answers; its URL."""
-    operator.kubectl("create", "namespace", "hostile")
-    operator.kubectl("wait", "--for=create", "serviceaccount/default", "--namespace=hostile", "--timeout=30s")
-    ip = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
-    container = {"name": "main", "image": "localplane/python:1", "args": ["-c", DEAF], "env": [ip]}
-    pod = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": "deaf", "namespace": "hostile"},
-        "spec": {"containers": [container], "terminationGracePeriodSeconds": 1},
-    }
-    operator.kubectl("apply", "-f", "-", input=json.dumps(pod))
-    operator.kubectl("wait", "-n", "hostile", "--for=condition=Ready", "pod/deaf", "--timeout=30s")
-    address = operator.kubectl("get", "pod", "deaf", "-n", "hostile", "-o", "jsonpath={.status.podIP}")
-    yield f"http://{address}:8080/?token=s3cret"
+    make_namespace(operator, "hostile")
+    yield f"{serve(operator, 'hostile', 'deaf', DEAF)}/?token=s3cret"
     operator.kubectl("delete", "namespace", "hostile", "--wait=false")
 
 

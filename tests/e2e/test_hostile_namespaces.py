@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from localplane import Plane
-from localplane.testing import SCRAPE_INTERVAL_S, eventually
+from localplane.testing import SCRAPE_INTERVAL_S, eventually, make_namespace
 from tests.e2e.conftest import HERE, operator_pod
 from tests.e2e.hostile import EVIL, Attack
 from tests.e2e.rollout import Rollout, end_watches
@@ -64,8 +64,7 @@ def shared(tmp_path_factory):
         plane.kubectl("apply", "-k", str(HERE / "operator"))
         plane.kubectl("rollout", "status", "deployment/modelramp", "-n", "modelramp-system", "--timeout=60s")
         for team in range(TEAMS):
-            plane.kubectl("create", "namespace", f"team-{team}")
-            plane.kubectl("wait", "--for=create", "serviceaccount/default", f"--namespace=team-{team}", "--timeout=30s")
+            make_namespace(plane, f"team-{team}")
         yield SimpleNamespace(plane=plane, log=folder / "audit.log")
         end_watches(plane.kubeconfig)
 

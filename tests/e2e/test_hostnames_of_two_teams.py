@@ -6,6 +6,7 @@ import time
 import httpx
 import pytest
 
+from localplane.testing import make_namespace
 from tests.e2e.conftest import kill_operator
 from tests.e2e.rollout import Rollout
 from tests.e2e.stories import serving, wait_for_route
@@ -19,8 +20,7 @@ pytestmark = pytest.mark.timeout(600)
 def teams(operator):
     """A namespace for each team."""
     for name in ("team-evil", "team-shop"):
-        operator.kubectl("create", "namespace", name)
-        operator.kubectl("wait", "--for=create", "serviceaccount/default", f"--namespace={name}", "--timeout=30s")
+        make_namespace(operator, name)
     yield operator
     for name in ("team-evil", "team-shop"):
         operator.kubectl("delete", "namespace", name, "--wait=false")

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from localplane import Plane
-from localplane.testing import SCRAPE_INTERVAL_S, eventually
+from localplane.testing import SCRAPE_INTERVAL_S, eventually, make_namespace
 from tests.e2e.ab_stories import LOOSE, TEST
 from tests.e2e.conftest import HERE
 from tests.e2e.rollout import Rollout, end_watches
@@ -63,8 +63,7 @@ def released(tmp_path_factory):
     with Plane.start(
         name, folder / "plane", scrape_interval=SCRAPE_INTERVAL_S, images=(catalogue,), tied=True
     ) as plane:
-        plane.kubectl("create", "namespace", NAMESPACE)
-        plane.kubectl("wait", "--for=create", "serviceaccount/default", f"--namespace={NAMESPACE}", "--timeout=30s")
+        make_namespace(plane, NAMESPACE)
         install(plane, old, "released")
         yield plane
         end_watches(plane.kubeconfig)
