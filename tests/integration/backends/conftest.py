@@ -4,7 +4,6 @@ import threading
 import pytest
 from back_ends import STARTED, prometheus
 
-from modelramp.adapters.telemetry import OperatorTelemetry
 from tests.integration.asking import metrics_of
 
 
@@ -24,18 +23,6 @@ def reference(tmp_path):
     folder.mkdir()
     with prometheus(folder) as running:
         yield running
-
-
-@pytest.fixture
-def telemetry(tmp_path):
-    with (tmp_path / "log").open("w") as stream:
-        yield OperatorTelemetry(stream=stream)
-
-
-@pytest.fixture
-async def metrics(telemetry):
-    async with metrics_of(telemetry) as made:
-        yield made
 
 
 @pytest.fixture
