@@ -128,8 +128,7 @@ async def main(settings: Settings) -> None:
             problem = await probe.look(_PROBE_SECONDS)
             beside = {
                 "clock": clock.keep(cluster.ask_time),
-                "start": _tell_start(engine, settings, telemetry, problem),
-                "probe": probe.run(problem),
+                "probe": _tell_start_and_probe(engine, settings, telemetry, probe, problem),
             }
             await _run_all(engine, settings, login_through(telemetry), beside)
 
@@ -152,15 +151,20 @@ async def _load() -> None:
     await asyncio.to_thread(chances.load)
 
 
-async def _tell_start(engine: Engine, settings: Settings, telemetry: Telemetry, problem: str) -> None:
-    """Say with which settings the operator works, as soon as its objects are known: before it decides on any."""
+async def _tell_start_and_probe(
+    engine: Engine, settings: Settings, telemetry: Telemetry, probe: PrometheusProbe, problem: str
+) -> None:
+    """Say with which settings the operator works, as soon as its objects are known; then go on asking Prometheus.
+
+    problem: what the first look at Prometheus found.
+    """
     listing = engine.listing
     with suppress(TimeoutError):
         async with asyncio.timeout(_LISTED_SECONDS):
             await listing.listed.wait()
     objects = len(listing.store.records) + len(listing.store.unreadable) if listing.synced else None
     telemetry.log("started", **start_line(settings, problem, objects))
-    await asyncio.Event().wait()
+    await probe.run(problem)
 
 
 def start_line(settings: Settings, problem: str, objects: int | None) -> dict[str, Any]:
