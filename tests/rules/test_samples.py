@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from modelramp.cli.refusals import is_ours, refusals
+from modelramp.cli.lint.refusals import is_ours, refusals
 from tests.rules.tree import ROOT, files, shown, text_of
 
 _KINDS = re.compile("kind: (ModelDeployment|HealthPolicy|ClusterHealthPolicy)$", re.MULTILINE)

@@ -1,1 +1,1 @@
-"""The modelramp command, also found by kubectl as a plugin: one verb per module."""
+"""The modelramp command, also found by kubectl as a plugin."""

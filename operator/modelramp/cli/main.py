@@ -10,15 +10,22 @@ import click
 
 from modelramp import __version__
 
+COMMANDS = "modelramp.cli.commands"
 VERBS = {
-    "lint": ("modelramp.cli.lint", "Say what the API server would refuse in manifests, and what it cannot know."),
-    "simulate": ("modelramp.cli.simulate", "Run the decisions over given outcomes of checks, without a cluster."),
-    "presets": ("modelramp.cli.presets", "List the queries that modelramp brings."),
-    "evaluate": ("modelramp.cli.evaluate", "Judge numbers given by hand by one check."),
-    "backtest": ("modelramp.cli.backtest", "Run the decisions over what Prometheus has recorded."),
-    "suggest": ("modelramp.cli.suggest", "Propose limits from what Prometheus has recorded."),
+    "lint": (
+        "lint",
+        "Say what the API server would refuse in manifests, and what it cannot know.",
+    ),
+    "simulate": (
+        "simulate",
+        "Run the decisions over given outcomes of checks, without a cluster.",
+    ),
+    "presets": ("presets", "List the queries that modelramp brings."),
+    "evaluate": ("evaluate", "Judge numbers given by hand by one check."),
+    "backtest": ("backtest", "Run the decisions over what Prometheus has recorded."),
+    "suggest": ("suggest", "Propose limits from what Prometheus has recorded."),
 }
-"""Verb -> the module whose `command` it is, and one line for --help. A verb is there when its module is."""
+"""Verb -> the module in COMMANDS whose `command` it is, and one line for --help. A verb is there when its module is."""
 
 
 class Verbs(click.Group):
@@ -27,13 +34,13 @@ class Verbs(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Verbs whose module exists."""
         del ctx
-        return [verb for verb, (module, _) in VERBS.items() if find_spec(module) is not None]
+        return [verb for verb, (module, _) in VERBS.items() if find_spec(f"{COMMANDS}.{module}") is not None]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The verb's command, imported now."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        command: click.Command = importlib.import_module(VERBS[cmd_name][0]).command
+        command: click.Command = importlib.import_module(f"{COMMANDS}.{VERBS[cmd_name][0]}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -12,8 +12,8 @@ from modelramp.api.pod_schema import pod_template_schema
 from modelramp.api.spec import ModelDeploymentSpec, parse_spec
 from modelramp.api.structural import with_defaults, without_nulls
 from modelramp.cli.documents import Document, Malformed, read
-from modelramp.cli.known_policies import NOT_AT_HAND, KnownPolicies, name_of
-from modelramp.cli.refusals import refusals
+from modelramp.cli.lint.known_policies import NOT_AT_HAND, KnownPolicies, name_of
+from modelramp.cli.lint.refusals import refusals
 from modelramp.core.policies import resolve
 
 

@@ -9,8 +9,8 @@ from modelramp.analysis.subject import Subject
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
-from modelramp.cli.backtest_history import NoHistory, read_history
-from modelramp.cli.backtest_source import Notices
+from modelramp.cli.backtest.history import NoHistory, read_history
+from modelramp.cli.backtest.source import Notices
 from modelramp.engine.plan import Due
 
 pytestmark = pytest.mark.timeout(400)

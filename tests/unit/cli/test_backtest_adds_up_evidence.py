@@ -9,8 +9,8 @@ from modelramp.api.errors import PrometheusSilent
 from modelramp.api.names import Phase, Reason
 from modelramp.api.spec import parse_spec
 from modelramp.api.verdict import Verdict
-from modelramp.cli.backtest_history import NoHistory, as_after_promotion, read_history, silent_checks, unaskable
-from modelramp.cli.backtest_replay import Recorded, replay
+from modelramp.cli.backtest.history import NoHistory, as_after_promotion, read_history, silent_checks, unaskable
+from modelramp.cli.backtest.replay import Recorded, replay
 from modelramp.engine.plan import Due, outcomes
 from modelramp.engine.ports import Endpoint, Sample
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelramp.api.times import to_text
-from modelramp.cli.backtest_picture import picture_problem, svg
-from modelramp.cli.backtest_replay import Recorded, Said, replay
-from modelramp.cli.backtest_screen import columns, print_replay, telling
-from modelramp.cli.backtest_sensitivity import Variant
-from modelramp.cli.backtest_times import MOST_TICKS, instant_of, ticks_between
+from modelramp.cli.backtest.picture import picture_problem, svg
+from modelramp.cli.backtest.replay import Recorded, Said, replay
+from modelramp.cli.backtest.screen import columns, print_replay, telling
+from modelramp.cli.backtest.sensitivity import Variant
+from modelramp.cli.backtest.times import MOST_TICKS, instant_of, ticks_between
 from modelramp.cli.main import main
 from modelramp.cli.policy_file import read_policy
 from tests.unit.cli.test_backtest_replays_the_core import ACCURACY, ERRORS, START, history, outcome, spec, told
@@ -237,7 +237,7 @@ def test_a_png_whose_library_does_not_work_is_refused_before_any_query(tmp_path,
         raise OSError('no library called "cairo-2" was found')
 
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
-    monkeypatch.setattr("modelramp.cli.backtest_picture._png", broken)
+    monkeypatch.setattr("modelramp.cli.backtest.picture._png", broken)
     assert "does not work here" in picture_problem(tmp_path / "out.png")
 
 

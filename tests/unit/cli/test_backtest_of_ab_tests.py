@@ -12,18 +12,18 @@ from modelramp.analysis.evidence import Proportion
 from modelramp.analysis.experiment import Tick, Trial
 from modelramp.analysis.subject import Subject
 from modelramp.api.errors import PrometheusSilent
-from modelramp.cli.backtest_history import read_history
-from modelramp.cli.backtest_looks import look_json, rows_of
-from modelramp.cli.backtest_looks import test_json as summed_up
-from modelramp.cli.backtest_looks_screen import print_test
-from modelramp.cli.backtest_picture import svg
-from modelramp.cli.backtest_replay import HELD, PROMOTED, ROLLED_BACK, Recorded, Said, replay
-from modelramp.cli.backtest_source import Notices
-from modelramp.cli.rehearsal import rehearse
-from modelramp.cli.ticklines import Line
+from modelramp.cli.backtest.ab_test import look_json, rows_of
+from modelramp.cli.backtest.ab_test import test_json as summed_up
+from modelramp.cli.backtest.ab_test_screen import print_test
+from modelramp.cli.backtest.history import read_history
+from modelramp.cli.backtest.picture import svg
+from modelramp.cli.backtest.replay import HELD, PROMOTED, ROLLED_BACK, Recorded, Said, replay
+from modelramp.cli.backtest.source import Notices
 from modelramp.core.state import Ending
 from modelramp.engine.plan import Due
 from modelramp.engine.ports import Endpoint, Sample
+from modelramp.simulation.rollout import rehearse
+from modelramp.simulation.ticks import Line
 from tests.unit.cli.test_backtest_replays_the_core import ACCURACY, ERRORS, START, VALUES, outcome, spec
 
 METRIC = {"name": "conversion", "good": "g", "total": "t"}

@@ -10,12 +10,12 @@ from modelramp.analysis.checks import VALUE, judge
 from modelramp.api.names import Reason
 from modelramp.api.spec import parse_spec
 from modelramp.api.verdict import CheckOutcome, Verdict
-from modelramp.cli.backtest_replay import HELD, PROMOTED, ROLLED_BACK, STEP, Recorded, Said, replay
-from modelramp.cli.backtest_report import moment_json, summary_json
-from modelramp.cli.backtest_sensitivity import variants, windows_of, with_window
-from modelramp.cli.rehearsal import rehearse
-from modelramp.cli.ticklines import Line
+from modelramp.cli.backtest.replay import HELD, PROMOTED, ROLLED_BACK, STEP, Recorded, Said, replay
+from modelramp.cli.backtest.report import moment_json, summary_json
+from modelramp.cli.backtest.sensitivity import variants, windows_of, with_window
 from modelramp.engine.ports import Sample
+from modelramp.simulation.rollout import rehearse
+from modelramp.simulation.ticks import Line
 
 ERRORS = {"name": "error-rate", "query": "x", "max": 0.01}
 ACCURACY = {"name": "accuracy", "preset": "reference-accuracy", "role": "hold"}

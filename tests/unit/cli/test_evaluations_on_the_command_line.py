@@ -7,7 +7,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from modelramp.cli.lint import lint_text
+from modelramp.cli.commands.lint import lint_text
 from modelramp.cli.main import main
 from tests.refused.samples import EVERY_FIELD, load
 

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from modelramp.cli.lint import lint_text
+from modelramp.cli.commands.lint import lint_text
 from tests.refused.samples import EVERY_FIELD, load
 
 OURS = '{namespace="{{namespace}}",revision="{{revision}}"}'

@@ -1,6 +1,6 @@
 import pytest
 
-from modelramp.cli.advice import advice
+from modelramp.cli.lint.advice import advice
 from tests.unit.core.story import spec
 
 LATE = {"name": "accuracy", "preset": "reference-accuracy", "role": "hold"}

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from modelramp.cli.lint import lint_text
+from modelramp.cli.commands.lint import lint_text
+from modelramp.cli.lint.refusals import refusals
 from modelramp.cli.output import Level
-from modelramp.cli.refusals import refusals
 from tests.refused.bounds import broken_bounds
 from tests.refused.samples import ACCEPTED, ACCEPTED_POLICIES, REFUSED, expected
 

@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from modelramp.cli.main import main
-from modelramp.cli.ticklines import BadLine, Line, read_lines
+from modelramp.simulation.ticks import BadLine, Line, read_lines
 
 HEADER = "apiVersion: modelramp.io/v1alpha1\nkind: ModelDeployment\nmetadata: {name: digits}\n"
 SPEC = """\

@@ -1,7 +1,7 @@
 """A rehearsal honours minScore, critical, weight and when, and asks every check at every tick."""
 
-from modelramp.cli.rehearsal import rehearse
-from modelramp.cli.ticklines import Line
+from modelramp.simulation.rollout import rehearse
+from modelramp.simulation.ticks import Line
 from tests.unit.core.story import spec
 
 STEPS = {"steps": [{"weight": 10}, {"weight": 100}], "stepDuration": "1m"}

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from modelramp.api.spec import parse_spec
 from modelramp.cli.main import main
-from modelramp.cli.rehearsal import rehearse
-from modelramp.cli.ticklines import Line
+from modelramp.simulation.rollout import rehearse
+from modelramp.simulation.ticks import Line
 
 ERRORS = {"name": "error-rate", "query": "x", "max": 0.01}
 ACCURACY = {"name": "accuracy", "preset": "reference-accuracy", "role": "hold", "window": "10m"}

@@ -10,7 +10,7 @@ from modelramp.analysis.checks import VALUE, judge
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
-from modelramp.cli.backtest_limits import (
+from modelramp.cli.backtest.limits import (
     MONTH,
     MOST_BEYOND,
     Rule,

@@ -8,10 +8,10 @@ from modelramp.analysis.checks import VALUE, judge
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
-from modelramp.cli.backtest_limits import MONTH, Rule, Side, _levels, count_alarms, propose
-from modelramp.cli.backtest_replay import Recorded, Said
-from modelramp.cli.backtest_scores import Scored
-from modelramp.cli.suggest import _judge, _rules
+from modelramp.cli.backtest.limits import MONTH, Rule, Side, _levels, count_alarms, propose
+from modelramp.cli.backtest.replay import Recorded, Said
+from modelramp.cli.backtest.scores import Scored
+from modelramp.cli.commands.suggest import _judge, _rules
 from modelramp.core.breaches import count, tripped
 from modelramp.core.state import Watch
 from modelramp.engine.ports import Sample

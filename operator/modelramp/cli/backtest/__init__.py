@@ -1,0 +1,1 @@
+"""Replay recorded history through the decisions, and report what they would have done."""

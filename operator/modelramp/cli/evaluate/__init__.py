@@ -1,0 +1,1 @@
+"""Judge numbers from a file by one check or by the A/B test."""

@@ -1,0 +1,53 @@
+"""What is likely wrong with an A/B test: its queries, its length, and how much traffic it needs."""
+
+import math
+from collections.abc import Iterator
+
+from modelramp.analysis.abtest import needed_samples
+from modelramp.analysis.evidence import count_text
+from modelramp.analysis.experiment import parts_of_test
+from modelramp.api.abtest import ABTest
+from modelramp.api.quantity import format_duration, format_number
+from modelramp.cli.lint.kinds import of_count
+from modelramp.cli.output import Advice, Level
+
+_DAY = 86_400
+_PATH = "spec.rollout.abTest"
+
+
+def of_test(test: ABTest, interval: int) -> Iterator[Advice]:
+    """Errors and warnings about a test that follows all rules. interval: spec.health.interval, seconds."""
+    yield from _of_queries(test)
+    if test.min_duration < _DAY:
+        message = (
+            f"{format_duration(test.min_duration)} is less than a day: visitors of the night and of the weekend are "
+            f"others, and what wins by noon may not win over a week; {_needed(test)}"
+        )
+        yield Advice(Level.WARNING, f"{_PATH}.minDuration", message)
+    if test.max_duration < 2 * interval:
+        message = f"{format_duration(test.max_duration)} has hardly a tick (health.interval is "
+        message += f"{format_duration(interval)}): such a test ends without a winner"
+        yield Advice(Level.ERROR, f"{_PATH}.maxDuration", message)
+
+
+def _needed(test: ABTest) -> str:
+    """How much traffic it takes to find the least effect, in words."""
+    share = test.split / 100
+    deviation = 1.0 if test.metric.sum is not None else math.sqrt(0.1 * 0.9)
+    total = needed_samples(deviation, test.min_effect, test.level, share)
+    effect, power = format_number(test.min_effect), "with 80 % power"
+    if test.metric.sum is not None:
+        return (
+            f"a difference of {effect} takes some {count_text(round(2 * total))} observations times the variance of "
+            f"one, {power}"
+        )
+    return (
+        f"a difference of {format_number(100 * test.min_effect)} percentage points from a rate of 10 % takes some "
+        f"{count_text(round(2 * total))} observations of both versions together, {power}"
+    )
+
+
+def _of_queries(test: ABTest) -> Iterator[Advice]:
+    for part, query in parts_of_test(test).items():
+        field = f"{_PATH}.assignment" if part == "assigned" else f"{_PATH}.metric.{part}"
+        yield from of_count(query, field, both=True)

@@ -1,0 +1,163 @@
+"""What the API server takes, and what will still not do what was meant: rollout, pods, image."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from modelramp.analysis.arms import STABLE, other_arm
+from modelramp.api.check import Role
+from modelramp.api.quantity import format_duration
+from modelramp.api.rollout import Watching
+from modelramp.api.spec import ModelDeploymentSpec
+from modelramp.cli.lint.ab_test import of_test
+from modelramp.cli.lint.hooks import of_hooks
+from modelramp.cli.lint.jobs import of_evaluation
+from modelramp.cli.lint.kinds import of_watch
+from modelramp.cli.lint.known_policies import NOT_AT_HAND
+from modelramp.cli.lint.pods import of_config_maps, of_references
+from modelramp.cli.lint.queries import of_check
+from modelramp.cli.lint.timing import of_timing
+from modelramp.cli.output import Advice, Level
+from modelramp.core.policies import Lookup, Resolved, resolve
+
+Container = Mapping[str, Any]
+Names = frozenset[str]
+_PROBE_PERIOD = 10
+"""Seconds between probes when the template does not say; failureThreshold is 3 then (Kubernetes' defaults)."""
+
+
+def advice(
+    spec: ModelDeploymentSpec, template: Mapping[str, Any], known: Lookup, immutable: Names = frozenset()
+) -> Iterator[Advice]:
+    """Errors and warnings about a spec that follows all rules; `template` as written.
+
+    known: finds policies. immutable: names of ConfigMaps that are known not to change.
+    """
+    found = resolve(spec.health, known)
+    yield from _of_steps(spec)
+    yield from of_evaluation(spec.rollout.evaluation)
+    yield from _of_policies(found)
+    yield from _of_checks(spec, found)
+    yield from of_hooks(spec, found.health, complete=not found.missing)
+    yield from _of_hostnames(spec)
+    containers = [*template["spec"].get("containers", ())]
+    yield from _of_port(spec, [*containers, *template["spec"].get("initContainers", ())])
+    yield from of_references(template["spec"], "spec.template.spec")
+    yield from of_config_maps(template["spec"], "spec.template.spec", immutable)
+    for index, container in enumerate(containers):
+        path = f"spec.template.spec.containers[{index}]"
+        yield from _of_image(container, path)
+        yield from _of_probes(spec, container, path)
+
+
+def _of_hostnames(spec: ModelDeploymentSpec) -> Iterator[Advice]:
+    gateway = spec.routing.gateway
+    if not gateway.hostnames and gateway.path == "/":
+        message = "is missing: the route takes the requests of every host that no other route of the Gateway names; "
+        yield Advice(Level.WARNING, "spec.routing.gateway.hostnames", message + "write the hosts of this model")
+
+
+def _of_steps(spec: ModelDeploymentSpec) -> Iterator[Advice]:
+    interval, rollout = spec.health.interval, spec.rollout
+    if rollout.ab_test is not None:
+        yield from of_test(rollout.ab_test, interval)
+        return
+    for index, step in enumerate(rollout.steps):
+        own = step.duration is not None
+        path = f"spec.rollout.steps[{index}].duration" if own else "spec.rollout.stepDuration"
+        lasts = rollout.duration_of(index)
+        if lasts < interval:
+            message = f"{format_duration(lasts)} is shorter than health.interval ({format_duration(interval)}): a step "
+            yield Advice(Level.WARNING, path, message + "would end at its first check")
+        elif lasts < interval * spec.health.failure_threshold and step.weight < 100:
+            ticks = lasts // interval
+            message = (
+                f"{format_duration(lasts)} has only {ticks} check{'s' if ticks != 1 else ''}, and a rollback takes "
+                f"{spec.health.failure_threshold} breaches: more traffic may come before the rollback"
+            )
+            yield Advice(Level.WARNING, path, message)
+        if not own:
+            break
+
+
+def _of_policies(found: Resolved) -> Iterator[Advice]:
+    for place, policy in enumerate(found.policies):
+        path, name = f"spec.health.policies[{place}]", f"{policy.kind} {policy.name}"
+        if policy.problem == NOT_AT_HAND:
+            yield Advice(Level.WARNING, path, f"{name} {policy.problem}: what it says is not looked at")
+        elif policy.problem:
+            yield Advice(Level.ERROR, path, f"{name}: {policy.problem}")
+
+
+def _of_checks(spec: ModelDeploymentSpec, found: Resolved) -> Iterator[Advice]:
+    health = found.health
+    if found.missing:
+        pass  # what is not at hand may have any role
+    elif not health.checks:
+        message = "there are none, so only pods that are not available would be noticed"
+        yield Advice(Level.WARNING, "spec.health.checks", message)
+    elif all(check.role is not Role.ROLLBACK for check in health.checks):
+        message = "none has role: rollback, so no measured value can bring the last version back"
+        yield Advice(Level.WARNING, "spec.health.checks", message)
+    beside = [check.name for check in health.checks if other_arm(check) == STABLE]
+    if beside and spec.rollout.stages[0].weight == 100:
+        message = (
+            f"no step below 100 %, so {', '.join(beside)} compares with a stable version that has no traffic any more; "
+            "begin with a smaller step"
+        )
+        yield Advice(Level.WARNING, "spec.rollout.steps", message)
+    for index, check in enumerate(spec.health.checks):
+        yield from of_check(check, health, f"spec.health.checks[{index}]")
+        yield from of_timing(spec, check, f"spec.health.checks[{index}]")
+    for check in health.checks:
+        if check.name in found.origin:
+            path = f"spec.health.policies[{found.origin[check.name]}]"
+            # Warnings about its queries are said once, of the policy; those about its times depend on the rollout.
+            items = [item for item in of_check(check, health, "") if item.level is Level.ERROR]
+            for item in (*items, *of_timing(spec, check, "")):
+                yield Advice(item.level, path, f"check {check.name}{item.path}: {item.message}")
+    if spec.after_promotion.watch is Watching.FOREVER and not found.missing:
+        yield from of_watch(health.during(rolling=False))
+
+
+def _of_port(spec: ModelDeploymentSpec, containers: list[Container]) -> Iterator[Advice]:
+    wanted = spec.service.target_port
+    ports = [port for container in containers for port in container.get("ports", ())]
+    if isinstance(wanted, str) and wanted not in (port.get("name") for port in ports):
+        named = ", ".join(sorted(str(port["name"]) for port in ports if port.get("name")))
+        message = f"no container's port is named {wanted!r}; " + (f"there are {named}" if named else "none has a name")
+        yield Advice(Level.ERROR, "spec.service.targetPort", message)
+    elif isinstance(wanted, int) and ports and wanted not in (port.get("containerPort") for port in ports):
+        listed = ", ".join(str(port.get("containerPort")) for port in ports)
+        yield Advice(Level.WARNING, "spec.service.targetPort", f"no container names port {wanted}; they name {listed}")
+
+
+def _of_image(container: Container, path: str) -> Iterator[Advice]:
+    image = str(container["image"])
+    tag = image.rpartition("/")[2].partition(":")[2]
+    if tag in ("", "latest"):
+        message = f"{image} may be another image tomorrow, and then a rollback would not bring the old one back; "
+        yield Advice(Level.WARNING, f"{path}.image", message + "use a version or a digest")
+
+
+def _of_probes(spec: ModelDeploymentSpec, container: Container, path: str) -> Iterator[Advice]:
+    readiness, startup = container.get("readinessProbe"), container.get("startupProbe")
+    serves = spec.service.target_port in {
+        port.get(key) for port in container.get("ports", ()) for key in ("name", "containerPort")
+    }
+    if readiness is None and serves:
+        message = "is missing: traffic would come before the model is loaded"
+        yield Advice(Level.WARNING, f"{path}.readinessProbe", message)
+    deadline = spec.rollout.progress_deadline
+    earliest = sum(probe.get("initialDelaySeconds", 0) for probe in (readiness or {}, startup or {}))
+    if earliest >= deadline:
+        message = f"{format_duration(deadline)} ends before a pod can be ready ({format_duration(earliest)})"
+        yield Advice(Level.ERROR, "spec.rollout.progressDeadline", f"{message}; every rollout would fail")
+    elif startup is not None and (latest := earliest + _patience(startup)) > deadline:
+        message = f"{format_duration(deadline)} ends before startupProbe gives up ({format_duration(latest)})"
+        yield Advice(Level.WARNING, "spec.rollout.progressDeadline", f"{message}; a slow start would fail the rollout")
+
+
+def _patience(probe: Mapping[str, Any]) -> int:
+    period: int = probe.get("periodSeconds", _PROBE_PERIOD)
+    failures: int = probe.get("failureThreshold", 3)
+    return period * failures

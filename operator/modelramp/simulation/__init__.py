@@ -1,0 +1,1 @@
+"""The simulated rollout that simulate and backtest share: the real decisions, no cluster."""

@@ -1,0 +1,76 @@
+"""Numbers given by hand for an A/B test: one arm per version and tick, for `evaluate` and `simulate`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from modelramp.analysis.evidence import Mean, Proportion, counted
+from modelramp.analysis.experiment import Tick
+from modelramp.api.abtest import PrimaryMetric
+from modelramp.simulation.json_input import BadData, kind_of, number_in
+
+_ARMS = ("candidate", "stable")
+_ASSIGNED = "assigned"
+
+
+def shape(metric: PrimaryMetric) -> str:
+    """What an arm looks like, as an example."""
+    if metric.sum is not None:
+        return '{"sum": 12.5, "count": 300}'
+    return f'{{"{_event(metric)}": 12, "total": 1204}}'
+
+
+def read_ticks(given: Any, metric: PrimaryMetric) -> tuple[Tick, ...]:
+    """The ticks of {"candidate": [ARM, ...], "stable": [ARM, ...]}; one ARM instead of a list is one tick.
+
+    Raises BadData.
+    """
+    arms = _both(given, "", metric)
+    lists = {arm: found if isinstance(found, list) else [found] for arm, found in arms.items()}
+    one, other = (len(lists[arm]) for arm in _ARMS)
+    if one != other:
+        raise BadData(f"candidate has {one} ticks and stable {other}; each tick needs both")
+    if not one:
+        raise BadData(f"candidate is an empty list; write one arm for each tick, as in [{shape(metric)}]")
+    return tuple(
+        read_tick({arm: lists[arm][index] for arm in _ARMS}, metric, f"[{index}]" if one > 1 else "")
+        for index in range(one)
+    )
+
+
+def read_tick(given: Any, metric: PrimaryMetric, index: str = "", where: str = "") -> Tick:
+    """The tick of {"candidate": ARM, "stable": ARM}; raises BadData.
+
+    index: of the tick, for messages. where: what holds the arms, for messages.
+    """
+    arms = _both(given, where, metric)
+    one, other = (_arm(arms[arm], f"{where}{arm}{index}", metric) for arm in _ARMS)
+    return Tick(one[0], other[0], (one[1], other[1]))
+
+
+def _both(given: Any, where: str, metric: PrimaryMetric) -> Mapping[str, Any]:
+    if not isinstance(given, dict) or set(given) != set(_ARMS):
+        has = ", ".join(given) or "nothing" if isinstance(given, dict) else kind_of(given)
+        wished = f'{{"candidate": {shape(metric)}, "stable": {shape(metric)}}}'
+        raise BadData(f"{where.rstrip('.') or 'the data'} has {has}; write {wished}")
+    return given
+
+
+def _arm(given: Any, where: str, metric: PrimaryMetric) -> tuple[Proportion | Mean, float]:
+    """The counts of one version, and how many were assigned to it."""
+    wanted = ("sum", "count") if metric.sum is not None else (_event(metric), "total")
+    if not isinstance(given, dict) or not set(wanted) <= set(given) <= {*wanted, _ASSIGNED}:
+        has = ", ".join(given) or "nothing" if isinstance(given, dict) else kind_of(given)
+        raise BadData(f'{where} has {has}; write {shape(metric)}, and "{_ASSIGNED}" if that is another count')
+    first, second = (number_in(given[key], f"{where}.{key}") for key in wanted)
+    arm: Proportion | Mean = (
+        Mean(first, second)
+        if metric.sum is not None
+        else Proportion(first, second)
+        if metric.good is not None
+        else counted(first, second)
+    )
+    return arm, number_in(given.get(_ASSIGNED, second), f"{where}.{_ASSIGNED}")
+
+
+def _event(metric: PrimaryMetric) -> str:
+    return "good" if metric.good is not None else "bad"

@@ -1,0 +1,241 @@
+"""A policy tried on given outcomes: the real decision core in a world that obeys at once. No I/O."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
+
+from modelramp.analysis.checks import VALUE, judge, limits_of
+from modelramp.analysis.evidence import Proportion
+from modelramp.analysis.experiment import Tick, judge_tick
+from modelramp.analysis.wording import limit_text
+from modelramp.api.check import Check
+from modelramp.api.health import Health
+from modelramp.api.names import Phase, Reason
+from modelramp.api.rollout import Watching
+from modelramp.api.spec import ModelDeploymentSpec
+from modelramp.api.verdict import CheckOutcome, ExperimentOutcome, TickOutcome, Verdict
+from modelramp.core.asking import settle
+from modelramp.core.breaches import tick_verdict
+from modelramp.core.decide import decide
+from modelramp.core.experiment import has_won, standing
+from modelramp.core.gate import ungated
+from modelramp.core.moves import label
+from modelramp.core.revisions import revision_of
+from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target, Version
+from modelramp.core.steps import blockers, step_ends
+from modelramp.engine.ports import Sample
+from modelramp.engine.ticker import trial_of
+from modelramp.simulation.gate import Gated, at_the_gate, obeyed
+from modelramp.simulation.gate import told as told_of_gate
+from modelramp.simulation.ticks import Line
+
+STABLE = Version("stable", "the previous version", since=1, traffic_since=1)
+"""What serves when the rehearsal begins; the spec says nothing about it."""
+_DAY = 86_400
+_NOT_RETOLD = frozenset({Reason.BREACHED, Reason.RESTORED, Reason.ROLLOUT_STARTED})
+_NO_TRAFFIC = Tick(Proportion(0.0, 0.0), Proportion(0.0, 0.0), (0.0, 0.0))
+"""What an A/B test counted in a line that says nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The state after one tick, as `modelramp simulate` prints it.
+
+    step: index in spec.rollout.steps as in status.candidate.step; the last one after promotion, -1 after a rollback.
+    weight: the new version's share of the traffic, percent. serving: who gets traffic.
+    """
+
+    tick: int
+    verdict: str
+    breaches: int
+    phase: str
+    step: int
+    weight: int
+    serving: Literal["stable", "candidate", "both"]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How it ended, at which tick, and why; for what has not ended, where it stands."""
+
+    outcome: Literal["promoted", "rolled-back", "in-progress"]
+    tick: int
+    reason: str
+
+
+def rehearse(
+    spec: ModelDeploymentSpec, lines: Sequence[Line], gated: Gated | None = None
+) -> tuple[tuple[Row, ...], Outcome]:
+    """Fold the lines, one tick each, and tell every state and the outcome.
+
+    A stable version exists; the candidate gets the first step's weight at tick 0, which is 00:00:00Z in the reasons.
+    Windows never exceed the interval here, and every check is asked at every tick, without a delay: a line speaks of
+    its own interval only.
+    gated: the Job of the evaluation, which has ended at tick 0; two rows of that tick tell of it. None leaves the
+    evaluation out.
+    """
+    whole = spec if gated is not None else ungated(spec)
+    target = Target(_with_checks_at_every_tick(whole), revision_of(spec))
+    interval = target.spec.health.interval
+    start = _DAY * interval
+    state, rows, outcome = _begun(target, start, gated)
+    for number, line in enumerate(lines, start=1):
+        tick = start + number * interval
+        if state.candidate is not None and state.running is None:
+            rows.append(_gate_row(target, state, told_of_gate(target, state, _seen(target, state)), number))
+            outcome = Outcome("in-progress", number, rows[-1].reason)
+            continue
+        health = _health(target, state) if outcome.outcome != "rolled-back" else target.spec.health.during(rolling=True)
+        given = settle(health, _outcome_of(target, line, tick), traffic_since=0, step_entered=0)
+        told = replace(given, checks=(*given.checks, *_tried(target, state, line)))
+        if outcome.outcome == "rolled-back":
+            rows.append(_ended_row(target, state, given, number, outcome))
+            continue
+        decision = _settled(decide(target, state, _seen(target, state), (told,), tick), target, tick)
+        rows.append(_row(target, state, decision, given, number, start))
+        state = decision.state
+        outcome = _outcome(target, decision, rows[-1], outcome)
+    return tuple(rows), outcome
+
+
+def _with_checks_at_every_tick(spec: ModelDeploymentSpec) -> ModelDeploymentSpec:
+    plain = {"window": None, "interval": None, "delay": 0}
+    checks = tuple(check.model_copy(update=plain) for check in spec.health.checks)
+    rollout = spec.rollout
+    if rollout.ab_test is not None:
+        rollout = rollout.model_copy(update={"ab_test": rollout.ab_test.model_copy(update={"delay": 0})})
+    return spec.model_copy(update={"health": spec.health.model_copy(update={"checks": checks}), "rollout": rollout})
+
+
+def _begun(target: Target, start: int, gated: Gated | None) -> tuple[State, list[Row], Outcome]:
+    """The state at tick 0, with what is to be told of it."""
+    before = State(phase=Phase.HEALTHY, stable=STABLE)
+    outcome = Outcome("in-progress", 0, "no tick was given")
+    if gated is None:
+        return _settled(Decision(before), target, start).state, [], outcome
+    look = partial(_seen, target)
+    running, words, ended = at_the_gate(before, target, gated, start, look)
+    rows = [_gate_row(target, running, words, 0)]
+    waits = ended.state.candidate is not None and ended.state.running is None
+    moved = [finding.message for finding in ended.findings if finding.reason not in _NOT_RETOLD]
+    reason = told_of_gate(target, ended.state, _seen(target, ended.state)) if waits else "; ".join(moved)
+    rows.append(_gate_row(target, ended.state, reason, 0))
+    failed = ended.state.failed == target.revision
+    return ended.state, rows, Outcome("rolled-back" if failed else "in-progress", 0, reason)
+
+
+def _gate_row(target: Target, state: State, reason: str, number: int) -> Row:
+    """A row without a verdict on the candidate: it has no traffic yet, or has just got the first of it."""
+    weight = state.weights.get(target.revision, 0)
+    step = state.running.step if state.running else -1
+    return Row(
+        number, Verdict.NO_DATA.value, 0, state.phase.value, step, weight, "both" if weight else "stable", reason
+    )
+
+
+def _settled(decision: Decision, target: Target, now: int) -> Decision:
+    return obeyed(decision, target, now, partial(_seen, target))
+
+
+def _health(target: Target, state: State) -> Health:
+    """The checks that count in this phase."""
+    return target.spec.health.during(rolling=state.running is not None)
+
+
+def _seen(target: Target, state: State) -> Seen:
+    replicas = target.spec.replicas
+    pods = dict.fromkeys((STABLE.revision, target.revision), Pods(replicas, replicas, replicas))
+    return Seen(pods=pods, served=state.weights, routed=True)
+
+
+def _outcome_of(target: Target, line: Line, tick: int) -> TickOutcome:
+    checks = tuple(_judged(check, line.values.get(check.name)) for check in target.spec.health.checks)
+    replicas = target.spec.replicas
+    pods = f"{replicas if line.available else 0}/{replicas}"
+    return TickOutcome(tick, target.revision, checks, line.available, pods)
+
+
+def _tried(target: Target, state: State, line: Line) -> tuple[ExperimentOutcome, ...]:
+    """What an A/B test under way says of the line; of one without counts, what it said before."""
+    trial = trial_of(target, state)
+    return () if trial is None else (judge_tick(trial, line.experiment or _NO_TRAFFIC),)
+
+
+def _judged(check: Check, value: float | None) -> CheckOutcome:
+    if value is not None:
+        return judge(check, {VALUE: [Sample({}, value)]})
+    limit = limit_text(limits_of(check))
+    return CheckOutcome(check.name, Verdict.NO_DATA, Reason.EMPTY_RESULT, "no data", None, limit)
+
+
+def _row(target: Target, before: State, decision: Decision, given: TickOutcome, number: int, start: int) -> Row:
+    state = decision.state
+    verdict, _, detail = tick_verdict(_health(target, before), given)
+    weight = state.weights.get(target.revision, 0)
+    last = len(target.spec.rollout.stages) - 1
+    return Row(
+        tick=number,
+        verdict=verdict.value,
+        breaches=state.watch.breaches if state.watch else 0,
+        phase=state.phase.value,
+        step=state.running.step if state.running else last if weight else -1,
+        weight=weight,
+        serving="stable" if not weight else "candidate" if weight == 100 else "both",
+        reason=_reason(target, before, decision, given, detail, start),
+    )
+
+
+def _reason(target: Target, before: State, decision: Decision, given: TickOutcome, detail: str, start: int) -> str:
+    state, findings = decision.state, decision.findings
+    verdict, _, _ = tick_verdict(_health(target, before), given)
+    if before.candidate is None and target.spec.after_promotion.watch is Watching.NEVER:
+        return f"{detail}; not counted: spec.afterPromotion.watch is never"
+    moved = [finding.message for finding in findings if finding.reason not in _NOT_RETOLD]
+    if state.failed == target.revision:
+        return "; ".join(moved)
+    breached = [finding.message for finding in findings if finding.reason is Reason.BREACHED]
+    if verdict is Verdict.NO_DATA:
+        count = state.watch.breaches if state.watch else 0
+        return "; ".join((detail, f"nothing is promoted, the breach count stays at {count}", *moved))
+    waits = _waits(target, state, given, verdict, start) if state.weights == before.weights else []
+    return "; ".join((*(breached or [detail]), *moved, *waits))
+
+
+def _waits(target: Target, state: State, given: TickOutcome, verdict: Verdict, start: int) -> list[str]:
+    """What a healthy tick waits for, when nothing moved: the step's time, or what blocks its end."""
+    candidate = state.running
+    if candidate is None or verdict is not Verdict.HEALTHY:
+        return []
+    place = f"step {candidate.step + 1}/{len(target.spec.rollout.stages)}"
+    tested = standing(target, state)
+    if tested and not has_won(state):
+        return [tested[-1]]
+    ends = step_ends(target, candidate)
+    if not tested and given.tick < ends:
+        return [f"{place} ends at tick {-(-(ends - start) // target.spec.health.interval)} at the earliest"]
+    return [f"{place} is over", *_messages(blockers(target, state, _seen(target, state), given.checks))]
+
+
+def _messages(findings: Iterable[Finding]) -> list[str]:
+    return [finding.message for finding in findings]
+
+
+def _ended_row(target: Target, state: State, given: TickOutcome, number: int, outcome: Outcome) -> Row:
+    verdict, _, detail = tick_verdict(target.spec.health.during(rolling=True), given)
+    name = label(replace(STABLE, revision=target.revision, model_version=target.spec.model.version))
+    reason = f"{detail}; changes nothing: {name} has had no traffic since tick {outcome.tick}"
+    breaches = state.watch.breaches if state.watch else 0
+    return Row(number, verdict.value, breaches, state.phase.value, -1, 0, "stable", reason)
+
+
+def _outcome(target: Target, decision: Decision, row: Row, before: Outcome) -> Outcome:
+    state = decision.state
+    if state.failed == target.revision:
+        return Outcome("rolled-back", row.tick, state.detail)
+    if before.outcome == "promoted":
+        return before
+    if state.stable is not None and state.stable.revision == target.revision:
+        return Outcome("promoted", row.tick, state.detail)
+    return Outcome("in-progress", row.tick, row.reason)
