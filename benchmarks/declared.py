@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from modelramp.analysis.accumulated import Episode
 from modelramp.analysis.checks import VALUE, judge
 from modelramp.analysis.evidence import MOST_COUNT
 from modelramp.analysis.fairness import MOST_GROUPS
-from modelramp.analysis.histograms import MOST_BUCKETS
-from modelramp.analysis.memory import Episode
-from modelramp.analysis.native import Native
+from modelramp.analysis.stats.histograms import MOST_BUCKETS
+from modelramp.analysis.stats.native_histograms import Native
 from modelramp.api.check import Check
 from modelramp.api.check_kinds import MOST_PRICES
 from modelramp.api.verdict import CheckOutcome

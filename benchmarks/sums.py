@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.rules import LIMIT, Counts
-from modelramp.analysis.change import MOST
 from modelramp.analysis.evidence import Proportion
 from modelramp.analysis.sequential import ODDS, gains_over_limit
+from modelramp.analysis.stats.change import MOST
 
 Flags = NDArray[np.bool_]
 Gains = NDArray[np.float64]

@@ -13,16 +13,16 @@ from pathlib import Path
 
 from benchmarks.declared import declared, worst
 from benchmarks.fleet import Healthy, Quiet
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.names import Phase, Reason
 from modelramp.api.spec import parse_spec
 from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
 from modelramp.core.decide import decide
-from modelramp.core.recall import read_status, state_of
-from modelramp.core.record import status_of
 from modelramp.core.state import Candidate, Decision, Pods, Seen, State, Target, Version
-from modelramp.engine.plan import Due, outcomes
+from modelramp.core.status.read import read_status, state_of
+from modelramp.core.status.write import status_of
 from modelramp.engine.ports import Endpoint, Sample
+from modelramp.engine.queries import Due, outcomes
 from modelramp.engine.store import Record
 from modelramp.engine.writes import worth_writing
 

@@ -18,7 +18,7 @@ from examples.demo.screen import FRAMES_PER_SECOND, Screen
 from examples.demo.site import Site
 from examples.load import LoadGenerator, Plan, Snapshot
 from modelramp.api.names import Phase
-from modelramp.core.recall import read_status
+from modelramp.core.status.read import read_status
 
 REQUESTS_PER_SECOND = 40.0
 """At 10 % and ticks of 10 s the new version then gets 40 requests a tick; its accuracy is judged from 10 on."""

@@ -27,7 +27,7 @@ from modelramp.adapters.prometheus_probe import PrometheusProbe
 from modelramp.adapters.telemetry import OperatorTelemetry, log_libraries
 from modelramp.adapters.web import Web, heartbeat_verdict
 from modelramp.adapters.webhooks import HttpWebhooks
-from modelramp.analysis import chances
+from modelramp.analysis.stats import distributions
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.core.host_bindings import read_bindings
 from modelramp.engine.engine import Engine, Options
@@ -148,7 +148,7 @@ def options(settings: Settings) -> Options:
 
 
 async def _load() -> None:
-    await asyncio.to_thread(chances.load)
+    await asyncio.to_thread(distributions.load)
 
 
 async def _tell_start_and_probe(

@@ -1,7 +1,7 @@
 import pytest
 
-from modelramp.core.recall import read_status
-from modelramp.core.record import status_of
+from modelramp.core.status.read import read_status
+from modelramp.core.status.write import status_of
 from tests.rules import kstatus
 from tests.unit.core.story import ERRORS, Story
 

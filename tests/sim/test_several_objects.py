@@ -4,10 +4,10 @@ import pytest
 
 from modelramp.analysis.checks import ask, judge
 from modelramp.core.decide import decide
-from modelramp.core.recall import state_of
-from modelramp.core.record import status_of
+from modelramp.core.status.read import state_of
+from modelramp.core.status.write import status_of
 from modelramp.desired.objects import desired, prune
-from modelramp.engine.view import see
+from modelramp.engine.observe import see
 from tests.sim.neighbours import MINUTES, Honest, differences, honest, outcome, settle_in
 from tests.sim.sabotage import everywhere
 from tests.sim.scenarios import manifest

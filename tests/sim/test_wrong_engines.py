@@ -4,7 +4,7 @@ import pytest
 
 from modelramp.analysis import experiment
 from modelramp.api.verdict import Verdict
-from modelramp.core import asking, breaches, decide, world
+from modelramp.core import breaches, decide, follow_cluster, schedule
 from modelramp.core.state import Finding
 from modelramp.desired import gateway_api
 from modelramp.engine import ticker, writes
@@ -90,7 +90,7 @@ WRONG = {
         "did not roll back on the breaching tick",
     ),
     "traffic from before the step is blamed on it": (
-        (decide, "settle", lambda health, outcome, *_: asking.settle(health, outcome, 0, 0)),
+        (decide, "settle", lambda health, outcome, *_: schedule.settle(health, outcome, 0, 0)),
         [(ROLLBACK, {})],
         "breaches; histories",
     ),
@@ -109,7 +109,7 @@ WRONG = {
         "Prometheus was never asked",
     ),
     "pods end with their traffic": (
-        (world, "_retired", lambda *_: ()),
+        (follow_cluster, "_retired", lambda *_: ()),
         [(ROLLBACK, {})],
         "while the gateway gave it traffic",
     ),

@@ -9,9 +9,11 @@ import pytest
 from modelramp.api.health import Health
 from modelramp.api.hooks import HookState
 from modelramp.api.verdict import Verdict
-from modelramp.core import breaches, decide, episodes, experiment, gate, recall, steps
+from modelramp.core import breaches, decide, experiment, hook_runs, steps
+from modelramp.core.gates import evaluation
 from modelramp.core.state import Ending
-from modelramp.engine import hooks, plan
+from modelramp.core.status import read
+from modelramp.engine import hooks, queries
 from modelramp.engine.ports import Delivery
 from tests.sim.evaluations import SCENARIOS as EVALUATED
 from tests.sim.faults import Fault
@@ -34,12 +36,12 @@ HELD = Scenario(serves="2.0.0", scripts={"2.0.0": {"accuracy": "bbbbbbh"}})
 real = {
     "count": breaches.count,
     "during": Health.during,
-    "after": plan.Due.after,
+    "after": queries.Due.after,
     "tick_verdict": breaches.tick_verdict,
     "scores": breaches.scores,
     "is_due": Health.is_due,
-    "check": recall._check,
-    "watch": recall._watch,
+    "check": read._check,
+    "watch": read._watch,
     "by_interval": experiment._by_interval,
 }
 
@@ -115,27 +117,27 @@ WRONG = {
         "Prometheus was never asked",
     ),
     "a restart forgets the last answer of a slow check": (
-        (recall, "_check", lambda found: replace(real["check"](found), question="")),
+        (read, "_check", lambda found: replace(real["check"](found), question="")),
         crashed(SLOW, range(75, 100, 2)),
         "was answered at",
     ),
     "a restart forgets the counts of slow checks": (
-        (recall, "_watch", lambda found: replace(real["watch"](found), checks=()) if found else None),
+        (read, "_watch", lambda found: replace(real["watch"](found), checks=()) if found else None),
         crashed(SLOW_LATER, (143, 147, 154)),
         "breaches; histories",
     ),
     "a restart forgets evidence": (
-        (recall, "_check", lambda found: replace(real["check"](found), memory="")),
+        (read, "_check", lambda found: replace(real["check"](found), memory="")),
         crashed(SUMMED, (80, 100)),
         "what was answered adds up to",
     ),
     "a restart forgets the A/B test": (
-        (recall, "recall_experiment", lambda _: None),
+        (read, "recall_experiment", lambda _: None),
         crashed(TEST_WON, (75, 85, 95)),
         "what was answered adds up to",
     ),
     "a restart forgets hooks": (
-        (recall, "episodes_of", lambda _: ()),
+        (read, "episodes_of", lambda _: ()),
         crashed(HOOKED["rollback"], range(105, 130)),
         "is forgotten",
     ),
@@ -170,18 +172,22 @@ WRONG = {
         "its last asking was not healthy",
     ),
     "replayed minutes leave no evidence": (
-        (plan.Due, "after", lambda due, outcomes: due),
+        (queries.Due, "after", lambda due, outcomes: due),
         RESTARTED,
         "what was answered adds up to",
     ),
-    "evidence begins before the step": ((plan.Due, "after", doubled), [(SUMMED, {})], "what was answered adds up to"),
+    "evidence begins before the step": (
+        (queries.Due, "after", doubled),
+        [(SUMMED, {})],
+        "what was answered adds up to",
+    ),
     "a test is won before its least time": (
         (experiment, "_by_interval", lambda test, found, early: real["by_interval"](test, found, early=False)),
         [(TEST_WON, {})],
         "a winner after",
     ),
     "a rollback does not start the hooks": (
-        (episodes, "_reached", lambda *_: False),
+        (hook_runs, "_reached", lambda *_: False),
         [(AT_ONCE, {})],
         "hook tell was not started",
     ),
@@ -191,17 +197,17 @@ WRONG = {
         "called twice in one episode",
     ),
     "what became of a hook is asked for again": (
-        (episodes, "deadline", lambda episode, hook: None),
+        (hook_runs, "deadline", lambda episode, hook: None),
         KILLED_WHILE_CALLING,
         "no rest within",
     ),
     "traffic comes before the evaluation": (
-        (gate, "is_open", lambda *_: True),
+        (evaluation, "is_open", lambda *_: True),
         [(EVALUATED["passed"], {})],
         "which no evaluation has passed",
     ),
     "an evaluation is begun anew at every look": (
-        (gate, "template_hash", lambda wanted: str(next(NUMBERS))),
+        (evaluation, "template_hash", lambda wanted: str(next(NUMBERS))),
         [(EVALUATED["passed"], {})],
         "nobody asked for it",
     ),

@@ -8,7 +8,7 @@ from itertools import product
 from modelramp.api.hooks import HookState, On
 from modelramp.api.names import UNANSWERED
 from modelramp.api.verdict import Verdict
-from modelramp.core.moves import OUTCOMES, ROLLED_BACK
+from modelramp.core.transitions import OUTCOMES, ROLLED_BACK
 from modelramp.engine.listing import WATCHED
 from modelramp.engine.ports import CONFIG_MAP, GATEWAY, MODEL_DEPLOYMENT, OWNED, POD, Delivery
 

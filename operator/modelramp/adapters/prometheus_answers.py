@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from modelramp.adapters.errors import shortened
 from modelramp.adapters.prometheus_words import NOTHING_SENT, Sent, page_words, plain_error, reason_of
-from modelramp.analysis.native import Native
+from modelramp.analysis.stats.native_histograms import Native
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.names import Reason
 from modelramp.engine.ports import Sample

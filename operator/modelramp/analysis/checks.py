@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass, replace
 
-from modelramp.analysis.arms import (
+from modelramp.analysis.accumulated import Episode
+from modelramp.analysis.counts import (
     CANDIDATE,
     REFERENCE,
     STABLE,
@@ -19,10 +20,9 @@ from modelramp.analysis.arms import (
 from modelramp.analysis.evidence import Problem, Result, count_problem, too_few
 from modelramp.analysis.kinds import limits_of_kind, weigh
 from modelramp.analysis.matchers import narrowed
-from modelramp.analysis.memory import Episode
 from modelramp.analysis.presets import ALIASES, PRESETS, Labels, Preset, preset_named
 from modelramp.analysis.promql import NoStableVersion, render, variable_problem, variables_in
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.analysis.wording import Limits, compared, limit_text, shown
 from modelramp.api.check import Check, Dimension
 from modelramp.api.errors import NoAnswer, PrometheusSilent

@@ -5,8 +5,8 @@ import sys
 from dataclasses import dataclass
 
 from modelramp.analysis.evidence import Mean, Proportion, Result, count_text, first_problem, no_data, p_text, too_few
-from modelramp.analysis.histograms import EDGES_DIFFER, Buckets, on_same_edges, quantile, quantile_interval
-from modelramp.analysis.intervals import Interval, newcombe, normal_tail
+from modelramp.analysis.stats.histograms import EDGES_DIFFER, Buckets, on_same_edges, quantile, quantile_interval
+from modelramp.analysis.stats.intervals import Interval, newcombe, normal_tail
 from modelramp.analysis.wording import RATIO, points, shown
 from modelramp.api.names import Reason
 from modelramp.api.quantity import above

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from modelramp.analysis.chances import chi_square_quantile, chi_square_tail, kolmogorov_tail
 from modelramp.analysis.compare import rates_p_value
 from modelramp.analysis.evidence import Proportion, Result, count_text, no_data, p_text, too_few
-from modelramp.analysis.histograms import EDGES_DIFFER, Buckets, mean_and_deviation, on_same_edges
-from modelramp.analysis.intervals import normal_tail
+from modelramp.analysis.stats.distributions import chi_square_quantile, chi_square_tail, kolmogorov_tail
+from modelramp.analysis.stats.histograms import EDGES_DIFFER, Buckets, mean_and_deviation, on_same_edges
+from modelramp.analysis.stats.intervals import normal_tail
 from modelramp.analysis.wording import apart, shown
 from modelramp.api.names import Reason
 from modelramp.api.quantity import above

@@ -1,7 +1,7 @@
 """An A/B test as questions to Prometheus, and their answers as evidence that adds up from tick to tick.
 
-What is remembered is a short text of exact sums, as in analysis.memory: a restart goes on where it was, and a replay of
-missed ticks ends in the same state.
+What is remembered is a short text of exact sums, as in analysis.accumulated: a restart goes on where it was, and a
+replay of missed ticks ends in the same state.
 """
 
 import json
@@ -18,8 +18,8 @@ from modelramp.analysis.abtest import (
     imbalance,
     mismatched,
 )
-from modelramp.analysis.arms import CANDIDATE, STABLE, Answers, single
 from modelramp.analysis.checks import Ask, question
+from modelramp.analysis.counts import CANDIDATE, STABLE, Answers, single
 from modelramp.analysis.evidence import (
     Mean,
     Problem,
@@ -32,7 +32,7 @@ from modelramp.analysis.evidence import (
     p_text,
 )
 from modelramp.analysis.promql import NoStableVersion
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.analysis.wording import RATIO, shown
 from modelramp.api.abtest import ABTest
 from modelramp.api.errors import NoAnswer, PrometheusSilent

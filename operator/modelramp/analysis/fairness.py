@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from modelramp.analysis.chances import chi_square_tail, holm
 from modelramp.analysis.compare import FISHER_BELOW, pooled_z, rates_p_value, rates_test
 from modelramp.analysis.drift import chi_square
 from modelramp.analysis.evidence import Groups, Problem, Proportion, Result, count_text, no_data, p_text
-from modelramp.analysis.intervals import newcombe, normal_tail
+from modelramp.analysis.stats.distributions import chi_square_tail, holm
+from modelramp.analysis.stats.intervals import newcombe, normal_tail
 from modelramp.analysis.wording import RATIO, apart, points, shown
 from modelramp.api.names import Reason
 from modelramp.api.quantity import above

@@ -4,20 +4,7 @@ from dataclasses import replace
 
 from modelramp.analysis import drift as drifting
 from modelramp.analysis import fairness as fair
-from modelramp.analysis.arms import REFERENCE, STABLE, Arm, other_arm
-from modelramp.analysis.change import (
-    LIMIT_ALPHA,
-    STABLE_ALPHA,
-    Bound,
-    change_over_limit,
-    change_over_stable,
-)
-from modelramp.analysis.compare import Tolerance, means, quantiles, rates
-from modelramp.analysis.cost import budget, cost
-from modelramp.analysis.evidence import LEAST_COUNT, Groups, Mean, Problem, Proportion, Result, count_text, no_data
-from modelramp.analysis.histograms import Buckets
-from modelramp.analysis.intervals import ratio
-from modelramp.analysis.memory import (
+from modelramp.analysis.accumulated import (
     Episode,
     change_looks,
     change_text,
@@ -27,8 +14,21 @@ from modelramp.analysis.memory import (
     spent,
     spent_text,
 )
+from modelramp.analysis.compare import Tolerance, means, quantiles, rates
+from modelramp.analysis.cost import budget, cost
+from modelramp.analysis.counts import REFERENCE, STABLE, Arm, other_arm
+from modelramp.analysis.evidence import LEAST_COUNT, Groups, Mean, Problem, Proportion, Result, count_text, no_data
 from modelramp.analysis.performance import performance
 from modelramp.analysis.sequential import Design, look_at_limit, look_at_means, look_at_rates
+from modelramp.analysis.stats.change import (
+    LIMIT_ALPHA,
+    STABLE_ALPHA,
+    Bound,
+    change_over_limit,
+    change_over_stable,
+)
+from modelramp.analysis.stats.histograms import Buckets
+from modelramp.analysis.stats.intervals import ratio
 from modelramp.analysis.wording import Limits
 from modelramp.api.check import Check
 from modelramp.api.check_kinds import Detect, DriftMeasure
@@ -89,7 +89,7 @@ def limits_of_kind(check: Check) -> Limits:
 
 
 def needs_distributions(check: Check) -> bool:
-    """Whether judging a check may need a distribution of analysis.chances, and with it scipy."""
+    """Whether judging a check may need a distribution of analysis.stats.distributions, and with it scipy."""
     return check.fairness is not None or (check.drift is not None and check.drift.measure not in _WITHOUT)
 
 

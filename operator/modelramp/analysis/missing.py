@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from modelramp.analysis.arms import Series
+from modelramp.analysis.counts import Series
 from modelramp.analysis.matchers import narrowed
 from modelramp.analysis.presets import PRESETS, Preset
 from modelramp.analysis.promql import render
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 
 _FOUND, _SERVES = "found", "serves"
 _UNLABELLED, _KNOWN, _ELSEWHERE, _SCRAPED = "unlabelled", "known", "elsewhere", "scraped"

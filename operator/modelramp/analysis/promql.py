@@ -8,7 +8,7 @@ from typing import Any
 
 from modelramp.analysis.dialects import extension_in
 from modelramp.analysis.matchers import LONGEST, operators_in
-from modelramp.analysis.subject import VARIABLES, Subject, value_of
+from modelramp.analysis.query_context import VARIABLES, Subject, value_of
 from modelramp.api.quantity import format_duration
 
 # Blanks around the name are stripped afterwards: a pattern that also looks for them tries every way to divide them,

@@ -1,4 +1,4 @@
-"""The status of a ModelDeployment, as it stands in the API server. core.record writes it, core.recall reads it back."""
+"""The status of a ModelDeployment, as the API server stores it: core.status writes it and reads it back."""
 
 from typing import Annotated, Literal
 

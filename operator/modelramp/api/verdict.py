@@ -25,10 +25,10 @@ class CheckOutcome:
     value: what was measured, in the query's own unit; None when there was no number.
     limit: the limit as a person reads it, such as "<= 0.01".
     detail: one sentence for people: found, wished, and with no data, what is missing.
-    memory: what the check carries on to the next tick (analysis.memory); "" for most.
+    memory: what the check carries on to the next tick (analysis.accumulated); "" for most.
     dimension: the view of the model that it belongs to; "" when that is not known.
     at: the tick at which it was asked, seconds since the epoch; 0 while it was not.
-    question: what was asked, of which revision (core.asking); "" for checks that are asked at every tick.
+    question: what was asked, of which revision (core.schedule); "" for checks that are asked at every tick.
     """
 
     name: str

@@ -10,10 +10,10 @@ from modelramp.api.status import Condition, Status
 from modelramp.api.text import cut, visible
 from modelramp.api.times import to_text
 from modelramp.core.capacity import mostly_unanswered, unanswered
-from modelramp.core.gate import reason_of
-from modelramp.core.moves import label, name_of
+from modelramp.core.gates.evaluation import reason_of
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import Finding, Seen, State, Target
+from modelramp.core.transitions import label, name_of
 
 _ORDER = tuple(ConditionType)
 _MESSAGE_LIMIT = 1024

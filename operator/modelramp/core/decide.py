@@ -8,16 +8,16 @@ from modelramp.api.names import Phase, Reason
 from modelramp.api.rollout import OnBreach, Watching
 from modelramp.api.times import to_text
 from modelramp.api.verdict import TICK_MARK, TickOutcome, Verdict
-from modelramp.core import moves
-from modelramp.core.asking import settle
+from modelramp.core import transitions
 from modelramp.core.breaches import count, tally, tick_verdict, tripped
 from modelramp.core.experiment import has_won, observe, under_test, won
+from modelramp.core.follow_cluster import adopt, begin_step, follow_world
 from modelramp.core.hooks import count_for_hooks, follow_hooks
 from modelramp.core.requests import follow_request
+from modelramp.core.schedule import settle
 from modelramp.core.state import Decision, Finding, Seen, State, Target, Watch
 from modelramp.core.steps import blockers, held_by_route, next_step, place, step_ends
 from modelramp.core.ticks import without_future
-from modelramp.core.world import adopt, begin_step, follow_world
 
 STRIP_LENGTH = 10
 
@@ -59,16 +59,16 @@ def follow_target(decision: Decision, target: Target, now: int) -> Decision:
     stable = state.stable.revision if state.stable else None
     if target.revision == stable:
         if candidate is not None:
-            return moves.revert(decision, now)
+            return transitions.revert(decision, now)
         if state.failed is not None:
             cleared = decision.then(failed=None)
             if state.phase is Phase.ROLLED_BACK:
-                return moves.enter(cleared, Phase.HEALTHY, reason=Reason.REVERTED, detail="")
+                return transitions.enter(cleared, Phase.HEALTHY, reason=Reason.REVERTED, detail="")
             return cleared
         return decision
     if target.revision == candidate:
         return _follow_steps(decision, target)
-    return decision if target.revision == state.failed else moves.begin(decision, target, now)
+    return decision if target.revision == state.failed else transitions.begin(decision, target, now)
 
 
 def _follow_steps(decision: Decision, target: Target) -> Decision:
@@ -154,26 +154,26 @@ def _told(before: Watch, after: Watch, health: Health, verdict: Verdict, detail:
 def _give_up(decision: Decision, target: Target, cause: str, tick: int) -> Decision:
     state = decision.state
     if state.running is not None:
-        return moves.withdraw(decision, Reason.THRESHOLD_REACHED, cause, tick)
+        return transitions.withdraw(decision, Reason.THRESHOLD_REACHED, cause, tick)
     if target.spec.after_promotion.on_breach is OnBreach.ROLLBACK and state.previous is not None:
-        return moves.restore(decision, cause, tick)
+        return transitions.restore(decision, cause, tick)
     if state.candidate is not None or state.phase is Phase.DEGRADED:
         return decision
     why = "no earlier version is at hand" if state.previous is None else "spec.afterPromotion.onBreach is Report"
-    serving = moves.label(state.stable) if state.stable else "nothing"
-    return moves.degrade(decision, Reason.NOTHING_TO_RESTORE, f"{serving} keeps serving: {cause}, but {why}")
+    serving = transitions.label(state.stable) if state.stable else "nothing"
+    return transitions.degrade(decision, Reason.NOTHING_TO_RESTORE, f"{serving} keeps serving: {cause}, but {why}")
 
 
 def _recover(decision: Decision, target: Target, seen: Seen) -> Decision:
     state = decision.state
-    serving = moves.label(state.stable) if state.stable else "nothing"
+    serving = transitions.label(state.stable) if state.stable else "nothing"
     finding = Finding(Reason.RECOVERED, f"{serving} is healthy again")
     if state.failed != target.revision:
-        phase = Phase.PROMOTING if moves.unserved(state) and seen.routed is not True else Phase.HEALTHY
-        return moves.enter(decision, phase, finding, reason=Reason.RECOVERED, detail=finding.message)
+        phase = Phase.PROMOTING if transitions.unserved(state) and seen.routed is not True else Phase.HEALTHY
+        return transitions.enter(decision, phase, finding, reason=Reason.RECOVERED, detail=finding.message)
     ended = next((entry for entry in state.history if entry.revision == state.failed), None)
     reason, detail = (ended.reason, ended.message) if ended else (Reason.ROLLED_BACK, finding.message)
-    return moves.enter(decision, Phase.ROLLED_BACK, finding, reason=reason, detail=detail)
+    return transitions.enter(decision, Phase.ROLLED_BACK, finding, reason=reason, detail=detail)
 
 
 def _advance(decision: Decision, target: Target, seen: Seen, settled: TickOutcome) -> Decision:
@@ -187,6 +187,6 @@ def _advance(decision: Decision, target: Target, seen: Seen, settled: TickOutcom
         return decision.then(reason=found[0].reason)
     following = next_step(target, candidate)
     if following is None:
-        return moves.promote(decision, settled.tick)
+        return transitions.promote(decision, settled.tick)
     told = decision.then(won(state)) if tested else decision
-    return moves.enter_step(told, target, following, settled.tick)
+    return transitions.enter_step(told, target, following, settled.tick)

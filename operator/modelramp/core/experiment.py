@@ -8,7 +8,7 @@ from modelramp.api.quantity import above
 from modelramp.api.spec import Routing
 from modelramp.api.times import to_clock
 from modelramp.api.verdict import ExperimentOutcome, TickOutcome, Verdict
-from modelramp.core import moves
+from modelramp.core import transitions
 from modelramp.core.state import Candidate, Decision, Ending, Experiment, Finding, Seen, State, Target
 from modelramp.core.steps import held_by_route
 
@@ -123,7 +123,7 @@ def observe(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome
     after = decision.then(experiment=known)
     if ending not in _LOST or state.paused:
         return after
-    return moves.withdraw(after, _LOST[ending], known.message, outcome.tick)
+    return transitions.withdraw(after, _LOST[ending], known.message, outcome.tick)
 
 
 def _begun(target: Target, state: State, candidate: Candidate, start: int) -> Experiment:

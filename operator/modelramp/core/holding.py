@@ -8,7 +8,7 @@ from modelramp.api.names import UNANSWERED, ConditionType, Phase, Reason
 from modelramp.api.rollout import Watching
 from modelramp.api.times import to_seconds
 from modelramp.api.verdict import TICK_MARK, Verdict
-from modelramp.core import gate
+from modelramp.core.gates import evaluation
 from modelramp.core.state import State, Target
 from modelramp.core.steps import step_ends
 
@@ -48,7 +48,7 @@ def holding(target: Target | None, state: State, status: Mapping[str, Any]) -> S
     if target is not None and state.running is not None:
         return _running(target, state)
     if state.candidate is not None:
-        reason = gate.reason_of(state.candidate)
+        reason = evaluation.reason_of(state.candidate)
         return Since(reason) if reason is Reason.HELD_BY_EVALUATION else None
     return None if state.phase is Phase.PENDING else Since(ready["reason"])
 

@@ -10,7 +10,7 @@ from modelramp.api.names import Reason
 from modelramp.api.text import visible
 from modelramp.api.verdict import TickOutcome, Verdict
 from modelramp.core.breaches import BUILT_IN
-from modelramp.core.episodes import Episode, Judged, after_news, after_tick
+from modelramp.core.hook_runs import Episode, Judged, after_news, after_tick
 from modelramp.core.state import Decision, Finding, Seen, State, Target
 
 _REASONS: Final = {

@@ -7,8 +7,9 @@ text that was handled is remembered for as long as the revision's ControllerRevi
 from dataclasses import replace
 
 from modelramp.api.names import Phase, Reason
-from modelramp.core import gate, moves
+from modelramp.core import transitions
 from modelramp.core.experiment import cut_short
+from modelramp.core.gates import evaluation
 from modelramp.core.revisions import short_hash
 from modelramp.core.state import Answer, Candidate, Decision, Finding, Request, Seen, State, Target
 from modelramp.core.steps import held_by_route, next_step
@@ -85,32 +86,36 @@ def _kept(text: str) -> str:
 
 def _steer(decision: Decision, target: Target, request: Request, candidate: Candidate, now: int) -> Decision:
     state = decision.state
-    name = moves.label(candidate.version)
+    name = transitions.label(candidate.version)
     if request.verb == "abort" and state.stable is not None:
-        return moves.withdraw(decision, Reason.ABORTED, "a person asked for it", now)
+        return transitions.withdraw(decision, Reason.ABORTED, "a person asked for it", now)
     if request.verb == "pause" and state.phase is Phase.PROGRESSING:
         finding = Finding(Reason.PAUSED, f"{name} is paused at {candidate.weight} %; checks go on and can roll it back")
-        return moves.enter(decision, Phase.PAUSED, finding, paused=True)
+        return transitions.enter(decision, Phase.PAUSED, finding, paused=True)
     if request.verb == "resume" and state.paused:
         since = now if candidate.step < 0 else candidate.version.since  # the pods' deadline starts again
         again = replace(candidate, version=replace(candidate.version, since=since))
         finding = Finding(Reason.RESUMED, f"{name} goes on")
-        return moves.enter(decision, Phase.PROGRESSING, finding, paused=False, candidate=again)
+        return transitions.enter(decision, Phase.PROGRESSING, finding, paused=False, candidate=again)
     if request.verb == "promote" and candidate.step >= 0:
         asked = cut_short(decision, target, f"{name}: a person asked for the next step")
         following = next_step(target, candidate)
-        return moves.promote(asked, now) if following is None else moves.enter_step(asked, target, following, now)
+        return (
+            transitions.promote(asked, now)
+            if following is None
+            else transitions.enter_step(asked, target, following, now)
+        )
     return _ignored(decision, request, f"{request.verb} does not fit the phase {state.phase}", now)
 
 
 def _retry(decision: Decision, target: Target, request: Request, now: int) -> Decision:
     state = decision.state
-    if gate.can_run_again(state, request):
-        return gate.run_again(decision, now)
+    if evaluation.can_run_again(state, request):
+        return evaluation.run_again(decision, now)
     if state.failed != request.revision:
         why = f"{request.revision} is not the revision that failed and is still wanted"
         return _ignored(decision, request, why, now)
-    return moves.begin(decision.then(Finding(Reason.RETRIED, f"{request.revision} is tried again")), target, now)
+    return transitions.begin(decision.then(Finding(Reason.RETRIED, f"{request.revision} is tried again")), target, now)
 
 
 def _ignored(decision: Decision, request: Request, why: str, now: int) -> Decision:

@@ -8,10 +8,10 @@ from modelramp.api.names import UNANSWERED, Phase, Reason
 from modelramp.api.verdict import Verdict
 from modelramp.core.breaches import by_detail
 from modelramp.core.conditions import OBSTACLES
-from modelramp.core.moves import label
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import Candidate, Finding, Pods, Seen, State, Target
 from modelramp.core.steps import blockers
+from modelramp.core.transitions import label
 
 PODS_SECONDS, SILENT_PODS_SECONDS = 15, 30
 """How long pods may take to start before people are told that they are waited for: with their words, and without."""

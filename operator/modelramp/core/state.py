@@ -7,8 +7,8 @@ from enum import StrEnum
 from modelramp.api.names import Phase, Reason
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.verdict import CheckOutcome
-from modelramp.core.episodes import Episode, News
-from modelramp.core.evaluation import Evaluation, JobSeen
+from modelramp.core.gates.evaluation_results import Evaluation, JobSeen
+from modelramp.core.hook_runs import Episode, News
 
 
 @dataclass(frozen=True, slots=True)

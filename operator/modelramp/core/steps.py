@@ -4,8 +4,8 @@ from modelramp.api.check import Role
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome, Verdict
-from modelramp.core.asking import last_words
 from modelramp.core.capacity import needed
+from modelramp.core.schedule import last_words
 from modelramp.core.state import Candidate, Finding, Seen, State, Target
 
 

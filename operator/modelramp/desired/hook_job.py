@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from modelramp.api.hooks import Hook
-from modelramp.core.episodes import LIVE, Episode
+from modelramp.core.hook_runs import LIVE, Episode
 from modelramp.core.state import State, Target
 from modelramp.desired.job import HOOK, job, role_of
 from modelramp.desired.job_end import born, end_of

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modelramp.core.evaluation import recorded_text
+from modelramp.core.gates.evaluation_results import recorded_text
 from modelramp.core.state import Finding, Seen, State, Target, Version
 from modelramp.desired.evaluation import abandoned, evaluation_job
 from modelramp.desired.gateway_api import http_route, named

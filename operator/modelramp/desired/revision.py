@@ -6,7 +6,7 @@ from typing import Any
 
 from modelramp.api.names import GROUP, LABEL_REVISION
 from modelramp.api.spec import ModelDeploymentSpec
-from modelramp.core.evaluation import Results, recorded_results
+from modelramp.core.gates.evaluation_results import Results, recorded_results
 from modelramp.core.revisions import dumped
 from modelramp.desired.names import child_name
 from modelramp.desired.ownership import Owner, metadata, orphaned, owned_by

@@ -16,9 +16,9 @@ from modelramp.engine.loading import Load, Loading
 from modelramp.engine.lookups import Lookups
 from modelramp.engine.ports import Clock, Cluster, Events, Kind, Metrics, Object, Telemetry, Webhooks
 from modelramp.engine.questions import Questions
-from modelramp.engine.report import Reporter
+from modelramp.engine.reconciler import Settler
+from modelramp.engine.rollout_metrics import Reporter
 from modelramp.engine.rounds import Outcomes, Rounds, Turn, outcome_of
-from modelramp.engine.settle import Settler
 from modelramp.engine.store import Key, Store
 from modelramp.engine.ticker import Ticker
 from modelramp.engine.work import Work

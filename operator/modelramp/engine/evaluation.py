@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from modelramp.api.errors import ClusterSilent, Gone, NoAnswer, Outrun, Refused
 from modelramp.api.evaluation import RESULTS_KEY, EvaluationSpec, EvaluationState, ResultsIn
 from modelramp.api.text import visible
-from modelramp.core.evaluation import Evaluation, JobSeen
+from modelramp.core.gates.evaluation_results import Evaluation, JobSeen
 from modelramp.desired.evaluation import job_name
 from modelramp.desired.job_end import JobEnd, born, end_of, first_container_end, made_by
 from modelramp.desired.ownership import owned_by, owner_of
 from modelramp.desired.reading import part, text
-from modelramp.engine.obstacles import pod_trouble
+from modelramp.engine.diagnostics import pod_trouble
 from modelramp.engine.ports import CONFIG_MAP, JOB, POD, Cluster, Object, Ref
 from modelramp.engine.store import Key, Record, Store
 

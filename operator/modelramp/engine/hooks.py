@@ -16,13 +16,13 @@ from uuid import uuid4
 
 from modelramp.api.errors import Conflict, Forbidden, Gone, NoAnswer, Refused
 from modelramp.api.hooks import Hook, HookState
-from modelramp.core.episodes import LIVE, PAUSES, QUEUE_SECONDS, Episode, News, deadlines, find_hook
+from modelramp.core.hook_runs import LIVE, PAUSES, QUEUE_SECONDS, Episode, News, deadlines, find_hook
 from modelramp.core.state import State, Target
 from modelramp.desired.hook_job import hook_job, hook_job_name
 from modelramp.desired.ownership import Owner, owned_by
 from modelramp.engine.beside import Beside
 from modelramp.engine.evaluation import JOB_NAME_LABEL, PODS_MAX
-from modelramp.engine.hook_news import failure_of, job_news, place, webhook_call
+from modelramp.engine.hook_updates import failure_of, job_news, place, webhook_call
 from modelramp.engine.limiter import WriteLimiter
 from modelramp.engine.ports import JOB, POD, Clock, Cluster, Delivery, Object, Ref, Telemetry, WebhookCall, Webhooks
 from modelramp.engine.store import Key, Record, Store

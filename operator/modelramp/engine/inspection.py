@@ -10,13 +10,13 @@ from modelramp.api.errors import Gone, NoAnswer, Refused
 from modelramp.api.evaluation import EvaluationState
 from modelramp.api.spec import GatewayRouting
 from modelramp.core.state import Pods, Seen, Target
+from modelramp.engine.diagnostics import inspect_gateway, inspect_pods
 from modelramp.engine.evaluation import look_at_job
 from modelramp.engine.fair import FairSlots
 from modelramp.engine.lost_pods import Missing
-from modelramp.engine.obstacles import inspect_gateway, inspect_pods
+from modelramp.engine.observe import pods_of
 from modelramp.engine.ports import Clock, Cluster, Telemetry
 from modelramp.engine.store import Key, Record, Store
-from modelramp.engine.view import pods_of
 
 INSPECT_SECONDS = 10.0
 """Time between two looks at the same object."""

@@ -7,7 +7,7 @@ from modelramp.analysis.kinds import needs_distributions
 from modelramp.api.check import Check
 
 Load = Callable[[], Awaitable[None]]
-"""Loads the distributions that analysis.chances takes from scipy, without holding up the event loop."""
+"""Loads the distributions that analysis.stats.distributions takes from scipy, without holding up the event loop."""
 
 
 class Loading:

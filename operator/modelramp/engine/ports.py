@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from modelramp.analysis.native import Native
+from modelramp.analysis.stats.native_histograms import Native
 
 Object = Mapping[str, Any]
 """A Kubernetes object as JSON."""

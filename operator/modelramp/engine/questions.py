@@ -10,8 +10,8 @@ from modelramp.analysis.matchers import NotNarrowed, narrowed, only
 from modelramp.analysis.presets import Labels
 from modelramp.api.errors import NoAnswer, PrometheusSilent
 from modelramp.api.names import Reason
-from modelramp.engine.plan import Query, settled
 from modelramp.engine.ports import Asker, Clock, Metrics, Telemetry
+from modelramp.engine.queries import Query, settled
 from modelramp.engine.replay import Journal, read_journal
 
 Heard = Callable[[str | None, Journal | NoAnswer], None]

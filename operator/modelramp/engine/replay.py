@@ -8,8 +8,8 @@ from math import gcd
 
 from modelramp.api.errors import NoAnswer
 from modelramp.api.verdict import CheckOutcome
-from modelramp.engine.plan import Answer, Asked, Due, Query, answered, asked, judged, merged, spread
 from modelramp.engine.ports import SHARED, Asker, Metrics, Telemetry
+from modelramp.engine.queries import Answer, Asked, Due, Query, answered, asked, judged, merged, spread
 
 Journal = Mapping[int, Answer]
 """One query's answers by tick."""

@@ -14,8 +14,8 @@ from modelramp.api.errors import NoAnswer, PrometheusSilent
 from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome, TickOutcome
 from modelramp.engine.loading import Loading
-from modelramp.engine.plan import Asked, Due, Query, asked, spread
 from modelramp.engine.ports import Clock, Telemetry
+from modelramp.engine.queries import Asked, Due, Query, asked, spread
 from modelramp.engine.questions import Questions, Wanted
 from modelramp.engine.replay import Journal, told
 from modelramp.engine.store import Key

@@ -8,13 +8,13 @@ from modelramp.api.errors import InvalidSpec, UnreadableStatus
 from modelramp.api.names import LABEL_DEPLOYMENT, REQUEST_ANNOTATION, Phase
 from modelramp.api.spec import ModelDeploymentSpec, ParentReference, parse_spec
 from modelramp.api.verdict import TickOutcome
-from modelramp.core.evaluation import JobSeen
+from modelramp.core.gates.evaluation_results import JobSeen
 from modelramp.core.host_bindings import Bindings
 from modelramp.core.hostnames import Claimant
 from modelramp.core.naming import Known, equal, named, roles, same
-from modelramp.core.recall import hindrance, recall
 from modelramp.core.requests import parse_request
 from modelramp.core.state import Finding, State, Target
+from modelramp.core.status.read import hindrance, recall
 from modelramp.desired.gateway_api import scope_of_route
 from modelramp.desired.names import route_name
 from modelramp.desired.ownership import Owner, belongs_to_service, named_for, orphaned, owned_by

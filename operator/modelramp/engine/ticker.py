@@ -1,7 +1,7 @@
 """Which ticks are due for whom, and until when their answers are waited for."""
 
 from modelramp.analysis.experiment import Trial
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.health import PrometheusSpec
 from modelramp.api.names import Phase
 from modelramp.api.rollout import Watching
@@ -10,8 +10,8 @@ from modelramp.core.state import State, Target
 from modelramp.core.ticks import newest_due, to_evaluate
 from modelramp.desired.names import child_name
 from modelramp.engine.failing import FailingChecks
-from modelramp.engine.plan import Due
 from modelramp.engine.ports import Endpoint, Telemetry
+from modelramp.engine.queries import Due
 from modelramp.engine.rounds import Turn
 from modelramp.engine.store import Key, Record, Store
 

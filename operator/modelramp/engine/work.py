@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from modelramp.api.verdict import TickOutcome
 from modelramp.engine.limiter import Priority
 from modelramp.engine.ports import Telemetry
-from modelramp.engine.settle import Plan, Settler
+from modelramp.engine.reconciler import Plan, Settler
 from modelramp.engine.store import Key
 from modelramp.engine.write_queue import WriteQueue
 

@@ -12,8 +12,8 @@ from typing import Any
 from modelramp.api.errors import Gone, NameTaken, Refused
 from modelramp.api.times import to_seconds
 from modelramp.core.phases import IN_FLIGHT
-from modelramp.core.record import essential
 from modelramp.core.state import Decision, Seen, State
+from modelramp.core.status.write import essential
 from modelramp.desired.differences import differs, where_differs
 from modelramp.desired.objects import Doomed, desired, prune
 from modelramp.desired.ownership import Owner, orphaned, owned_by

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from modelramp.core import gate
 from modelramp.core.decide import decide
+from modelramp.core.gates import evaluation
 from modelramp.core.state import Decision, Seen, State, Target
 from modelramp.desired.evaluation import job_name
 from modelramp.simulation.job import SimulatedJob
@@ -50,7 +50,7 @@ def at_the_gate(state: State, target: Target, gated: Gated, start: int, sight: S
 
 def told(target: Target, state: State, seen: Seen) -> str:
     """Where the evaluation stands, for people."""
-    return gate.told(target, state.candidate, seen) if state.candidate is not None else ""
+    return evaluation.told(target, state.candidate, seen) if state.candidate is not None else ""
 
 
 def _with_job(seen: Seen, state: State, target: Target, gated: Gated, *, ended: bool) -> Seen:

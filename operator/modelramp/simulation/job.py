@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelramp.api.evaluation import EvaluationSpec, ResultsIn
-from modelramp.core.evaluation import TERMINATION_BYTES, JobSeen, Results, read_results
+from modelramp.core.gates.evaluation_results import TERMINATION_BYTES, JobSeen, Results, read_results
 from modelramp.engine.evaluation import too_late
 from modelramp.simulation.json_input import BadData, kind_of, meant
 

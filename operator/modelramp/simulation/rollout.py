@@ -15,15 +15,15 @@ from modelramp.api.names import Phase, Reason
 from modelramp.api.rollout import Watching
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.verdict import CheckOutcome, ExperimentOutcome, TickOutcome, Verdict
-from modelramp.core.asking import settle
 from modelramp.core.breaches import tick_verdict
 from modelramp.core.decide import decide
 from modelramp.core.experiment import has_won, standing
-from modelramp.core.gate import ungated
-from modelramp.core.moves import label
+from modelramp.core.gates.evaluation import ungated
 from modelramp.core.revisions import revision_of
+from modelramp.core.schedule import settle
 from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target, Version
 from modelramp.core.steps import blockers, step_ends
+from modelramp.core.transitions import label
 from modelramp.engine.ports import Sample
 from modelramp.engine.ticker import trial_of
 from modelramp.simulation.gate import Gated, at_the_gate, obeyed

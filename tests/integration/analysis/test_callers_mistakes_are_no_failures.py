@@ -6,9 +6,9 @@ from expositions import Seen, counter
 from recorded import SCRAPE_SECONDS, Recording
 from test_presets_of_servers import PODS
 
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.health import Health
-from modelramp.engine.plan import Due, outcomes
+from modelramp.engine.queries import Due, outcomes
 
 NAMESPACE = "callers"
 SCRAPES = 5

@@ -4,10 +4,10 @@ import pytest
 from expositions import counter
 from recorded import SCRAPE_SECONDS, Recording
 
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
-from modelramp.engine.plan import Due, outcomes
+from modelramp.engine.queries import Due, outcomes
 
 NAMESPACE = "births"
 API = 'handler="/predict",method="POST"'

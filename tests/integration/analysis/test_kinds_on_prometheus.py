@@ -8,10 +8,10 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import generate_latest
 from recorded import SCRAPE_SECONDS, Recording
 
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.health import Health
 from modelramp.api.verdict import Verdict
-from modelramp.engine.plan import Due, asked, merged, outcomes
+from modelramp.engine.queries import Due, asked, merged, outcomes
 from modelramp.engine.replay import Missed, missed_outcomes
 
 MINUTES = 12

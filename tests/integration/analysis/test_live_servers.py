@@ -12,11 +12,11 @@ import pytest
 from own_prometheus import free_port, serving
 
 from modelramp.adapters.clock import SystemClock
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.health import Health
 from modelramp.api.verdict import Verdict
-from modelramp.engine.plan import Due, outcomes
 from modelramp.engine.ports import Endpoint
+from modelramp.engine.queries import Due, outcomes
 
 pytestmark = [
     pytest.mark.skipif(not os.environ.get("MODELRAMP_NIGHTLY"), reason="installs servers for a minute: make nightly"),

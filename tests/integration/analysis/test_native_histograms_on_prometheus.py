@@ -8,14 +8,14 @@ import pytest
 from click.testing import CliRunner
 from recorded import SCRAPE_SECONDS, Recording
 
-from modelramp.analysis.histograms import quantile
-from modelramp.analysis.native import from_native
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
+from modelramp.analysis.stats.histograms import quantile
+from modelramp.analysis.stats.native_histograms import from_native
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 from modelramp.cli.main import main
-from modelramp.engine.plan import Due, outcomes
+from modelramp.engine.queries import Due, outcomes
 from modelramp.engine.replay import Missed, missed_outcomes
 
 MINUTES = 5

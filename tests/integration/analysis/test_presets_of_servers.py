@@ -6,11 +6,11 @@ from expositions import Seen
 from recorded import SCRAPE_SECONDS, Recording
 
 from modelramp.analysis.presets import PRESETS
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
-from modelramp.engine.plan import Due, outcomes
+from modelramp.engine.queries import Due, outcomes
 
 NAMESPACE = "servers"
 SCRAPES = 5

@@ -8,11 +8,11 @@ from examples.server.feedback import Fate, Judgement
 from examples.server.telemetry import Telemetry
 from examples.server.tokens import Answered
 from modelramp.analysis.presets import PRESETS
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
-from modelramp.engine.plan import Answer, Due, asked, outcomes
+from modelramp.engine.queries import Answer, Due, asked, outcomes
 from modelramp.engine.questions import divided
 
 NAMESPACE = "presets"

@@ -10,7 +10,7 @@ from test_presets_on_prometheus import route, traefik
 
 from modelramp.analysis.missing import lookup, told
 from modelramp.analysis.presets import PRESETS
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 
 NAMESPACE = "why"
 UP = "# TYPE up gauge\nup 1\n"

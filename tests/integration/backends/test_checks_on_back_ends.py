@@ -6,12 +6,12 @@ from collections import defaultdict
 import pytest
 
 from modelramp.adapters.clock import SystemClock
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
-from modelramp.engine.plan import Due, outcomes
+from modelramp.engine.queries import Due, outcomes
 from modelramp.engine.replay import Missed, missed_outcomes
 
 pytestmark = pytest.mark.timeout(400)

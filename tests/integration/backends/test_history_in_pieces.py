@@ -5,13 +5,13 @@ from back_ends import prometheus, victoriametrics
 
 from modelramp.adapters.clock import SystemClock
 from modelramp.adapters.prometheus_history import PrometheusHistory
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 from modelramp.cli.backtest.history import NoHistory, read_history
 from modelramp.cli.backtest.source import Notices
-from modelramp.engine.plan import Due
+from modelramp.engine.queries import Due
 
 pytestmark = pytest.mark.timeout(400)
 TICKS = 195

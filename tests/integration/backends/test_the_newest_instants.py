@@ -6,10 +6,10 @@ import pytest
 
 from modelramp.adapters import prometheus_parameters
 from modelramp.adapters.clock import SystemClock
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.health import Health
 from modelramp.api.verdict import Verdict
-from modelramp.engine.plan import Due, outcomes
+from modelramp.engine.queries import Due, outcomes
 from modelramp.engine.replay import Missed, missed_outcomes
 
 pytestmark = pytest.mark.timeout(400)

@@ -5,7 +5,7 @@ import pytest
 
 from modelramp.adapters.prometheus_answers import instant_samples, range_samples, read_body
 from modelramp.adapters.prometheus_words import Sent
-from modelramp.analysis.native import Native
+from modelramp.analysis.stats.native_histograms import Native
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.names import Reason
 from modelramp.engine.ports import Sample

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelramp.analysis.arms import parts_of
+from modelramp.analysis.accumulated import Episode
 from modelramp.analysis.checks import SAMPLES, VALUE, judge
+from modelramp.analysis.counts import parts_of
 from modelramp.analysis.experiment import Trial, judge_test, parts_of_test
-from modelramp.analysis.memory import Episode
-from modelramp.analysis.native import Native
+from modelramp.analysis.stats.native_histograms import Native
 from modelramp.api.abtest import ABTest
 from modelramp.api.check import Check
 from modelramp.api.names import Reason

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, hypergeom
 
-from modelramp.analysis.change import (
+from modelramp.analysis.evidence import Proportion
+from modelramp.analysis.sequential import ODDS
+from modelramp.analysis.stats.change import (
     LIMIT_ALPHA,
     MOST,
     STABLE_ALPHA,
@@ -17,8 +19,6 @@ from modelramp.analysis.change import (
     change_over_limit,
     change_over_stable,
 )
-from modelramp.analysis.evidence import Proportion
-from modelramp.analysis.sequential import ODDS
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 

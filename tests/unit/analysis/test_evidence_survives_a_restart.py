@@ -6,21 +6,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelramp.analysis.change import ChangeLooks
+from modelramp.analysis.accumulated import Episode, change_looks, change_text, looks_text, mean_looks, rate_looks
 from modelramp.analysis.evidence import Mean, Proportion
-from modelramp.analysis.memory import Episode, change_looks, change_text, looks_text, mean_looks, rate_looks
+from modelramp.analysis.query_context import Subject
 from modelramp.analysis.sequential import MeanLooks, RateLooks, Spread
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.stats.change import ChangeLooks
 from modelramp.api.check import Check
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
-from modelramp.core.recall import read_status, state_of
-from modelramp.core.record import status_of
 from modelramp.core.state import Seen, State
-from modelramp.engine.plan import Due, outcomes
+from modelramp.core.status.read import read_status, state_of
+from modelramp.core.status.write import status_of
 from modelramp.engine.ports import Endpoint, Sample
+from modelramp.engine.queries import Due, outcomes
 from modelramp.engine.replay import Missed, missed_outcomes
 
 START, MINUTE = 1_800_000_000, 60

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from modelramp.analysis.compare import Tolerance, quantiles
-from modelramp.analysis.histograms import (
+from modelramp.analysis.stats.histograms import (
     Buckets,
     from_classic,
     mean_and_deviation,

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from modelramp.analysis.accumulated import Episode
 from modelramp.analysis.checks import VALUE, Ask, ask, judge
-from modelramp.analysis.memory import Episode
-from modelramp.analysis.native import Native
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
+from modelramp.analysis.stats.native_histograms import Native
 from modelramp.api.check import Check
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict

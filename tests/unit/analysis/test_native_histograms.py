@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from modelramp.analysis.compare import quantiles
 from modelramp.analysis.drift import Measure, Rule, drift
-from modelramp.analysis.histograms import (
+from modelramp.analysis.stats.histograms import (
     EDGES_DIFFER,
     Buckets,
     from_classic,
@@ -18,7 +18,7 @@ from modelramp.analysis.histograms import (
     on_same_edges,
     quantile,
 )
-from modelramp.analysis.native import from_native
+from modelramp.analysis.stats.native_histograms import from_native
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 

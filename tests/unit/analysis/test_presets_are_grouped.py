@@ -1,10 +1,10 @@
 import pytest
 
 from modelramp.analysis.presets import PRESETS
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.health import Health
-from modelramp.engine.plan import Due, asked, merged
 from modelramp.engine.ports import Endpoint
+from modelramp.engine.queries import Due, asked, merged
 
 MOST_CHECKS = 32
 

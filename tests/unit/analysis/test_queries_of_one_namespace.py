@@ -6,7 +6,7 @@ import pytest
 
 from modelramp.analysis.checks import Ask, ask
 from modelramp.analysis.experiment import Trial, ask_of_test
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.abtest import ABTest
 from modelramp.api.check import Check
 from modelramp.api.names import Reason

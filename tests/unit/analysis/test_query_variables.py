@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from modelramp.analysis.presets import PRESETS
 from modelramp.analysis.promql import NoStableVersion, parse_problem, render, unknown_variables, variables_in
-from modelramp.analysis.subject import VARIABLES, Subject
+from modelramp.analysis.query_context import VARIABLES, Subject
 
 DIGITS = Subject("ml", "digits", "7c9f", "digits-7c9f", "5b1d", "digits-5b1d")
 

@@ -7,7 +7,7 @@ from scipy import stats
 
 from modelramp.analysis.compare import Tolerance, fisher, means, pooled_z, rates, rates_p_value
 from modelramp.analysis.evidence import Mean, Proportion
-from modelramp.analysis.intervals import newcombe, normal_tail, ratio, wilson
+from modelramp.analysis.stats.intervals import newcombe, normal_tail, ratio, wilson
 from modelramp.analysis.wording import Limits
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict

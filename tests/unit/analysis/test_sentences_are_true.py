@@ -9,11 +9,11 @@ from modelramp.analysis.cost import budget, cost, priced
 from modelramp.analysis.drift import Measure, Rule, drift
 from modelramp.analysis.evidence import Groups, Mean, Proportion, p_text, too_few
 from modelramp.analysis.fairness import Fairness, fairness
-from modelramp.analysis.histograms import from_classic
-from modelramp.analysis.intervals import ratio
-from modelramp.analysis.native import from_native
 from modelramp.analysis.performance import performance
 from modelramp.analysis.sequential import Design, MeanLooks, RateLooks, look_at_means, look_at_rates
+from modelramp.analysis.stats.histograms import from_classic
+from modelramp.analysis.stats.intervals import ratio
+from modelramp.analysis.stats.native_histograms import from_native
 from modelramp.analysis.wording import Limits, percents, shown
 from modelramp.api.quantity import format_number
 from modelramp.api.verdict import Verdict

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from modelramp.analysis.checks import Ask, ask, dimension_of, judge, limits_of, no_answer
 from modelramp.analysis.presets import PRESETS
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.check import Check, Dimension
 from modelramp.api.errors import ClusterSilent, PrometheusSilent
 from modelramp.api.names import Reason

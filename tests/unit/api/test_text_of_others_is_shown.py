@@ -11,8 +11,8 @@ from modelramp.analysis.checks import judge
 from modelramp.api.check import Check
 from modelramp.api.text import visible
 from modelramp.cli.output import Finding, Level, print_findings
-from modelramp.core.recall import read_status
-from modelramp.core.record import status_of
+from modelramp.core.status.read import read_status
+from modelramp.core.status.write import status_of
 from tests.unit.core.story import ERRORS, Story
 
 HIDDEN = {

@@ -11,8 +11,8 @@ from modelramp.api.pod_schema import derive, pod_template_schema
 from modelramp.api.policy import PolicyKind
 from modelramp.api.policy_crd import policy_schema
 from modelramp.api.spec import parse_spec
-from modelramp.core.recall import recall
 from modelramp.core.state import State
+from modelramp.core.status.read import recall
 from tests.refused.samples import ACCEPTED, EVERY_FIELD, REFUSED, REFUSED_POLICIES, expected, load
 
 POD_TEMPLATES = {

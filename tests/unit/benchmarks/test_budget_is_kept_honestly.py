@@ -7,7 +7,7 @@ from benchmarks import budget, workloads
 from benchmarks.budget import Limit, broken, measure, read, table
 from benchmarks.declared import declared, worst
 from benchmarks.workloads import Run
-from modelramp.analysis.histograms import MOST_BUCKETS
+from modelramp.analysis.stats.histograms import MOST_BUCKETS
 from modelramp.api.check import Check
 from modelramp.api.verdict import Verdict
 from tests.unit.analysis.work import lines_run

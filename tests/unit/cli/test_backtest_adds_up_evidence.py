@@ -4,15 +4,15 @@ import math
 
 import pytest
 
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.names import Phase, Reason
 from modelramp.api.spec import parse_spec
 from modelramp.api.verdict import Verdict
 from modelramp.cli.backtest.history import NoHistory, as_after_promotion, read_history, silent_checks, unaskable
 from modelramp.cli.backtest.replay import Recorded, replay
-from modelramp.engine.plan import Due, outcomes
 from modelramp.engine.ports import Endpoint, Sample
+from modelramp.engine.queries import Due, outcomes
 
 START = 1_795_000_020
 ENDPOINT = Endpoint("http://prometheus")

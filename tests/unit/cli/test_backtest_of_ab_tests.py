@@ -10,7 +10,7 @@ from rich.console import Console
 
 from modelramp.analysis.evidence import Proportion
 from modelramp.analysis.experiment import Tick, Trial
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.errors import PrometheusSilent
 from modelramp.cli.backtest.ab_test import look_json, rows_of
 from modelramp.cli.backtest.ab_test import test_json as summed_up
@@ -20,8 +20,8 @@ from modelramp.cli.backtest.picture import svg
 from modelramp.cli.backtest.replay import HELD, PROMOTED, ROLLED_BACK, Recorded, Said, replay
 from modelramp.cli.backtest.source import Notices
 from modelramp.core.state import Ending
-from modelramp.engine.plan import Due
 from modelramp.engine.ports import Endpoint, Sample
+from modelramp.engine.queries import Due
 from modelramp.simulation.rollout import rehearse
 from modelramp.simulation.ticks import Line
 from tests.unit.cli.test_backtest_replays_the_core import ACCURACY, ERRORS, START, VALUES, outcome, spec

@@ -7,10 +7,10 @@ from modelramp.api.names import Phase, Reason
 from modelramp.api.spec import ModelDeploymentSpec, parse_spec
 from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
 from modelramp.core.decide import decide
-from modelramp.core.recall import read_status, state_of
-from modelramp.core.record import status_of
 from modelramp.core.requests import parse_request
 from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target, Version
+from modelramp.core.status.read import read_status, state_of
+from modelramp.core.status.write import status_of
 
 START = 1_800_000_000
 """08:00:00Z, on the grid of every interval that divides a minute."""

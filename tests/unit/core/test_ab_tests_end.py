@@ -12,8 +12,8 @@ from modelramp.api.names import Phase, Reason
 from modelramp.api.times import to_clock, to_seconds
 from modelramp.api.verdict import EXPERIMENT, ExperimentOutcome, Verdict
 from modelramp.core.experiment import conclude, standing
-from modelramp.core.experiment_status import record_experiment
 from modelramp.core.state import Ending
+from modelramp.core.status.ab_test import record_experiment
 from tests.unit.core.story import ERRORS, START, Story
 
 METRIC = {"name": "conversion", "good": "g", "total": "t"}

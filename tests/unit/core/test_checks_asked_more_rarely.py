@@ -9,9 +9,9 @@ from modelramp.api.check import Check
 from modelramp.api.health import Health
 from modelramp.api.names import Phase, Reason
 from modelramp.api.verdict import TickOutcome, Verdict
-from modelramp.core.asking import first_counted, settle
 from modelramp.core.conditions import conditions
-from modelramp.core.wording import sentence
+from modelramp.core.messages import sentence
+from modelramp.core.schedule import first_counted, settle
 from tests.unit.core.story import ERRORS, START, Story, check, given, serving
 
 ACCURACY = {"name": "accuracy", "query": "x", "min": "0.9"}

@@ -7,9 +7,9 @@ import pytest
 
 from modelramp.api.names import Phase, Reason
 from modelramp.core.conditions import OBSTACLES, TRANSIENT, availability_findings
-from modelramp.core.recall import read_status
-from modelramp.core.record import status_of
 from modelramp.core.state import Finding, Pods, Seen, State
+from modelramp.core.status.read import read_status
+from modelramp.core.status.write import status_of
 from tests.rules import kstatus
 from tests.unit.core.story import START, Story, serving
 

@@ -6,7 +6,7 @@ import pytest
 
 from modelramp.api.hooks import HookState, On
 from modelramp.api.names import Phase, Reason
-from modelramp.core.episodes import GRACE, MOST_EPISODES, News, patience
+from modelramp.core.hook_runs import GRACE, MOST_EPISODES, News, patience
 from modelramp.core.state import Seen
 from tests.unit.core.story import ERRORS, START, Story, serving
 

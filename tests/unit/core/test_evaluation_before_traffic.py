@@ -6,9 +6,9 @@ import pytest
 
 from modelramp.api.evaluation import EvaluationState
 from modelramp.api.names import Phase, Reason
-from modelramp.core.evaluation import JobSeen
+from modelramp.core.gates.evaluation_results import JobSeen
+from modelramp.core.messages import sentence
 from modelramp.core.state import Pods, State
-from modelramp.core.wording import sentence
 from tests.unit.core.story import Story
 
 IMAGE = "evaluate:1"

@@ -6,7 +6,7 @@ import pytest
 
 from modelramp.api.evaluation import EvaluationSpec, EvaluationState, ResultsIn
 from modelramp.api.verdict import Verdict
-from modelramp.core.evaluation import Evaluation, judge, read_results, recorded_results, recorded_text
+from modelramp.core.gates.evaluation_results import Evaluation, judge, read_results, recorded_results, recorded_text
 
 MESSAGE, CONFIG_MAP = ResultsIn
 TEMPLATE = {"spec": {"containers": [{"name": "golden-set", "image": "evaluate:1"}]}}

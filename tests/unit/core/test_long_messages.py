@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelramp.api.text import cut
-from modelramp.core.recall import read_status
-from modelramp.core.record import status_of
+from modelramp.core.status.read import read_status
+from modelramp.core.status.write import status_of
 from tests.unit.core.story import START, Story
 
 LONG = "x" * 50

@@ -6,12 +6,12 @@ import pytest
 
 from modelramp.api.names import Phase, Reason
 from modelramp.api.verdict import TickOutcome, Verdict
-from modelramp.core.asking import settle
 from modelramp.core.breaches import count, tick_verdict
 from modelramp.core.conditions import conditions
+from modelramp.core.messages import sentence
 from modelramp.core.policies import policy_findings
+from modelramp.core.schedule import settle
 from modelramp.core.state import Candidate, Seen, Target, UsedPolicy, Version, Watch
-from modelramp.core.wording import sentence
 from tests.unit.core.story import ERRORS, START, check, serving, spec
 
 MISSING = "HealthPolicy web: it does not exist"

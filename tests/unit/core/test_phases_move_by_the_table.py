@@ -7,7 +7,7 @@ import pytest
 
 from modelramp.api.errors import Broken
 from modelramp.api.names import Phase
-from modelramp.core import moves
+from modelramp.core import transitions
 from modelramp.core.phases import MOVES, check_move, diagram
 from modelramp.core.state import Decision, Pods, State
 from tests.unit.core.story import Story
@@ -23,10 +23,10 @@ def test_every_phase_has_a_row():
 def test_a_move_that_the_table_does_not_know_raises_and_changes_nothing(old, new):
     decision = Decision(State(phase=old))
     if new is old or new in MOVES[old]:
-        assert moves.enter(decision, new).state.phase is new
+        assert transitions.enter(decision, new).state.phase is new
         return
     with pytest.raises(Broken, match=f"from {old} to {new}"):
-        moves.enter(decision, new)
+        transitions.enter(decision, new)
     assert decision.state.phase is old
 
 

@@ -15,10 +15,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from modelramp.api.names import Phase, Reason
 from modelramp.api.verdict import TickOutcome
 from modelramp.core.decide import decide
-from modelramp.core.recall import read_status, state_of
-from modelramp.core.record import status_of
 from modelramp.core.requests import parse_request
 from modelramp.core.state import Pods, Seen, Target
+from modelramp.core.status.read import read_status, state_of
+from modelramp.core.status.write import status_of
 from tests.rules import kstatus
 from tests.unit.core.ledger import BAD, GOOD, SILENT, Ledger
 from tests.unit.core.story import START, check, spec

@@ -8,10 +8,10 @@ from modelramp.api.check import Check
 from modelramp.api.health import Health
 from modelramp.api.verdict import TickOutcome, Verdict
 from modelramp.core.breaches import count, tick_verdict
-from modelramp.core.recall import read_status
-from modelramp.core.record import status_of
 from modelramp.core.scores import judged, scores
 from modelramp.core.state import Watch
+from modelramp.core.status.read import read_status
+from modelramp.core.status.write import status_of
 from tests.unit.core.story import START, Story, check
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from modelramp.api.names import Reason
+from modelramp.core.messages import sentence
 from modelramp.core.state import Pods, State
-from modelramp.core.wording import sentence
 from tests.unit.core.story import ERRORS, Story
 
 ACCURACY = {"name": "accuracy", "query": "z", "min": "0.85", "role": "hold", "window": "1m"}

@@ -14,10 +14,8 @@ from modelramp.api.names import Phase, Reason
 from modelramp.api.text import visible
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.core.conditions import OBSTACLES
-from modelramp.core.episodes import MOST_EPISODES, Episode
-from modelramp.core.evaluation import Evaluation, MetricOutcome
-from modelramp.core.recall import read_status, state_of
-from modelramp.core.record import status_of
+from modelramp.core.gates.evaluation_results import Evaluation, MetricOutcome
+from modelramp.core.hook_runs import MOST_EPISODES, Episode
 from modelramp.core.state import (
     Candidate,
     Ended,
@@ -32,6 +30,8 @@ from modelramp.core.state import (
     Version,
     Watch,
 )
+from modelramp.core.status.read import read_status, state_of
+from modelramp.core.status.write import status_of
 from tests.unit.core.story import START, Story, spec
 
 TARGET = Target(spec(), "v2")

@@ -4,8 +4,8 @@ import pytest
 
 from modelramp.api.names import Reason
 from modelramp.api.verdict import TickOutcome, Verdict
-from modelramp.core.asking import settle
 from modelramp.core.breaches import tick_verdict
+from modelramp.core.schedule import settle
 from tests.unit.core.story import START, check, spec
 
 CHECKS = (

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from modelramp.api.names import Phase, Reason
+from modelramp.core.messages import sentence
 from modelramp.core.requests import parse_request
 from modelramp.core.state import Pods, State
-from modelramp.core.wording import sentence
 from tests.unit.core.story import Story
 
 

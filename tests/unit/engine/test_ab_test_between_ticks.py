@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelramp.analysis.arms import CANDIDATE, STABLE
+from modelramp.analysis.counts import CANDIDATE, STABLE
 from modelramp.analysis.experiment import Trial, evidence_of, judge_test
 from modelramp.api.abtest import ABTest
 from modelramp.api.errors import PrometheusSilent

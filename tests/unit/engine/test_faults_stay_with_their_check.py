@@ -2,13 +2,13 @@
 
 import pytest
 
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
-from modelramp.engine import plan
-from modelramp.engine.plan import Due, outcomes
+from modelramp.engine import queries
 from modelramp.engine.ports import Endpoint, Sample
+from modelramp.engine.queries import Due, outcomes
 
 HERE = Endpoint("http://prometheus:9090")
 TICK = 1_800_000_000
@@ -46,7 +46,7 @@ def raising(name, real):
 
 @pytest.mark.parametrize("step", ["ask", "judge"])
 async def test_a_check_that_raises_is_no_data_and_the_others_are_judged(monkeypatch, step):
-    monkeypatch.setattr(plan, step, raising(step, getattr(plan, step)))
+    monkeypatch.setattr(queries, step, raising(step, getattr(queries, step)))
     found = await outcomes([due("a", BAD, GOOD), due("b", GOOD)], TICK, Answers([Sample({}, 0.5)]), Log())
     broken, good = found["ml/a"]
     assert (broken.verdict, broken.reason) == (Verdict.NO_DATA, Reason.CHECK_FAILED)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelramp.api.errors import Forbidden
-from modelramp.core.episodes import GRACE, QUEUE_SECONDS, TRIES, after_news, patience
+from modelramp.core.hook_runs import GRACE, QUEUE_SECONDS, TRIES, after_news, patience
 from modelramp.engine.hooks import CALLS, CALLS_OF_ONE, REQUESTS_OF_ONE, HookRunner
 from modelramp.engine.limiter import WriteLimiter
 from modelramp.engine.ports import JOB, MODEL_DEPLOYMENT, Delivered, Delivery

@@ -46,7 +46,9 @@ async def test_it_is_loaded_once_and_only_for_a_check_that_needs_it(fields, wish
 
 JUDGE = """
 import sys
-from modelramp.analysis import evidence, histograms, kinds, memory
+from modelramp.analysis import evidence, kinds
+from modelramp.analysis.stats import histograms
+from modelramp.analysis import accumulated
 from modelramp.api.check import Check
 buckets = histograms.Buckets((1.0, 2.0, float("inf")), (500.0, 300.0, 200.0))
 groups = evidence.Groups({name: evidence.Proportion(50.0, 500.0) for name in "abc"})
@@ -54,7 +56,7 @@ rates, means = evidence.Proportion(50.0, 500.0), evidence.Mean(50.0, 500.0)
 for fields in FIELDS:
     check = Check.model_validate({"name": "a", **fields})
     for arm in (buckets, groups, rates, means):
-        kinds.weigh(check, arm, arm, memory.Episode())
+        kinds.weigh(check, arm, arm, accumulated.Episode())
 print("scipy" in sys.modules)
 """
 

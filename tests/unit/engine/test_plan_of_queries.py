@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
-from modelramp.engine.plan import Answer, Due, asked, merged, outcomes
 from modelramp.engine.ports import Endpoint, Sample
+from modelramp.engine.queries import Answer, Due, asked, merged, outcomes
 
 HERE = Endpoint("http://prometheus:9090")
 TICK = 1_800_000_000

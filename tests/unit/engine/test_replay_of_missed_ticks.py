@@ -1,11 +1,11 @@
 from dataclasses import dataclass, field
 
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
-from modelramp.engine.plan import Due, outcomes
 from modelramp.engine.ports import Endpoint, Sample
+from modelramp.engine.queries import Due, outcomes
 from modelramp.engine.replay import Missed, missed_outcomes
 
 HERE = Endpoint("http://prometheus:9090")

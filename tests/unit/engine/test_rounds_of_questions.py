@@ -4,15 +4,15 @@ import asyncio
 
 import pytest
 
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 from modelramp.engine import rounds as module
 from modelramp.engine.loading import Loading
-from modelramp.engine.plan import Due
 from modelramp.engine.ports import Endpoint, Sample
+from modelramp.engine.queries import Due
 from modelramp.engine.questions import REMEMBERED_SECONDS, Questions
 from modelramp.engine.rounds import Rounds, Turn
 from tests.sim.clock import EPOCH, VirtualLoop, run_virtually

@@ -9,9 +9,9 @@ from modelramp.adapters.catalogue import CATALOGUE, Type
 from modelramp.adapters.telemetry import OperatorTelemetry
 from modelramp.api.names import Phase, Reason
 from modelramp.api.verdict import CheckOutcome, Verdict
-from modelramp.core.recall import recall
 from modelramp.core.state import Ended, State
-from modelramp.engine.report import Reporter
+from modelramp.core.status.read import recall
+from modelramp.engine.rollout_metrics import Reporter
 from modelramp.engine.store import Record
 
 NOW = 1_800_000_000

@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelramp.engine.hook_news import place
+from modelramp.engine.hook_updates import place
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """Queries of checks that are not asked at every tick, or of a time before it (START is a full hour)."""
 
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.health import Health
-from modelramp.engine.plan import Due, asked, merged, outcomes
 from modelramp.engine.ports import Endpoint
+from modelramp.engine.queries import Due, asked, merged, outcomes
 from tests.unit.engine.test_replay_of_missed_ticks import HERE, START, Journal, Log, replayed, ticks
 
 EVERY_TICK = {"name": "errors", "query": "e", "max": 1}

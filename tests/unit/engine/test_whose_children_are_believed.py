@@ -4,6 +4,7 @@ import pytest
 
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
 from modelramp.desired.ownership import SERVICE_NAME
+from modelramp.engine.observe import see
 from modelramp.engine.ports import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
@@ -14,7 +15,6 @@ from modelramp.engine.ports import (
     SERVICE,
 )
 from modelramp.engine.store import Store
-from modelramp.engine.view import see
 from tests.unit.engine.test_policies_and_their_users import deployment as model_deployment
 
 KEY = ("ml", "digits")

@@ -3,8 +3,8 @@
 import pytest
 
 from modelramp.api.times import to_text
+from modelramp.engine.diagnostics import pod_trouble
 from modelramp.engine.lost_pods import why_missing
-from modelramp.engine.obstacles import pod_trouble
 
 NOW = 1_800_000_000
 AFTER, PATIENCE = NOW - 60, 600

@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 
 from modelramp.analysis.checks import judge
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.check import Check
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.engine.lookups import PATIENCE_TICKS, REST_TICKS, Lookups
-from modelramp.engine.plan import Due
 from modelramp.engine.ports import Endpoint, Sample
+from modelramp.engine.queries import Due
 from modelramp.engine.rounds import Turn
 from tests.unit.engine.turns_of_ticks import Silent
 

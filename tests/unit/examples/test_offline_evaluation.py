@@ -13,7 +13,7 @@ from examples import digits
 from examples.evaluate import evaluate, of_artefact, of_service
 from modelramp.api.evaluation import EvaluationState
 from modelramp.api.spec import parse_spec
-from modelramp.core.evaluation import judge
+from modelramp.core.gates.evaluation_results import judge
 
 SPEC = parse_spec(yaml.safe_load(Path("examples/evaluated.yaml").read_text())["spec"]).rollout.evaluation
 

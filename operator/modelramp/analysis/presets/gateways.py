@@ -6,7 +6,7 @@ from collections.abc import Callable
 from modelramp.analysis.presets.preset import Labels, Preset, by_revision
 from modelramp.analysis.presets.series import SERVER_ERROR, Origin, quantile, share
 from modelramp.analysis.presets.shapes import error_rate, p95_latency, per_second
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 
 _SEEN_95 = "Time within which the gateway saw 95 of 100 requests answered; +Inf beyond the largest bucket"
 _SEEN_FAILED = "Share of requests that the gateway answered with 5xx, unreachable pods included"

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.check import Dimension
 
 _WORD = re.compile(r"([a-zA-Z0-9_:]+)(\{(?!\{))?")

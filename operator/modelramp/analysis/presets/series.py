@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from modelramp.analysis.births import WINDOW, increase
+from modelramp.analysis.stats.counters import WINDOW, increase
 
 OWN = "namespace, modeldeployment, revision"
 """Labels of a pod's series, as the scrape configuration puts them there."""
@@ -23,7 +23,7 @@ class Origin:
 
     by: labels by which an object's series is found. target: labels that name what is scraped. everywhere: matchers that
     each selector has. relabel: makes the labels of `by` out of those that are there. scraped: a selector of `up`.
-    births: whether series that are born in a window count from 0; see analysis.births.
+    births: whether series that are born in a window count from 0; see analysis.stats.counters.
     """
 
     by: str

@@ -5,7 +5,6 @@ Their series carry the pod's labels. What a server does not measure has no prese
 
 from dataclasses import replace
 
-from modelramp.analysis.births import WINDOW
 from modelramp.analysis.presets.preset import Preset
 from modelramp.analysis.presets.series import (
     POD,
@@ -19,6 +18,7 @@ from modelramp.analysis.presets.series import (
     share_of_both,
 )
 from modelramp.analysis.presets.shapes import error_rate, mean_latency, p95_latency
+from modelramp.analysis.stats.counters import WINDOW
 
 _MILLISECONDS = " / 1000"
 _MICROSECONDS = " / 1000000"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from modelramp.analysis.presets.preset import Labels, Preset, by_revision
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.check import Dimension
 
 Pick = Callable[[Subject], Labels]

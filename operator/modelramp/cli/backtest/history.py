@@ -4,15 +4,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from modelramp.analysis.accumulated import remembers
 from modelramp.analysis.checks import Ask
-from modelramp.analysis.memory import remembers
 from modelramp.api.check import Check
 from modelramp.api.errors import NoAnswer, PrometheusSilent
 from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.cli.backtest.replay import Given, History, Said
-from modelramp.engine.plan import Answer, Due, asked
 from modelramp.engine.ports import SHARED, Asker, Endpoint, Metrics, Sample, Telemetry
+from modelramp.engine.queries import Answer, Due, asked
 from modelramp.engine.replay import Missed, missed_outcomes
 
 PIECE = 1440

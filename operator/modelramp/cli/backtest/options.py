@@ -9,7 +9,7 @@ import click
 
 from modelramp.adapters.clock import SystemClock
 from modelramp.analysis.experiment import Trial
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.errors import PrometheusSilent
 from modelramp.api.header import read_headers
 from modelramp.api.health import Health, PrometheusSpec
@@ -30,8 +30,8 @@ from modelramp.cli.backtest.times import instant_of, ticks_between
 from modelramp.cli.policy_file import Policy, read_policy
 from modelramp.core.revisions import revision_of
 from modelramp.desired.names import child_name
-from modelramp.engine.plan import Due
 from modelramp.engine.ports import Endpoint, Metrics
+from modelramp.engine.queries import Due
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import NamedTuple
 
+from modelramp.analysis.accumulated import remembers
 from modelramp.analysis.checks import judge
 from modelramp.analysis.experiment import judge_test, silent_test
-from modelramp.analysis.memory import remembers
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.check import Check
 from modelramp.api.errors import NoAnswer
 from modelramp.api.names import Phase, Reason
@@ -16,17 +16,17 @@ from modelramp.api.rollout import Watching
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.verdict import EXPERIMENT, CheckOutcome, ExperimentOutcome, TickOutcome, Verdict
 from modelramp.cli.backtest.ab_test import Look
-from modelramp.core.asking import settle
 from modelramp.core.breaches import tick_verdict
 from modelramp.core.decide import decide
 from modelramp.core.experiment import has_won, under_test
-from modelramp.core.gate import ungated
-from modelramp.core.moves import label
+from modelramp.core.gates.evaluation import ungated
+from modelramp.core.schedule import settle
 from modelramp.core.scores import judged
 from modelramp.core.state import Decision, Ending, Pods, Seen, State, Target, Version
 from modelramp.core.steps import blockers, step_ends
-from modelramp.engine.plan import Due
+from modelramp.core.transitions import label
 from modelramp.engine.ports import Endpoint, Sample
+from modelramp.engine.queries import Due
 from modelramp.engine.ticker import trial_of
 
 Given = Mapping[str, Mapping[str, Sequence[Sample]]]

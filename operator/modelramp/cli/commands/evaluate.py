@@ -5,10 +5,10 @@ from typing import IO, Any
 
 import click
 
+from modelramp.analysis.accumulated import Episode
 from modelramp.analysis.checks import SAMPLES, VALUE, judge, limits_of
 from modelramp.analysis.evidence import Result, no_data
 from modelramp.analysis.kinds import weigh
-from modelramp.analysis.memory import Episode
 from modelramp.api.abtest import ABTest
 from modelramp.api.check import Check
 from modelramp.api.names import Reason

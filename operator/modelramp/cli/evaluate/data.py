@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelramp.analysis.arms import Arm, money, other_arm, stored
+from modelramp.analysis.counts import Arm, money, other_arm, stored
 from modelramp.analysis.evidence import Groups, Mean, Problem, Proportion, counted
-from modelramp.analysis.histograms import Side, from_classic
-from modelramp.analysis.native import from_native
+from modelramp.analysis.stats.histograms import Side, from_classic
+from modelramp.analysis.stats.native_histograms import from_native
 from modelramp.api.check import Check
 from modelramp.api.names import Reason
 from modelramp.simulation.json_input import BadData, kind_of, number_in

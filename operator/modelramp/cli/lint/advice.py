@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from modelramp.analysis.arms import STABLE, other_arm
+from modelramp.analysis.counts import STABLE, other_arm
 from modelramp.api.check import Role
 from modelramp.api.quantity import format_duration
 from modelramp.api.rollout import Watching

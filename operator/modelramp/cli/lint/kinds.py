@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterator
 
-from modelramp.analysis.arms import STABLE, other_arm, parts_of, stored
 from modelramp.analysis.checks import ONCE
+from modelramp.analysis.counts import STABLE, other_arm, parts_of, stored
 from modelramp.analysis.kinds import weigh
 from modelramp.analysis.promql import nodes, parse, parse_problem, render, variables_in
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.check import Check, Role
 from modelramp.api.check_kinds import Detect
 from modelramp.api.health import Health

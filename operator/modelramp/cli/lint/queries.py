@@ -6,7 +6,7 @@ from typing import Any
 from modelramp.analysis.checks import limits_of, preset_problem
 from modelramp.analysis.presets import ALIASES, preset_named
 from modelramp.analysis.promql import nodes, parse, render, variables_in
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.check import Check, Role
 from modelramp.api.health import Health
 from modelramp.api.quantity import format_duration

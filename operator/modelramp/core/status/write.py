@@ -1,4 +1,4 @@
-"""The state as it stands in the status; core.recall reads it back."""
+"""The state as it stands in the status; core.status.read reads it back."""
 
 import math
 from collections.abc import Mapping
@@ -20,13 +20,13 @@ from modelramp.api.status import (
 )
 from modelramp.api.times import to_clock, to_text
 from modelramp.core.conditions import carry, conditions, shown
-from modelramp.core.evaluation_record import evaluation_status
-from modelramp.core.experiment_status import record_experiment
-from modelramp.core.hook_record import hook_statuses
+from modelramp.core.messages import sentence
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.scores import judged, scores
 from modelramp.core.state import Answer, Candidate, Ended, Finding, Pods, Seen, State, Target, Version, Watch
-from modelramp.core.wording import sentence
+from modelramp.core.status.ab_test import record_experiment
+from modelramp.core.status.evaluation import evaluation_status
+from modelramp.core.status.hooks import hook_statuses
 
 
 def status_of(

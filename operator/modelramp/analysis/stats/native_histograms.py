@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelramp.analysis.evidence import LEAST_COUNT, Problem, count_problem, nothing_counted
-from modelramp.analysis.histograms import TOLERATED_FALL, Buckets, Side, bad_counts, bad_edges
+from modelramp.analysis.stats.histograms import TOLERATED_FALL, Buckets, Side, bad_counts, bad_edges
 from modelramp.api.names import Reason
 
 _SCHEMAS = range(-4, 9)

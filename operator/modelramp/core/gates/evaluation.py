@@ -11,9 +11,9 @@ from modelramp.api.evaluation import EvaluationSpec, EvaluationState
 from modelramp.api.names import REQUEST_ANNOTATION, Phase, Reason
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.times import to_clock
-from modelramp.core import moves
+from modelramp.core import transitions
 from modelramp.core.capacity import all_available
-from modelramp.core.evaluation import Evaluation, judge, read_results, template_hash
+from modelramp.core.gates.evaluation_results import Evaluation, judge, read_results, template_hash
 from modelramp.core.revisions import short_hash
 from modelramp.core.state import Candidate, Decision, Finding, Request, Seen, State, Target
 
@@ -77,7 +77,7 @@ def run_again(decision: Decision, now: int) -> Decision:
     candidate = decision.state.candidate
     if candidate is None:
         return decision
-    text = f"the evaluation of {moves.label(candidate.version)} runs again: a person asked for it"
+    text = f"the evaluation of {transitions.label(candidate.version)} runs again: a person asked for it"
     return _forgotten(decision.then(Finding(Reason.RETRIED, text)), candidate, now)
 
 
@@ -97,7 +97,7 @@ def told(target: Target, candidate: Candidate, seen: Seen) -> str:
     evaluation, wanted = candidate.evaluation, target.spec.rollout.evaluation
     if evaluation is None or wanted is None:
         return ""
-    name = moves.label(candidate.version)
+    name = transitions.label(candidate.version)
     match evaluation.state:
         case EvaluationState.RUNNING:
             job = seen.evaluation
@@ -121,10 +121,10 @@ def _begin(decision: Decision, wanted: EvaluationSpec, now: int) -> Decision:
     state, candidate = decision.state, _candidate(decision)
     revision, template = candidate.version.revision, template_hash(wanted)
     attempt = short_hash("/".join((revision, template, str(now), str(candidate.version.since), state.request)))
-    text = f"{moves.label(candidate.version)} is evaluated before it gets any traffic"
+    text = f"{transitions.label(candidate.version)} is evaluated before it gets any traffic"
     finding = Finding(Reason.EVALUATING, text)
     begun = _kept(decision.then(finding, reason=Reason.EVALUATING), Evaluation(attempt, template, now))
-    return moves.enter(begun, Phase.PENDING) if state.phase is Phase.DEGRADED else begun
+    return transitions.enter(begun, Phase.PENDING) if state.phase is Phase.DEGRADED else begun
 
 
 def _read(evaluation: Evaluation, wanted: EvaluationSpec, seen: Seen, now: int) -> tuple[Evaluation, str]:
@@ -143,7 +143,7 @@ def _read(evaluation: Evaluation, wanted: EvaluationSpec, seen: Seen, now: int) 
 def _without_results(decision: Decision, evaluation: Evaluation, problem: str) -> Decision:
     """No data is no verdict: the candidate waits without traffic until somebody has put it right."""
     candidate = _candidate(decision)
-    text = f"no result of the evaluation of {moves.label(candidate.version)}: {problem}; it waits without traffic"
+    text = f"no result of the evaluation of {transitions.label(candidate.version)}: {problem}; it waits without traffic"
     waiting = replace(evaluation, state=EvaluationState.NO_DATA, message=problem)
     told = decision.then(Finding(Reason.HELD_BY_EVALUATION, text, warning=True), reason=Reason.HELD_BY_EVALUATION)
     return _kept(told, waiting)
@@ -158,7 +158,7 @@ def _judged(decision: Decision, wanted: EvaluationSpec, evaluation: Evaluation, 
         same = evaluation.state is verdict and evaluation.message == why
         return decision if same else _without_results(decision, judged, why)
     decision = _kept(decision, judged)
-    name = moves.label(candidate.version)
+    name = transitions.label(candidate.version)
     if verdict is EvaluationState.PASSED:
         if evaluation.state is verdict:
             return decision
@@ -167,11 +167,11 @@ def _judged(decision: Decision, wanted: EvaluationSpec, evaluation: Evaluation, 
     if not _recorded(_candidate(decision), seen):
         return decision
     if state.stable is not None:
-        return moves.withdraw(decision, Reason.EVALUATION_FAILED, f"it failed its evaluation: {why}", now)
+        return transitions.withdraw(decision, Reason.EVALUATION_FAILED, f"it failed its evaluation: {why}", now)
     text = f"{name}, the first revision, failed its evaluation and serves nothing: {why}"
     if state.phase is Phase.DEGRADED and state.detail == text:
         return decision
-    return moves.degrade(decision, Reason.EVALUATION_FAILED, text)
+    return transitions.degrade(decision, Reason.EVALUATION_FAILED, text)
 
 
 def _recorded(candidate: Candidate, seen: Seen) -> bool:

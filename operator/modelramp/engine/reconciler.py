@@ -12,12 +12,12 @@ from modelramp.api.verdict import TickOutcome
 from modelramp.core.capacity import enough_available, with_pods
 from modelramp.core.conditions import availability_findings, routing_findings
 from modelramp.core.decide import decide
-from modelramp.core.gate import pods_due
+from modelramp.core.gates.evaluation import pods_due
 from modelramp.core.policies import policy_findings
-from modelramp.core.recall import read_status
-from modelramp.core.record import status_of
 from modelramp.core.standing import standing
 from modelramp.core.state import Decision, Finding, Seen, State, Target
+from modelramp.core.status.read import read_status
+from modelramp.core.status.write import status_of
 from modelramp.desired.gateway_api import has_new_parents
 from modelramp.engine.announcer import Announced
 from modelramp.engine.applied import rewritten
@@ -25,10 +25,10 @@ from modelramp.engine.foreign_routes import FRESH_SECONDS, TAKEN_SECONDS, Foreig
 from modelramp.engine.hooks import HookRunner, next_looks
 from modelramp.engine.inspection import INSPECT_SECONDS, Inspector
 from modelramp.engine.limiter import Priority
+from modelramp.engine.observe import see
 from modelramp.engine.ports import DISPENSABLE, MODEL_DEPLOYMENT, OWNED, Clock, Cluster, Events, Object, Ref, Telemetry
-from modelramp.engine.report import Reporter
+from modelramp.engine.rollout_metrics import Reporter
 from modelramp.engine.store import Key, Record, Store
-from modelramp.engine.view import see
 from modelramp.engine.writes import RouteRefused, StatusRefused, Writer, spoken_of, worth_writing
 
 _ATTEMPTS = 5

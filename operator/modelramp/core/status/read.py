@@ -20,10 +20,10 @@ from modelramp.api.status import (
 from modelramp.api.times import to_seconds
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.core.conditions import HINDRANCES, OBSTACLES
-from modelramp.core.evaluation_record import evaluation_of
-from modelramp.core.experiment_status import recall_experiment
-from modelramp.core.hook_record import episodes_of
 from modelramp.core.state import Answer, Candidate, Ended, Experiment, Finding, Retiring, State, Version, Watch
+from modelramp.core.status.ab_test import recall_experiment
+from modelramp.core.status.evaluation import evaluation_of
+from modelramp.core.status.hooks import episodes_of
 
 _NEEDED = frozenset(
     {

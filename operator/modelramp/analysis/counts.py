@@ -5,8 +5,8 @@ from typing import Protocol
 
 from modelramp.analysis.cost import priced
 from modelramp.analysis.evidence import Groups, Mean, Problem, Proportion, counted
-from modelramp.analysis.histograms import Buckets, from_classic
-from modelramp.analysis.native import Native, from_native
+from modelramp.analysis.stats.histograms import Buckets, from_classic
+from modelramp.analysis.stats.native_histograms import Native, from_native
 from modelramp.api.check import Check
 from modelramp.api.check_kinds import Reference
 from modelramp.api.names import Reason

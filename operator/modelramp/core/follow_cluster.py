@@ -3,15 +3,16 @@
 from dataclasses import replace
 
 from modelramp.api.names import Phase, Reason
-from modelramp.core import gate, moves
+from modelramp.core import transitions
 from modelramp.core.capacity import all_available
+from modelramp.core.gates import evaluation
 from modelramp.core.state import Decision, Finding, Pods, Retiring, Seen, State, Target, Version
 from modelramp.core.steps import held_by_route
 
 
 def follow_world(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
     """Start traffic when pods are there, give up when they are too late, confirm what the route shows by now."""
-    decision = gate.follow_evaluation(decision, target, seen, now)
+    decision = evaluation.follow_evaluation(decision, target, seen, now)
     decision = _await_pods(decision, target, seen, now)
     decision = _confirm(decision, target, seen, now)
     return decision.then(retiring=_retired(decision.state, target, seen, now))
@@ -47,11 +48,11 @@ def adopt(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
     most = max(shares, key=lambda revision: (shares[revision], revision != target.revision))
     version = target.spec.model.version if most == target.revision else "unknown version"
     stable = Version(most, version, since=now, traffic_since=now)
-    text = f"there was no status; the route gives {moves.label(stable)} most of the traffic, so it is what serves"
+    text = f"there was no status; the route gives {transitions.label(stable)} most of the traffic, so it is what serves"
     others = tuple(Retiring(revision) for revision in shares if revision != most)
     finding = Finding(Reason.RECOVERED, text, warning=True)
     changes = {"stable": stable, "retiring": others, "reason": Reason.RECOVERED, "detail": text}
-    return moves.enter(decision, Phase.PROMOTING, finding, **changes)
+    return transitions.enter(decision, Phase.PROMOTING, finding, **changes)
 
 
 def _await_pods(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
@@ -60,24 +61,24 @@ def _await_pods(decision: Decision, target: Target, seen: Seen, now: int) -> Dec
     if candidate is None or candidate.step >= 0 or state.paused:
         return decision
     revision = candidate.version.revision
-    if all_available(target, seen, revision) and gate.is_open(target, candidate, seen):
+    if all_available(target, seen, revision) and evaluation.is_open(target, candidate, seen):
         if state.stable is None:
-            return moves.serve_first(decision, now)
+            return transitions.serve_first(decision, now)
         if target.missing:
             return decision.then(reason=Reason.POLICY_UNRESOLVED)  # nobody could be blamed for what users would see
         if seen.routed is True and set(seen.served) == {state.stable.revision}:
-            return moves.enter_step(decision, target, 0, now)
+            return transitions.enter_step(decision, target, 0, now)
     pods = seen.pods.get(revision)
-    due = gate.pods_due(target, candidate)
+    due = evaluation.pods_due(target, candidate)
     if due is None or now < due or (pods is not None and _not_late(target, pods, seen)):
         return decision
     cause = _late(target, seen, revision)
     if state.stable is not None:
-        return moves.withdraw(decision, Reason.PROGRESS_DEADLINE_EXCEEDED, cause, now)
+        return transitions.withdraw(decision, Reason.PROGRESS_DEADLINE_EXCEEDED, cause, now)
     if state.phase is Phase.DEGRADED:
         return decision
-    text = f"{moves.label(candidate.version)}, the first revision, cannot serve: {cause}"
-    return moves.degrade(decision, Reason.PROGRESS_DEADLINE_EXCEEDED, text)
+    text = f"{transitions.label(candidate.version)}, the first revision, cannot serve: {cause}"
+    return transitions.degrade(decision, Reason.PROGRESS_DEADLINE_EXCEEDED, text)
 
 
 def _not_late(target: Target, pods: Pods, seen: Seen) -> bool:
@@ -103,19 +104,21 @@ def _confirm(decision: Decision, target: Target, seen: Seen, now: int) -> Decisi
     if state.stable is None or set(seen.served) != {state.stable.revision} or seen.routed is None:
         return decision
     if state.phase is Phase.ROLLING_BACK:
-        moved = f"all traffic is back on {moves.label(state.stable)}"
-        text = moved if seen.routed else f"the route is back on {moves.label(state.stable)}, but {seen.route_detail}"
+        moved = f"all traffic is back on {transitions.label(state.stable)}"
+        text = (
+            moved if seen.routed else f"the route is back on {transitions.label(state.stable)}, but {seen.route_detail}"
+        )
         phase = Phase.ROLLED_BACK if state.failed == target.revision else Phase.HEALTHY
-        decision = moves.enter(decision, phase, Finding(Reason.RESTORED, text, warning=not seen.routed))
+        decision = transitions.enter(decision, phase, Finding(Reason.RESTORED, text, warning=not seen.routed))
     if not seen.routed:
         return decision
     # A first version has its traffic before its role; the next one may wait for pods before a gateway confirms that.
     waits = state.candidate is not None and state.running is None and state.stable.since < state.stable.traffic_since
-    if moves.unserved(state) and (state.phase is Phase.PROMOTING or waits):
-        return moves.serve_all(decision, now)
+    if transitions.unserved(state) and (state.phase is Phase.PROMOTING or waits):
+        return transitions.serve_all(decision, now)
     if not state.stable.traffic_since:
         decision = decision.then(stable=replace(state.stable, traffic_since=now))
-    return moves.enter(decision, Phase.HEALTHY) if state.phase is Phase.PROMOTING else decision
+    return transitions.enter(decision, Phase.HEALTHY) if state.phase is Phase.PROMOTING else decision
 
 
 def _retired(state: State, target: Target, seen: Seen, now: int) -> tuple[Retiring, ...]:

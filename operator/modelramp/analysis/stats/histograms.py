@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from modelramp.analysis.evidence import LEAST_COUNT, MOST_COUNT, MOST_SUM, Problem, count_text, nothing_counted
-from modelramp.analysis.intervals import Interval, normal_quantile
+from modelramp.analysis.stats.intervals import Interval, normal_quantile
 from modelramp.api.names import Reason
 
 # Prometheus mends falls of this relative size too: increase() extrapolates each bucket by itself.

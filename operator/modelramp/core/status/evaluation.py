@@ -4,7 +4,7 @@ from modelramp.api.quantity import format_number, number_in
 from modelramp.api.status import EvaluationStatus, MetricStatus
 from modelramp.api.times import to_seconds, to_text
 from modelramp.api.verdict import Verdict
-from modelramp.core.evaluation import Evaluation, MetricOutcome
+from modelramp.core.gates.evaluation_results import Evaluation, MetricOutcome
 
 _MESSAGE_LIMIT = 1024
 _METRIC_LIMIT = 256

@@ -6,7 +6,7 @@ from modelramp.api.hooks import On
 from modelramp.api.status import HookStatus
 from modelramp.api.text import visible
 from modelramp.api.times import to_seconds, to_text
-from modelramp.core.episodes import Episode
+from modelramp.core.hook_runs import Episode
 
 
 def hook_statuses(episodes: Iterable[Episode]) -> tuple[HookStatus, ...]:

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from modelramp.analysis.accumulated import Episode, remembers
 from modelramp.analysis.checks import Ask, Question, ask, judge, no_answer
 from modelramp.analysis.experiment import Trial, ask_of_test, judge_test, silent_test
-from modelramp.analysis.memory import Episode, remembers
 from modelramp.analysis.presets import Labels
-from modelramp.analysis.subject import Subject
+from modelramp.analysis.query_context import Subject
 from modelramp.api.check import Check
 from modelramp.api.errors import NoAnswer, PrometheusSilent
 from modelramp.api.health import Health

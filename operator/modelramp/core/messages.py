@@ -8,14 +8,14 @@ from modelramp.api.names import REQUEST_ANNOTATION, Phase, Reason
 from modelramp.api.rollout import OnBreach
 from modelramp.api.times import to_clock
 from modelramp.api.verdict import TICK_MARK, Verdict
-from modelramp.core import gate
 from modelramp.core.breaches import breaching, by_detail, tally, told
 from modelramp.core.capacity import enough_available, unanswered
 from modelramp.core.experiment import standing
-from modelramp.core.moves import label, name_of, unserved
+from modelramp.core.gates import evaluation
 from modelramp.core.scores import judged
 from modelramp.core.state import Candidate, Pods, Seen, State, Target
 from modelramp.core.steps import blockers, step_ends
+from modelramp.core.transitions import label, name_of, unserved
 
 
 def sentence(target: Target, state: State, seen: Seen) -> str:
@@ -69,8 +69,8 @@ def _waiting(target: Target, state: State, seen: Seen, candidate: Candidate) -> 
     head = f"waiting for {label(candidate.version)}: {pods.available} of {wanted} pods available"
     # What was in the way of the last pod is no news once all are there.
     head += f" ({pods.trouble})" if pods.trouble and pods.available < wanted else ""
-    due = gate.pods_due(target, candidate)
-    evaluated = gate.told(target, candidate, seen)
+    due = evaluation.pods_due(target, candidate)
+    evaluated = evaluation.told(target, candidate, seen)
     if state.stable is None:
         if state.phase is Phase.DEGRADED:
             then = "" if evaluated else "; it gets all traffic as soon as its pods are available"
@@ -82,7 +82,7 @@ def _waiting(target: Target, state: State, seen: Seen, candidate: Candidate) -> 
         return f"{head}; as the first version it gets all traffic then{expected}"
     stable = label(state.stable)
     serves = f"{stable} serves" if state.stable.revision in seen.served else f"traffic goes back to {stable} first"
-    if evaluated and (due is None or (pods.available >= wanted and not gate.is_open(target, candidate, seen))):
+    if evaluated and (due is None or (pods.available >= wanted and not evaluation.is_open(target, candidate, seen))):
         return f"{evaluated}; {serves}"
     if pods.available < wanted:
         late = "" if state.paused or due is None else f", rolled back at {to_clock(due)} unless all are"

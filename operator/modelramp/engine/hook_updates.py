@@ -5,11 +5,11 @@ from collections.abc import Iterable
 
 from modelramp.api.hooks import HookState, On, Webhook
 from modelramp.api.times import to_text
-from modelramp.core.episodes import Episode, News
+from modelramp.core.hook_runs import Episode, News
 from modelramp.core.state import Target
 from modelramp.desired.job_end import end_of, made_by
 from modelramp.desired.ownership import Owner
-from modelramp.engine.obstacles import pod_trouble
+from modelramp.engine.diagnostics import pod_trouble
 from modelramp.engine.ports import Object, WebhookCall
 
 _EVENTS = {On.DRIFT: "drift", On.BREACH: "breach"}

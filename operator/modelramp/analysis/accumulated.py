@@ -8,9 +8,9 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from modelramp.analysis.change import ChangeLooks
 from modelramp.analysis.evidence import Mean, Proportion, can_add_up, finite
 from modelramp.analysis.sequential import MeanLooks, RateLooks, Spread
+from modelramp.analysis.stats.change import ChangeLooks
 from modelramp.api.check import Check
 
 

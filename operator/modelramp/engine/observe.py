@@ -7,7 +7,7 @@ from typing import Any
 from modelramp.api.names import LABEL_REVISION, Reason
 from modelramp.api.text import cut, visible
 from modelramp.api.times import to_seconds
-from modelramp.core.evaluation import Results
+from modelramp.core.gates.evaluation_results import Results
 from modelramp.core.state import Finding, Pods, Seen
 from modelramp.desired.gateway_api import RouteAnswer, parents_of, route_answer, uncarried
 from modelramp.desired.names import revision_in

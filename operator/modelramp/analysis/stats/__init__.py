@@ -1,0 +1,1 @@
+"""Statistics over plain numbers: no checks, no queries, no rollout."""

@@ -1,0 +1,1 @@
+"""What must be open before a version may get traffic: one module per kind of gate."""
