@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from modelramp.analysis.accumulated import Episode
+from modelramp.analysis.accumulated import Window
 from modelramp.analysis.checks import VALUE, judge
 from modelramp.analysis.evidence import MOST_COUNT
 from modelramp.analysis.fairness import MOST_GROUPS
@@ -34,7 +34,7 @@ class Declared:
 
     def evaluation(self) -> Callable[[], CheckOutcome]:
         """One more tick; a check that remembers has already seen some, and goes on from there."""
-        episode = Episode(revision="r2", since=1_800_000_000)
+        episode = Window(revision="r2", since=1_800_000_000)
         for tick in range(TICKS_BEFORE):
             answers = self.between if self.between is not None and tick % 2 else self.answers
             episode = replace(episode, memory=judge(self.check, answers, episode).memory)

@@ -195,7 +195,7 @@ def drive(size: int) -> dict[str, float]:
         running.cancel()
 
     run_virtually(live(), loop)
-    healthy = sum(record.state.strip.endswith("+") for record in engine.store.records.values())
+    healthy = sum(record.state.recent_ticks.endswith("+") for record in engine.store.records.values())
     found |= {"records": len(engine.store.records), "healthy": healthy, "writes": sum(fleet.writes.values())}
     found["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     found["warnings"] = sum(quiet.warnings.values())

@@ -13,16 +13,16 @@ from pathlib import Path
 
 from benchmarks.declared import declared, worst
 from benchmarks.fleet import Healthy, Quiet
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.names import Phase, Reason
 from modelramp.api.spec import parse_spec
 from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
 from modelramp.core.decide import decide
-from modelramp.core.state import Candidate, Decision, Pods, Seen, State, Target, Version
+from modelramp.core.state import Candidate, Decision, Observed, Pods, RolloutInput, State, Version
 from modelramp.core.status.read import read_status, state_of
 from modelramp.core.status.write import status_of
 from modelramp.engine.ports import Endpoint, Sample
-from modelramp.engine.queries import Due, outcomes
+from modelramp.engine.queries import CheckRequest, outcomes
 from modelramp.engine.store import Record
 from modelramp.engine.writes import worth_writing
 
@@ -62,7 +62,7 @@ def timed(name: str, work: Callable[[], int]) -> Mapping[str, Run]:
     return {name: Run(done, time.process_time() - started)}
 
 
-def candidate() -> tuple[Target, State, Seen, TickOutcome]:
+def candidate() -> tuple[RolloutInput, State, Observed, TickOutcome]:
     """A rollout at its first step, and one more healthy tick."""
     state = State(
         phase=Phase.PROGRESSING,
@@ -71,10 +71,15 @@ def candidate() -> tuple[Target, State, Seen, TickOutcome]:
         candidate=Candidate(Version("r2", "2.0.0", TICK - 300, TICK - 300), 10, 0, TICK - 120),
         last_tick=TICK - 60,
     )
-    seen = Seen(pods={"r1": Pods(2, 2, 2), "r2": Pods(2, 2, 2)}, served={"r1": 90, "r2": 10}, routed=True)
+    seen = Observed(pods={"r1": Pods(2, 2, 2), "r2": Pods(2, 2, 2)}, served={"r1": 90, "r2": 10}, routed=True)
     healthy = partial(CheckOutcome, verdict=Verdict.HEALTHY, reason=Reason.WITHIN_LIMIT, detail="0.1 %, limit 1 %")
     checks = tuple(healthy(name, value=0.001, limit="<= 0.01") for name in ("errors", "speed"))
-    return Target(parse_spec(SPEC), "r2"), state, seen, TickOutcome(TICK, "r2", checks, available=True, pods="2/2")
+    return (
+        RolloutInput(parse_spec(SPEC), "r2"),
+        state,
+        seen,
+        TickOutcome(TICK, "r2", checks, available=True, pods="2/2"),
+    )
 
 
 def decisions() -> Mapping[str, Run]:
@@ -110,7 +115,9 @@ def plans() -> Mapping[str, Run]:
     health = parse_spec(SPEC).health
     names = [f"m{number}" for number in range(MANY)]
     here = Endpoint("http://prometheus:9090")
-    due = [Due(f"ml/{n}", here, health, Subject("ml", n, "r2", f"{n}-r2", "r1", f"{n}-r1")) for n in names]
+    due = [
+        CheckRequest(f"ml/{n}", here, health, QueryContext("ml", n, "r2", f"{n}-r2", "r1", f"{n}-r1")) for n in names
+    ]
     labels = [{"namespace": "ml", "modeldeployment": n, "revision": r} for n in names for r in ("r1", "r2")]
     prometheus = Healthy(tuple(Sample(each, 0.001) for each in labels), everywhere=True)
 

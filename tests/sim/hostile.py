@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from modelramp.api.errors import Forbidden, PrometheusSilent, Refused
+from modelramp.api.errors import Forbidden, PrometheusUnavailable, Refused
 from modelramp.api.names import FIELD_MANAGER, LABEL_DEPLOYMENT
 from modelramp.engine.ports import MODEL_DEPLOYMENT, Ref, Sample
 from tests.sim.member import USER, Member
@@ -117,7 +117,7 @@ def partial(world: World, chance: random.Random) -> None:
 
     def say(query: str, tick: int) -> tuple[Sample, ...]:
         reasons = ("PartialData", "QueryFailed", "AnswerTooLarge", "PrometheusUnreachable")
-        raise PrometheusSilent(reasons[tick // 60 % len(reasons)], "so it is")
+        raise PrometheusUnavailable(reasons[tick // 60 % len(reasons)], "so it is")
 
     world.prometheus.strange.append(Strange(at_address("http://partial.evil"), 0.0, say))
     rollout(world, "partial", chance.uniform(90, 200), **asking("http://partial.evil", errors="errors_here"))

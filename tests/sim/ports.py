@@ -7,7 +7,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from modelramp.adapters.catalogue import CATALOGUE, Type
-from modelramp.api.errors import ClusterSilent, Conflict, Gone, PrometheusSilent, Refused
+from modelramp.api.errors import ApiServerUnavailable, Conflict, Gone, PrometheusUnavailable, Refused
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.engine.ports import (
     DEPLOYMENT,
@@ -146,8 +146,8 @@ class Wire:
     async def _time_out(self, call: Call) -> None:
         await asyncio.sleep(TIMEOUT_SECONDS)
         if call.port == "metrics":
-            raise PrometheusSilent("PrometheusTimeout", f"no answer within {TIMEOUT_SECONDS:.0f} s")
-        raise ClusterSilent(f"{call.method} {call.about}: no answer within {TIMEOUT_SECONDS:.0f} s")
+            raise PrometheusUnavailable("PrometheusTimeout", f"no answer within {TIMEOUT_SECONDS:.0f} s")
+        raise ApiServerUnavailable(f"{call.method} {call.about}: no answer within {TIMEOUT_SECONDS:.0f} s")
 
 
 class SimCluster:
@@ -278,7 +278,7 @@ class SimMetrics:
 
         def effect() -> dict[int, tuple[Sample, ...]]:
             if delay > TIMEOUT_SECONDS:
-                raise PrometheusSilent("PrometheusTimeout", f"{address}: no answer within {TIMEOUT_SECONDS:.0f} s")
+                raise PrometheusUnavailable("PrometheusTimeout", f"{address}: no answer within {TIMEOUT_SECONDS:.0f} s")
             return self._prometheus.answer(address, query, instants)
 
         delay = self._prometheus.slowness(address, query)
@@ -325,7 +325,7 @@ class SimWebhooks:
         world = self._wire.world
         try:
             await self._wire.call("webhooks", "call", call.url, lambda: world.called.append(call), key=("", call.url))
-        except ClusterSilent:
+        except ApiServerUnavailable:
             return Delivered(Delivery.UNKNOWN, "no answer")
         await asyncio.sleep(world.slow_receivers.get(call.url, world.slow_receiver))
         return Delivered(next(world.receiver, Delivery.TAKEN), "as the receiver said")

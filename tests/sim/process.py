@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from modelramp.adapters.clock import ClusterClock
-from modelramp.api.errors import ClusterSilent
+from modelramp.api.errors import ApiServerUnavailable
 from modelramp.api.names import FIELD_MANAGER
 from modelramp.engine.engine import Engine, Options
 from tests.sim.clock import MachineClock, date
@@ -109,7 +109,7 @@ class Process:
     async def _ask_time(self) -> None:
         if self.world.now() < self.world.outages.get("cluster", 0.0):
             await asyncio.sleep(TIMEOUT_SECONDS)
-            raise ClusterSilent("get the version: no answer")
+            raise ApiServerUnavailable("get the version: no answer")
         await asyncio.sleep(0.01)
         at, before = self.world.now(), self.world.loop.time() - 0.01
         await self.thawed()

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from modelramp.api.errors import PrometheusSilent
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.engine.ports import Sample
 from tests.sim.streams import DIGITS, Key
 
@@ -170,19 +170,19 @@ class ScriptedPrometheus:
         return SLOW_SECONDS if self._period("slow") else 0.0
 
     def answer(self, address: str, query: str, instants: tuple[int, ...]) -> dict[int, tuple[Sample, ...]]:
-        """The query's value at each instant; PrometheusSilent while Prometheus is down or too slow."""
+        """The query's value at each instant; PrometheusUnavailable while Prometheus is down or too slow."""
         strange = self._strange(address, query)
         if strange is not None:
             return {instant: strange.say(query, instant) for instant in instants}
         if self._period("down"):
-            raise PrometheusSilent("PrometheusUnreachable", f"{address}: connection refused")
+            raise PrometheusUnavailable("PrometheusUnreachable", f"{address}: connection refused")
         if self._period("slow"):
-            raise PrometheusSilent("PrometheusTimeout", f"{address}: no answer within 10 s")
+            raise PrometheusUnavailable("PrometheusTimeout", f"{address}: no answer within 10 s")
         if not self._check(query):
             self.unknown.append(query)
         grouped = _REVISION.search(query) is None
         if grouped and any(_within(query, namespace) for namespace in self.overgrown):
-            raise PrometheusSilent("AnswerTooLarge", f"{address}: more than 10000 series")
+            raise PrometheusUnavailable("AnswerTooLarge", f"{address}: more than 10000 series")
         found = {}
         for instant in instants:
             samples = (self._sample(subject, instant, grouped) for subject in self.subjects(address, query))
@@ -224,7 +224,7 @@ class ScriptedPrometheus:
 def _readable(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
     """As the adapter has it: an answer with labels that are no text is none."""
     if any(not isinstance(value, str) for sample in samples for value in sample.labels.values()):
-        raise PrometheusSilent("QueryFailed", "the answer has labels that are no text")
+        raise PrometheusUnavailable("QueryFailed", "the answer has labels that are no text")
     return samples
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelramp.adapters.clock import ClusterClock
-from modelramp.api.errors import ClusterSilent
+from modelramp.api.errors import ApiServerUnavailable
 from modelramp.core.ticks import newest_due, to_evaluate
 from tests.sim.clock import EPOCH, MachineClock, VirtualLoop, date, run_virtually
 from tests.sim.scenarios import Scenario
@@ -65,13 +65,13 @@ class Watcher:
         await asyncio.sleep(0.02)
         if any(start <= self.loop.time() < end for start, end in self.silent):
             await asyncio.sleep(10)
-            raise ClusterSilent("no answer")
+            raise ApiServerUnavailable("no answer")
         self.clock.heard(date(self.truth + self.api_skew), 0.02)
 
     async def first_list(self):
         try:
             await self.ask()
-        except ClusterSilent:
+        except ApiServerUnavailable:
             await self.first_list()
 
     async def live(self, seconds):

@@ -7,7 +7,7 @@ from modelramp.core.decide import decide
 from modelramp.core.status.read import state_of
 from modelramp.core.status.write import status_of
 from modelramp.desired.objects import desired, prune
-from modelramp.engine.observe import see
+from modelramp.engine.observe import observe
 from tests.sim.neighbours import MINUTES, Honest, differences, honest, outcome, settle_in
 from tests.sim.sabotage import everywhere
 from tests.sim.scenarios import manifest
@@ -160,7 +160,7 @@ def told(member):
 
 
 FAULTY = Honest(("evil", "faulty"), ROLLOUTS[1].story, 90.0)
-PLACES = (decide, judge, ask, desired, status_of, see, state_of, prune)
+PLACES = (decide, judge, ask, desired, status_of, observe, state_of, prune)
 
 
 @pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name__)

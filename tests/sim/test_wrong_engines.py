@@ -5,7 +5,7 @@ import pytest
 from modelramp.analysis import experiment
 from modelramp.api.verdict import Verdict
 from modelramp.core import breaches, decide, follow_cluster, schedule
-from modelramp.core.state import Finding
+from modelramp.core.state import RolloutEvent
 from modelramp.desired import gateway_api
 from modelramp.engine import ticker, writes
 from tests.sim.faults import Fault
@@ -90,7 +90,7 @@ WRONG = {
         "did not roll back on the breaching tick",
     ),
     "traffic from before the step is blamed on it": (
-        (decide, "settle", lambda health, outcome, *_: schedule.settle(health, outcome, 0, 0)),
+        (decide, "finalize", lambda health, outcome, *_: schedule.finalize(health, outcome, 0, 0)),
         [(ROLLBACK, {})],
         "breaches; histories",
     ),
@@ -124,7 +124,7 @@ WRONG = {
         "stable keeps its capacity",
     ),
     "the route names what has no endpoint": (
-        ("modelramp.desired.gateway_api", "shown_weights", lambda state, *_: (state.weights, Finding("x", ""))),
+        ("modelramp.desired.gateway_api", "shown_weights", lambda state, *_: (state.weights, RolloutEvent("x", ""))),
         [(CRASHING, {})],
         "and still gets traffic",
     ),

@@ -36,7 +36,7 @@ HELD = Scenario(serves="2.0.0", scripts={"2.0.0": {"accuracy": "bbbbbbh"}})
 real = {
     "count": breaches.count,
     "during": Health.during,
-    "after": queries.Due.after,
+    "after": queries.CheckRequest.after,
     "tick_verdict": breaches.tick_verdict,
     "scores": breaches.scores,
     "is_due": Health.is_due,
@@ -172,12 +172,12 @@ WRONG = {
         "its last asking was not healthy",
     ),
     "replayed minutes leave no evidence": (
-        (queries.Due, "after", lambda due, outcomes: due),
+        (queries.CheckRequest, "after", lambda due, outcomes: due),
         RESTARTED,
         "what was answered adds up to",
     ),
     "evidence begins before the step": (
-        (queries.Due, "after", doubled),
+        (queries.CheckRequest, "after", doubled),
         [(SUMMED, {})],
         "what was answered adds up to",
     ),

@@ -48,7 +48,7 @@ def _each(*values: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     return tuple(product(*values))
 
 
-_RESULTS = ("ok", "ClusterSilent", "Conflict", "Forbidden", "Gone", "Refused")
+_RESULTS = ("ok", "ApiServerUnavailable", "Conflict", "Forbidden", "Gone", "Refused")
 _REQUESTS = (
     *_each(("list",), (kind.kind for kind in (*WATCHED, GATEWAY, POD)), (*_RESULTS, "expired")),
     *_each(("get",), (kind.kind for kind in (MODEL_DEPLOYMENT, *OWNED, GATEWAY, CONFIG_MAP)), _RESULTS),

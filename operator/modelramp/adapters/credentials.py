@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from modelramp.adapters.prometheus_words import NOTHING_SENT, Sent
-from modelramp.api.errors import Gone, ModelrampError, PrometheusSilent
+from modelramp.api.errors import Gone, ModelrampError, PrometheusUnavailable
 from modelramp.api.names import Reason
 from modelramp.engine.ports import SECRET, Clock, Cluster, Endpoint, Ref
 
@@ -85,7 +85,7 @@ class Credentials:
         self._kept: dict[Endpoint | Files, tuple[float, Presented]] = {}
 
     async def presented(self, endpoint: Endpoint) -> Presented:
-        """What an endpoint is presented. Raises PrometheusSilent if it cannot be used."""
+        """What an endpoint is presented. Raises PrometheusUnavailable if it cannot be used."""
         plain = Presented(dict(endpoint.headers))
         if endpoint.secret is None:
             return plain
@@ -93,7 +93,7 @@ class Credentials:
         return (await self._fresh(place, lambda: self._from_secret(place))).over(plain)
 
     async def presented_from(self, files: Files) -> Presented:
-        """What the operator's own files hold. Raises PrometheusSilent if they cannot be used."""
+        """What the operator's own files hold. Raises PrometheusUnavailable if they cannot be used."""
         return await self._fresh(files, lambda: asyncio.to_thread(_from_files, files))
 
     def forget(self, endpoint: Endpoint, files: Files) -> None:
@@ -191,5 +191,5 @@ def authorization(data: Mapping[str, str], name: str) -> Presented:
     raise _unusable(f"Secret {name} needs the key `token`, or the keys `username` and `password`")
 
 
-def _unusable(text: str) -> PrometheusSilent:
-    return PrometheusSilent(Reason.PROMETHEUS_UNREACHABLE, text)
+def _unusable(text: str) -> PrometheusUnavailable:
+    return PrometheusUnavailable(Reason.PROMETHEUS_UNREACHABLE, text)

@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 from kubernetes.aio.config import ConfigException
 
-from modelramp.api.errors import ClusterSilent, Conflict, Forbidden, Gone, ModelrampError, Refused
+from modelramp.api.errors import ApiServerUnavailable, Conflict, Forbidden, Gone, ModelrampError, Refused
 from modelramp.api.text import cut, visible
 
 LONGEST = 256
@@ -35,12 +35,12 @@ def of_answer(code: int, body: bytes, what: str) -> ModelrampError:
         return Gone(text)
     if code == 409:
         return Conflict(text)
-    return ClusterSilent(text)
+    return ApiServerUnavailable(text)
 
 
-def of_failure(error: BaseException, what: str, timeout: float) -> ClusterSilent:
+def of_failure(error: BaseException, what: str, timeout: float) -> ApiServerUnavailable:
     """The error for a call without a readable answer. timeout: seconds that the call was given."""
-    return ClusterSilent(f"{what}: {_plainly(error, timeout)}")
+    return ApiServerUnavailable(f"{what}: {_plainly(error, timeout)}")
 
 
 def shortened(text: str, most: int = LONGEST) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from modelramp.adapters.cluster import EVENT
 from modelramp.adapters.errors import shortened
-from modelramp.api.errors import ClusterSilent, ModelrampError
+from modelramp.api.errors import ApiServerUnavailable, ModelrampError
 from modelramp.api.names import GROUP
 from modelramp.api.text import cut
 from modelramp.engine.ports import Clock, Cluster, Object, Telemetry
@@ -132,7 +132,7 @@ class KubernetesEvents:
         # Applying makes a new Event and changes an old one alike, so a second try after a lost answer does no harm.
         try:
             await self._cluster.apply(body)
-        except ClusterSilent:
+        except ApiServerUnavailable:
             await self._clock.sleep(_RETRY_SECONDS)
             await self._cluster.apply(body)
 

@@ -22,7 +22,7 @@ from modelramp.adapters.prometheus_parameters import parameters
 from modelramp.adapters.prometheus_stream import AnswerParser, Bounds, InstantReader, RangeReader, unpacked
 from modelramp.adapters.prometheus_transports import Transports
 from modelramp.adapters.prometheus_words import Sent, without
-from modelramp.api.errors import AddressRefused, PrometheusSilent
+from modelramp.api.errors import AddressRefused, PrometheusUnavailable
 from modelramp.api.names import Reason
 from modelramp.engine.ports import SHARED, Asker, Clock, Endpoint, Sample, Telemetry
 
@@ -141,7 +141,7 @@ class PrometheusMetrics:
         """The answer as samples; counts how it went."""
         try:
             found, warnings = await self._in_turn(question, parser)
-        except PrometheusSilent as error:
+        except PrometheusUnavailable as error:
             self._telemetry.count("modelramp_queries_total", result=str(error.reason))
             raise
         self._telemetry.count("modelramp_queries_total", result="ok")
@@ -153,7 +153,7 @@ class PrometheusMetrics:
         address = question.endpoint.address
         origin = _origin(address)
         if origin is None:
-            raise PrometheusSilent(Reason.PROMETHEUS_UNREACHABLE, f"{address}: this is no usable address")
+            raise PrometheusUnavailable(Reason.PROMETHEUS_UNREACHABLE, f"{address}: this is no usable address")
         lane = self._lanes.lane(origin)
         _raise_if_open(lane, question)
         deadline, placed = asyncio.timeout(_WAITS * self._timeout), False
@@ -167,11 +167,11 @@ class PrometheusMetrics:
                     return await self._timed(lane, question, parser)
         except TimeoutError:
             if self._closed:
-                raise PrometheusSilent(Reason.PROMETHEUS_TIMEOUT, "the operator is stopping") from None
+                raise PrometheusUnavailable(Reason.PROMETHEUS_TIMEOUT, "the operator is stopping") from None
             if placed:
                 raise timed_out(address, self._timeout) from None
             waited = f"{address}: not asked within {_WAITS * self._timeout:g} s; earlier queries have no answer yet"
-            raise PrometheusSilent(Reason.PROMETHEUS_TIMEOUT, waited) from None
+            raise PrometheusUnavailable(Reason.PROMETHEUS_TIMEOUT, waited) from None
         finally:
             self._deadlines.discard(deadline)
             if not self._deadlines:
@@ -205,24 +205,24 @@ class PrometheusMetrics:
             return found, tuple(without(warning, presented.sent.secrets) for warning in warnings)
         except AddressRefused as error:
             self._warn_once(question, "an address is refused", cause=error.cause)
-            raise PrometheusSilent(Reason.ADDRESS_REFUSED, str(error)) from None
+            raise PrometheusUnavailable(Reason.ADDRESS_REFUSED, str(error)) from None
         except FOREIGN as error:
             if is_unconnected(error):
                 lane.circuit.failed(question.about)
             raise failure(error, address, self._timeout) from None
-        except PrometheusSilent as error:
+        except PrometheusUnavailable as error:
             said = without(error.detail, presented.sent.secrets)
             if error.reason != Reason.PROMETHEUS_UNREACHABLE:
-                raise PrometheusSilent(error.reason, said) from None
+                raise PrometheusUnavailable(error.reason, said) from None
             self._credentials.forget(endpoint, self._files)
-            raise PrometheusSilent(error.reason, f"{address}: {said}") from None
+            raise PrometheusUnavailable(error.reason, f"{address}: {said}") from None
 
     async def _presented(self, endpoint: Endpoint) -> Presented:
         """What goes with a question. endpoint: as `_as_whom` says."""
         own = endpoint is self._own
         secret = endpoint.secret or (self._files.token if own else None)
         if secret is not None and (problem := plain_problem(endpoint.address, allowed=self._allow_plain)):
-            raise PrometheusSilent(Reason.PROMETHEUS_UNREACHABLE, problem)
+            raise PrometheusUnavailable(Reason.PROMETHEUS_UNREACHABLE, problem)
         found = await self._credentials.presented(endpoint)
         if not own:
             return found
@@ -301,7 +301,7 @@ def bounds_of(asker: Asker) -> Bounds:
 
 def _raise_if_open(lane: Lane, question: _Question) -> None:
     if lane.circuit.refuses(question.about):
-        raise PrometheusSilent(
+        raise PrometheusUnavailable(
             Reason.PROMETHEUS_UNREACHABLE,
             f"{question.endpoint.address}: no connection several times in a row; asked again at the next tick",
         )

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from modelramp.adapters.errors import shortened
 from modelramp.adapters.prometheus_words import NOTHING_SENT, Sent, page_words, plain_error, reason_of
 from modelramp.analysis.stats.native_histograms import Native
-from modelramp.api.errors import PrometheusSilent
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.names import Reason
 from modelramp.engine.ports import Sample
 
@@ -34,7 +34,7 @@ _ABOUT_THE_QUERY = ("PromQL warning:", "PromQL info:")
 
 
 def read_body(code: int, body: bytes, sent: Sent = NOTHING_SENT) -> Mapping[str, Any]:
-    """The `data` of a successful answer with its `warnings`; raises PrometheusSilent for any other.
+    """The `data` of a successful answer with its `warnings`; raises PrometheusUnavailable for any other.
 
     Source of codes and fields: prometheus.io/docs/prometheus/latest/querying/api, "Format overview".
     """
@@ -53,12 +53,12 @@ def read_body(code: int, body: bytes, sent: Sent = NOTHING_SENT) -> Mapping[str,
     return {**payload["data"], "warnings": payload.get("warnings") or ()}
 
 
-def failed(kind: Any, words: Any, code: int) -> PrometheusSilent:
+def failed(kind: Any, words: Any, code: int) -> PrometheusUnavailable:
     """The error for an answer with status `error`. kind: its errorType. words: its error."""
-    return PrometheusSilent(reason_of(kind, code, str(words)), shortened(f"Prometheus: {plain_error(words)}"))
+    return PrometheusUnavailable(reason_of(kind, code, str(words)), shortened(f"Prometheus: {plain_error(words)}"))
 
 
-def _refused(code: int, body: bytes, sent: Sent) -> PrometheusSilent:
+def _refused(code: int, body: bytes, sent: Sent) -> PrometheusUnavailable:
     """The error for an answer that is not in Prometheus' form: of a server before it, or of something else."""
     words = page_words(body, sent.secrets) if 400 <= code < 500 else ""
     known, hint = _BY_CODE.get(code, "cannot answer now" if code >= 500 else "does not answer like a Prometheus"), ""
@@ -67,37 +67,37 @@ def _refused(code: int, body: bytes, sent: Sent) -> PrometheusSilent:
         hint = _CHECK_THEM if sent.credentials else _GIVE_THEM
     reason = Reason.PROMETHEUS_TIMEOUT if code in {408, 504} else Reason.PROMETHEUS_UNREACHABLE
     said = f"the server {known} (HTTP {code})" + (f": {words}" if words else "")
-    return PrometheusSilent(reason, f"{said}; {hint}" if hint else said)
+    return PrometheusUnavailable(reason, f"{said}; {hint}" if hint else said)
 
 
-def no_prometheus() -> PrometheusSilent:
+def no_prometheus() -> PrometheusUnavailable:
     """The error for a success that is none of Prometheus'."""
-    return PrometheusSilent(Reason.PROMETHEUS_UNREACHABLE, "the answer is not that of a Prometheus (no JSON data)")
+    return PrometheusUnavailable(Reason.PROMETHEUS_UNREACHABLE, "the answer is not that of a Prometheus (no JSON data)")
 
 
-def partial(words: str) -> PrometheusSilent:
+def partial(words: str) -> PrometheusUnavailable:
     """The error for an answer out of a part of the data (decision 0004)."""
     said = f"Prometheus answers from a part of its data: {plain_error(words)}"
-    return PrometheusSilent(Reason.PARTIAL_DATA, shortened(said))
+    return PrometheusUnavailable(Reason.PARTIAL_DATA, shortened(said))
 
 
-def too_large(words: str) -> PrometheusSilent:
+def too_large(words: str) -> PrometheusUnavailable:
     """The error for an answer above its bounds. words: which one."""
-    return PrometheusSilent(
+    return PrometheusUnavailable(
         Reason.ANSWER_TOO_LARGE, f"the answer has more than {words}; aggregate in the query, as in sum(...)"
     )
 
 
-def redirected(code: int) -> PrometheusSilent:
+def redirected(code: int) -> PrometheusUnavailable:
     """The error for an answer that names another address."""
-    return PrometheusSilent(
+    return PrometheusUnavailable(
         Reason.PROMETHEUS_UNREACHABLE,
         f"the server redirects (HTTP {code}); not followed, so give the final address",
     )
 
 
 def check_warnings(warnings: Any) -> tuple[str, ...]:
-    """The warnings about the query itself; raises PrometheusSilent when there is one about the data.
+    """The warnings about the query itself; raises PrometheusUnavailable when there is one about the data.
 
     An annotation of PromQL begins with `PromQL warning:` or `PromQL info:`; older servers send both as warnings.
     Anything else, of a remote read or of a store that is down, means that a part of the data is missing; so may what
@@ -125,14 +125,14 @@ def instant_samples(kind: str, result: Any) -> tuple[Sample, ...]:
 
 
 def expect_instant(kind: str) -> None:
-    """Raise PrometheusSilent unless an answer of that resultType gives a number at one instant."""
+    """Raise PrometheusUnavailable unless an answer of that resultType gives a number at one instant."""
     match kind:
         case "vector" | "scalar":
             return
         case "string":
-            raise PrometheusSilent(Reason.QUERY_INVALID, "the query gives a text; it must give a number")
+            raise PrometheusUnavailable(Reason.QUERY_INVALID, "the query gives a text; it must give a number")
         case "matrix":
-            raise PrometheusSilent(
+            raise PrometheusUnavailable(
                 Reason.QUERY_INVALID, "the query gives a time range; wrap it, as in avg_over_time(...[{{window}}])"
             )
         case _:
@@ -156,12 +156,12 @@ def by_instant(found: Mapping[int, Sequence[Sample]]) -> Mapping[int, tuple[Samp
 
 
 def on_grid(found: Mapping[int, Found], grid: range) -> Mapping[int, Found]:
-    """The same; raises PrometheusSilent when there are instants that were not asked for.
+    """The same; raises PrometheusUnavailable when there are instants that were not asked for.
 
     Caches before Prometheus may move a range to multiples of its step: the values then belong to other instants.
     """
     if not found.keys() <= set(grid):
-        raise PrometheusSilent(
+        raise PrometheusUnavailable(
             Reason.QUERY_FAILED,
             "the answer is for other instants than were asked for; does a cache before Prometheus align ranges?",
         )
@@ -251,6 +251,6 @@ def number(text: Any) -> float:
     return float(text)
 
 
-def unreadable() -> PrometheusSilent:
+def unreadable() -> PrometheusUnavailable:
     """The error for an answer that has not the form of the API."""
-    return PrometheusSilent(Reason.QUERY_FAILED, "the answer is not in the form of the Prometheus HTTP API")
+    return PrometheusUnavailable(Reason.QUERY_FAILED, "the answer is not in the form of the Prometheus HTTP API")

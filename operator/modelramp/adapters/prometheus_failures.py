@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import httpx
 
-from modelramp.api.errors import PrometheusSilent
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.names import Reason
 
 FOREIGN = (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError, ExceptionGroup)
@@ -41,7 +41,7 @@ _NOBODY_THERE = (socket.gaierror, ConnectionRefusedError)
 _NO_ROUTE = frozenset({"EHOSTUNREACH", "ENETUNREACH", "EADDRNOTAVAIL", "EHOSTDOWN", "ENETDOWN"})
 
 
-def failure(error: BaseException, address: str, timeout: float) -> PrometheusSilent:
+def failure(error: BaseException, address: str, timeout: float) -> PrometheusUnavailable:
     """The error for a question that nobody answered. timeout: seconds that it was given."""
     if isinstance(error, TimeoutError | httpx.ReadTimeout | httpx.WriteTimeout):
         return timed_out(address, timeout)
@@ -49,12 +49,12 @@ def failure(error: BaseException, address: str, timeout: float) -> PrometheusSil
     if words == _BROKE and address.startswith("https:"):
         # With TLS 1.3 a server ends a connection like this when it misses a certificate of the other side.
         words += "; does the server want a client certificate?"
-    return PrometheusSilent(Reason.PROMETHEUS_UNREACHABLE, f"{address}: {words}")
+    return PrometheusUnavailable(Reason.PROMETHEUS_UNREACHABLE, f"{address}: {words}")
 
 
-def timed_out(address: str, timeout: float) -> PrometheusSilent:
+def timed_out(address: str, timeout: float) -> PrometheusUnavailable:
     """The error for a question without an answer in time."""
-    return PrometheusSilent(Reason.PROMETHEUS_TIMEOUT, f"{address}: no answer within {timeout:g} s")
+    return PrometheusUnavailable(Reason.PROMETHEUS_TIMEOUT, f"{address}: no answer within {timeout:g} s")
 
 
 def is_unconnected(error: BaseException) -> bool:

@@ -31,7 +31,7 @@ from modelramp.adapters.prometheus_answers import (
 from modelramp.adapters.prometheus_failures import CAUSES, Causes, chain, plainly, timed_out
 from modelramp.adapters.prometheus_parameters import parameters
 from modelramp.adapters.prometheus_words import Sent
-from modelramp.api.errors import PrometheusSilent
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.names import Reason
 from modelramp.engine.ports import SHARED, Asker, Endpoint, Sample, Telemetry
 
@@ -133,10 +133,10 @@ class PrometheusHistory:
             result = ask(client)
         except _FOREIGN as error:
             raise self._failure(error, address) from None
-        except PrometheusSilent as error:
+        except PrometheusUnavailable as error:
             if error.reason != Reason.PROMETHEUS_UNREACHABLE:
                 raise
-            raise PrometheusSilent(error.reason, f"{address}: {error.detail}") from None
+            raise PrometheusUnavailable(error.reason, f"{address}: {error.detail}") from None
         return read(session.kind, result), session.warnings
 
     def _client(self, address: str) -> "tuple[PrometheusConnect, _BoundedSession]":
@@ -155,13 +155,13 @@ class PrometheusHistory:
             known[address] = (connect, session)
         return known[address]
 
-    def _failure(self, error: BaseException, address: str) -> PrometheusSilent:
+    def _failure(self, error: BaseException, address: str) -> PrometheusUnavailable:
         causes = chain(error)
         slow = (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError)
         if any(isinstance(cause, slow) for cause in causes) or isinstance(error, TimeoutError):
             return timed_out(address, self._timeout)
         text = plainly(causes, (*_CAUSES, *CAUSES))
-        return PrometheusSilent(Reason.PROMETHEUS_UNREACHABLE, f"{address}: {text}")
+        return PrometheusUnavailable(Reason.PROMETHEUS_UNREACHABLE, f"{address}: {text}")
 
 
 class _BoundedSession(requests.Session):
@@ -179,7 +179,7 @@ class _BoundedSession(requests.Session):
         self.warnings: tuple[str, ...] = ()
 
     def request(self, method: Any, url: Any, params: Any = None, **rest: Any) -> requests.Response:  # type: ignore[override]
-        """As requests.Session.request, for the library's calls; raises PrometheusSilent for an unusable answer."""
+        """As requests.Session.request, for the library's calls; raises PrometheusUnavailable for an unusable answer."""
         response = super().request(method, url, data=params, **{**rest, "allow_redirects": False, "stream": True})
         with response:
             if response.is_redirect:

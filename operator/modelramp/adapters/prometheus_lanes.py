@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from modelramp.adapters.circuit import Circuit
-from modelramp.api.errors import PrometheusSilent
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.names import Reason
 from modelramp.engine.ports import Asker
 
@@ -130,7 +130,7 @@ class Lanes:
 
     @asynccontextmanager
     async def place(self, lane: Lane, asker: Asker, query: str) -> AsyncIterator[None]:
-        """Hold a place on an address; waits for it. Raises PrometheusSilent when too many wait already."""
+        """Hold a place on an address; waits for it. Raises PrometheusUnavailable when too many wait already."""
         lane.namespaces[asker.namespace] = None
         _trim(lane.namespaces, _NAMESPACES)
         account = _Account(asker.namespace, lane.was_slow(asker.namespace, query))
@@ -155,7 +155,7 @@ class Lanes:
         most = WAITING_OF_ONE if self._waiting.total() < WAITING else STILL_WAITING
         if self._waiting[namespace] >= most:
             whose = f"of namespace {namespace}" if namespace else "that namespaces share"
-            raise PrometheusSilent(
+            raise PrometheusUnavailable(
                 Reason.TOO_MANY_QUERIES,
                 f"{most} queries {whose} wait for an answer already; fewer checks, or faster ones",
             )

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from modelramp.api.errors import PrometheusSilent
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.engine.ports import Clock, Endpoint, Metrics, Telemetry
 
 PROBE_SECONDS = 30.0
@@ -24,7 +24,7 @@ class PrometheusProbe:
         try:
             async with asyncio.timeout(patience):
                 await self._metrics.instant(self._endpoint, _QUESTION, int(self._clock.now()))
-        except PrometheusSilent as error:
+        except PrometheusUnavailable as error:
             problem = str(error)
         except TimeoutError:
             problem = f"{self._endpoint.address}: no answer within {patience:g} s"

@@ -83,7 +83,7 @@ class InstantReader:
         self._point: list[Any] = []
 
     def expect(self, kind: str) -> None:
-        """Raise PrometheusSilent unless an answer of that resultType can be used."""
+        """Raise PrometheusUnavailable unless an answer of that resultType can be used."""
         expect_instant(kind)
 
     def take(self, item: Any) -> None:
@@ -111,7 +111,7 @@ class RangeReader:
         self._rows: dict[int, list[Sample]] = {}
 
     def expect(self, kind: str) -> None:
-        """Raise PrometheusSilent unless an answer of that resultType can be used."""
+        """Raise PrometheusUnavailable unless an answer of that resultType can be used."""
         if kind != "matrix":
             raise unreadable()
 
@@ -126,7 +126,7 @@ class RangeReader:
 
 
 class AnswerParser(Generic[Found]):
-    """Reads one successful answer. `feed` it pieces, then ask for `result`; all raise PrometheusSilent."""
+    """Reads one successful answer. `feed` it pieces, then ask for `result`; all raise PrometheusUnavailable."""
 
     def __init__(self, reader: Any, bounds: Bounds) -> None:
         """reader: an InstantReader or a RangeReader."""

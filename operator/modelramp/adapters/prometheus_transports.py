@@ -15,7 +15,7 @@ import httpx
 from modelramp.adapters.addresses import Addresses
 from modelramp.adapters.checked_http import checked_transport
 from modelramp.adapters.credentials import ClientCertificate
-from modelramp.api.errors import PrometheusSilent
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.names import Reason
 
 _IDLE: Final = 64
@@ -49,7 +49,7 @@ class Transports:
     async def using(
         self, client: ClientCertificate | None, *, checked: bool
     ) -> AsyncIterator[httpx.AsyncBaseTransport]:
-        """The transport for a question. checked: the address was named by an object. Raises PrometheusSilent."""
+        """The transport for a question. checked: the address was named by an object. Raises PrometheusUnavailable."""
         if client is None:
             yield self._plain[checked]
             return
@@ -100,7 +100,7 @@ def _context(client: ClientCertificate, ca_file: str | None) -> ssl.SSLContext:
         _load(context, client)
     except (ssl.SSLError, ValueError, OSError):
         # Not the text of the exception: it may repeat what it could not read.
-        raise PrometheusSilent(
+        raise PrometheusUnavailable(
             Reason.PROMETHEUS_UNREACHABLE,
             "the client certificate cannot be used: its certificate, key or authority is no PEM, or they do not fit "
             "together",

@@ -15,7 +15,7 @@ from modelramp.api.check import Check
 
 
 @dataclass(frozen=True, slots=True)
-class Episode:
+class Window:
     """Over what a check's evidence adds up.
 
     revision: the one that is measured. since: start of its present weight, seconds since the epoch; a change begins
@@ -36,7 +36,7 @@ def remembers(check: Check) -> bool:
     return check.sequential is not None or (check.cost is not None and check.cost.budget is not None)
 
 
-def rate_looks(check: Check, episode: Episode) -> RateLooks:
+def rate_looks(check: Check, episode: Window) -> RateLooks:
     """What a sequential check of rates has seen so far."""
     try:
         bad, total, stable_bad, stable_total, p_value = finite(_read(check, episode, "looks"))
@@ -46,7 +46,7 @@ def rate_looks(check: Check, episode: Episode) -> RateLooks:
     return found if can_add_up(found.candidate, found.stable) else RateLooks()
 
 
-def mean_looks(check: Check, episode: Episode) -> MeanLooks:
+def mean_looks(check: Check, episode: Window) -> MeanLooks:
     """What a sequential check of means has seen so far."""
     try:
         *numbers, p_value = finite(_read(check, episode, "looks"))
@@ -58,7 +58,7 @@ def mean_looks(check: Check, episode: Episode) -> MeanLooks:
     return MeanLooks(one, other, p_value) if can_add_up(one.total, other.total) else MeanLooks()
 
 
-def change_looks(check: Check, episode: Episode) -> ChangeLooks:
+def change_looks(check: Check, episode: Window) -> ChangeLooks:
     """What a sequential check that detects a change has seen so far."""
     try:
         seen, looks, bad, total, stable_bad, stable_total, *evidence = finite(_read(check, episode, "change"))
@@ -70,7 +70,7 @@ def change_looks(check: Check, episode: Episode) -> ChangeLooks:
     return found if sound else ChangeLooks()
 
 
-def spent(check: Check, episode: Episode) -> float:
+def spent(check: Check, episode: Window) -> float:
     """What the rollout has cost so far; a new weight does not change that, a new revision does."""
     try:
         (found,) = finite([_read(check, episode, "spent")])
@@ -79,7 +79,7 @@ def spent(check: Check, episode: Episode) -> float:
     return found
 
 
-def looks_text(check: Check, episode: Episode, looks: RateLooks | MeanLooks) -> str:
+def looks_text(check: Check, episode: Window, looks: RateLooks | MeanLooks) -> str:
     """The text that carries a sequential check's evidence."""
     if isinstance(looks, RateLooks):
         one, other = looks.candidate, looks.stable
@@ -90,24 +90,24 @@ def looks_text(check: Check, episode: Episode, looks: RateLooks | MeanLooks) -> 
     return _write(check, episode, "looks", [*numbers, looks.p_value])
 
 
-def change_text(check: Check, episode: Episode, looks: ChangeLooks) -> str:
+def change_text(check: Check, episode: Window, looks: ChangeLooks) -> str:
     """The text that carries the evidence of a change."""
     one, other = looks.candidate, looks.stable
     counts = [looks.seen, looks.looks, one.bad, one.total, other.bad, other.total]
     return _write(check, episode, "change", [*counts, *looks.evidence])
 
 
-def spent_text(check: Check, episode: Episode, amount: float) -> str:
+def spent_text(check: Check, episode: Window, amount: float) -> str:
     """The text that carries what a rollout has cost."""
     return _write(check, episode, "spent", amount)
 
 
-def _write(check: Check, episode: Episode, what: str, value: object) -> str:
+def _write(check: Check, episode: Window, what: str, value: object) -> str:
     found = {"check": check.identity(), "revision": episode.revision, "since": episode.since, what: value}
     return json.dumps(found, separators=(",", ":"))
 
 
-def _read(check: Check, episode: Episode, what: str) -> Any:
+def _read(check: Check, episode: Window, what: str) -> Any:
     """The remembered value; None when there is none, or when it speaks of something else.
 
     Evidence for another question is no evidence: an edited check begins anew.

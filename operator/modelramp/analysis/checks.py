@@ -3,13 +3,13 @@
 import math
 from dataclasses import dataclass, replace
 
-from modelramp.analysis.accumulated import Episode
+from modelramp.analysis.accumulated import Window
 from modelramp.analysis.counts import (
     CANDIDATE,
     REFERENCE,
     STABLE,
     Answers,
-    Arm,
+    VersionCounts,
     arm_from,
     no_number,
     other_arm,
@@ -22,10 +22,10 @@ from modelramp.analysis.kinds import limits_of_kind, weigh
 from modelramp.analysis.matchers import narrowed
 from modelramp.analysis.presets import ALIASES, PRESETS, Labels, Preset, preset_named
 from modelramp.analysis.promql import NoStableVersion, render, variable_problem, variables_in
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.analysis.wording import Limits, compared, limit_text, shown
 from modelramp.api.check import Check, Dimension
-from modelramp.api.errors import NoAnswer, PrometheusSilent
+from modelramp.api.errors import NoAnswer, PrometheusUnavailable
 from modelramp.api.names import Reason
 from modelramp.api.quantity import ROUNDING
 from modelramp.api.text import visible
@@ -58,11 +58,11 @@ VALUE = "value"
 """Name of the question whose answer is the number that a query or preset check judges."""
 SAMPLES = "samples"
 """Name of the question how many samples stand behind that number."""
-ONCE = Episode()
+ONCE = Window()
 """A tick that stands for itself: nothing was remembered."""
 
 
-def ask(check: Check, subject: Subject, window: int) -> Ask | CheckOutcome:
+def ask(check: Check, subject: QueryContext, window: int) -> Ask | CheckOutcome:
     """The check's questions; or, when nothing can be asked, the outcome (always NO_DATA) that says why.
 
     window: seconds that {{window}} stands for.
@@ -75,7 +75,7 @@ def ask(check: Check, subject: Subject, window: int) -> Ask | CheckOutcome:
         return _no_data(check, Reason.QUERY_INVALID, str(error))
 
 
-def _questions(check: Check, subject: Subject, window: int) -> list[Question]:
+def _questions(check: Check, subject: QueryContext, window: int) -> list[Question]:
     if check.preset is not None:
         preset = preset_named(check.preset)
         if preset is None:
@@ -91,7 +91,7 @@ def _questions(check: Check, subject: Subject, window: int) -> list[Question]:
     return found
 
 
-def _questions_of_arms(check: Check, subject: Subject, window: int) -> list[Question]:
+def _questions_of_arms(check: Check, subject: QueryContext, window: int) -> list[Question]:
     parts, other = parts_of(check), other_arm(check)
     found = [question(f"{CANDIDATE}.{part}", text, subject, window) for part, text in parts.items()]
     if other == STABLE:
@@ -105,19 +105,19 @@ def _questions_of_arms(check: Check, subject: Subject, window: int) -> list[Ques
     return found
 
 
-def question(name: str, query: str, subject: Subject, window: int) -> Question:
+def question(name: str, query: str, subject: QueryContext, window: int) -> Question:
     """A query about one version, with the series that are its own. Raises ValueError when it cannot be asked."""
     return Question(name, _rendered(query, subject, window), _own_series(query, subject))
 
 
-def _rendered(query: str, subject: Subject, window: int) -> str:
+def _rendered(query: str, subject: QueryContext, window: int) -> str:
     if problem := variable_problem(query):
         raise ValueError(problem)
     text = render(query, subject, window)
     return narrowed(text, subject.namespace) if subject.limited else text
 
 
-def _own_series(query: str, subject: Subject) -> Labels:
+def _own_series(query: str, subject: QueryContext) -> Labels:
     """Which series of the answer belong to the subject; () when the query itself names it.
 
     A query that names no version answers for all of them at once and must keep the label revision; one that names no
@@ -132,7 +132,7 @@ def _own_series(query: str, subject: Subject) -> Labels:
     return (("namespace", subject.namespace), ("modeldeployment", subject.name), revision)
 
 
-def judge(check: Check, answers: Answers, episode: Episode = ONCE) -> CheckOutcome:
+def judge(check: Check, answers: Answers, episode: Window = ONCE) -> CheckOutcome:
     """The verdict on what was measured.
 
     `max` is breached by a value above it, `min` by one below it; a value equal to a limit is healthy. No series,
@@ -162,7 +162,9 @@ def judge(check: Check, answers: Answers, episode: Episode = ONCE) -> CheckOutco
     return _weigh(check, value)
 
 
-def judge_arms(check: Check, candidate: Arm | Problem, other: Arm | Problem | None, episode: Episode) -> CheckOutcome:
+def judge_arms(
+    check: Check, candidate: VersionCounts | Problem, other: VersionCounts | Problem | None, episode: Window
+) -> CheckOutcome:
     """The verdict of a check that is neither a query nor a preset, on the counts of its arms."""
     result, memory = weigh(check, candidate, other, episode)
     return outcome_of(check, result, memory)
@@ -180,7 +182,7 @@ def outcome_of(check: Check, result: Result, memory: str = "") -> CheckOutcome:
     )
 
 
-def _other(check: Check, answers: Answers, episode: Episode) -> Arm | Problem | None:
+def _other(check: Check, answers: Answers, episode: Window) -> VersionCounts | Problem | None:
     """Whom the candidate is held against; itself once no other version has traffic, for there is nobody else then."""
     reference = check.drift.reference if check.drift is not None else None
     if reference is not None and reference.query is None:
@@ -205,7 +207,7 @@ def _sample_problem(check: Check, answers: Answers) -> Problem | None:
 
 def no_answer(check: Check, error: NoAnswer) -> CheckOutcome:
     """The outcome when Prometheus could not be asked: NO_DATA with the error's reason and words."""
-    code = error.reason if isinstance(error, PrometheusSilent) else ""
+    code = error.reason if isinstance(error, PrometheusUnavailable) else ""
     reason = Reason(code) if code in frozenset(Reason) else Reason.QUERY_FAILED
     return _no_data(check, reason, str(error) or "Prometheus gave no usable answer")
 
@@ -261,7 +263,7 @@ def _nothing_found(check: Check) -> str:
     preset = preset_named(check.preset)
     if preset is None:
         return "the query returned an empty result"
-    wanted = ", ".join(label for label, _ in preset.pick(Subject("", "", "", "")))
+    wanted = ", ".join(label for label, _ in preset.pick(QueryContext("", "", "", "")))
     return (
         f"preset {preset.name} found no series of {' or '.join(preset.metrics[-2:])} for this revision (by {wanted}); "
         "is it scraped, and is there traffic?"

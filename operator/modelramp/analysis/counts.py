@@ -11,7 +11,7 @@ from modelramp.api.check import Check
 from modelramp.api.check_kinds import Reference
 from modelramp.api.names import Reason
 
-Arm = Proportion | Mean | Buckets | Groups
+VersionCounts = Proportion | Mean | Buckets | Groups
 """The counts of one version."""
 
 CANDIDATE, STABLE, REFERENCE = "candidate", "stable", "reference"
@@ -70,7 +70,7 @@ def other_arm(check: Check) -> str | None:
     return STABLE if compares or (check.sequential is not None and check.max is None) else None
 
 
-def arm_from(check: Check, answers: Answers, arm: str) -> Arm | Problem:
+def arm_from(check: Check, answers: Answers, arm: str) -> VersionCounts | Problem:
     """One version's counts; or, when an answer does not hold them, why."""
     if check.fairness is not None:
         return _groups(answers[f"{arm}.bad"], answers[f"{arm}.total"], check.fairness.group_label)
@@ -95,7 +95,7 @@ def money(check: Check, used: Mapping[str, float], count: float) -> Mean | Probl
     return Mean(spent, count) if isinstance(spent, float) else spent
 
 
-def stored(reference: Reference) -> Arm | Problem:
+def stored(reference: Reference) -> VersionCounts | Problem:
     """The counts that stand in the spec."""
     if reference.buckets is not None:
         return from_classic(reference.buckets)

@@ -32,10 +32,10 @@ from modelramp.analysis.evidence import (
     p_text,
 )
 from modelramp.analysis.promql import NoStableVersion
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.analysis.wording import RATIO, shown
 from modelramp.api.abtest import ABTest
-from modelramp.api.errors import NoAnswer, PrometheusSilent
+from modelramp.api.errors import NoAnswer, PrometheusUnavailable
 from modelramp.api.names import Reason
 from modelramp.api.quantity import format_number
 from modelramp.api.text import visible
@@ -119,7 +119,7 @@ class Evidence:
         )
 
 
-def ask_of_test(trial: Trial, subject: Subject, window: int) -> Ask | ExperimentOutcome:
+def ask_of_test(trial: Trial, subject: QueryContext, window: int) -> Ask | ExperimentOutcome:
     """The test's questions; or, when they cannot be asked, the outcome (NO_DATA) that says why. window: seconds."""
     if subject.stable is None:
         return _nothing(trial, (Reason.NOT_EVALUATED, "there is no stable version to compare with"))
@@ -152,7 +152,7 @@ def parts_of_test(test: ABTest) -> dict[str, str]:
 
 def silent_test(trial: Trial, error: NoAnswer) -> ExperimentOutcome:
     """The outcome when Prometheus could not be asked."""
-    code = error.reason if isinstance(error, PrometheusSilent) else ""
+    code = error.reason if isinstance(error, PrometheusUnavailable) else ""
     reason = Reason(code) if code in frozenset(Reason) else Reason.QUERY_FAILED
     return _nothing(trial, (reason, str(error) or "Prometheus gave no usable answer"))
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from modelramp.analysis import drift as drifting
 from modelramp.analysis import fairness as fair
 from modelramp.analysis.accumulated import (
-    Episode,
+    Window,
     change_looks,
     change_text,
     looks_text,
@@ -16,7 +16,7 @@ from modelramp.analysis.accumulated import (
 )
 from modelramp.analysis.compare import Tolerance, means, quantiles, rates
 from modelramp.analysis.cost import budget, cost
-from modelramp.analysis.counts import REFERENCE, STABLE, Arm, other_arm
+from modelramp.analysis.counts import REFERENCE, STABLE, VersionCounts, other_arm
 from modelramp.analysis.evidence import LEAST_COUNT, Groups, Mean, Problem, Proportion, Result, count_text, no_data
 from modelramp.analysis.performance import performance
 from modelramp.analysis.sequential import Design, look_at_limit, look_at_means, look_at_rates
@@ -44,7 +44,9 @@ _NAMES = {STABLE: "stable version", REFERENCE: "reference"}
 _WRONG_SHAPE: Problem = (Reason.NOT_EVALUATED, "the numbers are of another kind than the check counts")
 
 
-def weigh(check: Check, candidate: Arm | Problem, other: Arm | Problem | None, episode: Episode) -> tuple[Result, str]:
+def weigh(
+    check: Check, candidate: VersionCounts | Problem, other: VersionCounts | Problem | None, episode: Window
+) -> tuple[Result, str]:
     """What a check says of its arms, and what it will remember ("" when nothing).
 
     other: whom the candidate is held against (see arms.other_arm); None when that is a limit. An arm that could not
@@ -93,7 +95,7 @@ def needs_distributions(check: Check) -> bool:
     return check.fairness is not None or (check.drift is not None and check.drift.measure not in _WITHOUT)
 
 
-def _at_once(check: Check, candidate: Arm, other: Arm | None) -> Result:
+def _at_once(check: Check, candidate: VersionCounts, other: VersionCounts | None) -> Result:
     """The kinds that remember nothing."""
     least = check.min_samples
     if check.ratio is not None and isinstance(candidate, Proportion):
@@ -111,7 +113,7 @@ def _at_once(check: Check, candidate: Arm, other: Arm | None) -> Result:
     return _compare(check, candidate, other)
 
 
-def _compare(check: Check, candidate: Arm, other: Arm | None) -> Result:
+def _compare(check: Check, candidate: VersionCounts, other: VersionCounts | None) -> Result:
     wanted = check.compare
     if wanted is None:
         return no_data(_WRONG_SHAPE)
@@ -134,7 +136,7 @@ def _measure(check: Check) -> drifting.Measure:
     return drifting.Measure(check.drift.measure.value) if check.drift is not None else drifting.Measure.PSI
 
 
-def _drift(check: Check, candidate: Arm, other: Arm | None) -> Result:
+def _drift(check: Check, candidate: VersionCounts, other: VersionCounts | None) -> Result:
     wanted = check.drift
     if wanted is None:
         return no_data(_WRONG_SHAPE)
@@ -149,7 +151,9 @@ def _drift(check: Check, candidate: Arm, other: Arm | None) -> Result:
     return performance(candidate, other, most, wanted.alpha or 0.05, check.min_samples or 1, check.unit)
 
 
-def _sequential(check: Check, candidate: Arm, other: Arm | None, episode: Episode) -> tuple[Result, str]:
+def _sequential(
+    check: Check, candidate: VersionCounts, other: VersionCounts | None, episode: Window
+) -> tuple[Result, str]:
     """One more look, unless the tick's window reaches back to before the present weight."""
     wanted = check.sequential
     if wanted is None:
@@ -175,7 +179,7 @@ def _sequential(check: Check, candidate: Arm, other: Arm | None, episode: Episod
     return no_data(_WRONG_SHAPE), episode.memory
 
 
-def _change(check: Check, candidate: Arm, other: Arm | None, episode: Episode) -> tuple[Result, str]:
+def _change(check: Check, candidate: VersionCounts, other: VersionCounts | None, episode: Window) -> tuple[Result, str]:
     """One more look for a change of a rate."""
     alpha = check.sequential.alpha if check.sequential is not None else None
     looks, least = change_looks(check, episode), check.min_samples or 1
@@ -188,7 +192,7 @@ def _change(check: Check, candidate: Arm, other: Arm | None, episode: Episode) -
     return result, change_text(check, episode, looks)
 
 
-def _cost(check: Check, candidate: Arm, episode: Episode) -> tuple[Result, str]:
+def _cost(check: Check, candidate: VersionCounts, episode: Window) -> tuple[Result, str]:
     """The cost of one, and of the whole rollout; the worse of the two speaks."""
     if check.cost is None or not isinstance(candidate, Mean):
         return no_data(_WRONG_SHAPE), episode.memory

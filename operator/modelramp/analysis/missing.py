@@ -6,7 +6,7 @@ from modelramp.analysis.counts import Series
 from modelramp.analysis.matchers import narrowed
 from modelramp.analysis.presets import PRESETS, Preset
 from modelramp.analysis.promql import render
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 
 _FOUND, _SERVES = "found", "serves"
 _UNLABELLED, _KNOWN, _ELSEWHERE, _SCRAPED = "unlabelled", "known", "elsewhere", "scraped"
@@ -16,7 +16,7 @@ _ENDINGS = ("-error-rate", "-p95-latency", "-latency-mean", "-tokens-per-second"
 """Measures that several servers have, by the ends of their presets' names."""
 
 
-def lookup(preset: Preset, subject: Subject) -> str:
+def lookup(preset: Preset, subject: QueryContext) -> str:
     """A query that says what there is of a preset that found nothing: some ten series, each with the label `found`.
 
     Raises NotNarrowed where the subject is limited to its namespace and the query cannot be.
@@ -39,7 +39,7 @@ def lookup(preset: Preset, subject: Subject) -> str:
     return narrowed(text, subject.namespace) if subject.limited else text
 
 
-def told(preset: Preset, subject: Subject, samples: Sequence[Series]) -> str:
+def told(preset: Preset, subject: QueryContext, samples: Sequence[Series]) -> str:
     """What the look-up found, as a clause for people."""
     found = {sample.labels.get(_FOUND) for sample in samples}
     serves = {name for sample in samples if (name := sample.labels.get(_SERVES))}
@@ -78,7 +78,7 @@ def _metrics(preset: Preset) -> tuple[str, ...]:
 
 
 def _of_pods(preset: Preset) -> bool:
-    return "modeldeployment" in (label for label, _ in preset.pick(Subject("", "", "", "")))
+    return "modeldeployment" in (label for label, _ in preset.pick(QueryContext("", "", "", "")))
 
 
 def _likely(preset: Preset, serves: set[str]) -> list[str]:

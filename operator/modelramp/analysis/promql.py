@@ -8,7 +8,7 @@ from typing import Any
 
 from modelramp.analysis.dialects import extension_in
 from modelramp.analysis.matchers import LONGEST, operators_in
-from modelramp.analysis.query_context import VARIABLES, Subject, value_of
+from modelramp.analysis.query_context import VARIABLES, QueryContext, value_of
 from modelramp.api.quantity import format_duration
 
 # Blanks around the name are stripped afterwards: a pattern that also looks for them tries every way to divide them,
@@ -22,7 +22,7 @@ _STRING = {
 }
 _GO_META = re.compile(r"[\\.+*?()|\[\]{}^$]")
 _USUAL_HOLES = 32
-_PROBE = Subject("namespace", "name", "revision", "service", "stable", "stable-service")
+_PROBE = QueryContext("namespace", "name", "revision", "service", "stable", "stable-service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _quoted(value: str, hole: Hole) -> str:
     return value.replace("\\", "\\\\").replace(hole.quote, "\\" + hole.quote).replace("\n", "\\n")
 
 
-def render(query: str, subject: Subject, window: int) -> str:
+def render(query: str, subject: QueryContext, window: int) -> str:
     """The query with its variables replaced; names are escaped for the literal they stand in.
 
     window: seconds. Raises NoStableVersion, and ValueError when `variable_problem` would find something.
@@ -116,7 +116,7 @@ def render(query: str, subject: Subject, window: int) -> str:
     return "".join(part if isinstance(part, str) else _filled(part, subject, window) for part in _parts(query))
 
 
-def _filled(hole: Hole, subject: Subject, window: int) -> str:
+def _filled(hole: Hole, subject: QueryContext, window: int) -> str:
     if hole.name == "window":
         return format_duration(window)
     if not hole.quote or hole.name not in VARIABLES:

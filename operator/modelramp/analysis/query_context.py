@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class QueryContext:
     """One revision of one ModelDeployment, and the version that it is measured against.
 
     service, stable_service: names of the Services that select only that revision's pods.
@@ -25,7 +25,7 @@ VARIABLES = ("namespace", "name", "revision", "stable", "service", "stableServic
 """What may stand in double braces in a query."""
 
 
-def value_of(variable: str, subject: Subject) -> str | None:
+def value_of(variable: str, subject: QueryContext) -> str | None:
     """The text behind a variable other than `window`; None when there is no stable version to name."""
     match variable:
         case "namespace":

@@ -1,11 +1,12 @@
 """The one hierarchy of errors, named by what the engine does next.
 
 ModelrampError
-  Refused     the object cannot be accepted   -> condition Stalled, no retry       InvalidSpec, NameTaken, Forbidden,
-                                                                                    AddressRefused, UnreadableStatus
-  NoAnswer    the world did not answer        -> NO_DATA, or wait and ask again    ClusterSilent, PrometheusSilent
-  Outrun      somebody wrote first            -> read again, decide again          Conflict, Gone
-  Broken      our own invariant fails         -> leave the traffic as it is, alert (a bug, never an input)
+  Refused    the object cannot be accepted -> condition Stalled, no retry       InvalidSpec, NameTaken, Forbidden,
+                                                                                AddressRefused, UnreadableStatus
+  NoAnswer   the world did not answer      -> NO_DATA, or wait and ask again    ApiServerUnavailable,
+                                                                                PrometheusUnavailable
+  StaleRead  somebody wrote first          -> read again, decide again          Conflict, Gone
+  Broken     our own invariant fails       -> leave the traffic as it is, alert (a bug, never an input)
 """
 
 from dataclasses import dataclass
@@ -73,11 +74,11 @@ class NoAnswer(ModelrampError):
     """The world did not answer, or not in time: says nothing about the model."""
 
 
-class ClusterSilent(NoAnswer):
+class ApiServerUnavailable(NoAnswer):
     """The API server refused, failed or timed out; whether a write took effect is unknown."""
 
 
-class PrometheusSilent(NoAnswer):
+class PrometheusUnavailable(NoAnswer):
     """Prometheus refused, failed, timed out or answered with an error; `reason` is a short code for status."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -86,15 +87,15 @@ class PrometheusSilent(NoAnswer):
         self.detail = detail
 
 
-class Outrun(ModelrampError):
+class StaleRead(ModelrampError):
     """Somebody else wrote first: what we decided on is no longer true."""
 
 
-class Conflict(Outrun):
+class Conflict(StaleRead):
     """The resourceVersion moved, or the object to be created exists already."""
 
 
-class Gone(Outrun):
+class Gone(StaleRead):
     """The object does not exist (any more)."""
 
 

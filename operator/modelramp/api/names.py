@@ -134,7 +134,7 @@ class Reason(StrEnum):
     SERVING = "Serving"
     NOTHING_SERVES = "NothingServes"
     NOT_CHECKED_YET = "NotCheckedYet"
-    CLUSTER_SILENT = "ClusterSilent"
+    API_SERVER_UNAVAILABLE = "ApiServerUnavailable"
 
 
 UNANSWERED = frozenset(

@@ -9,7 +9,7 @@ from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
 from modelramp.core.scores import Judged, scores
-from modelramp.core.state import Watch
+from modelramp.core.state import BreachCounter
 
 BUILT_IN = "pods.available"
 """Name of the built-in check; the dot keeps it apart from every name that a spec can give."""
@@ -45,7 +45,7 @@ def tick_verdict(health: Health, outcome: TickOutcome, missing: str = "") -> tup
     return Verdict.HEALTHY, Reason.WITHIN_LIMIT, "all checks within their limits"
 
 
-def count(watch: Watch, health: Health, outcome: TickOutcome, missing: str = "") -> Watch:
+def count(watch: BreachCounter, health: Health, outcome: TickOutcome, missing: str = "") -> BreachCounter:
     """The watch after one more settled tick.
 
     A check that is not due at this tick keeps its own count, and while that stands the tick does not clear `breaches`.
@@ -129,7 +129,7 @@ def _shared(health: Health, outcome: TickOutcome, rollback: Sequence[Judged], ve
     return Verdict.HEALTHY
 
 
-def tripped(before: Watch, watch: Watch, health: Health) -> str | None:
+def tripped(before: BreachCounter, watch: BreachCounter, health: Health) -> str | None:
     """Which count this tick has brought to its threshold (or further beyond), in words; None while none.
 
     Only a tick that breaches can: a threshold that is lowered takes effect at the next breach, not in silence.
@@ -144,7 +144,7 @@ def tripped(before: Watch, watch: Watch, health: Health) -> str | None:
     return None
 
 
-def tally(watch: Watch, health: Health) -> str:
+def tally(watch: BreachCounter, health: Health) -> str:
     """The breaches in a row against their thresholds, in words; "" when there are none.
 
     A count stands above its threshold when nothing could be rolled back.

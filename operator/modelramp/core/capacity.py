@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from modelramp.api.names import Reason
 from modelramp.api.verdict import EXPERIMENT, TickOutcome, Verdict
-from modelramp.core.state import Pods, Seen, State, Target
+from modelramp.core.state import Observed, Pods, RolloutInput, State
 
 
 def needed(replicas: int, weight: int) -> int:
@@ -18,13 +18,13 @@ def needed(replicas: int, weight: int) -> int:
     return max(1, replicas * weight * 3 // 400)
 
 
-def all_available(target: Target, seen: Seen, revision: str) -> bool:
+def all_available(target: RolloutInput, seen: Observed, revision: str) -> bool:
     """Whether a revision is ready for its first traffic: every pod available, and an endpoint to name in a route."""
     pods = seen.pods.get(revision)
     return pods is not None and pods.available >= target.spec.replicas and pods.endpoints > 0
 
 
-def enough_available(target: Target, state: State, seen: Seen) -> bool:
+def enough_available(target: RolloutInput, state: State, seen: Observed) -> bool:
     """The built-in check: the subject has enough available pods for its share of the traffic.
 
     After promotion one pod is enough: more is the autoscaler's matter, not the model's.
@@ -36,18 +36,20 @@ def enough_available(target: Target, state: State, seen: Seen) -> bool:
     return pods.available >= (needed(target.spec.replicas, running.weight) if running else 1)
 
 
-def unanswered(seen: Seen) -> dict[str, int]:
+def unanswered(seen: Observed) -> dict[str, int]:
     """The weight of each version on the route that has no endpoint which can be reached."""
     alive = {revision for revision, pods in seen.pods.items() if pods.endpoints}
     return {revision: weight for revision, weight in seen.served.items() if revision not in alive}
 
 
-def mostly_unanswered(seen: Seen) -> bool:
+def mostly_unanswered(seen: Observed) -> bool:
     """Whether versions with half of the traffic or more have no endpoint that can be reached."""
     return 2 * sum(unanswered(seen).values()) >= sum(seen.served.values()) > 0
 
 
-def with_pods(target: Target, state: State, seen: Seen, ticks: Sequence[TickOutcome]) -> tuple[TickOutcome, ...]:
+def with_pods(
+    target: RolloutInput, state: State, seen: Observed, ticks: Sequence[TickOutcome]
+) -> tuple[TickOutcome, ...]:
     """The ticks, oldest first, with what can be seen of the pods of their revision.
 
     Whether enough are available is the present, so only the newest tick learns of it. What was lost by no fault of the

@@ -12,7 +12,7 @@ from modelramp.api.times import to_text
 from modelramp.core.capacity import mostly_unanswered, unanswered
 from modelramp.core.gates.evaluation import reason_of
 from modelramp.core.phases import IN_FLIGHT
-from modelramp.core.state import Finding, Seen, State, Target
+from modelramp.core.state import Observed, RolloutEvent, RolloutInput, State
 from modelramp.core.transitions import label, name_of
 
 _ORDER = tuple(ConditionType)
@@ -26,18 +26,24 @@ OBSTACLES = frozenset(
         Reason.NAME_TAKEN,
         Reason.HOSTNAME_TAKEN,
         Reason.ROUTE_REFUSED,
-        Reason.CLUSTER_SILENT,
+        Reason.API_SERVER_UNAVAILABLE,
     }
 )
 """What can keep the operator from doing what the state wants."""
 HINDRANCES = frozenset({Reason.CHILD_REFUSED, Reason.NAME_TAKEN, Reason.ROUTE_REFUSED})
 """Obstacles that the API server names when children are made."""
-TRANSIENT = frozenset({Reason.CLUSTER_SILENT})
+TRANSIENT = frozenset({Reason.API_SERVER_UNAVAILABLE})
 """Obstacles that may pass by themselves: Reconciling, not Stalled."""
 
 
 def conditions(
-    target: Target | None, state: State, seen: Seen, obstacle: Finding | None, *, generation: int, now: int
+    target: RolloutInput | None,
+    state: State,
+    seen: Observed,
+    obstacle: RolloutEvent | None,
+    *,
+    generation: int,
+    now: int,
 ) -> tuple[Condition, ...]:
     """All conditions that hold, with `now` as their transition; `carry` puts older transitions back.
 
@@ -125,7 +131,9 @@ def _truth(value: bool) -> str:
     return "True" if value else "False"
 
 
-def _ready(target: Target | None, state: State, seen: Seen, obstacle: Finding | None) -> tuple[bool, Reason, str]:
+def _ready(
+    target: RolloutInput | None, state: State, seen: Observed, obstacle: RolloutEvent | None
+) -> tuple[bool, Reason, str]:
     if obstacle is not None:
         return False, obstacle.reason, obstacle.message
     if target is None:
@@ -151,11 +159,11 @@ def _ready(target: Target | None, state: State, seen: Seen, obstacle: Finding | 
     return True, Reason.PROMOTED, f"{wanted} serves all traffic"
 
 
-def _unresolved(target: Target) -> str:
+def _unresolved(target: RolloutInput) -> str:
     return ", ".join(f"{policy.kind} {policy.name}" for policy in target.policies if policy.problem)
 
 
-def _moving(state: State, seen: Seen) -> Reason:
+def _moving(state: State, seen: Observed) -> Reason:
     if state.phase is Phase.ROLLING_BACK:
         return state.reason
     if state.candidate is None:
@@ -163,7 +171,7 @@ def _moving(state: State, seen: Seen) -> Reason:
     return reason_of(state.candidate) if state.candidate.step < 0 else Reason.STEP_RUNNING
 
 
-def available(state: State, seen: Seen) -> tuple[str, Reason, str]:
+def available(state: State, seen: Observed) -> tuple[str, Reason, str]:
     """Whether traffic is answered, as status, reason and message of a condition.
 
     Not if a gateway does not carry the route, if somebody's older route takes its traffic, or if versions with half of
@@ -185,7 +193,7 @@ def available(state: State, seen: Seen) -> tuple[str, Reason, str]:
     return "True", Reason.SERVING, f"traffic is answered, but {words}" if words else "traffic is answered"
 
 
-def availability_findings(before: Status, state: State, seen: Seen) -> tuple[Finding, ...]:
+def availability_findings(before: Status, state: State, seen: Observed) -> tuple[RolloutEvent, ...]:
     """Says once that traffic is no longer answered, and once that it is again; the status remembers what was said.
 
     Before the first promotion nothing was answered, and nobody is told that it begins.
@@ -193,14 +201,14 @@ def availability_findings(before: Status, state: State, seen: Seen) -> tuple[Fin
     was = next((one.status for one in before.conditions if one.type == ConditionType.AVAILABLE), "")
     status, reason, message = available(state, seen)
     if (was, status) == ("True", "False"):
-        return (Finding(reason, f"traffic is not answered: {message}", warning=True),)
+        return (RolloutEvent(reason, f"traffic is not answered: {message}", warning=True),)
     served = before.previous is not None or any(entry.outcome == "Promoted" for entry in before.history)
     if (was, status) == ("False", "True") and served:
-        return (Finding(reason, "traffic is answered again"),)
+        return (RolloutEvent(reason, "traffic is answered again"),)
     return ()
 
 
-def _healthy(state: State, seen: Seen) -> tuple[str, Reason, str]:
+def _healthy(state: State, seen: Observed) -> tuple[str, Reason, str]:
     if mostly_unanswered(seen):
         dead = unanswered(seen)
         excused = all(revision in seen.pods and seen.pods[revision].excuse for revision in dead)
@@ -212,17 +220,17 @@ def _healthy(state: State, seen: Seen) -> tuple[str, Reason, str]:
         "?": ("Unknown", Reason.NO_DATA, "the last tick had no data; see status.checks and status.policies"),
     }
     if (
-        state.strip.endswith("+")
+        state.recent_ticks.endswith("+")
         and state.watch is not None
         and state.watch.breaches
         and state.watch.revision == state.subject
     ):
         text = "a check breached when it was last asked; status.checks has the values"
         return "False", Reason.BREACHED, text
-    return words.get(state.strip[-1:], ("Unknown", Reason.NOT_CHECKED_YET, "no tick was evaluated yet"))
+    return words.get(state.recent_ticks[-1:], ("Unknown", Reason.NOT_CHECKED_YET, "no tick was evaluated yet"))
 
 
-def _routed(seen: Seen) -> tuple[str, Reason, str]:
+def _routed(seen: Observed) -> tuple[str, Reason, str]:
     more = "".join(f"; {found}" for found in (seen.undated, seen.shared) if found)
     if seen.routed is None:
         return "Unknown", seen.route_reason, (seen.route_detail or "the gateway has not taken the route yet") + more
@@ -231,14 +239,14 @@ def _routed(seen: Seen) -> tuple[str, Reason, str]:
     return "False", seen.route_reason, (seen.route_detail or "the gateway refuses the route") + more
 
 
-def routing_findings(before: Sequence[Condition], seen: Seen) -> tuple[Finding, ...]:
+def routing_findings(before: Sequence[Condition], seen: Observed) -> tuple[RolloutEvent, ...]:
     """What is to be said of the route once: not while the status says it already.
 
     Who else has traffic of its hosts, and a gateway whose answer may be about an older route.
     """
     said = next((condition.message for condition in before if condition.type == ConditionType.ROUTED), "")
     found = (
-        Finding(Reason.GENERATION_NOT_OBSERVED, seen.undated, warning=True),
-        Finding(Reason.HOSTNAME_SHARED, seen.shared),
+        RolloutEvent(Reason.GENERATION_NOT_OBSERVED, seen.undated, warning=True),
+        RolloutEvent(Reason.HOSTNAME_SHARED, seen.shared),
     )
     return tuple(finding for finding in found if visible(finding.message) not in said)

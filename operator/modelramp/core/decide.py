@@ -14,15 +14,15 @@ from modelramp.core.experiment import has_won, observe, under_test, won
 from modelramp.core.follow_cluster import adopt, begin_step, follow_world
 from modelramp.core.hooks import count_for_hooks, follow_hooks
 from modelramp.core.requests import follow_request
-from modelramp.core.schedule import settle
-from modelramp.core.state import Decision, Finding, Seen, State, Target, Watch
+from modelramp.core.schedule import finalize
+from modelramp.core.state import BreachCounter, Decision, Observed, RolloutEvent, RolloutInput, State
 from modelramp.core.steps import blockers, held_by_route, next_step, place, step_ends
 from modelramp.core.ticks import without_future
 
-STRIP_LENGTH = 10
+RECENT_TICKS = 10
 
 
-def decide(target: Target, state: State, seen: Seen, ticks: Sequence[TickOutcome], now: int) -> Decision:
+def decide(target: RolloutInput, state: State, seen: Observed, ticks: Sequence[TickOutcome], now: int) -> Decision:
     """What the state becomes, and what happened on the way.
 
     target: what is wanted. seen: the world as last seen. ticks: outcomes in any order; ticks at or before
@@ -39,7 +39,7 @@ def decide(target: Target, state: State, seen: Seen, ticks: Sequence[TickOutcome
     return follow_hooks(follow_world(decision, target, seen, now), target, seen, now)
 
 
-def _from_now(state: State, target: Target, ticks: Sequence[TickOutcome], now: int) -> Decision:
+def _from_now(state: State, target: RolloutInput, ticks: Sequence[TickOutcome], now: int) -> Decision:
     """Begin with a state that speaks of no time to come, and say so if it did."""
     newest = max((outcome.tick for outcome in ticks), default=None)
     interval, delay = target.spec.health.interval, target.spec.rollout.scale_down_delay
@@ -49,17 +49,17 @@ def _from_now(state: State, target: Target, ticks: Sequence[TickOutcome], now: i
     text = f"the status spoke of times after {to_text(now)}: the clock that wrote it was ahead"
     if found.last_tick != state.last_tick:
         text += f"; ticks go on from {to_text(found.last_tick + interval)} and the count of breaches begins anew"
-    return Decision(found, (Finding(Reason.CLOCK_WAS_AHEAD, text, warning=True),))
+    return Decision(found, (RolloutEvent(Reason.CLOCK_WAS_AHEAD, text, warning=True),))
 
 
-def follow_target(decision: Decision, target: Target, now: int) -> Decision:
+def follow_target(decision: Decision, target: RolloutInput, now: int) -> Decision:
     """Begin, supersede or withdraw a rollout when the wanted revision is another one than before."""
     state = decision.state
     candidate = state.candidate.version.revision if state.candidate else None
     stable = state.stable.revision if state.stable else None
     if target.revision == stable:
         if candidate is not None:
-            return transitions.revert(decision, now)
+            return transitions.abandon(decision, now)
         if state.failed is not None:
             cleared = decision.then(failed=None)
             if state.phase is Phase.ROLLED_BACK:
@@ -71,7 +71,7 @@ def follow_target(decision: Decision, target: Target, now: int) -> Decision:
     return decision if target.revision == state.failed else transitions.begin(decision, target, now)
 
 
-def _follow_steps(decision: Decision, target: Target) -> Decision:
+def _follow_steps(decision: Decision, target: RolloutInput) -> Decision:
     """The candidate keeps its weight when the steps are edited; which step that is may be another one now."""
     candidate = decision.state.running
     if candidate is None or candidate.step == place(target, candidate):
@@ -79,7 +79,7 @@ def _follow_steps(decision: Decision, target: Target) -> Decision:
     return decision.then(candidate=replace(candidate, step=place(target, candidate)))
 
 
-def fold(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome, *, newest: bool) -> Decision:
+def fold(decision: Decision, target: RolloutInput, seen: Observed, outcome: TickOutcome, *, newest: bool) -> Decision:
     """The decision after one more tick."""
     state = decision.state
     if outcome.tick <= state.last_tick or outcome.revision != state.subject:
@@ -89,17 +89,17 @@ def fold(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome, *
     watch = state.watch
     if watch is None or watch.revision != outcome.revision:
         subject = state.running.version if state.running else state.stable
-        watch = Watch(outcome.revision, since=subject.traffic_since if subject else outcome.tick)
+        watch = BreachCounter(outcome.revision, since=subject.traffic_since if subject else outcome.tick)
     entered = state.running.step_entered if state.running else watch.since
     health = target.spec.health.during(rolling=state.running is not None)
-    settled = settle(health, outcome, watch.since, entered, state.checks)
+    settled = finalize(health, outcome, watch.since, entered, state.checks)
     verdict, reason, detail = tick_verdict(health, settled, target.missing)
     counted = count(watch, health, settled, target.missing)
     after = decision.then(
         *_told(watch, counted, health, verdict, detail),
         watch=counted,
         last_tick=outcome.tick,
-        strip=(state.strip + TICK_MARK[verdict])[-STRIP_LENGTH:],
+        recent_ticks=(state.recent_ticks + TICK_MARK[verdict])[-RECENT_TICKS:],
         checks=settled.checks,
         reason=_running(state, verdict, reason),
     )
@@ -117,14 +117,14 @@ def fold(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome, *
     return _advance(after, target, seen, settled) if newest else after
 
 
-def _unwatched(target: Target, state: State) -> bool:
+def _unwatched(target: RolloutInput, state: State) -> bool:
     """Whether the tick speaks of a stable version that nobody asked to watch, or that has no traffic at present."""
     if state.running is not None or state.stable is None:
         return False
     return target.spec.after_promotion.watch is Watching.NEVER or not state.stable.traffic_since
 
 
-def _await_route(decision: Decision, seen: Seen, tick: int) -> Decision:
+def _await_route(decision: Decision, seen: Observed, tick: int) -> Decision:
     """A step lasts from when the route shows its weight: time without that traffic proves nothing."""
     candidate = decision.state.running
     if candidate is None or not held_by_route(candidate, seen):
@@ -142,21 +142,23 @@ def _running(state: State, verdict: Verdict, reason: Reason) -> Reason:
     return reason
 
 
-def _told(before: Watch, after: Watch, health: Health, verdict: Verdict, detail: str) -> tuple[Finding, ...]:
+def _told(
+    before: BreachCounter, after: BreachCounter, health: Health, verdict: Verdict, detail: str
+) -> tuple[RolloutEvent, ...]:
     if verdict is Verdict.BREACH:
-        return (Finding(Reason.BREACHED, f"{tally(after, health)}: {detail}", warning=True),)
+        return (RolloutEvent(Reason.BREACHED, f"{tally(after, health)}: {detail}", warning=True),)
     if before.breaches and not after.breaches:
         plural = "breach" if before.breaches == 1 else "breaches in a row"
-        return (Finding(Reason.BREACHES_CLEARED, f"healthy again after {before.breaches} {plural}"),)
+        return (RolloutEvent(Reason.BREACHES_CLEARED, f"healthy again after {before.breaches} {plural}"),)
     return ()
 
 
-def _give_up(decision: Decision, target: Target, cause: str, tick: int) -> Decision:
+def _give_up(decision: Decision, target: RolloutInput, cause: str, tick: int) -> Decision:
     state = decision.state
     if state.running is not None:
-        return transitions.withdraw(decision, Reason.THRESHOLD_REACHED, cause, tick)
+        return transitions.roll_back(decision, Reason.THRESHOLD_REACHED, cause, tick)
     if target.spec.after_promotion.on_breach is OnBreach.ROLLBACK and state.previous is not None:
-        return transitions.restore(decision, cause, tick)
+        return transitions.roll_back_to_previous(decision, cause, tick)
     if state.candidate is not None or state.phase is Phase.DEGRADED:
         return decision
     why = "no earlier version is at hand" if state.previous is None else "spec.afterPromotion.onBreach is Report"
@@ -164,10 +166,10 @@ def _give_up(decision: Decision, target: Target, cause: str, tick: int) -> Decis
     return transitions.degrade(decision, Reason.NOTHING_TO_RESTORE, f"{serving} keeps serving: {cause}, but {why}")
 
 
-def _recover(decision: Decision, target: Target, seen: Seen) -> Decision:
+def _recover(decision: Decision, target: RolloutInput, seen: Observed) -> Decision:
     state = decision.state
     serving = transitions.label(state.stable) if state.stable else "nothing"
-    finding = Finding(Reason.RECOVERED, f"{serving} is healthy again")
+    finding = RolloutEvent(Reason.RECOVERED, f"{serving} is healthy again")
     if state.failed != target.revision:
         phase = Phase.PROMOTING if transitions.unserved(state) and seen.routed is not True else Phase.HEALTHY
         return transitions.enter(decision, phase, finding, reason=Reason.RECOVERED, detail=finding.message)
@@ -176,7 +178,7 @@ def _recover(decision: Decision, target: Target, seen: Seen) -> Decision:
     return transitions.enter(decision, Phase.ROLLED_BACK, finding, reason=reason, detail=detail)
 
 
-def _advance(decision: Decision, target: Target, seen: Seen, settled: TickOutcome) -> Decision:
+def _advance(decision: Decision, target: RolloutInput, seen: Observed, settled: TickOutcome) -> Decision:
     state = decision.state
     candidate = state.running
     tested = under_test(target, state) is not None

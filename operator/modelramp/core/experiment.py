@@ -9,7 +9,7 @@ from modelramp.api.spec import Routing
 from modelramp.api.times import to_clock
 from modelramp.api.verdict import ExperimentOutcome, TickOutcome, Verdict
 from modelramp.core import transitions
-from modelramp.core.state import Candidate, Decision, Ending, Experiment, Finding, Seen, State, Target
+from modelramp.core.state import Candidate, Decision, Ending, Experiment, Observed, RolloutEvent, RolloutInput, State
 from modelramp.core.steps import held_by_route
 
 SILENT = frozenset(
@@ -43,7 +43,7 @@ def sticky(routing: Routing) -> bool:
     return False
 
 
-def under_test(target: Target, state: State) -> Candidate | None:
+def under_test(target: RolloutInput, state: State) -> Candidate | None:
     """The candidate while only the test's verdict moves it on: it has the split's share (or more, if that was lowered
     under way), but not everything.
     """
@@ -91,7 +91,9 @@ def _by_interval(test: ABTest, found: ExperimentOutcome, *, early: bool) -> tupl
     return Ending.UNDECIDED, ""
 
 
-def observe(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome, *, newest: bool) -> Decision:
+def observe(
+    decision: Decision, target: RolloutInput, seen: Observed, outcome: TickOutcome, *, newest: bool
+) -> Decision:
     """The decision after what this tick says of the test; the candidate is withdrawn when the test is lost.
 
     A tick whose window reaches back before the route showed the split is no evidence. A test that is paused goes on
@@ -123,10 +125,10 @@ def observe(decision: Decision, target: Target, seen: Seen, outcome: TickOutcome
     after = decision.then(experiment=known)
     if ending not in _LOST or state.paused:
         return after
-    return transitions.withdraw(after, _LOST[ending], known.message, outcome.tick)
+    return transitions.roll_back(after, _LOST[ending], known.message, outcome.tick)
 
 
-def _begun(target: Target, state: State, candidate: Candidate, start: int) -> Experiment:
+def _begun(target: RolloutInput, state: State, candidate: Candidate, start: int) -> Experiment:
     """The test that is under way; one that begins at `start` when there is none, or when another question is asked."""
     test, known = target.spec.rollout.ab_test, state.experiment
     question = test.question(candidate.weight) if test is not None else 0
@@ -141,25 +143,25 @@ def has_won(state: State) -> bool:
     return state.experiment is not None and state.experiment.ending is Ending.WINNER
 
 
-def won(state: State) -> Finding:
+def won(state: State) -> RolloutEvent:
     """The finding that ends a test with a winner."""
-    return Finding(Reason.AB_TEST_WON, state.experiment.message if state.experiment else "")
+    return RolloutEvent(Reason.AB_TEST_WON, state.experiment.message if state.experiment else "")
 
 
-def cut_short(decision: Decision, target: Target, asked: str) -> Decision:
+def cut_short(decision: Decision, target: RolloutInput, asked: str) -> Decision:
     """A person goes on in favour of the candidate (asked: the sentence); a test under way ends without a verdict."""
     if under_test(target, decision.state) is None:
-        return decision.then(Finding(Reason.PROMOTED_BY_REQUEST, asked))
+        return decision.then(RolloutEvent(Reason.PROMOTED_BY_REQUEST, asked))
     known = decision.state.experiment
     text = "the A/B test was ended by a person, without evidence"
     if known is None:
-        return decision.then(Finding(Reason.PROMOTED_BY_REQUEST, f"{text}: nothing was measured yet"))
+        return decision.then(RolloutEvent(Reason.PROMOTED_BY_REQUEST, f"{text}: nothing was measured yet"))
     message = f"{text}; until then: {known.message}"
-    finding = Finding(Reason.PROMOTED_BY_REQUEST, message)
+    finding = RolloutEvent(Reason.PROMOTED_BY_REQUEST, message)
     return decision.then(finding, experiment=replace(known, ending=Ending.CUT_SHORT, message=message))
 
 
-def standing(target: Target, state: State) -> tuple[str, ...]:
+def standing(target: RolloutInput, state: State) -> tuple[str, ...]:
     """The test under way for the status message: its times, and what it has found; () when there is none."""
     test, candidate = target.spec.rollout.ab_test, under_test(target, state)
     if test is None or candidate is None:

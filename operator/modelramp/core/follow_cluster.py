@@ -6,11 +6,11 @@ from modelramp.api.names import Phase, Reason
 from modelramp.core import transitions
 from modelramp.core.capacity import all_available
 from modelramp.core.gates import evaluation
-from modelramp.core.state import Decision, Finding, Pods, Retiring, Seen, State, Target, Version
+from modelramp.core.state import Decision, Observed, Pods, Retiring, RolloutEvent, RolloutInput, State, Version
 from modelramp.core.steps import held_by_route
 
 
-def follow_world(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
+def follow_world(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
     """Start traffic when pods are there, give up when they are too late, confirm what the route shows by now."""
     decision = evaluation.follow_evaluation(decision, target, seen, now)
     decision = _await_pods(decision, target, seen, now)
@@ -22,7 +22,7 @@ PROMPT_SECONDS = 15
 """From a decision to traffic at its weight when nothing is slow: the delay of the tick, the writes, the gateway."""
 
 
-def begin_step(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
+def begin_step(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
     """A step lasts from when the gateway has taken its weight; soon after the decision that is the same.
 
     Later than that (the operator, the API server or the gateway was away) the time without the traffic proves nothing.
@@ -35,7 +35,7 @@ def begin_step(decision: Decision, target: Target, seen: Seen, now: int) -> Deci
     return decision.then(candidate=replace(candidate, shown=True, step_entered=entered))
 
 
-def adopt(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
+def adopt(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
     """Without a status, believe the route: the revision with most of the traffic is what serves.
 
     A backup restores no status, and an object made anew finds the children of its orphaned namesake. Taking the wanted
@@ -50,12 +50,12 @@ def adopt(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
     stable = Version(most, version, since=now, traffic_since=now)
     text = f"there was no status; the route gives {transitions.label(stable)} most of the traffic, so it is what serves"
     others = tuple(Retiring(revision) for revision in shares if revision != most)
-    finding = Finding(Reason.RECOVERED, text, warning=True)
+    finding = RolloutEvent(Reason.RECOVERED, text, warning=True)
     changes = {"stable": stable, "retiring": others, "reason": Reason.RECOVERED, "detail": text}
     return transitions.enter(decision, Phase.PROMOTING, finding, **changes)
 
 
-def _await_pods(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
+def _await_pods(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
     state = decision.state
     candidate = state.candidate
     if candidate is None or candidate.step >= 0 or state.paused:
@@ -74,19 +74,19 @@ def _await_pods(decision: Decision, target: Target, seen: Seen, now: int) -> Dec
         return decision
     cause = _late(target, seen, revision)
     if state.stable is not None:
-        return transitions.withdraw(decision, Reason.PROGRESS_DEADLINE_EXCEEDED, cause, now)
+        return transitions.roll_back(decision, Reason.PROGRESS_DEADLINE_EXCEEDED, cause, now)
     if state.phase is Phase.DEGRADED:
         return decision
     text = f"{transitions.label(candidate.version)}, the first revision, cannot serve: {cause}"
     return transitions.degrade(decision, Reason.PROGRESS_DEADLINE_EXCEEDED, text)
 
 
-def _not_late(target: Target, pods: Pods, seen: Seen) -> bool:
+def _not_late(target: RolloutInput, pods: Pods, seen: Observed) -> bool:
     """All pods are there; or the operator has just started, and its first look will tell in a moment why not."""
     return pods.available >= target.spec.replicas or not seen.examined
 
 
-def _late(target: Target, seen: Seen, revision: str) -> str:
+def _late(target: RolloutInput, seen: Observed, revision: str) -> str:
     pods = seen.pods.get(revision)
     have = pods.available if pods else 0
     found = (pods.trouble if pods else "") or seen.cause
@@ -95,7 +95,7 @@ def _late(target: Target, seen: Seen, revision: str) -> str:
     return f"{have} of {target.spec.replicas} pods became available within {deadline} s{trouble}"
 
 
-def _confirm(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
+def _confirm(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
     """Say that traffic has moved only once the gateway has taken a route that shows it.
 
     A gateway that refuses the route, or does not exist, has answered as well: a rollback does not wait for another one.
@@ -109,7 +109,7 @@ def _confirm(decision: Decision, target: Target, seen: Seen, now: int) -> Decisi
             moved if seen.routed else f"the route is back on {transitions.label(state.stable)}, but {seen.route_detail}"
         )
         phase = Phase.ROLLED_BACK if state.failed == target.revision else Phase.HEALTHY
-        decision = transitions.enter(decision, phase, Finding(Reason.RESTORED, text, warning=not seen.routed))
+        decision = transitions.enter(decision, phase, RolloutEvent(Reason.RESTORED, text, warning=not seen.routed))
     if not seen.routed:
         return decision
     # A first version has its traffic before its role; the next one may wait for pods before a gateway confirms that.
@@ -121,7 +121,7 @@ def _confirm(decision: Decision, target: Target, seen: Seen, now: int) -> Decisi
     return transitions.enter(decision, Phase.HEALTHY) if state.phase is Phase.PROMOTING else decision
 
 
-def _retired(state: State, target: Target, seen: Seen, now: int) -> tuple[Retiring, ...]:
+def _retired(state: State, target: RolloutInput, seen: Observed, now: int) -> tuple[Retiring, ...]:
     """What still has pods although it lost its traffic: until the gateway has been without it for scaleDownDelay.
 
     The route says nothing of the gateway before the gateway has taken it; without a route nothing has traffic.

@@ -9,7 +9,7 @@ from modelramp.api.rollout import Watching
 from modelramp.api.times import to_seconds
 from modelramp.api.verdict import TICK_MARK, Verdict
 from modelramp.core.gates import evaluation
-from modelramp.core.state import State, Target
+from modelramp.core.state import RolloutInput, State
 from modelramp.core.steps import step_ends
 
 _TICKS = 2
@@ -29,7 +29,7 @@ def condition(status: Mapping[str, Any], kind: ConditionType) -> Mapping[str, An
     return next((found for found in status.get("conditions") or () if found.get("type") == kind), {})
 
 
-def holding(target: Target | None, state: State, status: Mapping[str, Any]) -> Since | None:
+def holding(target: RolloutInput | None, state: State, status: Mapping[str, Any]) -> Since | None:
     """What an object waits for that does not come by itself in time; None when it goes on, rests, or has failed.
 
     A step whose time is not over, and pods that may still become available, hold nothing.
@@ -53,7 +53,7 @@ def holding(target: Target | None, state: State, status: Mapping[str, Any]) -> S
     return None if state.phase is Phase.PENDING else Since(ready["reason"])
 
 
-def _running(target: Target, state: State) -> Since | None:
+def _running(target: RolloutInput, state: State) -> Since | None:
     candidate = state.running
     if candidate is None:
         return None
@@ -63,14 +63,14 @@ def _running(target: Target, state: State) -> Since | None:
     return Since(state.reason, ends) if state.last_tick >= ends else None
 
 
-def unanswered(target: Target | None, state: State) -> Since | None:
+def unanswered(target: RolloutInput | None, state: State) -> Since | None:
     """Since which tick the questions about an object have had no usable answer; None while they have.
 
     Only from the second tick in a row on.
     """
     if target is None or (state.running is None and target.spec.after_promotion.watch is Watching.NEVER):
         return None
-    ticks = len(state.strip) - len(state.strip.rstrip(TICK_MARK[Verdict.NO_DATA]))
+    ticks = len(state.recent_ticks) - len(state.recent_ticks.rstrip(TICK_MARK[Verdict.NO_DATA]))
     if ticks < _TICKS:
         return None
     reasons = (found.reason for found in state.checks if found.verdict is Verdict.NO_DATA)

@@ -32,7 +32,7 @@ _NAMED: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Episode:
+class HookRun:
     """What one hook saw, and what came of it. Times are seconds since the epoch.
 
     since: the first breaching tick. until: the tick that ended the episode; 0 while it goes on. breaches: in a row,
@@ -67,7 +67,7 @@ class Episode:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class HookUpdate:
     """What the world says of what a hook has started: Running, Done, Failed or Unknown, and a sentence.
 
     Due: why it could not be started yet.
@@ -106,12 +106,12 @@ def declared(health: Health) -> Iterator[tuple[On, Hook]]:
     yield from ((On.BREACH, hook) for hook in health.on_breach)
 
 
-def find_hook(health: Health, episode: Episode) -> Hook | None:
+def find_hook(health: Health, episode: HookRun) -> Hook | None:
     """The declaration behind an episode; None when it is declared no more."""
     return next((hook for on, hook in declared(health) if (on, hook.name) == (episode.on, episode.name)), None)
 
 
-def after_tick(known: Sequence[Episode], health: Health, tick: Judged) -> tuple[Episode, ...]:
+def after_tick(known: Sequence[HookRun], health: Health, tick: Judged) -> tuple[HookRun, ...]:
     """The episodes after one more settled tick. A tick of another revision ends those of the former one."""
     episodes = [
         episode if episode.until or episode.revision == tick.outcome.revision else replace(episode, until=tick.at)
@@ -123,7 +123,7 @@ def after_tick(known: Sequence[Episode], health: Health, tick: Judged) -> tuple[
     return tuple(episode for episode in episodes if not (episode.until and episode.state is HookState.COUNTING))
 
 
-def _counted(known: list[Episode], health: Health, on: On, hook: Hook, tick: Judged) -> list[Episode]:
+def _counted(known: list[HookRun], health: Health, on: On, hook: Hook, tick: Judged) -> list[HookRun]:
     verdict, checks, cause = hook_verdict(health, on, hook, tick)
     current = next((item for item in known if (item.on, item.name) == (on, hook.name) and not item.until), None)
     if verdict is Verdict.NO_DATA or (verdict is Verdict.HEALTHY and current is None):
@@ -133,7 +133,7 @@ def _counted(known: list[Episode], health: Health, on: On, hook: Hook, tick: Jud
     if current is None:
         revision = tick.outcome.revision
         known_as = episode_id(on, hook, revision, tick.at)
-        current = Episode(on, hook.name, revision, tick.model_version, tick.at, known_as)
+        current = HookRun(on, hook.name, revision, tick.model_version, tick.at, known_as)
         known = _with_room(known, health, current)
         if len(known) >= MOST_EPISODES:
             return known
@@ -157,7 +157,7 @@ def _reached(on: On, hook: Hook, tick: Judged) -> bool:
     return on is On.BREACH and hook.after is None and tick.tripped
 
 
-def cooldown_end(known: Iterable[Episode], hook: Hook, episode: Episode) -> int:
+def cooldown_end(known: Iterable[HookRun], hook: Hook, episode: HookRun) -> int:
     """When the hook may start for an episode; 0 when it never started before. known: the other episodes.
 
     The cool-down is measured from start to start in the time of ticks, so that replayed ticks and a restart tell the
@@ -167,12 +167,12 @@ def cooldown_end(known: Iterable[Episode], hook: Hook, episode: Episode) -> int:
     return min(last, episode.at + hook.cooldown) + hook.cooldown if last else 0
 
 
-def _cooled(known: Sequence[Episode], health: Health, now: int) -> tuple[Episode, ...]:
+def _cooled(known: Sequence[HookRun], health: Health, now: int) -> tuple[HookRun, ...]:
     """The episodes, those due whose cool-down is over by now."""
     return tuple(_released(episode, known, health, now) for episode in known)
 
 
-def _released(episode: Episode, known: Sequence[Episode], health: Health, now: int) -> Episode:
+def _released(episode: HookRun, known: Sequence[HookRun], health: Health, now: int) -> HookRun:
     hook = find_hook(health, episode)
     if episode.state is not HookState.COOLING_DOWN or hook is None:
         return episode
@@ -183,7 +183,7 @@ def _released(episode: Episode, known: Sequence[Episode], health: Health, now: i
     return replace(episode, state=HookState.DUE, message="", at=now, due=end or now)
 
 
-def _skipped(episode: Episode, new: Episode, now: int) -> Episode:
+def _skipped(episode: HookRun, new: HookRun, now: int) -> HookRun:
     """An episode that waits for the end of the cool-down makes room for a later one of its hook."""
     if episode.state is not HookState.COOLING_DOWN or not _same_hook(episode, new):
         return episode
@@ -195,11 +195,11 @@ def _cooling(end: int) -> str:
     return f"it starts when the cool-down is over, at {to_text(end)}"
 
 
-def _same_hook(one: Episode, other: Episode) -> bool:
+def _same_hook(one: HookRun, other: HookRun) -> bool:
     return (one.on, one.name) == (other.on, other.name)
 
 
-def _with_room(known: list[Episode], health: Health, new: Episode) -> list[Episode]:
+def _with_room(known: list[HookRun], health: Health, new: HookRun) -> list[HookRun]:
     """Without ended episodes that are no longer news.
 
     Of each hook the last start is kept, and fewer when it is full; never fewer than the cool-downs need.
@@ -213,7 +213,7 @@ def _with_room(known: list[Episode], health: Health, new: Episode) -> list[Episo
     return [item for item in known if item not in dropped]
 
 
-def _cools(episode: Episode, health: Health, now: int) -> bool:
+def _cools(episode: HookRun, health: Health, now: int) -> bool:
     hook = find_hook(health, episode)
     return hook is not None and bool(episode.began) and now < episode.began + hook.cooldown
 
@@ -247,13 +247,15 @@ def episode_id(on: On, hook: Hook, revision: str, since: int) -> str:
     return short_hash(f"{on}/{hook.name}/{revision}/{since}")
 
 
-def after_news(known: Sequence[Episode], health: Health, news: Mapping[str, News], now: int) -> tuple[Episode, ...]:
+def after_news(
+    known: Sequence[HookRun], health: Health, news: Mapping[str, HookUpdate], now: int
+) -> tuple[HookRun, ...]:
     """The episodes after what is seen of what they started; what nobody can know any more is Unknown."""
     cooled = _cooled(known, health, now)
     return tuple(_informed(episode, find_hook(health, episode), news.get(episode.id), now) for episode in cooled)
 
 
-def _informed(episode: Episode, hook: Hook | None, news: News | None, now: int) -> Episode:
+def _informed(episode: HookRun, hook: Hook | None, news: HookUpdate | None, now: int) -> HookRun:
     if episode.state is HookState.COOLING_DOWN:
         return episode
     if episode.state not in LIVE and (episode.state is not HookState.UNKNOWN or news is None):
@@ -272,7 +274,7 @@ def _informed(episode: Episode, hook: Hook | None, news: News | None, now: int) 
     return replace(episode, state=HookState.UNKNOWN, message=_lost(episode, hook), at=now)
 
 
-def deadlines(known: Sequence[Episode], health: Health) -> Iterator[int]:
+def deadlines(known: Sequence[HookRun], health: Health) -> Iterator[int]:
     """When something is to be done for an episode though nothing happens, seconds since the epoch."""
     for episode in known:
         hook = find_hook(health, episode)
@@ -282,7 +284,7 @@ def deadlines(known: Sequence[Episode], health: Health) -> Iterator[int]:
             yield end
 
 
-def deadline(episode: Episode, hook: Hook | None) -> int | None:
+def deadline(episode: HookRun, hook: Hook | None) -> int | None:
     """When nothing more is to be expected of an episode without news, seconds since the epoch; None for never."""
     if episode.state is HookState.RUNNING:
         return episode.at + (GRACE if hook is None or hook.webhook is None else patience(hook.webhook.timeout))
@@ -296,7 +298,7 @@ def patience(timeout: int) -> int:
     return TRIES * timeout + sum(PAUSES) + GRACE
 
 
-def _lost(episode: Episode, hook: Hook | None) -> str:
+def _lost(episode: HookRun, hook: Hook | None) -> str:
     if episode.state is HookState.DUE:
         return "the Job could not be made in time, and may have been made and deleted since; start it by hand if needed"
     if hook is not None and hook.webhook is not None:

@@ -10,8 +10,8 @@ from modelramp.api.names import Reason
 from modelramp.api.text import visible
 from modelramp.api.verdict import TickOutcome, Verdict
 from modelramp.core.breaches import BUILT_IN
-from modelramp.core.hook_runs import Episode, Judged, after_news, after_tick
-from modelramp.core.state import Decision, Finding, Seen, State, Target
+from modelramp.core.hook_runs import HookRun, Judged, after_news, after_tick
+from modelramp.core.state import Decision, Observed, RolloutEvent, RolloutInput, State
 
 _REASONS: Final = {
     HookState.COOLING_DOWN: Reason.HOOK_COOLING_DOWN,
@@ -54,7 +54,7 @@ def count_for_hooks(
     return _changed(decision, after_tick(decision.state.hooks, health, tick))
 
 
-def follow_hooks(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
+def follow_hooks(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
     """The decision with what became of what the hooks have started."""
     if not decision.state.hooks:
         return decision
@@ -68,7 +68,7 @@ def _breached(health: Health, settled: TickOutcome) -> tuple[str, ...]:
     return (*((BUILT_IN,) if settled.available is False else ()), *found)
 
 
-def _changed(decision: Decision, episodes: tuple[Episode, ...]) -> Decision:
+def _changed(decision: Decision, episodes: tuple[HookRun, ...]) -> Decision:
     known = {episode.id: episode.state for episode in decision.state.hooks}
     cools = {(episode.on, episode.name) for episode in decision.state.hooks if episode.state is HookState.COOLING_DOWN}
     changed = (episode for episode in episodes if known.get(episode.id, HookState.COUNTING) is not episode.state)
@@ -76,23 +76,23 @@ def _changed(decision: Decision, episodes: tuple[Episode, ...]) -> Decision:
     return decision.then(*told, hooks=episodes)
 
 
-def _is_news(episode: Episode, cools: Collection[tuple[On, str]]) -> bool:
+def _is_news(episode: HookRun, cools: Collection[tuple[On, str]]) -> bool:
     """Whether people are told: that a hook cools down once in each cool-down, not for every episode that it meets."""
     waits = episode.state is HookState.COOLING_DOWN and (episode.on, episode.name) in cools
     return not waits and episode.state in _REASONS
 
 
-def _told(episode: Episode) -> Finding:
+def _told(episode: HookRun) -> RolloutEvent:
     warning = episode.state in {HookState.FAILED, HookState.UNKNOWN}
-    return Finding(_REASONS[episode.state], f"{hook_label(episode)}: {_news(episode)}", warning)
+    return RolloutEvent(_REASONS[episode.state], f"{hook_label(episode)}: {_news(episode)}", warning)
 
 
-def hook_label(episode: Episode) -> str:
+def hook_label(episode: HookRun) -> str:
     """How people read which hook it is, and for what: onDrift retrain for 2.0.0 (7c9fxwq2kd)."""
     return f"{episode.on} {episode.name} for {visible(episode.model_version)} ({episode.revision})"
 
 
-def _news(episode: Episode) -> str:
+def _news(episode: HookRun) -> str:
     if episode.state not in {HookState.COOLING_DOWN, HookState.DUE}:
         return episode.message or episode.state.value
     what = "drift" if episode.on is On.DRIFT else "breach"

@@ -13,12 +13,12 @@ from modelramp.core.capacity import enough_available, unanswered
 from modelramp.core.experiment import standing
 from modelramp.core.gates import evaluation
 from modelramp.core.scores import judged
-from modelramp.core.state import Candidate, Pods, Seen, State, Target
+from modelramp.core.state import Candidate, Observed, Pods, RolloutInput, State
 from modelramp.core.steps import blockers, step_ends
 from modelramp.core.transitions import label, name_of, unserved
 
 
-def sentence(target: Target, state: State, seen: Seen) -> str:
+def sentence(target: RolloutInput, state: State, seen: Observed) -> str:
     """The message for a state."""
     text = "; ".join((*_unanswered(state, seen), _of_state(target, state, seen)))
     if target.missing:
@@ -37,7 +37,7 @@ def _unheeded(state: State) -> tuple[str, ...]:
     return (answer.message,) if max(times) <= answer.at else ()
 
 
-def _of_state(target: Target, state: State, seen: Seen) -> str:
+def _of_state(target: RolloutInput, state: State, seen: Observed) -> str:
     candidate = state.candidate
     if candidate is not None:
         text = _waiting(target, state, seen, candidate) if candidate.step < 0 else _stepping(target, state, seen)
@@ -63,7 +63,7 @@ def _request(verb: str, revision: str | None) -> str:
     return f"a person sets the annotation {REQUEST_ANNOTATION}={verb}/{revision}/<any new word>"
 
 
-def _waiting(target: Target, state: State, seen: Seen, candidate: Candidate) -> str:
+def _waiting(target: RolloutInput, state: State, seen: Observed, candidate: Candidate) -> str:
     pods = seen.pods.get(candidate.version.revision, Pods())
     wanted = target.spec.replicas
     head = f"waiting for {label(candidate.version)}: {pods.available} of {wanted} pods available"
@@ -94,7 +94,7 @@ def _waiting(target: Target, state: State, seen: Seen, candidate: Candidate) -> 
     return "; ".join((head, *_off_route(seen), serves))
 
 
-def _stepping(target: Target, state: State, seen: Seen) -> str:
+def _stepping(target: RolloutInput, state: State, seen: Observed) -> str:
     candidate = state.running
     if candidate is None:
         return ""
@@ -117,14 +117,14 @@ def _stepping(target: Target, state: State, seen: Seen) -> str:
     return "; ".join((text, *waits, *(finding.message for finding in found if told)))
 
 
-def _counted(target: Target, state: State, seen: Seen) -> tuple[str, ...]:
+def _counted(target: RolloutInput, state: State, seen: Observed) -> tuple[str, ...]:
     """The breaches in a row and what they lead to; what has no data, and that nothing follows from it."""
     watch, health = state.watch, target.spec.health.during(rolling=state.running is not None)
     lost = _lost(target, state, seen)
     if watch is None or watch.revision != state.subject:
         return lost
     counting = [pair for pair in judged(health, state.checks) if pair[0].role is Role.ROLLBACK]
-    if state.strip.endswith(TICK_MARK[Verdict.NO_DATA]):
+    if state.recent_ticks.endswith(TICK_MARK[Verdict.NO_DATA]):
         waits = "promotion waits, " if state.running else ""
         silent = (
             found
@@ -146,7 +146,7 @@ def _counted(target: Target, state: State, seen: Seen) -> tuple[str, ...]:
     return (*lost, f"{tally(watch, health)} at {to_clock(at)} ({found}), the last one {_consequence(target, state)}")
 
 
-def _unanswered(state: State, seen: Seen) -> tuple[str, ...]:
+def _unanswered(state: State, seen: Observed) -> tuple[str, ...]:
     """Which share of the traffic fails, and the way out: that comes before everything else."""
     found = [f"no request arrives here: {seen.shadowed}"] if seen.shadowed else []
     total, candidate = sum(seen.served.values()), state.running
@@ -169,7 +169,7 @@ def _why(pods: Pods) -> str:
     return f" ({pods.trouble})" if pods.trouble else ""
 
 
-def _lost(target: Target, state: State, seen: Seen) -> tuple[str, ...]:
+def _lost(target: RolloutInput, state: State, seen: Observed) -> tuple[str, ...]:
     """Pods that are missing by no fault of the version."""
     pods = seen.pods.get(state.subject or "", Pods())
     told = state.subject in unanswered(seen)  # that is said already
@@ -178,7 +178,7 @@ def _lost(target: Target, state: State, seen: Seen) -> tuple[str, ...]:
     return (f"{pods.available} of {target.spec.replicas} pods available, by no fault of the version: {pods.excuse}",)
 
 
-def _consequence(target: Target, state: State) -> str:
+def _consequence(target: RolloutInput, state: State) -> str:
     if state.running is not None:
         return "rolls it back"
     if target.spec.after_promotion.on_breach is OnBreach.REPORT:
@@ -188,7 +188,7 @@ def _consequence(target: Target, state: State) -> str:
     return f"brings {label(state.previous)} back"
 
 
-def _returning(state: State, seen: Seen) -> str:
+def _returning(state: State, seen: Observed) -> str:
     stable = state.stable
     if stable is None:
         return "nothing else to serve"
@@ -200,5 +200,5 @@ def _returning(state: State, seen: Seen) -> str:
     return f"waiting for the route to show {label(stable)} alone"
 
 
-def _off_route(seen: Seen) -> tuple[str, ...]:
+def _off_route(seen: Observed) -> tuple[str, ...]:
     return () if seen.routed is True else (seen.route_detail or "the gateway has not taken the route yet",)

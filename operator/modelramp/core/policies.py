@@ -19,7 +19,7 @@ from modelramp.api.names import Reason
 from modelramp.api.policy import HealthPolicySpec, PolicyKind, PolicyReference, filled, parse_policy
 from modelramp.api.rules import problems_of
 from modelramp.core.revisions import short_hash
-from modelramp.core.state import Finding, Target, UsedPolicy
+from modelramp.core.state import RolloutEvent, RolloutInput, UsedPolicy
 
 _WORDS = 256
 """Characters of one policy's problem; a status may have to hold eight."""
@@ -135,7 +135,7 @@ def resolve(health: Health, lookup: Lookup) -> Resolved:
     return Resolved(whole, tuple(used), missing, origin, tuple(shared))
 
 
-def policy_findings(before: Mapping[str, Any], target: Target) -> tuple[Finding, ...]:
+def policy_findings(before: Mapping[str, Any], target: RolloutInput) -> tuple[RolloutEvent, ...]:
     """What people should hear: that policies cannot be resolved any more, or that all can be again.
 
     before: the status that is replaced, as JSON.
@@ -143,9 +143,9 @@ def policy_findings(before: Mapping[str, Any], target: Target) -> tuple[Finding,
     was = any(policy.get("problem") for policy in before.get("policies") or ())
     if target.missing and not was:
         text = f"{target.missing}; its checks are missing, so nothing is promoted until they are back"
-        return (Finding(Reason.POLICY_UNRESOLVED, text, warning=True),)
+        return (RolloutEvent(Reason.POLICY_UNRESOLVED, text, warning=True),)
     if was and not target.missing:
-        return (Finding(Reason.POLICY_RESOLVED, "all checks of all policies count again"),)
+        return (RolloutEvent(Reason.POLICY_RESOLVED, "all checks of all policies count again"),)
     return ()
 
 

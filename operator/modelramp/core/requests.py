@@ -11,7 +11,16 @@ from modelramp.core import transitions
 from modelramp.core.experiment import cut_short
 from modelramp.core.gates import evaluation
 from modelramp.core.revisions import short_hash
-from modelramp.core.state import Answer, Candidate, Decision, Finding, Request, Seen, State, Target
+from modelramp.core.state import (
+    Candidate,
+    Decision,
+    Observed,
+    Request,
+    RequestAnswer,
+    RolloutEvent,
+    RolloutInput,
+    State,
+)
 from modelramp.core.steps import held_by_route, next_step
 
 VERBS = ("promote", "pause", "resume", "abort", "retry")
@@ -31,7 +40,7 @@ def parse_request(text: str) -> Request | None:
     return Request(parts[0], parts[1], _kept(text))
 
 
-def follow_request(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
+def follow_request(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
     """The decision after the person's command, if there is one that was not handled yet.
 
     promote waits until the route shows the present weight: no command can make the route skip a step.
@@ -49,10 +58,10 @@ def follow_request(decision: Decision, target: Target, seen: Seen, now: int) -> 
         return decision
     if followed.state.answer is not state.answer:
         return followed
-    return followed.then(answer=Answer(now, done=True, message=f'request "{request.text}" was followed'))
+    return followed.then(answer=RequestAnswer(now, done=True, message=f'request "{request.text}" was followed'))
 
 
-def _followed(heard: Decision, target: Target, request: Request, seen: Seen, now: int) -> Decision | None:
+def _followed(heard: Decision, target: RolloutInput, request: Request, seen: Observed, now: int) -> Decision | None:
     """The decision after a request that is new; None while it has to wait."""
     candidate = heard.state.candidate
     if request.verb == "":
@@ -66,7 +75,7 @@ def _followed(heard: Decision, target: Target, request: Request, seen: Seen, now
     return _steer(heard, target, request, candidate, now)
 
 
-def _remembered(state: State, revision: str, mark: str, seen: Seen) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _remembered(state: State, revision: str, mark: str, seen: Observed) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """The marks with a new one, without those of revisions that nobody can ask for any more."""
     known = {name: marks for name, marks in state.heard if not seen.kept or name in seen.kept}
     if revision in seen.kept or revision in _named(state):
@@ -84,18 +93,20 @@ def _kept(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 20]}…{short_hash(text)}"
 
 
-def _steer(decision: Decision, target: Target, request: Request, candidate: Candidate, now: int) -> Decision:
+def _steer(decision: Decision, target: RolloutInput, request: Request, candidate: Candidate, now: int) -> Decision:
     state = decision.state
     name = transitions.label(candidate.version)
     if request.verb == "abort" and state.stable is not None:
-        return transitions.withdraw(decision, Reason.ABORTED, "a person asked for it", now)
+        return transitions.roll_back(decision, Reason.ABORTED, "a person asked for it", now)
     if request.verb == "pause" and state.phase is Phase.PROGRESSING:
-        finding = Finding(Reason.PAUSED, f"{name} is paused at {candidate.weight} %; checks go on and can roll it back")
+        finding = RolloutEvent(
+            Reason.PAUSED, f"{name} is paused at {candidate.weight} %; checks go on and can roll it back"
+        )
         return transitions.enter(decision, Phase.PAUSED, finding, paused=True)
     if request.verb == "resume" and state.paused:
         since = now if candidate.step < 0 else candidate.version.since  # the pods' deadline starts again
         again = replace(candidate, version=replace(candidate.version, since=since))
-        finding = Finding(Reason.RESUMED, f"{name} goes on")
+        finding = RolloutEvent(Reason.RESUMED, f"{name} goes on")
         return transitions.enter(decision, Phase.PROGRESSING, finding, paused=False, candidate=again)
     if request.verb == "promote" and candidate.step >= 0:
         asked = cut_short(decision, target, f"{name}: a person asked for the next step")
@@ -108,18 +119,20 @@ def _steer(decision: Decision, target: Target, request: Request, candidate: Cand
     return _ignored(decision, request, f"{request.verb} does not fit the phase {state.phase}", now)
 
 
-def _retry(decision: Decision, target: Target, request: Request, now: int) -> Decision:
+def _retry(decision: Decision, target: RolloutInput, request: Request, now: int) -> Decision:
     state = decision.state
     if evaluation.can_run_again(state, request):
         return evaluation.run_again(decision, now)
     if state.failed != request.revision:
         why = f"{request.revision} is not the revision that failed and is still wanted"
         return _ignored(decision, request, why, now)
-    return transitions.begin(decision.then(Finding(Reason.RETRIED, f"{request.revision} is tried again")), target, now)
+    return transitions.begin(
+        decision.then(RolloutEvent(Reason.RETRIED, f"{request.revision} is tried again")), target, now
+    )
 
 
 def _ignored(decision: Decision, request: Request, why: str, now: int) -> Decision:
     text = f'request "{request.text}" was ignored: {why}'
     return decision.then(
-        Finding(Reason.REQUEST_IGNORED, text, warning=True), answer=Answer(now, done=False, message=text)
+        RolloutEvent(Reason.REQUEST_IGNORED, text, warning=True), answer=RequestAnswer(now, done=False, message=text)
     )

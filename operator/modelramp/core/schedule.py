@@ -10,7 +10,7 @@ from modelramp.api.times import to_clock, to_near
 from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
 
 
-def settle(
+def finalize(
     health: Health,
     outcome: TickOutcome,
     traffic_since: int,

@@ -9,7 +9,7 @@ from modelramp.api.verdict import Verdict
 from modelramp.core.breaches import by_detail
 from modelramp.core.conditions import OBSTACLES
 from modelramp.core.phases import IN_FLIGHT
-from modelramp.core.state import Candidate, Finding, Pods, Seen, State, Target
+from modelramp.core.state import Candidate, Observed, Pods, RolloutEvent, RolloutInput, State
 from modelramp.core.steps import blockers
 from modelramp.core.transitions import label
 
@@ -42,7 +42,9 @@ class Standing:
     logged: bool = True
 
 
-def standing(target: Target | None, state: State, seen: Seen, obstacle: Finding | None) -> tuple[Standing, ...]:
+def standing(
+    target: RolloutInput | None, state: State, seen: Observed, obstacle: RolloutEvent | None
+) -> tuple[Standing, ...]:
     """All that stands in the way; obstacle: what keeps the operator from doing what the state wants."""
     found = [Standing(obstacle.reason, obstacle.message, told_again=True)] if obstacle is not None else []
     if target is None:
@@ -54,7 +56,7 @@ def standing(target: Target | None, state: State, seen: Seen, obstacle: Finding 
     return tuple({one.reason: one for one in reversed(found)}.values())
 
 
-def _route(state: State, seen: Seen) -> Iterator[Standing]:
+def _route(state: State, seen: Observed) -> Iterator[Standing]:
     if seen.routed is False:
         yield Standing(seen.route_reason, seen.route_detail or "the gateway refuses the route", told_again=True)
     elif seen.routed is None and seen.served and state.phase is not Phase.PENDING:
@@ -62,7 +64,7 @@ def _route(state: State, seen: Seen) -> Iterator[Standing]:
         yield Standing(seen.route_reason, text, after=ROUTE_SECONDS)
 
 
-def _checks(target: Target, state: State) -> Iterator[Standing]:
+def _checks(target: RolloutInput, state: State) -> Iterator[Standing]:
     health = target.spec.health.during(rolling=state.running is not None)
     asked = {check.name for check in health.checks}
     silent = [one for one in state.checks if one.name in asked and one.verdict is Verdict.NO_DATA]
@@ -74,7 +76,7 @@ def _checks(target: Target, state: State) -> Iterator[Standing]:
         yield Standing(reason, text, after=after, logged=False)
 
 
-def _pods(target: Target, candidate: Candidate, seen: Seen, *, hindered: bool) -> Iterator[Standing]:
+def _pods(target: RolloutInput, candidate: Candidate, seen: Observed, *, hindered: bool) -> Iterator[Standing]:
     pods, wanted = seen.pods.get(candidate.version.revision, Pods()), target.spec.replicas
     evaluated = candidate.evaluation is not None and candidate.evaluation.state is EvaluationState.RUNNING
     if candidate.step >= 0 or hindered or evaluated or pods.available >= wanted:
@@ -85,7 +87,7 @@ def _pods(target: Target, candidate: Candidate, seen: Seen, *, hindered: bool) -
     yield Standing(Reason.WAITING_FOR_PODS, text, warning=bool(words), after=after, of_candidate=True)
 
 
-def _holds(target: Target, state: State, seen: Seen) -> Iterator[Standing]:
+def _holds(target: RolloutInput, state: State, seen: Observed) -> Iterator[Standing]:
     if state.reason not in _HOLDS or state.phase not in IN_FLIGHT:
         return
     for finding in blockers(target, state, seen, state.checks):

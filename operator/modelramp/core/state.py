@@ -8,7 +8,7 @@ from modelramp.api.names import Phase, Reason
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.verdict import CheckOutcome
 from modelramp.core.gates.evaluation_results import Evaluation, JobSeen
-from modelramp.core.hook_runs import Episode, News
+from modelramp.core.hook_runs import HookRun, HookUpdate
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class BreachCounter:
     """Consecutive breaches of one revision.
 
     breaches: ticks in a row with any breach; shared: the same for checks without a threshold of their own;
@@ -96,7 +96,7 @@ class Retiring:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class HistoryRecord:
     """A history entry: one revision that was tried, and how it ended."""
 
     revision: str
@@ -110,7 +110,7 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RequestAnswer:
     """What became of a person's request, for people, and when."""
 
     at: int
@@ -139,16 +139,16 @@ class State:
     failed: str | None = None
     restored: bool = False
     paused: bool = False
-    watch: Watch | None = None
+    watch: BreachCounter | None = None
     last_tick: int = 0
-    strip: str = ""
+    recent_ticks: str = ""
     checks: tuple[CheckOutcome, ...] = ()
     retiring: tuple[Retiring, ...] = ()
-    history: tuple[Ended, ...] = ()
+    history: tuple[HistoryRecord, ...] = ()
     request: str = ""
-    answer: Answer | None = None
+    answer: RequestAnswer | None = None
     heard: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    hooks: tuple[Episode, ...] = ()
+    hooks: tuple[HookRun, ...] = ()
     experiment: Experiment | None = None
 
     @property
@@ -200,7 +200,7 @@ class UsedPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class RolloutInput:
     """What is wanted: the spec, the revision it stands for, and a person's command if there is one.
 
     spec: its health has the checks of all policies that could be resolved. missing: which could not, and why.
@@ -238,7 +238,7 @@ class Pods:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Observed:
     """What was last seen of the world.
 
     pods: by revision. served: the weight that the route gives to each revision that it names now, percent.
@@ -263,7 +263,7 @@ class Seen:
     uncarried: str = ""
     shadowed: str = ""
     shared: str = ""
-    hooks: Mapping[str, News] = field(default_factory=dict)
+    hooks: Mapping[str, HookUpdate] = field(default_factory=dict)
     evaluation: JobSeen | None = None
     recorded: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     cause: str = ""
@@ -273,7 +273,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RolloutEvent:
     """Something that happened and that people may want to read: becomes an Event, a metric and a log line."""
 
     reason: Reason
@@ -286,8 +286,8 @@ class Decision:
     """The state after, and what happened on the way."""
 
     state: State
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[RolloutEvent, ...] = ()
 
-    def then(self, *findings: Finding, **changes: object) -> "Decision":
+    def then(self, *findings: RolloutEvent, **changes: object) -> "Decision":
         """The decision with state changes and further findings."""
         return Decision(replace(self.state, **changes), (*self.findings, *findings))  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from modelramp.core.state import State, Version, Watch
+from modelramp.core.state import BreachCounter, State, Version
 
 SCRAPE_DELAY = 5
 """Seconds from a tick to its evaluation, so that the last scrape of the window has arrived."""
@@ -53,7 +53,7 @@ def without_future(state: State, now: int, interval: int, delay: int, newest: in
     found = state
     if is_ahead(state.last_tick, now, interval, newest):
         before = newest if newest is not None else now - now % interval
-        watch = Watch(state.watch.revision, state.watch.since) if state.watch else None
+        watch = BreachCounter(state.watch.revision, state.watch.since) if state.watch else None
         found = replace(state, last_tick=before - interval, watch=watch)
     candidate, watch = found.candidate, found.watch
     limit = now + interval

@@ -6,7 +6,17 @@ from modelramp.api.names import Phase, Reason
 from modelramp.api.text import visible
 from modelramp.api.times import to_clock
 from modelramp.core.phases import check_move
-from modelramp.core.state import Candidate, Decision, Ended, Finding, Retiring, State, Target, Version, Watch
+from modelramp.core.state import (
+    BreachCounter,
+    Candidate,
+    Decision,
+    HistoryRecord,
+    Retiring,
+    RolloutEvent,
+    RolloutInput,
+    State,
+    Version,
+)
 
 _OUTCOMES = {
     Reason.AB_TEST_HARM: "Harm",
@@ -36,13 +46,13 @@ def name_of(state: State, revision: str) -> str:
     return next((label(version) for version in known if version.revision == revision), revision)
 
 
-def enter(decision: Decision, phase: Phase, *findings: Finding, **changes: object) -> Decision:
+def enter(decision: Decision, phase: Phase, *findings: RolloutEvent, **changes: object) -> Decision:
     """The decision with a new phase; Broken if the transition table does not know the move."""
     check_move(decision.state.phase, phase)
     return decision.then(*findings, phase=phase, **changes)
 
 
-def begin(decision: Decision, target: Target, now: int) -> Decision:
+def begin(decision: Decision, target: RolloutInput, now: int) -> Decision:
     """Make the target the candidate, at weight 0; an older candidate loses its traffic first (superseded)."""
     state = decision.state
     version = Version(target.revision, target.spec.model.version, since=now)
@@ -59,7 +69,7 @@ def begin(decision: Decision, target: Target, now: int) -> Decision:
     return enter(
         decision,
         phase,
-        Finding(Reason.ROLLOUT_STARTED, message),
+        RolloutEvent(Reason.ROLLOUT_STARTED, message),
         stable=_left_alone(state),
         watch=_own_watch(state),
         candidate=Candidate(version),
@@ -73,7 +83,7 @@ def begin(decision: Decision, target: Target, now: int) -> Decision:
     )
 
 
-def enter_step(decision: Decision, target: Target, step: int, at: int) -> Decision:
+def enter_step(decision: Decision, target: RolloutInput, step: int, at: int) -> Decision:
     """Give the candidate the weight of `step`, entered at the instant `at`."""
     state = decision.state
     candidate = _candidate(state)
@@ -81,10 +91,12 @@ def enter_step(decision: Decision, target: Target, step: int, at: int) -> Decisi
     version, watch = candidate.version, state.watch
     if candidate.step < 0 or watch is None:
         version = replace(version, traffic_since=at)
-        watch = Watch(version.revision, since=at)
+        watch = BreachCounter(version.revision, since=at)
     entered = Candidate(version, weight=weight, step=step, step_entered=at, evaluation=candidate.evaluation)
     steps = len(target.spec.rollout.stages)
-    finding = Finding(Reason.STEP_ENTERED, f"step {step + 1}/{steps}: {weight} % of the traffic to {label(version)}")
+    finding = RolloutEvent(
+        Reason.STEP_ENTERED, f"step {step + 1}/{steps}: {weight} % of the traffic to {label(version)}"
+    )
     changes = {"candidate": entered, "watch": watch, "reason": Reason.STEP_RUNNING, "detail": ""}
     return enter(decision, Phase.PAUSED if state.paused else Phase.PROGRESSING, finding, **changes)
 
@@ -95,7 +107,9 @@ def promote(decision: Decision, now: int) -> Decision:
     candidate = _candidate(state)
     version = replace(candidate.version, since=now)
     text = f"{label(version)} serves all traffic"
-    outcome = Finding(Reason.PROMOTED, f"{text}; {label(state.stable)} can be brought back" if state.stable else text)
+    outcome = RolloutEvent(
+        Reason.PROMOTED, f"{text}; {label(state.stable)} can be brought back" if state.stable else text
+    )
     if state.experiment is not None and state.experiment.revision == version.revision:
         outcome = replace(outcome, message=f"{outcome.message}; {state.experiment.message}")
     retiring = state.retiring
@@ -128,13 +142,13 @@ def serve_first(decision: Decision, now: int) -> Decision:
     return enter(
         decision,
         Phase.PROMOTING,
-        Finding(Reason.FIRST_REVISION, text),
+        RolloutEvent(Reason.FIRST_REVISION, text),
         stable=version,
         candidate=None,
         failed=None,
         restored=False,
         paused=False,
-        watch=Watch(version.revision, since=now),
+        watch=BreachCounter(version.revision, since=now),
         reason=Reason.FIRST_REVISION,
         detail=text,
     )
@@ -156,14 +170,14 @@ def serve_all(decision: Decision, now: int) -> Decision:
     version = replace(state.stable, since=now, traffic_since=now)
     text = f"{label(version)} serves all traffic"
     history = _entered(state, state.stable, 100, now, "Promoted", reason=Reason.PROMOTED, message=text)
-    told = decision.then(Finding(Reason.PROMOTED, text), stable=version, history=history)
+    told = decision.then(RolloutEvent(Reason.PROMOTED, text), stable=version, history=history)
     if state.phase is not Phase.PROMOTING:
         return told  # the next version waits for its pods already
-    watch = Watch(version.revision, since=now)
+    watch = BreachCounter(version.revision, since=now)
     return enter(told, Phase.HEALTHY, watch=watch, reason=Reason.PROMOTED, detail=text)
 
 
-def withdraw(decision: Decision, reason: Reason, cause: str, now: int) -> Decision:
+def roll_back(decision: Decision, reason: Reason, cause: str, now: int) -> Decision:
     """Take all traffic from the candidate; it gets none again until the spec changes or a person says retry."""
     state = decision.state
     candidate = _candidate(state)
@@ -174,7 +188,7 @@ def withdraw(decision: Decision, reason: Reason, cause: str, now: int) -> Decisi
     return enter(
         decision,
         Phase.ROLLING_BACK,
-        Finding(reason, text, warning=True),
+        RolloutEvent(reason, text, warning=True),
         stable=_left_alone(state),
         candidate=None,
         previous=state.previous if kept else None,  # what has just failed is nothing to bring back
@@ -187,7 +201,7 @@ def withdraw(decision: Decision, reason: Reason, cause: str, now: int) -> Decisi
     )
 
 
-def revert(decision: Decision, now: int) -> Decision:
+def abandon(decision: Decision, now: int) -> Decision:
     """The spec went back to what is stable: the candidate loses its traffic at once, and nothing has failed."""
     state = decision.state
     candidate = _candidate(state)
@@ -195,7 +209,7 @@ def revert(decision: Decision, now: int) -> Decision:
     return enter(
         decision,
         Phase.ROLLING_BACK,
-        Finding(Reason.REVERTED, text),
+        RolloutEvent(Reason.REVERTED, text),
         stable=_left_alone(state),
         watch=_own_watch(state),
         candidate=None,
@@ -209,7 +223,7 @@ def revert(decision: Decision, now: int) -> Decision:
     )
 
 
-def restore(decision: Decision, cause: str, now: int) -> Decision:
+def roll_back_to_previous(decision: Decision, cause: str, now: int) -> Decision:
     """After promotion: bring the previous version back, once; what it replaces has failed.
 
     A candidate that still waits for its pods goes on waiting, behind the version that is brought back; unless it is
@@ -223,13 +237,13 @@ def restore(decision: Decision, cause: str, now: int) -> Decision:
     if waiting is not None and waiting.version.revision == good.revision:
         waiting = None
     text = f"{label(bad)} was rolled back at {to_clock(now)} after its promotion: {cause}; back to {label(good)}"
-    ended = Ended(
+    ended = HistoryRecord(
         bad.revision, bad.model_version, bad.since, now, "RolledBack", Reason.THRESHOLD_REACHED, text, weight=100
     )
     return enter(
         decision,
         state.phase if waiting else Phase.ROLLING_BACK,
-        Finding(Reason.THRESHOLD_REACHED, text, warning=True),
+        RolloutEvent(Reason.THRESHOLD_REACHED, text, warning=True),
         stable=replace(good, since=now, traffic_since=0),
         previous=None,
         candidate=waiting,
@@ -245,7 +259,7 @@ def restore(decision: Decision, cause: str, now: int) -> Decision:
 
 def degrade(decision: Decision, reason: Reason, cause: str) -> Decision:
     """Nothing better is at hand: leave the traffic as it is and say so."""
-    finding = Finding(reason, cause, warning=True)
+    finding = RolloutEvent(reason, cause, warning=True)
     return enter(decision, Phase.DEGRADED, finding, reason=reason, detail=cause)
 
 
@@ -259,7 +273,7 @@ def _left_alone(state: State) -> Version | None:
     return replace(state.stable, traffic_since=0)
 
 
-def _own_watch(state: State) -> Watch | None:
+def _own_watch(state: State) -> BreachCounter | None:
     """The count of the stable version, if that is what is counted; nobody is blamed for a candidate's breaches."""
     stable, watch = state.stable, state.watch
     return watch if stable is not None and watch is not None and watch.revision == stable.revision else None
@@ -273,12 +287,12 @@ def _candidate(state: State) -> Candidate:
 
 def _ended(
     state: State, candidate: Candidate, now: int, outcome: str, *, reason: Reason, message: str
-) -> tuple[Ended, ...]:
+) -> tuple[HistoryRecord, ...]:
     return _entered(state, candidate.version, candidate.weight, now, outcome, reason=reason, message=message)
 
 
 def _entered(
     state: State, version: Version, weight: int, now: int, outcome: str, *, reason: Reason, message: str
-) -> tuple[Ended, ...]:
-    entry = Ended(version.revision, version.model_version, version.since, now, outcome, reason, message, weight)
+) -> tuple[HistoryRecord, ...]:
+    entry = HistoryRecord(version.revision, version.model_version, version.since, now, outcome, reason, message, weight)
     return (entry, *state.history)[:HISTORY_LIMIT]

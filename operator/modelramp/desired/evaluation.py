@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelramp.api.evaluation import EvaluationState, ResultsIn
-from modelramp.core.state import State, Target
+from modelramp.core.state import RolloutInput, State
 from modelramp.desired.job import EVALUATION, job, role_of
 from modelramp.desired.job_end import end_of
 from modelramp.desired.names import child_name
@@ -19,7 +19,7 @@ def job_name(name: str, attempt: str) -> str:
     return child_name(name, f"eval-{attempt}")
 
 
-def evaluation_job(owner: Owner, target: Target, state: State) -> dict[str, Any] | None:
+def evaluation_job(owner: Owner, target: RolloutInput, state: State) -> dict[str, Any] | None:
     """The Job that should run now; None when nothing is evaluated."""
     wanted, candidate = target.spec.rollout.evaluation, state.candidate
     evaluation = candidate.evaluation if candidate is not None else None
@@ -43,7 +43,7 @@ def evaluation_job(owner: Owner, target: Target, state: State) -> dict[str, Any]
     )
 
 
-def environment(owner: Owner, target: Target, revision: str, stable: str | None) -> dict[str, str]:
+def environment(owner: Owner, target: RolloutInput, revision: str, stable: str | None) -> dict[str, str]:
     """What the containers of an evaluation are told: who is tried, and where it and the stable version answer."""
     model = target.spec.model
     env = {

@@ -12,7 +12,7 @@ from modelramp.api.names import Reason
 from modelramp.api.spec import GatewayRouting
 from modelramp.api.text import cut, visible
 from modelramp.core.hostnames import CATCH_ALL, Parent, Path, Scope, path_of
-from modelramp.core.state import Finding, State
+from modelramp.core.state import RolloutEvent, State
 from modelramp.desired.names import child_name, revision_in, route_name
 from modelramp.desired.ownership import Owner, metadata
 from modelramp.desired.reading import entries, part, text
@@ -35,14 +35,14 @@ def http_route(
     ready: Collection[str],
     current: Mapping[str, Any] | None,
     admitted: bool = True,
-) -> tuple[dict[str, Any] | None, Finding]:
+) -> tuple[dict[str, Any] | None, RolloutEvent]:
     """The route that should exist, or None when there should be none yet, and why.
 
     port: of the Services. ready: revisions with ready endpoints. current: the route as it is now, or None.
     admitted: whether `gateway` may have its hosts; if not, the route keeps those that it has, and only weights move.
     """
     if not admitted and current is None:
-        return None, Finding(Reason.HOSTNAME_TAKEN, "there is no route yet: its hostnames are taken", warning=True)
+        return None, RolloutEvent(Reason.HOSTNAME_TAKEN, "there is no route yet: its hostnames are taken", warning=True)
     current_shares = named(owner, current)
     weights, finding = shown_weights(state, ready, current_shares.keys())
     shares: Shares = {revision: (weight, port) for revision, weight in weights.items()}
@@ -57,7 +57,7 @@ def http_route(
 
 def shown_weights(
     state: State, ready: Collection[str], named_now: Collection[str] = ()
-) -> tuple[dict[str, int], Finding]:
+) -> tuple[dict[str, int], RolloutEvent]:
     """The weight of each revision that may be named now, percent, and why; empty when traffic must stay as it is.
 
     A candidate without ready endpoints is left out, and stable gets its share. The other way round the candidate does
@@ -69,18 +69,18 @@ def shown_weights(
     candidate = state.running.version.revision if state.running else None
     steps_on = candidate in ready and all(revision in ready or revision in named_now for revision in wanted)
     if wanted and (steps_on or all(revision in ready for revision in wanted)):
-        return wanted, Finding(Reason.SERVING, "the route gives each version the weight that was decided")
+        return wanted, RolloutEvent(Reason.SERVING, "the route gives each version the weight that was decided")
     if stable is not None and stable in ready:
         left_out = ", ".join(wanted.keys() - {stable})
         text = f"{left_out} has no ready endpoint: it is left out of the route, and {stable} gets all traffic"
-        return {stable: 100}, Finding(Reason.PODS_UNAVAILABLE, text, warning=True)
-    return {}, Finding(Reason.ROUTE_PENDING, "there is no route yet: no version has a ready endpoint")
+        return {stable: 100}, RolloutEvent(Reason.PODS_UNAVAILABLE, text, warning=True)
+    return {}, RolloutEvent(Reason.ROUTE_PENDING, "there is no route yet: no version has a ready endpoint")
 
 
-def _kept(shares: Shares, state: State) -> Finding:
+def _kept(shares: Shares, state: State) -> RolloutEvent:
     missing = ", ".join(sorted(state.weights.keys() - shares.keys()) or sorted(state.weights)) or "no version"
     text = f"the route stays as it is ({', '.join(sorted(shares))}): {missing} has no ready endpoint to name instead"
-    return Finding(Reason.PODS_UNAVAILABLE, text, warning=True)
+    return RolloutEvent(Reason.PODS_UNAVAILABLE, text, warning=True)
 
 
 def named(owner: Owner, route: Mapping[str, Any] | None) -> dict[str, tuple[int, int]]:
@@ -234,7 +234,7 @@ class RouteAnswer:
     """
 
     taken: bool | None
-    finding: Finding
+    finding: RolloutEvent
     undated: str = ""
 
 
@@ -246,7 +246,7 @@ def route_answer(route: Mapping[str, Any], parents: Iterable[Mapping[str, Any]])
         if answer.taken is not True:
             return answer
         undated += filter(None, (answer.undated,))
-    return RouteAnswer(True, Finding(Reason.ROUTE_ACCEPTED, ""), "; ".join(undated))
+    return RouteAnswer(True, RolloutEvent(Reason.ROUTE_ACCEPTED, ""), "; ".join(undated))
 
 
 def carries(route: Mapping[str, Any], reference: Mapping[str, Any]) -> bool:
@@ -289,12 +289,12 @@ def _answer_in(said: Mapping[str, Any], name: str, generation: Any, *, dated: bo
             return _pending(Reason.ROUTE_UNCONFIRMED, why)
         words = cut(visible(f"{text(condition, 'reason')}: {text(condition, 'message')}"), _WORDS)
         if condition.get("status") == "False":
-            return RouteAnswer(False, Finding(refusal[0], f"{name} {refusal[1]}: {words}"))
+            return RouteAnswer(False, RolloutEvent(refusal[0], f"{name} {refusal[1]}: {words}"))
         if condition.get("status") != "True":
             return _pending(Reason.ROUTE_PENDING, f"{name} does not know yet whether it takes the route: {words}")
         if not observed:
             undated = f"{name} does not say which generation of the route it speaks of: it counts for the present one"
-    return RouteAnswer(True, Finding(Reason.ROUTE_ACCEPTED, ""), undated)
+    return RouteAnswer(True, RolloutEvent(Reason.ROUTE_ACCEPTED, ""), undated)
 
 
 _ASKED_FOR = {
@@ -305,7 +305,7 @@ _ASKED_FOR = {
 
 
 def _pending(reason: Reason, why: str) -> RouteAnswer:
-    return RouteAnswer(None, Finding(reason, why))
+    return RouteAnswer(None, RolloutEvent(reason, why))
 
 
 def _said(route: Mapping[str, Any], reference: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

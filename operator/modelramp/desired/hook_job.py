@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from modelramp.api.hooks import Hook
-from modelramp.core.hook_runs import LIVE, Episode
-from modelramp.core.state import State, Target
+from modelramp.core.hook_runs import LIVE, HookRun
+from modelramp.core.state import RolloutInput, State
 from modelramp.desired.job import HOOK, job, role_of
 from modelramp.desired.job_end import born, end_of
 from modelramp.desired.names import child_name
@@ -15,12 +15,12 @@ KEPT_JOBS = 3
 """Jobs of one hook that have succeeded, and as many that have failed, are kept; `ttl` may end them before."""
 
 
-def hook_job_name(name: str, episode: Episode) -> str:
+def hook_job_name(name: str, episode: HookRun) -> str:
     """Name of the Job of one episode of the ModelDeployment `name`: no other episode has the same."""
     return child_name(f"{name}-{episode.name}", episode.id)
 
 
-def hook_job(owner: Owner, target: Target, episode: Episode, hook: Hook) -> dict[str, Any]:
+def hook_job(owner: Owner, target: RolloutInput, episode: HookRun, hook: Hook) -> dict[str, Any]:
     """The Job of one episode; `hook` has the template. Raises AssertionError for a hook without a Job."""
     if hook.job is None:
         raise AssertionError("a hook without a Job")

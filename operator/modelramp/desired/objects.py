@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from modelramp.core.gates.evaluation_results import recorded_text
-from modelramp.core.state import Finding, Seen, State, Target, Version
+from modelramp.core.state import Observed, RolloutEvent, RolloutInput, State, Version
 from modelramp.desired.evaluation import abandoned, evaluation_job
 from modelramp.desired.gateway_api import http_route, named
 from modelramp.desired.hook_job import awaited_jobs, surplus_jobs
@@ -33,14 +33,14 @@ class Desired:
     owner: Owner
     apply: tuple[dict[str, Any], ...]
     route: dict[str, Any] | None
-    finding: Finding
+    finding: RolloutEvent
     kept: frozenset[tuple[str, str]]
     lost: tuple[str, ...] = ()
     job: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Doomed:
+class Deletion:
     """One existing object that should be deleted, exactly as it was seen (preconditions of the delete)."""
 
     kind: str
@@ -52,9 +52,9 @@ class Doomed:
 
 def desired(
     owner: Owner,
-    target: Target,
+    target: RolloutInput,
     state: State,
-    seen: Seen,
+    seen: Observed,
     *,
     snapshots: Mapping[str, Snapshot],
     current_route: Mapping[str, Any] | None,
@@ -93,7 +93,7 @@ def desired(
     )
 
 
-def replicas_by_revision(target: Target, state: State, served: Iterable[str], now: int) -> dict[str, int]:
+def replicas_by_revision(target: RolloutInput, state: State, served: Iterable[str], now: int) -> dict[str, int]:
     """Pods that each living revision should have; a revision that is not in the answer should be gone.
 
     served: revisions that the current route names. They keep all their pods whatever the state says: a route never
@@ -107,7 +107,7 @@ def replicas_by_revision(target: Target, state: State, served: Iterable[str], no
     return replicas
 
 
-def prune(wanted: Desired, existing: Mapping[str, Iterable[Mapping[str, Any]]]) -> tuple[Doomed, ...]:
+def prune(wanted: Desired, existing: Mapping[str, Iterable[Mapping[str, Any]]]) -> tuple[Deletion, ...]:
     """The existing objects to delete: made for this very ModelDeployment, and no longer wanted.
 
     existing: by kind, such as {"Deployment": [...]}; objects of other owners may be among them and are left alone.
@@ -124,16 +124,16 @@ def prune(wanted: Desired, existing: Mapping[str, Iterable[Mapping[str, Any]]]) 
     )
 
 
-def _doomed(kind: str, obj: Mapping[str, Any]) -> Doomed:
+def _doomed(kind: str, obj: Mapping[str, Any]) -> Deletion:
     found = obj["metadata"]
-    return Doomed(kind, found["namespace"], found["name"], found["uid"], found.get("resourceVersion", ""))
+    return Deletion(kind, found["namespace"], found["name"], found["uid"], found.get("resourceVersion", ""))
 
 
 def _candidate(state: State) -> Version | None:
     return state.candidate.version if state.candidate is not None else None
 
 
-def _with_candidate(target: Target, state: State, snapshots: Mapping[str, Snapshot]) -> Mapping[str, Snapshot]:
+def _with_candidate(target: RolloutInput, state: State, snapshots: Mapping[str, Snapshot]) -> Mapping[str, Snapshot]:
     """The snapshots with that of the wanted revision, which follows the spec where the revision does not fix it.
 
     A revision that is tried again becomes the newest, as in a Deployment's history.
@@ -155,7 +155,7 @@ def _with_candidate(target: Target, state: State, snapshots: Mapping[str, Snapsh
 
 
 def _children(
-    owner: Owner, target: Target, revision: str, snapshot: Snapshot, *, replicas: int, routed_ports: set[int]
+    owner: Owner, target: RolloutInput, revision: str, snapshot: Snapshot, *, replicas: int, routed_ports: set[int]
 ) -> tuple[dict[str, Any], ...]:
     spec = target.spec
     target_port = snapshot.target_port if snapshot.target_port is not None else spec.service.target_port

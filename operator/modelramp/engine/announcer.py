@@ -8,7 +8,7 @@ from typing import Any
 from modelramp.api.names import Reason
 from modelramp.api.times import to_clock
 from modelramp.core.standing import TOLD_AT_ONCE, Standing
-from modelramp.core.state import Finding
+from modelramp.core.state import RolloutEvent
 
 QUIET_SECONDS = 600.0
 """Time between two times that the same reason is told to begin."""
@@ -27,7 +27,7 @@ class _Begun:
     told: bool = False
 
 
-Told = tuple[Finding, bool]
+Told = tuple[RolloutEvent, bool]
 """What people hear, and whether the log has it too."""
 
 
@@ -54,7 +54,7 @@ class Announced:
         known._noticed_at = dict.fromkeys(_message(status).split("; "), now)
         return known
 
-    def news(self, found: Iterable[Finding], status: object, now: float) -> tuple[Finding, ...]:
+    def news(self, found: Iterable[RolloutEvent], status: object, now: float) -> tuple[RolloutEvent, ...]:
         """What of this was not told lately and is not said by the status as it stands; it is told now."""
         self._noticed_at = {text: at for text, at in self._noticed_at.items() if now - at < QUIET_SECONDS}
         said = _message(status)
@@ -80,16 +80,18 @@ class Announced:
             if ended.told and ended.revision in {None, candidate, stable}:
                 since = f", it began at {to_clock(int(ended.since))}" if ended.since is not None else ""
                 text = f"{reason.value} is over{since}: {ended.message}"
-                findings.append((Finding(Reason.OBSTACLE_GONE, text), ended.logged))
+                findings.append((RolloutEvent(Reason.OBSTACLE_GONE, text), ended.logged))
         gone = self.known & TOLD_AT_ONCE
         if gone and now >= self.until:
             texts = (f"{reason} is over, it ended while the operator was away" for reason in sorted(gone))
-            findings += [(Finding(Reason.OBSTACLE_GONE, text), True) for text in texts]
+            findings += [(RolloutEvent(Reason.OBSTACLE_GONE, text), True) for text in texts]
             self.known = frozenset()
         self.again_at = min(again, self.until) if gone and self.known else again
         return tuple(findings)
 
-    def _stands(self, one: Standing, now: float, candidate: str | None, *, heard: bool) -> tuple[Finding | None, float]:
+    def _stands(
+        self, one: Standing, now: float, candidate: str | None, *, heard: bool
+    ) -> tuple[RolloutEvent | None, float]:
         if one.reason not in self._begun:
             self._begun[one.reason] = self._first_seen(one, now, candidate)
         begun = self._begun[one.reason]
@@ -106,7 +108,7 @@ class Announced:
             return None, due
         begun.told, begun.message = True, one.message
         self._told_at[one.reason] = now
-        return Finding(one.reason, one.message, warning=one.warning), math.inf
+        return RolloutEvent(one.reason, one.message, warning=one.warning), math.inf
 
     def _first_seen(self, one: Standing, now: float, candidate: str | None) -> _Begun:
         """An obstacle that is new; or one that the status has told of before this life of the operator, once."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelramp.api.names import Reason
-from modelramp.core.state import Finding
+from modelramp.core.state import RolloutEvent
 from modelramp.desired.differences import differs, where_differs
 
 AGAIN_SECONDS_MAX = 300.0
@@ -62,14 +62,18 @@ def mark(obj: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def drift(kind: str, name: str, where: str) -> Finding:
+def drift(kind: str, name: str, where: str) -> RolloutEvent:
     """Somebody changed a child, or deleted it (where is ""), and it was put back."""
     if not where:
-        return Finding(Reason.DRIFT_CORRECTED, f"{kind} {name} was deleted by somebody; it is made again", warning=True)
-    return Finding(Reason.DRIFT_CORRECTED, f"{kind} {name} was changed by somebody; {where} is put back", warning=True)
+        return RolloutEvent(
+            Reason.DRIFT_CORRECTED, f"{kind} {name} was deleted by somebody; it is made again", warning=True
+        )
+    return RolloutEvent(
+        Reason.DRIFT_CORRECTED, f"{kind} {name} was changed by somebody; {where} is put back", warning=True
+    )
 
 
-def rewritten(kind: str, name: str, where: str) -> Finding:
+def rewritten(kind: str, name: str, where: str) -> RolloutEvent:
     """The API server takes a child, and changes it: an admission does."""
     text = f"{kind} {name} is not as asked: something on the API server, such as an admission policy, changes {where}"
-    return Finding(Reason.CHILD_REWRITTEN, text, warning=True)
+    return RolloutEvent(Reason.CHILD_REWRITTEN, text, warning=True)

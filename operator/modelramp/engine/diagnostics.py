@@ -6,7 +6,7 @@ from modelramp.api.errors import Gone
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, Reason
 from modelramp.api.spec import GatewayRouting, ParentReference
 from modelramp.api.text import cut, visible
-from modelramp.core.state import Finding
+from modelramp.core.state import RolloutEvent
 from modelramp.desired.reading import entries, part, text
 from modelramp.engine.lost_pods import Missing, why_missing
 from modelramp.engine.ports import GATEWAY, POD, Cluster, Object, Ref
@@ -16,7 +16,7 @@ _WORDS = 400
 """Bytes; the end of what a registry or an admission answers is the cause as often as its beginning."""
 
 
-async def inspect_gateway(cluster: Cluster, key: Key, gateway: GatewayRouting) -> Finding | None:
+async def inspect_gateway(cluster: Cluster, key: Key, gateway: GatewayRouting) -> RolloutEvent | None:
     """What is wrong with the Gateways that should carry the route; None when they exist, with the listeners named."""
     for parent in gateway.parent_refs:
         ref = Ref(GATEWAY, parent.namespace or key[0], parent.name)
@@ -24,11 +24,11 @@ async def inspect_gateway(cluster: Cluster, key: Key, gateway: GatewayRouting) -
             found = await cluster.get(ref)
         except Gone:
             text = f"{ref} does not exist; create it or correct spec.routing.gateway.parentRefs"
-            return Finding(Reason.GATEWAY_NOT_FOUND, text, warning=True)
+            return RolloutEvent(Reason.GATEWAY_NOT_FOUND, text, warning=True)
         lacks = _lacks(found, parent)
         if lacks:
             text = f"{ref} has no listener with {lacks}; add it or correct spec.routing.gateway.parentRefs"
-            return Finding(Reason.GATEWAY_NOT_FOUND, text, warning=True)
+            return RolloutEvent(Reason.GATEWAY_NOT_FOUND, text, warning=True)
     return None
 
 

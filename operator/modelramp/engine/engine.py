@@ -16,9 +16,9 @@ from modelramp.engine.loading import Load, Loading
 from modelramp.engine.lookups import Lookups
 from modelramp.engine.ports import Clock, Cluster, Events, Kind, Metrics, Object, Telemetry, Webhooks
 from modelramp.engine.questions import Questions
-from modelramp.engine.reconciler import Settler
+from modelramp.engine.reconciler import Reconciler
 from modelramp.engine.rollout_metrics import Reporter
-from modelramp.engine.rounds import Outcomes, Rounds, Turn, outcome_of
+from modelramp.engine.rounds import DueTicks, Outcomes, Rounds, outcome_of
 from modelramp.engine.store import Key, Store
 from modelramp.engine.ticker import Ticker
 from modelramp.engine.work import Work
@@ -80,7 +80,7 @@ class Engine:
         self._inspector = Inspector(self.store, cluster, telemetry, clock, self._mark)
         hosts, namespaces = self.store.hosts, options.namespaces
         self._foreign = ForeignRoutes(hosts, cluster, telemetry, clock, self._mark, namespaces)
-        settler = Settler(
+        settler = Reconciler(
             store=self.store,
             cluster=cluster,
             writer=Writer(self.store, cluster, telemetry, limiter),
@@ -172,7 +172,7 @@ class Engine:
             self.heartbeat = now
             self._telemetry.gauge("modelramp_last_tick_timestamp_seconds", now)
 
-    def _heard(self, turn: Turn, outcomes: Outcomes) -> None:
+    def _heard(self, turn: DueTicks, outcomes: Outcomes) -> None:
         """An object's answers are there."""
         *_, newest = turn.ticks
         interval, resting = turn.due.health.interval, turn.due.resting

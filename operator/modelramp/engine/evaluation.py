@@ -6,7 +6,7 @@ Whoever looks asks the API server, beside the decisions: no object waits for ano
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from modelramp.api.errors import ClusterSilent, Gone, NoAnswer, Outrun, Refused
+from modelramp.api.errors import ApiServerUnavailable, Gone, NoAnswer, Refused, StaleRead
 from modelramp.api.evaluation import RESULTS_KEY, EvaluationSpec, EvaluationState, ResultsIn
 from modelramp.api.text import visible
 from modelramp.core.gates.evaluation_results import Evaluation, JobSeen
@@ -47,8 +47,8 @@ async def look_at_job(cluster: Cluster, store: Store, key: Key, record: Record, 
         seen = await seen_of(cluster, look)
     except NoAnswer:
         raise
-    except Outrun as error:
-        raise ClusterSilent(str(error)) from error
+    except StaleRead as error:
+        raise ApiServerUnavailable(str(error)) from error
     except Exception as error:  # noqa: BLE001 - pods may be of a strange form, and must stop nothing else
         seen = unreadable(look, error)
     keep_seen(record, seen, now)

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from modelramp.api.hooks import HookState, On, Webhook
 from modelramp.api.times import to_text
-from modelramp.core.hook_runs import Episode, News
-from modelramp.core.state import Target
+from modelramp.core.hook_runs import HookRun, HookUpdate
+from modelramp.core.state import RolloutInput
 from modelramp.desired.job_end import end_of, made_by
 from modelramp.desired.ownership import Owner
 from modelramp.engine.diagnostics import pod_trouble
@@ -15,7 +15,7 @@ from modelramp.engine.ports import Object, WebhookCall
 _EVENTS = {On.DRIFT: "drift", On.BREACH: "breach"}
 
 
-def webhook_call(owner: Owner, target: Target, episode: Episode, webhook: Webhook) -> WebhookCall:
+def webhook_call(owner: Owner, target: RolloutInput, episode: HookRun, webhook: Webhook) -> WebhookCall:
     """The call that one episode stands for: always the same text and the same key."""
     body = {
         "event": _EVENTS[episode.on],
@@ -43,14 +43,14 @@ def place(url: str) -> str:
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in f"{scheme}://{host}")
 
 
-def job_news(job: Object) -> News:
+def job_news(job: Object) -> HookUpdate:
     """How far a Job is, by its conditions."""
     name, end = f"Job {job['metadata']['name']}", end_of(job)
     if end is None:
-        return News(HookState.RUNNING, f"{name} was started")
+        return HookUpdate(HookState.RUNNING, f"{name} was started")
     if end.failed:
-        return News(HookState.FAILED, f"{name} failed ({end.reason or 'no reason given'})")
-    return News(HookState.DONE, f"{name} succeeded")
+        return HookUpdate(HookState.FAILED, f"{name} failed ({end.reason or 'no reason given'})")
+    return HookUpdate(HookState.DONE, f"{name} succeeded")
 
 
 def failure_of(job: Object, pods: Iterable[Object]) -> str:

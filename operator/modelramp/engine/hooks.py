@@ -16,8 +16,8 @@ from uuid import uuid4
 
 from modelramp.api.errors import Conflict, Forbidden, Gone, NoAnswer, Refused
 from modelramp.api.hooks import Hook, HookState
-from modelramp.core.hook_runs import LIVE, PAUSES, QUEUE_SECONDS, Episode, News, deadlines, find_hook
-from modelramp.core.state import State, Target
+from modelramp.core.hook_runs import LIVE, PAUSES, QUEUE_SECONDS, HookRun, HookUpdate, deadlines, find_hook
+from modelramp.core.state import RolloutInput, State
 from modelramp.desired.hook_job import hook_job, hook_job_name
 from modelramp.desired.ownership import Owner, owned_by
 from modelramp.engine.beside import Beside
@@ -61,7 +61,7 @@ class HookRunner:
     _calls: Turns = field(init=False)
     _requests: Turns = field(init=False)
     _looks: Turns = field(init=False)
-    _news: dict[Name, News] = field(default_factory=dict)
+    _news: dict[Name, HookUpdate] = field(default_factory=dict)
     _called: set[Name] = field(default_factory=set)
     _followed: dict[Key, frozenset[str]] = field(default_factory=dict)
     _swept: float = 0.0
@@ -72,7 +72,7 @@ class HookRunner:
         self._requests = Turns(REQUESTS, REQUESTS_OF_ONE, self.clock, self._turn)
         self._looks = Turns(LOOKS, LOOKS_OF_ONE, self.clock, self._turn)
 
-    def news(self, key: Key, record: Record) -> Mapping[str, News]:
+    def news(self, key: Key, record: Record) -> Mapping[str, HookUpdate]:
         """What is known of what the hooks of an object have started, by id of the episode."""
         if record.target is None or not record.state.hooks:
             return {}
@@ -80,7 +80,7 @@ class HookRunner:
         found = ((item.id, self._news_of(key, owner, item, record.target)) for item in record.state.hooks)
         return {name: news for name, news in found if news is not None}
 
-    def _news_of(self, key: Key, owner: Owner, episode: Episode, target: Target) -> News | None:
+    def _news_of(self, key: Key, owner: Owner, episode: HookRun, target: RolloutInput) -> HookUpdate | None:
         known = self._news.get((key, episode.id))
         if known is not None and known.state is not HookState.DUE:
             return known
@@ -88,11 +88,11 @@ class HookRunner:
         if job is not None:
             found = job_news(job)
             # Its end is told when its pods were asked why.
-            return found if found.state is not HookState.FAILED else News(HookState.RUNNING, found.message)
+            return found if found.state is not HookState.FAILED else HookUpdate(HookState.RUNNING, found.message)
         hook = find_hook(target.spec.health, episode)
         webhook = hook.webhook if hook is not None and episode.state is HookState.DUE else None
         if webhook is not None and self._calls.holds((key, episode.id)):
-            return News(HookState.RUNNING, f"POST {place(webhook.url)}", self.instance)
+            return HookUpdate(HookState.RUNNING, f"POST {place(webhook.url)}", self.instance)
         return known
 
     def follow(self, key: Key, record: Record) -> bool:
@@ -119,13 +119,13 @@ class HookRunner:
         """End what is under way; what was being called will count as Unknown."""
         self._work.stop()
 
-    def _follow_one(self, name: Name, owner: Owner, episode: Episode, hook: Hook, target: Target) -> bool:
+    def _follow_one(self, name: Name, owner: Owner, episode: HookRun, hook: Hook, target: RolloutInput) -> bool:
         mine = episode.by == self.instance and name not in self._called
         if hook.webhook is None:
             self._follow_job(name, owner, episode, hook, target)
         elif episode.state is HookState.RUNNING and mine:
             self._called.add(name)
-            self._news[name] = News(HookState.RUNNING, episode.message)
+            self._news[name] = HookUpdate(HookState.RUNNING, episode.message)
             call = webhook_call(owner, target, episode, hook.webhook)
             self._work.start(name, self._calls, partial(self._deliver, name, call))
         elif episode.state is HookState.DUE:
@@ -135,11 +135,11 @@ class HookRunner:
     def _turn(self, name: Name) -> None:
         self.mark(name[0])
 
-    def _job(self, key: Key, owner: Owner, episode: Episode) -> Object | None:
+    def _job(self, key: Key, owner: Owner, episode: HookRun) -> Object | None:
         job = self.store.children(key, JOB).get(hook_job_name(key[1], episode))
         return job if job is not None and owned_by(job, owner) else None
 
-    def _follow_job(self, name: Name, owner: Owner, episode: Episode, hook: Hook, target: Target) -> None:
+    def _follow_job(self, name: Name, owner: Owner, episode: HookRun, hook: Hook, target: RolloutInput) -> None:
         made, told = self._job(name[0], owner, episode), self._news.get(name)
         if made is None:
             waiting = episode.state is HookState.DUE and (told is None or told.state is HookState.DUE)
@@ -158,7 +158,7 @@ class HookRunner:
         text = f"it cannot be done as it is declared ({type(error).__name__}); `modelramp lint` may say why"
         known = self._news.get(name)
         if known is None or known.state is HookState.DUE:
-            self._news[name] = News(HookState.FAILED, text)
+            self._news[name] = HookUpdate(HookState.FAILED, text)
         self.mark(name[0])
 
     # what nobody waits for is forgotten
@@ -188,12 +188,12 @@ class HookRunner:
 
     async def _deliver(self, name: Name, call: WebhookCall) -> None:
         where = f"POST {place(call.url)}"
-        news = News(HookState.UNKNOWN, f"{where}: ended by a failure of the operator; its log says which")
+        news = HookUpdate(HookState.UNKNOWN, f"{where}: ended by a failure of the operator; its log says which")
         try:
             for pause in (*PAUSES, None):
                 answer = await self.webhooks.call(call)
                 self.telemetry.count("modelramp_webhook_calls_total", result=answer.delivery.value)
-                news = News(_STATES[answer.delivery], f"{where}: {answer.detail}")
+                news = HookUpdate(_STATES[answer.delivery], f"{where}: {answer.detail}")
                 if pause is None or answer.delivery not in _NOT_TAKEN:
                     break
                 self._calls.release(name)
@@ -208,7 +208,7 @@ class HookRunner:
 
     # Jobs
 
-    async def _make(self, name: Name, owner: Owner, target: Target, episode: Episode, hook: Hook) -> None:
+    async def _make(self, name: Name, owner: Owner, target: RolloutInput, episode: HookRun, hook: Hook) -> None:
         obj = hook_job(owner, target, episode, hook)
         ref = Ref(JOB, owner.namespace, obj["metadata"]["name"])
         about = {"namespace": owner.namespace, "name": owner.name}
@@ -217,10 +217,10 @@ class HookRunner:
             made = await self._create(ref, owner, obj)
         except Forbidden as error:
             self._work.rest(name)
-            self._news[name] = News(HookState.DUE, f"{ref} waits for a right of the operator: {error}")
+            self._news[name] = HookUpdate(HookState.DUE, f"{ref} waits for a right of the operator: {error}")
             self.telemetry.warn("a Job may not be made yet", **about, reason=str(error))
         except (Refused, Gone) as error:
-            self._news[name] = News(HookState.FAILED, f"{ref} was not made: {error}")
+            self._news[name] = HookUpdate(HookState.FAILED, f"{ref} was not made: {error}")
         except (NoAnswer, Conflict) as error:
             self._work.rest(name)
             self.telemetry.warn("waiting to make a Job", **about, reason=str(error))
@@ -249,7 +249,7 @@ class HookRunner:
             pods = await self.cluster.list(POD, key[0], selector, fields="status.phase=Failed", most=PODS_MAX)
         except (NoAnswer, Refused, Gone) as error:
             self.telemetry.warn("pods of a Job not read", namespace=key[0], name=key[1], reason=str(error))
-        self._news[name] = News(HookState.FAILED, failure_of(job, pods))
+        self._news[name] = HookUpdate(HookState.FAILED, failure_of(job, pods))
         self.mark(key)
 
 
@@ -262,7 +262,7 @@ _STATES: Final = {
 }
 
 
-def next_looks(target: Target, state: State, now: int) -> list[float]:
+def next_looks(target: RolloutInput, state: State, now: int) -> list[float]:
     """When hooks have to be looked at though nothing happens: those that are due, the ends of
     cool-downs and of all patience.
     """

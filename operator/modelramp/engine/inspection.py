@@ -9,7 +9,7 @@ from typing import Any
 from modelramp.api.errors import Gone, NoAnswer, Refused
 from modelramp.api.evaluation import EvaluationState
 from modelramp.api.spec import GatewayRouting
-from modelramp.core.state import Pods, Seen, Target
+from modelramp.core.state import Observed, Pods, RolloutInput
 from modelramp.engine.diagnostics import inspect_gateway, inspect_pods
 from modelramp.engine.evaluation import look_at_job
 from modelramp.engine.fair import FairSlots
@@ -42,7 +42,7 @@ class Inspector:
     _missed: set[Key] = field(default_factory=set)
     _judging: set[asyncio.Task[None]] = field(default_factory=set)
 
-    def follow(self, key: Key, record: Record, seen: Seen) -> None:
+    def follow(self, key: Key, record: Record, seen: Observed) -> None:
         """Begin a look if the object waits for something and the last look is long enough ago."""
         if key in self._looks:
             self._missed.add(key)
@@ -102,7 +102,7 @@ class Inspector:
             task.cancel()
         await asyncio.gather(*looks, return_exceptions=True)
 
-    def _look(self, key: Key, record: Record, target: Target, seen: Seen) -> Coroutine[Any, Any, None] | None:
+    def _look(self, key: Key, record: Record, target: RolloutInput, seen: Observed) -> Coroutine[Any, Any, None] | None:
         now = self.clock.now()
         state = record.state
         candidate = state.candidate
@@ -125,7 +125,7 @@ class Inspector:
         return self._find_out(key, record, target, gateway=due and unrouted, lacking=lacking if due else ())
 
     async def _find_out(
-        self, key: Key, record: Record, target: Target, *, gateway: bool, lacking: tuple[str, ...]
+        self, key: Key, record: Record, target: RolloutInput, *, gateway: bool, lacking: tuple[str, ...]
     ) -> None:
         async with self._slots.slot(key[0]):
             with suppress(NoAnswer):

@@ -11,7 +11,7 @@ from modelramp.api.names import Reason
 from modelramp.api.text import visible
 from modelramp.api.verdict import CheckOutcome
 from modelramp.engine.ports import Asker, Metrics, Telemetry
-from modelramp.engine.rounds import Turn
+from modelramp.engine.rounds import DueTicks
 from modelramp.engine.store import Key
 
 PATIENCE_TICKS = 2
@@ -42,7 +42,7 @@ class Lookups:
         # One of a namespace, so that none waits for another's; how many reach a Prometheus, its lanes say.
         self._under_way: dict[str, asyncio.Task[None]] = {}
 
-    def heard(self, turn: Turn, outcomes: Iterable[CheckOutcome]) -> tuple[CheckOutcome, ...]:
+    def heard(self, turn: DueTicks, outcomes: Iterable[CheckOutcome]) -> tuple[CheckOutcome, ...]:
         """The outcomes of a tick, with what is known of why nothing was found; may begin to look it up."""
         known, found, result = self._found.get(turn.key, {}), dict[str, _Doubt](), []
         for outcome in outcomes:
@@ -74,7 +74,7 @@ class Lookups:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _ask(self, turn: Turn, preset: Preset, doubt: _Doubt) -> None:
+    def _ask(self, turn: DueTicks, preset: Preset, doubt: _Doubt) -> None:
         doubt.ticks += 1
         doubt.rests = max(0, doubt.rests - 1)
         namespace = turn.key[0]
@@ -87,7 +87,7 @@ class Lookups:
         self._under_way[namespace] = task
         task.add_done_callback(lambda _: self._under_way.pop(namespace, None))
 
-    async def _look(self, turn: Turn, preset: Preset, doubt: _Doubt) -> None:
+    async def _look(self, turn: DueTicks, preset: Preset, doubt: _Doubt) -> None:
         subject = turn.due.subject
         try:
             async with asyncio.timeout(_SECONDS):
@@ -101,7 +101,7 @@ class Lookups:
             self._telemetry.warn("look-up failed", namespace=turn.key[0], name=turn.key[1], error=repr(error)[:256])
 
 
-def _preset_of(turn: Turn, name: str) -> Preset | None:
+def _preset_of(turn: DueTicks, name: str) -> Preset | None:
     return next((preset_named(check.preset) for check in turn.due.health.checks if check.name == name), None)
 
 

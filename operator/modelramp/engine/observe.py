@@ -8,7 +8,7 @@ from modelramp.api.names import LABEL_REVISION, Reason
 from modelramp.api.text import cut, visible
 from modelramp.api.times import to_seconds
 from modelramp.core.gates.evaluation_results import Results
-from modelramp.core.state import Finding, Pods, Seen
+from modelramp.core.state import Observed, Pods, RolloutEvent
 from modelramp.desired.gateway_api import RouteAnswer, parents_of, route_answer, uncarried
 from modelramp.desired.names import revision_in
 from modelramp.desired.ownership import Owner
@@ -23,11 +23,11 @@ WORDS = 400
 _UNKNOWN = Missing()
 
 
-def see(store: Store, key: Key, record: Record) -> Seen:
+def observe(store: Store, key: Key, record: Record) -> Observed:
     """The world as far as it concerns one ModelDeployment."""
     route = store.route(key)
     answer = _routed(route, record)
-    return Seen(
+    return Observed(
         pods=pods_of(store, key, record),
         served=served(route, key[1]),
         routed=answer.taken,
@@ -139,5 +139,5 @@ def _routed(route: Object | None, record: Record) -> RouteAnswer:
     if wanted is not None and record.gateway is not None and record.looked_for == wanted.parent_refs:
         return RouteAnswer(False, record.gateway)
     if route is None or wanted is None:
-        return RouteAnswer(None, Finding(Reason.ROUTE_PENDING, "there is no route yet"))
+        return RouteAnswer(None, RolloutEvent(Reason.ROUTE_PENDING, "there is no route yet"))
     return route_answer(route, parents_of(wanted, route["metadata"]["namespace"]))

@@ -153,7 +153,7 @@ class Clock(Protocol):
 class Cluster(Protocol):
     """The API server. Every call has a time-out inside.
 
-    All methods raise ClusterSilent when there is no usable answer (whether a write took effect is then unknown),
+    All methods raise ApiServerUnavailable when there is no usable answer (whether a write took effect is then unknown),
     Conflict on 409, Gone on 404, and Refused (with the server's words, at most 256 characters) on 400 and 422,
     Forbidden on 403.
     """
@@ -199,7 +199,7 @@ class Cluster(Protocol):
 
 
 class Metrics(Protocol):
-    """Prometheus. Both methods raise PrometheusSilent with a reason code when there is no usable answer."""
+    """Prometheus. Both methods raise PrometheusUnavailable with a reason code when there is no usable answer."""
 
     async def instant(self, endpoint: Endpoint, query: str, at: int, asker: Asker = SHARED) -> tuple[Sample, ...]:
         """The query's value at the instant `at`; a scalar comes as one sample without labels."""

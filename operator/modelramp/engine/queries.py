@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from modelramp.analysis.accumulated import Episode, remembers
+from modelramp.analysis.accumulated import Window, remembers
 from modelramp.analysis.checks import Ask, Question, ask, judge, no_answer
 from modelramp.analysis.experiment import Trial, ask_of_test, judge_test, silent_test
 from modelramp.analysis.presets import Labels
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.check import Check
-from modelramp.api.errors import NoAnswer, PrometheusSilent
+from modelramp.api.errors import NoAnswer, PrometheusUnavailable
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import EXPERIMENT, CheckOutcome, ExperimentOutcome
@@ -29,7 +29,7 @@ BREATH = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class CheckRequest:
     """One object whose checks are due.
 
     key: names the object in the result. since: start of the revision's present weight, seconds since the epoch: checks
@@ -41,22 +41,22 @@ class Due:
     key: str
     endpoint: Endpoint
     health: Health
-    subject: Subject
+    subject: QueryContext
     since: int = 0
     memory: Mapping[str, str] = field(default_factory=dict, hash=False)
     trial: Trial | None = None
     alone: bool = False
     resting: Mapping[str, str] = field(default_factory=dict, hash=False)
 
-    def after(self, outcomes: Iterable[CheckOutcome]) -> "Due":
+    def after(self, outcomes: Iterable[CheckOutcome]) -> "CheckRequest":
         """The same with what the checks left at a tick."""
         left = {found.name: found.memory for found in outcomes if found.memory}
         trial = replace(self.trial, memory=left.get(EXPERIMENT, self.trial.memory)) if self.trial else None
         return replace(self, memory={**self.memory, **left}, trial=trial)
 
-    def episode(self, check: Check, tick: int) -> Episode:
+    def episode(self, check: Check, tick: int) -> Window:
         """Over what the check's evidence adds up at a tick."""
-        return Episode(
+        return Window(
             revision=self.subject.revision,
             since=self.since,
             whole=tick - self.health.reach_of(check) >= self.since,
@@ -80,7 +80,7 @@ class Query:
     labels: tuple[str, ...] = ()
 
 
-class Answer:
+class QueryResult:
     """All series of one answer; finding one object's series costs the same however many there are."""
 
     def __init__(self, samples: Sequence[Sample]) -> None:
@@ -103,14 +103,14 @@ class Answer:
         return dict(index)
 
 
-Answers = Mapping[Query, Answer | NoAnswer]
+Answers = Mapping[Query, QueryResult | NoAnswer]
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class BoundQueries:
     """One object's checks that are due, each with its questions or, when it cannot be asked, with its outcome."""
 
-    due: Due
+    due: CheckRequest
     checks: tuple[tuple[Check, Ask | CheckOutcome], ...]
     trial: Ask | ExperimentOutcome | None = None
 
@@ -130,28 +130,28 @@ class Asked:
         ]
 
 
-def _query(due: Due, question: Question, delay: int) -> Query:
+def _query(due: CheckRequest, question: Question, delay: int) -> Query:
     return Query(due.endpoint, question.text, delay, tuple(label for label, _ in question.pick))
 
 
-def asked(due: Due, ticks: Sequence[int]) -> Asked:
+def asked(due: CheckRequest, ticks: Sequence[int]) -> BoundQueries:
     """The object's checks that are due at any of the ticks, as questions."""
     health = due.health
     wanted = (check for check in health.checks if any(health.is_due(check, tick) for tick in ticks))
-    return Asked(due, tuple((check, _put(due, check)) for check in wanted), _put_test(due))
+    return BoundQueries(due, tuple((check, _put(due, check)) for check in wanted), _put_test(due))
 
 
-def _put(due: Due, check: Check) -> Ask | CheckOutcome:
+def _put(due: CheckRequest, check: Check) -> Ask | CheckOutcome:
     """The check's questions. Whatever is raised on the way belongs to this check, and says nothing about others."""
     if check.name in due.resting:
-        return no_answer(check, PrometheusSilent(Reason.CHECK_FAILED, due.resting[check.name]))
+        return no_answer(check, PrometheusUnavailable(Reason.CHECK_FAILED, due.resting[check.name]))
     try:
         return ask(check, due.subject, due.health.window_of(check))
     except Exception as error:  # noqa: BLE001 - a bug that one check meets must not stop the others
         return no_answer(check, check_failed(error))
 
 
-def _put_test(due: Due) -> Ask | ExperimentOutcome | None:
+def _put_test(due: CheckRequest) -> Ask | ExperimentOutcome | None:
     if due.trial is None:
         return None
     try:
@@ -160,13 +160,13 @@ def _put_test(due: Due) -> Ask | ExperimentOutcome | None:
         return silent_test(due.trial, check_failed(error))
 
 
-def check_failed(error: Exception) -> PrometheusSilent:
+def check_failed(error: Exception) -> PrometheusUnavailable:
     """What an exception while asking or judging becomes: no data, with what was raised."""
     what = f"{type(error).__name__}: {error}".rstrip(": ")[:128]
-    return PrometheusSilent(Reason.CHECK_FAILED, f"the check cannot be evaluated on this data ({what})")
+    return PrometheusUnavailable(Reason.CHECK_FAILED, f"the check cannot be evaluated on this data ({what})")
 
 
-def merged(objects: Sequence[Asked], ticks: Sequence[int]) -> dict[Query, tuple[int, ...]]:
+def merged(objects: Sequence[BoundQueries], ticks: Sequence[int]) -> dict[Query, tuple[int, ...]]:
     """Every different query once, with the ticks at which it is due, rising.
 
     Those that most objects wait for come first, so that no single object delays them.
@@ -206,10 +206,10 @@ def settled(query: Query, result: Found | BaseException, telemetry: Telemetry) -
     if not isinstance(result, Exception):
         raise result
     telemetry.warn("query-broke", address=query.endpoint.address, query=query.text[:256], error=repr(result)[:256])
-    return PrometheusSilent(Reason.QUERY_FAILED, "the question could not be put; the operator's log says why")
+    return PrometheusUnavailable(Reason.QUERY_FAILED, "the question could not be put; the operator's log says why")
 
 
-def judged(each: Asked, answers: Answers, tick: int) -> tuple[CheckOutcome, ...]:
+def judged(each: BoundQueries, answers: Answers, tick: int) -> tuple[CheckOutcome, ...]:
     """The outcomes of one object's checks that are due at a tick.
 
     What was remembered survives a tick that says nothing.
@@ -224,7 +224,9 @@ def judged(each: Asked, answers: Answers, tick: int) -> tuple[CheckOutcome, ...]
     return (*checks, _tried(each.due, each.due.trial, each.trial, answers, tick))
 
 
-def _tried(due: Due, trial: Trial, asked: Ask | ExperimentOutcome, answers: Answers, tick: int) -> ExperimentOutcome:
+def _tried(
+    due: CheckRequest, trial: Trial, asked: Ask | ExperimentOutcome, answers: Answers, tick: int
+) -> ExperimentOutcome:
     """What the A/B test has found: of its questions, when they could be put."""
     if not isinstance(asked, Ask):
         return asked
@@ -237,14 +239,14 @@ def _tried(due: Due, trial: Trial, asked: Ask | ExperimentOutcome, answers: Answ
         return silent_test(trial, check_failed(error))
 
 
-def _judged(due: Due, check: Check, asked: Ask | CheckOutcome, answers: Answers, tick: int) -> CheckOutcome:
+def _judged(due: CheckRequest, check: Check, asked: Ask | CheckOutcome, answers: Answers, tick: int) -> CheckOutcome:
     outcome = _said(due, check, asked, answers, tick) if isinstance(asked, Ask) else asked
     if remembers(check) and not outcome.memory:
         return replace(outcome, memory=due.memory.get(check.name, ""))
     return outcome
 
 
-def _said(due: Due, check: Check, asked: Ask, answers: Answers, tick: int) -> CheckOutcome:
+def _said(due: CheckRequest, check: Check, asked: Ask, answers: Answers, tick: int) -> CheckOutcome:
     try:
         found = _picked(due, asked, answers, check.delay)
         return no_answer(check, found) if isinstance(found, NoAnswer) else judge(check, found, due.episode(check, tick))
@@ -252,7 +254,7 @@ def _said(due: Due, check: Check, asked: Ask, answers: Answers, tick: int) -> Ch
         return no_answer(check, check_failed(error))
 
 
-def _picked(due: Due, asked: Ask, answers: Answers, delay: int = 0) -> dict[str, Sequence[Sample]] | NoAnswer:
+def _picked(due: CheckRequest, asked: Ask, answers: Answers, delay: int = 0) -> dict[str, Sequence[Sample]] | NoAnswer:
     """The series of each question, or why there are none."""
     found: dict[str, Sequence[Sample]] = {}
     for question in asked.questions:
@@ -264,12 +266,12 @@ def _picked(due: Due, asked: Ask, answers: Answers, delay: int = 0) -> dict[str,
 
 
 async def outcomes(
-    due: Sequence[Due], tick: int, metrics: Metrics, telemetry: Telemetry
+    due: Sequence[CheckRequest], tick: int, metrics: Metrics, telemetry: Telemetry
 ) -> dict[str, tuple[CheckOutcome, ...]]:
     """What every due object's checks say at a tick (seconds since the epoch), by key. Raises nothing of Prometheus'."""
 
-    async def put(query: Query) -> Answer:
-        return Answer(await metrics.instant(query.endpoint, query.text, tick - query.delay))
+    async def put(query: Query) -> QueryResult:
+        return QueryResult(await metrics.instant(query.endpoint, query.text, tick - query.delay))
 
     objects = [asked(each, (tick,)) async for each in spread(due)]
     answers = await answered(merged(objects, (tick,)), put, telemetry)

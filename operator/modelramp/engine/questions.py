@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from modelramp.analysis.matchers import NotNarrowed, narrowed, only
 from modelramp.analysis.presets import Labels
-from modelramp.api.errors import NoAnswer, PrometheusSilent
+from modelramp.api.errors import NoAnswer, PrometheusUnavailable
 from modelramp.api.names import Reason
 from modelramp.engine.ports import Asker, Clock, Metrics, Telemetry
 from modelramp.engine.queries import Query, settled
@@ -94,7 +94,7 @@ class Questions:
             async with asyncio.timeout(max(0.0, until - self._clock.now())):
                 return await read_journal(self._metrics, wanted.query, wanted.ticks, asker)
         except TimeoutError:
-            return PrometheusSilent(Reason.PROMETHEUS_TIMEOUT, "no answer in time for this tick")
+            return PrometheusUnavailable(Reason.PROMETHEUS_TIMEOUT, "no answer in time for this tick")
         except Exception as error:  # noqa: BLE001 - as the sentence above says
             return settled(wanted.query, error, self._telemetry)
 
@@ -122,4 +122,4 @@ def _part(query: Query, namespace: str, objects: Sequence[Iterable[Labels]]) -> 
 
 
 def _nobodys(answer: NoAnswer) -> bool:
-    return isinstance(answer, PrometheusSilent) and answer.reason in _NOT_ANYBODYS
+    return isinstance(answer, PrometheusUnavailable) and answer.reason in _NOT_ANYBODYS

@@ -6,7 +6,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modelramp.api.errors import ClusterSilent, Gone, NameTaken, NoAnswer, Outrun, Refused
+from modelramp.api.errors import ApiServerUnavailable, Gone, NameTaken, NoAnswer, Refused, StaleRead
 from modelramp.api.names import LABEL_DEPLOYMENT, Phase, Reason
 from modelramp.api.verdict import TickOutcome
 from modelramp.core.capacity import enough_available, with_pods
@@ -15,7 +15,7 @@ from modelramp.core.decide import decide
 from modelramp.core.gates.evaluation import pods_due
 from modelramp.core.policies import policy_findings
 from modelramp.core.standing import standing
-from modelramp.core.state import Decision, Finding, Seen, State, Target
+from modelramp.core.state import Decision, Observed, RolloutEvent, RolloutInput, State
 from modelramp.core.status.read import read_status
 from modelramp.core.status.write import status_of
 from modelramp.desired.gateway_api import has_new_parents
@@ -25,7 +25,7 @@ from modelramp.engine.foreign_routes import FRESH_SECONDS, TAKEN_SECONDS, Foreig
 from modelramp.engine.hooks import HookRunner, next_looks
 from modelramp.engine.inspection import INSPECT_SECONDS, Inspector
 from modelramp.engine.limiter import Priority
-from modelramp.engine.observe import see
+from modelramp.engine.observe import observe
 from modelramp.engine.ports import DISPENSABLE, MODEL_DEPLOYMENT, OWNED, Clock, Cluster, Events, Object, Ref, Telemetry
 from modelramp.engine.rollout_metrics import Reporter
 from modelramp.engine.store import Key, Record, Store
@@ -52,18 +52,18 @@ class Plan:
     key: Key
     obj: Object
     decision: Decision
-    seen: Seen
+    seen: Observed
     status: dict[str, Any] | None
     route: Object | None
     ticks: tuple[TickOutcome, ...]
     priority: Priority
     now: int
-    obstacle: Finding | None = None
+    obstacle: RolloutEvent | None = None
     blocked: bool = False
 
 
 @dataclass(slots=True)
-class Settler:
+class Reconciler:
     """Brings one object's status, children and route in line with a decision."""
 
     store: Store
@@ -90,7 +90,7 @@ class Settler:
             if record is not None:
                 record.asked = None
             return False
-        seen = see(self.store, key, record)
+        seen = observe(self.store, key, record)
         record.ticks = (*record.ticks, *with_pods(record.target, record.state, seen, ticks))
         if len(record.ticks) > _TICKS_MAX:
             record.ticks, record.asked = (), None  # Prometheus has them all
@@ -105,9 +105,9 @@ class Settler:
         now, ticks = int(self.clock.now()), record.ticks
         target = record.target
         if target is None:
-            obstacle = Finding(Reason.INVALID_SPEC, record.problem, warning=True)
-            return self._plan(key, record, Decision(record.state), see(self.store, key, record), obstacle, (), now)
-        seen = replace(see(self.store, key, record), hooks=self.hooks.news(key, record), **_causes(record))
+            obstacle = RolloutEvent(Reason.INVALID_SPEC, record.problem, warning=True)
+            return self._plan(key, record, Decision(record.state), observe(self.store, key, record), obstacle, (), now)
+        seen = replace(observe(self.store, key, record), hooks=self.hooks.news(key, record), **_causes(record))
         if ticks and _begins_step(target, record.state, seen, now):
             ticks = ()  # the route's news first, by itself: the ticks are judged by the step that is written then
         decision = decide(target, record.state, seen, ticks, now)
@@ -138,12 +138,12 @@ class Settler:
                 return False
             try:
                 return await self._write(plan, record)
-            except Outrun as error:
+            except StaleRead as error:
                 if not isinstance(error, Gone):
                     self.telemetry.count("modelramp_conflicts_total")
                 if not await self._reread(key):
                     return False
-            except (ClusterSilent, Refused) as error:
+            except (ApiServerUnavailable, Refused) as error:
                 self._later(record, error, urgent=plan.priority is Priority.ROLLBACK)
                 return False
             again = self.prepare(key)
@@ -165,8 +165,8 @@ class Settler:
         key: Key,
         record: Record,
         decision: Decision,
-        seen: Seen,
-        obstacle: Finding | None,
+        seen: Observed,
+        obstacle: RolloutEvent | None,
         ticks: tuple[TickOutcome, ...],
         now: int,
     ) -> Plan:
@@ -243,7 +243,7 @@ class Settler:
             )
         except Refused as error:
             record.quiet = False
-            record.obstacle = Finding(_reason_of(error), str(error), warning=True)
+            record.obstacle = RolloutEvent(_reason_of(error), str(error), warning=True)
             retry = _ROLLBACK_RETRY_SECONDS if isinstance(error, RouteRefused) else _RETRY_SECONDS_MAX
             _wake(record, plan.now + retry)
             self.writer.show_refused_route(key, refused=isinstance(error, RouteRefused))
@@ -268,7 +268,7 @@ class Settler:
         for finding, logged in told:
             await self._tell(key, record, (finding,), logged=logged)
 
-    def _noticed(self, plan: Plan, record: Record) -> tuple[Finding, ...]:
+    def _noticed(self, plan: Plan, record: Record) -> tuple[RolloutEvent, ...]:
         """What was found out about children and is news to people."""
         noticed, record.noticed = record.noticed, []
         return self._announced(plan, record).news(noticed, record.obj.get("status"), self.clock.now())
@@ -278,7 +278,7 @@ class Settler:
             record.announced = Announced.after_start(plan.obj.get("status"), self.clock.now())
         return record.announced
 
-    async def _tell(self, key: Key, record: Record, findings: tuple[Finding, ...], *, logged: bool = True) -> None:
+    async def _tell(self, key: Key, record: Record, findings: tuple[RolloutEvent, ...], *, logged: bool = True) -> None:
         for finding in findings:
             if logged:
                 log = self.telemetry.warn if finding.warning else self.telemetry.log
@@ -294,9 +294,9 @@ class Settler:
             return False
         return record.gateway is not None or record.looked_for != wanted.parent_refs
 
-    def _rival(self, key: Key) -> Finding | None:
+    def _rival(self, key: Key) -> RolloutEvent | None:
         why = self.store.turned_down(key)
-        return Finding(Reason.HOSTNAME_TAKEN, why, warning=True) if why else None
+        return RolloutEvent(Reason.HOSTNAME_TAKEN, why, warning=True) if why else None
 
     async def _reread(self, key: Key) -> bool:
         """Read the object and its children again; False when it is gone or the API server does not answer."""
@@ -331,7 +331,7 @@ class Settler:
         )
 
 
-def _priority(before: State, after: State, seen: Seen) -> Priority:
+def _priority(before: State, after: State, seen: Observed) -> Priority:
     """How urgent it is to write: a version that should have less of the traffic than it has comes first."""
     stable = after.stable.revision if after.stable else None
     was, will = before.weights, after.weights
@@ -361,7 +361,7 @@ def _causes(record: Record) -> dict[str, Any]:
     return {"cause": refused or said, "examined": record.examined or bool(refused), "remark": remark}
 
 
-def _begins_step(target: Target, state: State, seen: Seen, now: int) -> bool:
+def _begins_step(target: RolloutInput, state: State, seen: Observed, now: int) -> bool:
     """Whether the route shows a step's weight now, which was not known before."""
     if state.running is None or state.running.shown:
         return False
@@ -381,7 +381,7 @@ def _reason_of(error: Refused) -> Reason:
     return Reason.NAME_TAKEN if isinstance(error, NameTaken) else Reason.CHILD_REFUSED
 
 
-def _next_look(target: Target, state: State, seen: Seen, now: int) -> float | None:
+def _next_look(target: RolloutInput, state: State, seen: Observed, now: int) -> float | None:
     """When something is to be done though nobody calls: a deadline, pods that may end, a gateway that is silent."""
     times = [float(item.at) for item in state.retiring if item.at is not None]
     times += next_looks(target, state, now)

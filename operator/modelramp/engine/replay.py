@@ -9,9 +9,19 @@ from math import gcd
 from modelramp.api.errors import NoAnswer
 from modelramp.api.verdict import CheckOutcome
 from modelramp.engine.ports import SHARED, Asker, Metrics, Telemetry
-from modelramp.engine.queries import Answer, Asked, Due, Query, answered, asked, judged, merged, spread
+from modelramp.engine.queries import (
+    BoundQueries,
+    CheckRequest,
+    Query,
+    QueryResult,
+    answered,
+    asked,
+    judged,
+    merged,
+    spread,
+)
 
-Journal = Mapping[int, Answer]
+Journal = Mapping[int, QueryResult]
 """One query's answers by tick."""
 
 # In a range query these mean its ends, not the instant that is evaluated: the answers would differ from the ticks'.
@@ -22,7 +32,7 @@ _RANGE_BOUND = re.compile(r"@\s*(start|end)\s*\(")
 class Missed:
     """An object and the ticks (seconds since the epoch, rising) at which it was not evaluated."""
 
-    due: Due
+    due: CheckRequest
     ticks: tuple[int, ...]
 
 
@@ -33,10 +43,10 @@ async def missed_outcomes(
 
     Objects that missed the same ticks share their queries, so a restart costs as many range queries as a tick costs
     instant ones. How many ticks are worth replaying is the caller's decision; the newest tick is then to be asked with
-    what the last of them left (Due.after).
+    what the last of them left (CheckRequest.after).
     """
     result: dict[str, dict[int, tuple[CheckOutcome, ...]]] = {}
-    by_ticks: dict[tuple[int, ...], list[Due]] = {}
+    by_ticks: dict[tuple[int, ...], list[CheckRequest]] = {}
     for each in missed:
         by_ticks.setdefault(each.ticks, []).append(each.due)
     for ticks, due in by_ticks.items():
@@ -56,17 +66,18 @@ async def read_journal(metrics: Metrics, query: Query, ticks: tuple[int, ...], a
     """One query's answers at these ticks (rising), with as few calls as possible. Raises what Metrics raises."""
     if len(ticks) < 2 or _RANGE_BOUND.search(query.text):
         return {
-            tick: Answer(await metrics.instant(query.endpoint, query.text, tick - query.delay, asker)) for tick in ticks
+            tick: QueryResult(await metrics.instant(query.endpoint, query.text, tick - query.delay, asker))
+            for tick in ticks
         }
     step = gcd(*(later - earlier for earlier, later in pairwise(ticks)))
     found = await metrics.range(
         query.endpoint, query.text, ticks[0] - query.delay, ticks[-1] - query.delay, step, asker
     )
-    return {tick: Answer(found.get(tick - query.delay, ())) for tick in ticks}
+    return {tick: QueryResult(found.get(tick - query.delay, ())) for tick in ticks}
 
 
 def told(
-    each: Asked, ticks: tuple[int, ...], journals: Mapping[Query, Journal | NoAnswer]
+    each: BoundQueries, ticks: tuple[int, ...], journals: Mapping[Query, Journal | NoAnswer]
 ) -> dict[int, tuple[CheckOutcome, ...]]:
     """The outcomes tick by tick: what a check remembers of one tick is there at the next."""
     found: dict[int, tuple[CheckOutcome, ...]] = {}
@@ -76,8 +87,8 @@ def told(
     return found
 
 
-def _at(each: Asked, tick: int, journals: Mapping[Query, Journal | NoAnswer]) -> tuple[CheckOutcome, ...]:
-    answers: dict[Query, Answer | NoAnswer] = {}
+def _at(each: BoundQueries, tick: int, journals: Mapping[Query, Journal | NoAnswer]) -> tuple[CheckOutcome, ...]:
+    answers: dict[Query, QueryResult | NoAnswer] = {}
     for query in each.queries(tick):
         journal = journals[query]
         answers[query] = journal if isinstance(journal, NoAnswer) else journal[tick]

@@ -8,7 +8,7 @@ from modelramp.api.names import ConditionType, Phase
 from modelramp.api.verdict import TICK_MARK
 from modelramp.core.holding import Since, condition, holding, unanswered
 from modelramp.core.phases import IN_FLIGHT
-from modelramp.core.state import Ended, State
+from modelramp.core.state import HistoryRecord, State
 from modelramp.engine.ports import Telemetry
 from modelramp.engine.store import Key, Record
 
@@ -125,8 +125,8 @@ def _flight(state: State) -> Shown:
 
 def _count(telemetry: Telemetry, before: State, after: State) -> None:
     """Count the tick, the ends of rollouts and what hooks did."""
-    if after.last_tick > before.last_tick and after.strip:
-        telemetry.count("modelramp_ticks_total", verdict=_VERDICT_OF[after.strip[-1]])
+    if after.last_tick > before.last_tick and after.recent_ticks:
+        telemetry.count("modelramp_ticks_total", verdict=_VERDICT_OF[after.recent_ticks[-1]])
     known = set(before.history)
     for entry in after.history:
         if entry not in known:
@@ -137,7 +137,7 @@ def _count(telemetry: Telemetry, before: State, after: State) -> None:
             telemetry.count("modelramp_hooks_total", on=episode.on.value, state=episode.state.value)
 
 
-def _count_end(telemetry: Telemetry, entry: Ended) -> None:
+def _count_end(telemetry: Telemetry, entry: HistoryRecord) -> None:
     if entry.outcome == "Promoted":
         telemetry.count("modelramp_promotions_total")
     elif entry.outcome == "RolledBack":

@@ -10,24 +10,24 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from modelramp.analysis.presets import Labels
-from modelramp.api.errors import NoAnswer, PrometheusSilent
+from modelramp.api.errors import NoAnswer, PrometheusUnavailable
 from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome, TickOutcome
 from modelramp.engine.loading import Loading
 from modelramp.engine.ports import Clock, Telemetry
-from modelramp.engine.queries import Asked, Due, Query, asked, spread
+from modelramp.engine.queries import BoundQueries, CheckRequest, Query, asked, spread
 from modelramp.engine.questions import Questions, Wanted
 from modelramp.engine.replay import Journal, told
 from modelramp.engine.store import Key
 
-_LATE = PrometheusSilent(Reason.PROMETHEUS_TIMEOUT, "no answer in time for this tick")
+_LATE = PrometheusUnavailable(Reason.PROMETHEUS_TIMEOUT, "no answer in time for this tick")
 
 Outcomes = Mapping[int, tuple[CheckOutcome, ...]]
 """What an object's checks said, by tick, the oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class DueTicks:
     """The ticks of one object that are due, oldest first, and the revision that they speak of.
 
     deadline: when it is judged without the answers that are missing, seconds since the epoch.
@@ -37,7 +37,7 @@ class Turn:
     key: Key
     revision: str
     ticks: range
-    due: Due
+    due: CheckRequest
     deadline: float
     possible: float
 
@@ -49,7 +49,7 @@ class _Part:
     wanted: the question that brings the answer to each of its queries. own: the series that it picks from each.
     """
 
-    asked: Asked
+    asked: BoundQueries
     ticks: tuple[int, ...]
     wanted: Mapping[Query, Wanted]
     own: Mapping[Query, tuple[Labels, ...]]
@@ -59,7 +59,7 @@ class _Part:
 class _Open:
     """An object that waits for answers; its parts are the missed ticks, if any, and the newest one."""
 
-    turn: Turn
+    turn: DueTicks
     parts: tuple[_Part, ...]
     needs: dict[Wanted, None] = field(default_factory=dict)
 
@@ -122,7 +122,7 @@ class Rounds:
         telemetry: Telemetry,
         clock: Clock,
         loading: Loading,
-        deliver: Callable[[Turn, Outcomes], None],
+        deliver: Callable[[DueTicks, Outcomes], None],
     ) -> None:
         self._questions = questions
         self._telemetry = telemetry
@@ -131,7 +131,7 @@ class Rounds:
         self._deliver = deliver
         self._deadlines: dict[asyncio.Task[None], float] = {}
 
-    def begin(self, tick: int, turns: Sequence[Turn]) -> None:
+    def begin(self, tick: int, turns: Sequence[DueTicks]) -> None:
         """Ask for these objects, whose newest tick is `tick`; returns at once."""
         task = asyncio.create_task(self._run(turns), name=f"round of {tick}")
         self._deadlines[task] = max(turn.deadline for turn in turns)
@@ -153,7 +153,7 @@ class Rounds:
         if not task.cancelled() and task.exception() is not None:
             self._telemetry.warn("a round of questions failed", error=repr(task.exception())[:256])
 
-    async def _run(self, turns: Sequence[Turn]) -> None:
+    async def _run(self, turns: Sequence[DueTicks]) -> None:
         waiting = _Waiting()
         async for turn in spread(turns):
             self._open(turn, waiting)
@@ -165,7 +165,7 @@ class Rounds:
                 async for each in spread(each for each in group if each not in unloaded):
                     self._judge(each, waiting)
 
-    def _open(self, turn: Turn, waiting: _Waiting) -> None:
+    def _open(self, turn: DueTicks, waiting: _Waiting) -> None:
         try:
             waiting.add(_opened(turn))
         except Exception as error:  # noqa: BLE001 - a bug that one object meets must not stop the others
@@ -218,26 +218,26 @@ class Rounds:
             due = each.turn.due
             for part in each.parts:
                 answers = {query: waiting.answer(wanted, each.turn.key[0]) for query, wanted in part.wanted.items()}
-                found.update(told(Asked(due, part.asked.checks, part.asked.trial), part.ticks, answers))
+                found.update(told(BoundQueries(due, part.asked.checks, part.asked.trial), part.ticks, answers))
                 due = due.after(found[part.ticks[-1]])
         except Exception as error:  # noqa: BLE001 - a bug that one object meets must not stop the others
             self._broke(each.turn, error)
         else:
             self._deliver(each.turn, found)
 
-    def _broke(self, turn: Turn, error: Exception) -> None:
+    def _broke(self, turn: DueTicks, error: Exception) -> None:
         namespace, name = turn.key
         self._telemetry.warn("object cannot be evaluated", namespace=namespace, name=name, error=repr(error)[:256])
 
 
-def _opened(turn: Turn) -> _Open:
+def _opened(turn: DueTicks) -> _Open:
     """The object with everything that it has to ask."""
     *missed, newest = turn.ticks
     parts = tuple(_part(turn.due, ticks) for ticks in (tuple(missed), (newest,)) if ticks)
     return _Open(turn, parts, dict.fromkeys(wanted for part in parts for wanted in part.wanted.values()))
 
 
-def _part(due: Due, ticks: tuple[int, ...]) -> _Part:
+def _part(due: CheckRequest, ticks: tuple[int, ...]) -> _Part:
     asks, about, own = asked(due, ticks), dict[Query, dict[int, None]](), dict[Query, dict[Labels, None]]()
     for tick in ticks:
         for query, labels in asks.questions(tick):

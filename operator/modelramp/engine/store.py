@@ -13,7 +13,7 @@ from modelramp.core.host_bindings import Bindings
 from modelramp.core.hostnames import Claimant
 from modelramp.core.naming import Known, equal, named, roles, same
 from modelramp.core.requests import parse_request
-from modelramp.core.state import Finding, State, Target
+from modelramp.core.state import RolloutEvent, RolloutInput, State
 from modelramp.core.status.read import hindrance, recall
 from modelramp.desired.gateway_api import scope_of_route
 from modelramp.desired.names import route_name
@@ -68,10 +68,10 @@ class Record:
     obj: Object
     state: State
     spec: ModelDeploymentSpec | None = None
-    target: Target | None = None
+    target: RolloutInput | None = None
     problem: str = ""
-    obstacle: Finding | None = None
-    gateway: Finding | None = None
+    obstacle: RolloutEvent | None = None
+    gateway: RolloutEvent | None = None
     looked_for: tuple[ParentReference, ...] = ()
     missing: dict[str, Missing] = field(default_factory=dict)
     wake_at: float | None = None
@@ -83,7 +83,7 @@ class Record:
     asked: tuple[str, int] | None = None
     quiet: bool = False
     applied: dict[tuple[Kind, str], Applied] = field(default_factory=dict)
-    noticed: list[Finding] = field(default_factory=list)
+    noticed: list[RolloutEvent] = field(default_factory=list)
     announced: Announced | None = None
     last_words: tuple[str, str] = ("", "")
     examined: bool = False
@@ -309,7 +309,7 @@ class Store:
             return
         annotations = record.obj["metadata"].get("annotations") or {}
         found = self.policies.resolve(key, spec.health)
-        record.target = Target(
+        record.target = RolloutInput(
             spec if found.health is spec.health else spec.model_copy(update={"health": found.health}),
             self._revision(key, record, spec),
             parse_request(annotations.get(REQUEST_ANNOTATION, "")),

@@ -1,18 +1,18 @@
 """Which ticks are due for whom, and until when their answers are waited for."""
 
 from modelramp.analysis.experiment import Trial
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.health import PrometheusSpec
 from modelramp.api.names import Phase
 from modelramp.api.rollout import Watching
 from modelramp.core.experiment import under_test
-from modelramp.core.state import State, Target
+from modelramp.core.state import RolloutInput, State
 from modelramp.core.ticks import newest_due, to_evaluate
 from modelramp.desired.names import child_name
 from modelramp.engine.failing import FailingChecks
 from modelramp.engine.ports import Endpoint, Telemetry
-from modelramp.engine.queries import Due
-from modelramp.engine.rounds import Turn
+from modelramp.engine.queries import CheckRequest
+from modelramp.engine.rounds import DueTicks
 from modelramp.engine.store import Key, Record, Store
 
 _MARGIN_SECONDS = 0.5
@@ -46,9 +46,9 @@ class Ticker:
         self._address = address
         self._limited = limited
 
-    def due(self, now: float) -> dict[int, list[Turn]]:
+    def due(self, now: float) -> dict[int, list[DueTicks]]:
         """Everything that is due, by newest tick. Each object in the answer counts as asked about from now on."""
-        found: dict[int, list[Turn]] = {}
+        found: dict[int, list[DueTicks]] = {}
         for key, record in self._store.records.items():
             turn = self._guarded(key, record, now)
             if turn is not None:
@@ -67,14 +67,14 @@ class Ticker:
         intervals = (record.target.spec.health.interval for record in self._store.records.values() if record.target)
         return min(intervals, default=60)
 
-    def _guarded(self, key: Key, record: Record, now: float) -> Turn | None:
+    def _guarded(self, key: Key, record: Record, now: float) -> DueTicks | None:
         try:
             return self._turn(key, record, now)
         except Exception as error:  # noqa: BLE001 - a bug that one object meets must not stop the others
             self._telemetry.warn("object cannot be evaluated", namespace=key[0], name=key[1], error=repr(error)[:256])
             return None
 
-    def _turn(self, key: Key, record: Record, now: float) -> Turn | None:
+    def _turn(self, key: Key, record: Record, now: float) -> DueTicks | None:
         target, state = record.target, record.state
         revision = state.subject
         if target is None or revision is None or record.deleting or state.phase is Phase.ROLLING_BACK:
@@ -93,11 +93,11 @@ class Ticker:
             return None
         stable = state.stable.revision if state.stable else revision
         serving = state.stable.traffic_since if state.stable else 0
-        due = Due(
+        due = CheckRequest(
             key="/".join(key),
             endpoint=self._endpoint(key, health.prometheus),
             health=health.during(rolling=state.running is not None),
-            subject=Subject(
+            subject=QueryContext(
                 namespace=key[0],
                 name=key[1],
                 revision=revision,
@@ -116,7 +116,7 @@ class Ticker:
         until = min(now + self._patience, newest + health.interval + self._delay - _MARGIN_SECONDS)
         # What was missed while nobody asked, such as before a start, is not late.
         possible = ticks[0] + self._delay if late else now
-        return Turn(key, revision, ticks, due, max(until, now + _MARGIN_SECONDS), possible)
+        return DueTicks(key, revision, ticks, due, max(until, now + _MARGIN_SECONDS), possible)
 
     def _endpoint(self, key: Key, spec: PrometheusSpec) -> Endpoint:
         secret = (key[0], spec.secret_ref.name) if spec.secret_ref is not None else None
@@ -128,7 +128,7 @@ class Ticker:
         return Endpoint(spec.address, secret, plain, hidden)
 
 
-def trial_of(target: Target, state: State) -> Trial | None:
+def trial_of(target: RolloutInput, state: State) -> Trial | None:
     """The A/B test under way, with what was counted of it so far."""
     test, candidate = target.spec.rollout.ab_test, under_test(target, state)
     if test is None or candidate is None:

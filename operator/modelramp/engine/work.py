@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from modelramp.api.verdict import TickOutcome
 from modelramp.engine.limiter import Priority
 from modelramp.engine.ports import Telemetry
-from modelramp.engine.reconciler import Plan, Settler
+from modelramp.engine.reconciler import Plan, Reconciler
 from modelramp.engine.store import Key
 from modelramp.engine.write_queue import WriteQueue
 
@@ -20,7 +20,7 @@ class Work:
     A decision that waits for its turn is made anew when there is news, so what is written is never out of date.
     """
 
-    def __init__(self, settler: Settler, telemetry: Telemetry) -> None:
+    def __init__(self, settler: Reconciler, telemetry: Telemetry) -> None:
         self._settler = settler
         self._telemetry = telemetry
         self._queue = WriteQueue()

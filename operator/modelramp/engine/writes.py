@@ -12,10 +12,10 @@ from typing import Any
 from modelramp.api.errors import Gone, NameTaken, Refused
 from modelramp.api.times import to_seconds
 from modelramp.core.phases import IN_FLIGHT
-from modelramp.core.state import Decision, Seen, State
+from modelramp.core.state import Decision, Observed, State
 from modelramp.core.status.write import essential
 from modelramp.desired.differences import differs, where_differs
-from modelramp.desired.objects import Doomed, desired, prune
+from modelramp.desired.objects import Deletion, desired, prune
 from modelramp.desired.ownership import Owner, orphaned, owned_by
 from modelramp.desired.revision import snapshots_of
 from modelramp.engine.applied import Applied, after, drift, mark, rewritten
@@ -90,7 +90,15 @@ class Writer:
             raise StatusRefused(str(error)) from error
 
     async def children(
-        self, key: Key, record: Record, seen: Seen, route: Object | None, now: int, priority: Priority, *, blocked: bool
+        self,
+        key: Key,
+        record: Record,
+        seen: Observed,
+        route: Object | None,
+        now: int,
+        priority: Priority,
+        *,
+        blocked: bool,
     ) -> bool:
         """Make, change and delete what the persisted state calls for; True when anything was written.
 
@@ -243,7 +251,7 @@ class Writer:
             record.applied[at] = found
         return before is None or before["metadata"]["resourceVersion"] != answer["metadata"]["resourceVersion"]
 
-    async def _delete(self, key: Key, doomed: Doomed) -> bool:
+    async def _delete(self, key: Key, doomed: Deletion) -> bool:
         kind = _KINDS[doomed.kind]
         await self.limiter.acquire(doomed.namespace)
         await self.cluster.delete(Ref(kind, doomed.namespace, doomed.name), doomed.uid)

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 
 from modelramp.core.decide import decide
 from modelramp.core.gates import evaluation
-from modelramp.core.state import Decision, Seen, State, Target
+from modelramp.core.state import Decision, Observed, RolloutInput, State
 from modelramp.desired.evaluation import job_name
 from modelramp.simulation.job import SimulatedJob
 
-Sight = Callable[[State], Seen]
+Sight = Callable[[State], Observed]
 """The world as it is seen when a state is wanted."""
 
 
@@ -21,7 +21,7 @@ class Gated:
     name: str
 
 
-def obeyed(decision: Decision, target: Target, now: int, sight: Sight) -> Decision:
+def obeyed(decision: Decision, target: RolloutInput, now: int, sight: Sight) -> Decision:
     """The decision after the world has followed: pods run, the route shows what the state wants."""
     while True:
         after = decide(target, decision.state, sight(decision.state), (), now)
@@ -30,7 +30,9 @@ def obeyed(decision: Decision, target: Target, now: int, sight: Sight) -> Decisi
         decision = Decision(after.state, (*decision.findings, *after.findings))
 
 
-def at_the_gate(state: State, target: Target, gated: Gated, start: int, sight: Sight) -> tuple[State, str, Decision]:
+def at_the_gate(
+    state: State, target: RolloutInput, gated: Gated, start: int, sight: Sight
+) -> tuple[State, str, Decision]:
     """The state while the Job runs and what people read then; and the decision when it has ended, at `start`.
 
     It takes all its time when it hangs, else half of it.
@@ -48,12 +50,12 @@ def at_the_gate(state: State, target: Target, gated: Gated, start: int, sight: S
     return running, words, obeyed(Decision(running), target, start, beside(ended=True))
 
 
-def told(target: Target, state: State, seen: Seen) -> str:
+def told(target: RolloutInput, state: State, seen: Observed) -> str:
     """Where the evaluation stands, for people."""
     return evaluation.told(target, state.candidate, seen) if state.candidate is not None else ""
 
 
-def _with_job(seen: Seen, state: State, target: Target, gated: Gated, *, ended: bool) -> Seen:
+def _with_job(seen: Observed, state: State, target: RolloutInput, gated: Gated, *, ended: bool) -> Observed:
     wanted, candidate = target.spec.rollout.evaluation, state.candidate
     recorded = {state.stable.revision: gated.job.stable} if state.stable is not None and gated.job.stable else {}
     if candidate is None or candidate.evaluation is None or wanted is None:

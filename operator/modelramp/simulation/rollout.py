@@ -20,8 +20,8 @@ from modelramp.core.decide import decide
 from modelramp.core.experiment import has_won, standing
 from modelramp.core.gates.evaluation import ungated
 from modelramp.core.revisions import revision_of
-from modelramp.core.schedule import settle
-from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target, Version
+from modelramp.core.schedule import finalize
+from modelramp.core.state import Decision, Observed, Pods, RolloutEvent, RolloutInput, State, Version
 from modelramp.core.steps import blockers, step_ends
 from modelramp.core.transitions import label
 from modelramp.engine.ports import Sample
@@ -77,7 +77,7 @@ def rehearse(
     evaluation out.
     """
     whole = spec if gated is not None else ungated(spec)
-    target = Target(_with_checks_at_every_tick(whole), revision_of(spec))
+    target = RolloutInput(_with_checks_at_every_tick(whole), revision_of(spec))
     interval = target.spec.health.interval
     start = _DAY * interval
     state, rows, outcome = _begun(target, start, gated)
@@ -88,7 +88,7 @@ def rehearse(
             outcome = Outcome("in-progress", number, rows[-1].reason)
             continue
         health = _health(target, state) if outcome.outcome != "rolled-back" else target.spec.health.during(rolling=True)
-        given = settle(health, _outcome_of(target, line, tick), traffic_since=0, step_entered=0)
+        given = finalize(health, _outcome_of(target, line, tick), traffic_since=0, step_entered=0)
         told = replace(given, checks=(*given.checks, *_tried(target, state, line)))
         if outcome.outcome == "rolled-back":
             rows.append(_ended_row(target, state, given, number, outcome))
@@ -109,7 +109,7 @@ def _with_checks_at_every_tick(spec: ModelDeploymentSpec) -> ModelDeploymentSpec
     return spec.model_copy(update={"health": spec.health.model_copy(update={"checks": checks}), "rollout": rollout})
 
 
-def _begun(target: Target, start: int, gated: Gated | None) -> tuple[State, list[Row], Outcome]:
+def _begun(target: RolloutInput, start: int, gated: Gated | None) -> tuple[State, list[Row], Outcome]:
     """The state at tick 0, with what is to be told of it."""
     before = State(phase=Phase.HEALTHY, stable=STABLE)
     outcome = Outcome("in-progress", 0, "no tick was given")
@@ -126,7 +126,7 @@ def _begun(target: Target, start: int, gated: Gated | None) -> tuple[State, list
     return ended.state, rows, Outcome("rolled-back" if failed else "in-progress", 0, reason)
 
 
-def _gate_row(target: Target, state: State, reason: str, number: int) -> Row:
+def _gate_row(target: RolloutInput, state: State, reason: str, number: int) -> Row:
     """A row without a verdict on the candidate: it has no traffic yet, or has just got the first of it."""
     weight = state.weights.get(target.revision, 0)
     step = state.running.step if state.running else -1
@@ -135,29 +135,29 @@ def _gate_row(target: Target, state: State, reason: str, number: int) -> Row:
     )
 
 
-def _settled(decision: Decision, target: Target, now: int) -> Decision:
+def _settled(decision: Decision, target: RolloutInput, now: int) -> Decision:
     return obeyed(decision, target, now, partial(_seen, target))
 
 
-def _health(target: Target, state: State) -> Health:
+def _health(target: RolloutInput, state: State) -> Health:
     """The checks that count in this phase."""
     return target.spec.health.during(rolling=state.running is not None)
 
 
-def _seen(target: Target, state: State) -> Seen:
+def _seen(target: RolloutInput, state: State) -> Observed:
     replicas = target.spec.replicas
     pods = dict.fromkeys((STABLE.revision, target.revision), Pods(replicas, replicas, replicas))
-    return Seen(pods=pods, served=state.weights, routed=True)
+    return Observed(pods=pods, served=state.weights, routed=True)
 
 
-def _outcome_of(target: Target, line: Line, tick: int) -> TickOutcome:
+def _outcome_of(target: RolloutInput, line: Line, tick: int) -> TickOutcome:
     checks = tuple(_judged(check, line.values.get(check.name)) for check in target.spec.health.checks)
     replicas = target.spec.replicas
     pods = f"{replicas if line.available else 0}/{replicas}"
     return TickOutcome(tick, target.revision, checks, line.available, pods)
 
 
-def _tried(target: Target, state: State, line: Line) -> tuple[ExperimentOutcome, ...]:
+def _tried(target: RolloutInput, state: State, line: Line) -> tuple[ExperimentOutcome, ...]:
     """What an A/B test under way says of the line; of one without counts, what it said before."""
     trial = trial_of(target, state)
     return () if trial is None else (judge_tick(trial, line.experiment or _NO_TRAFFIC),)
@@ -170,7 +170,7 @@ def _judged(check: Check, value: float | None) -> CheckOutcome:
     return CheckOutcome(check.name, Verdict.NO_DATA, Reason.EMPTY_RESULT, "no data", None, limit)
 
 
-def _row(target: Target, before: State, decision: Decision, given: TickOutcome, number: int, start: int) -> Row:
+def _row(target: RolloutInput, before: State, decision: Decision, given: TickOutcome, number: int, start: int) -> Row:
     state = decision.state
     verdict, _, detail = tick_verdict(_health(target, before), given)
     weight = state.weights.get(target.revision, 0)
@@ -187,7 +187,9 @@ def _row(target: Target, before: State, decision: Decision, given: TickOutcome, 
     )
 
 
-def _reason(target: Target, before: State, decision: Decision, given: TickOutcome, detail: str, start: int) -> str:
+def _reason(
+    target: RolloutInput, before: State, decision: Decision, given: TickOutcome, detail: str, start: int
+) -> str:
     state, findings = decision.state, decision.findings
     verdict, _, _ = tick_verdict(_health(target, before), given)
     if before.candidate is None and target.spec.after_promotion.watch is Watching.NEVER:
@@ -203,7 +205,7 @@ def _reason(target: Target, before: State, decision: Decision, given: TickOutcom
     return "; ".join((*(breached or [detail]), *moved, *waits))
 
 
-def _waits(target: Target, state: State, given: TickOutcome, verdict: Verdict, start: int) -> list[str]:
+def _waits(target: RolloutInput, state: State, given: TickOutcome, verdict: Verdict, start: int) -> list[str]:
     """What a healthy tick waits for, when nothing moved: the step's time, or what blocks its end."""
     candidate = state.running
     if candidate is None or verdict is not Verdict.HEALTHY:
@@ -218,11 +220,11 @@ def _waits(target: Target, state: State, given: TickOutcome, verdict: Verdict, s
     return [f"{place} is over", *_messages(blockers(target, state, _seen(target, state), given.checks))]
 
 
-def _messages(findings: Iterable[Finding]) -> list[str]:
+def _messages(findings: Iterable[RolloutEvent]) -> list[str]:
     return [finding.message for finding in findings]
 
 
-def _ended_row(target: Target, state: State, given: TickOutcome, number: int, outcome: Outcome) -> Row:
+def _ended_row(target: RolloutInput, state: State, given: TickOutcome, number: int, outcome: Outcome) -> Row:
     verdict, _, detail = tick_verdict(target.spec.health.during(rolling=True), given)
     name = label(replace(STABLE, revision=target.revision, model_version=target.spec.model.version))
     reason = f"{detail}; changes nothing: {name} has had no traffic since tick {outcome.tick}"
@@ -230,7 +232,7 @@ def _ended_row(target: Target, state: State, given: TickOutcome, number: int, ou
     return Row(number, verdict.value, breaches, state.phase.value, -1, 0, "stable", reason)
 
 
-def _outcome(target: Target, decision: Decision, row: Row, before: Outcome) -> Outcome:
+def _outcome(target: RolloutInput, decision: Decision, row: Row, before: Outcome) -> Outcome:
     state = decision.state
     if state.failed == target.revision:
         return Outcome("rolled-back", row.tick, state.detail)

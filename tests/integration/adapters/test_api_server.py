@@ -8,7 +8,7 @@ import pytest
 
 from modelramp.adapters import paging
 from modelramp.adapters.credentials import secret_reader
-from modelramp.api.errors import ClusterSilent, Conflict, Gone, Refused
+from modelramp.api.errors import ApiServerUnavailable, Conflict, Gone, Refused
 from modelramp.engine.ports import DEPLOYMENT, HTTP_ROUTE, MODEL_DEPLOYMENT, SECRET, SERVICE, Kind, Ref
 
 LABELS = {"app": "idle"}
@@ -193,7 +193,7 @@ async def test_missing_rights_are_refused_and_say_which(connected_as, namespace)
 async def test_a_stopped_api_server_is_silence_and_its_return_is_noticed(cluster, namespace, plane):
     plane.stop_component("apiserver")
     try:
-        with pytest.raises(ClusterSilent):
+        with pytest.raises(ApiServerUnavailable):
             await cluster.list(SERVICE, namespace)
     finally:
         plane.start_component("apiserver")

@@ -10,7 +10,7 @@ from modelramp.adapters import prometheus
 from modelramp.adapters.clock import SystemClock
 from modelramp.adapters.prometheus_stream import Bounds
 from modelramp.analysis.matchers import narrowed
-from modelramp.api.errors import PrometheusSilent
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.names import Reason
 from modelramp.engine.ports import Endpoint, Sample
 from tests.integration.asking import metrics_of
@@ -89,14 +89,14 @@ UNUSABLE = {
 
 @pytest.mark.parametrize(("query", "reason", "words"), UNUSABLE.values(), ids=UNUSABLE)
 async def test_a_query_without_a_number_has_a_reason_and_others_go_on(query, reason, words, metrics, endpoint, now):
-    with pytest.raises(PrometheusSilent, match=words) as caught:
+    with pytest.raises(PrometheusUnavailable, match=words) as caught:
         await metrics.instant(endpoint, query, now)
     assert caught.value.reason is reason
     assert (await metrics.instant(endpoint, "1", now))[0].value == 1
 
 
 async def test_a_path_that_is_no_prometheus_says_so(metrics, endpoint, now):
-    with pytest.raises(PrometheusSilent, match="path prefix") as caught:
+    with pytest.raises(PrometheusUnavailable, match="path prefix") as caught:
         await metrics.instant(Endpoint(f"{endpoint.address}/wrong"), "1", now)
     assert caught.value.reason is Reason.PROMETHEUS_UNREACHABLE
 
@@ -105,7 +105,7 @@ async def test_a_frozen_prometheus_is_a_time_out_and_its_thaw_is_noticed(metrics
     plane.signal_component("prometheus", signal.SIGSTOP)
     try:
         began = time.monotonic()
-        with pytest.raises(PrometheusSilent) as caught:
+        with pytest.raises(PrometheusUnavailable) as caught:
             await metrics.instant(endpoint, "1", now)
         assert time.monotonic() - began < 4
     finally:
@@ -118,7 +118,7 @@ async def test_a_stopped_prometheus_is_unreachable_and_its_return_is_noticed(met
     plane.stop_component("prometheus")
     try:
         for _ in range(5):
-            with pytest.raises(PrometheusSilent) as caught:
+            with pytest.raises(PrometheusUnavailable) as caught:
                 await metrics.instant(endpoint, "1", now)
             assert caught.value.reason is Reason.PROMETHEUS_UNREACHABLE
     finally:
@@ -135,7 +135,7 @@ async def test_series_that_prometheus_cuts_at_the_limit_are_no_answer(metrics, e
     monkeypatch.setattr(prometheus, "OWN", Bounds(2 << 20, 2))
     rows = [f'label_replace(vector(1), "n", "{n}", "", "")' for n in range(4)]
     assert len(await metrics.instant(endpoint, " or ".join(rows[:2]), now)) == 2
-    with pytest.raises(PrometheusSilent) as caught:
+    with pytest.raises(PrometheusUnavailable) as caught:
         await metrics.instant(endpoint, " or ".join(rows), now)
     assert caught.value.reason is Reason.ANSWER_TOO_LARGE
 

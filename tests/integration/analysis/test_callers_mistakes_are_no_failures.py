@@ -6,9 +6,9 @@ from expositions import Seen, counter
 from recorded import SCRAPE_SECONDS, Recording
 from test_presets_of_servers import PODS
 
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.health import Health
-from modelramp.engine.queries import Due, outcomes
+from modelramp.engine.queries import CheckRequest, outcomes
 
 NAMESPACE = "callers"
 SCRAPES = 5
@@ -87,6 +87,6 @@ CASES = {
 @pytest.mark.usefixtures("served")
 async def test_failures_are_the_servers_own(name, preset, value, endpoint, metrics, telemetry, last_minute):
     health = Health(checks=({"name": "check", "preset": preset, "max": 0.01},))
-    due = Due("key", endpoint, health, Subject(NAMESPACE, name, "r", f"{name}-r"))
+    due = CheckRequest("key", endpoint, health, QueryContext(NAMESPACE, name, "r", f"{name}-r"))
     found = (await outcomes([due], last_minute, metrics, telemetry))["key"][0]
     assert found.value == pytest.approx(value, rel=0.02, abs=1e-9)

@@ -4,10 +4,10 @@ import pytest
 from expositions import counter
 from recorded import SCRAPE_SECONDS, Recording
 
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
-from modelramp.engine.queries import Due, outcomes
+from modelramp.engine.queries import CheckRequest, outcomes
 
 NAMESPACE = "births"
 API = 'handler="/predict",method="POST"'
@@ -78,7 +78,7 @@ def _record(recording, scrapes, target, last_minute, *, scraped):
 
 async def asked(revision, endpoint, metrics, telemetry, tick, interval="60s"):
     health = Health(interval=interval, checks=({"name": "check", "preset": "fastapi-error-rate"},))
-    due = Due("key", endpoint, health, Subject(NAMESPACE, "m", revision, f"m-{revision}"))
+    due = CheckRequest("key", endpoint, health, QueryContext(NAMESPACE, "m", revision, f"m-{revision}"))
     return (await outcomes([due], tick, metrics, telemetry))["key"][0]
 
 

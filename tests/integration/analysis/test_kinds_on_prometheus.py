@@ -8,10 +8,10 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import generate_latest
 from recorded import SCRAPE_SECONDS, Recording
 
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.health import Health
 from modelramp.api.verdict import Verdict
-from modelramp.engine.queries import Due, asked, merged, outcomes
+from modelramp.engine.queries import CheckRequest, asked, merged, outcomes
 from modelramp.engine.replay import Missed, missed_outcomes
 
 MINUTES = 12
@@ -97,8 +97,8 @@ def history(prometheus, last_minute):
 
 
 def due(endpoint, revision, given):
-    subject = Subject("kinds", "digits", revision, f"digits-{revision}", "r1", "digits-r1")
-    return Due("k", endpoint, Health(checks=given), subject)
+    subject = QueryContext("kinds", "digits", revision, f"digits-{revision}", "r1", "digits-r1")
+    return CheckRequest("k", endpoint, Health(checks=given), subject)
 
 
 async def verdicts(one, metrics, telemetry, last_minute):

@@ -3,11 +3,11 @@
 import pytest
 from recorded import SCRAPE_SECONDS, Recording
 
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
-from modelramp.engine.queries import Due, outcomes
+from modelramp.engine.queries import CheckRequest, outcomes
 from modelramp.engine.replay import Missed, missed_outcomes
 
 MINUTES = 12
@@ -48,8 +48,8 @@ def feedback(prometheus, last_minute):
 
 
 def due(endpoint, revision):
-    subject = Subject("late", "m", revision, f"m-{revision}", "v1", "m-v1")
-    return Due("m", endpoint, Health.model_validate({"checks": CHECKS}), subject)
+    subject = QueryContext("late", "m", revision, f"m-{revision}", "v1", "m-v1")
+    return CheckRequest("m", endpoint, Health.model_validate({"checks": CHECKS}), subject)
 
 
 @pytest.mark.usefixtures("feedback")

@@ -12,11 +12,11 @@ import pytest
 from own_prometheus import free_port, serving
 
 from modelramp.adapters.clock import SystemClock
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.health import Health
 from modelramp.api.verdict import Verdict
 from modelramp.engine.ports import Endpoint
-from modelramp.engine.queries import Due, outcomes
+from modelramp.engine.queries import CheckRequest, outcomes
 
 pytestmark = [
     pytest.mark.skipif(not os.environ.get("MODELRAMP_NIGHTLY"), reason="installs servers for a minute: make nightly"),
@@ -93,7 +93,7 @@ def _value(prometheus, query):
 
 async def asked(name, measure, prometheus, metrics, telemetry, ago=1):
     health = Health(interval=f"{WINDOW}s", checks=({"name": "check", "preset": f"{name}-{measure}", "max": 0.01},))
-    due = Due("key", Endpoint(prometheus), health, Subject("live", name, "r", f"{name}-r"))
+    due = CheckRequest("key", Endpoint(prometheus), health, QueryContext("live", name, "r", f"{name}-r"))
     return (await outcomes([due], int(SystemClock().now()) - ago, metrics, telemetry))["key"][0]
 
 

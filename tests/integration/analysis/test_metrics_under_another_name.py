@@ -9,11 +9,11 @@ from recorded import SCRAPE_SECONDS, Recording
 from test_presets_of_servers import GATEWAYS, PODS, presets_of
 
 from modelramp.analysis.presets import PRESETS
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
-from modelramp.engine.queries import Due, outcomes
+from modelramp.engine.queries import CheckRequest, outcomes
 
 NAMESPACE = "renamed"
 SCRAPES = 5
@@ -94,7 +94,7 @@ def _scraped(recording, text, at, name, revision):
 
 async def outcome(preset, name, revision, endpoint, metrics, telemetry, tick):
     health = Health(checks=({"name": "check", "preset": preset, "max": 0.01},))
-    due = Due("key", endpoint, health, Subject(NAMESPACE, name, revision, f"{name}-{revision}"))
+    due = CheckRequest("key", endpoint, health, QueryContext(NAMESPACE, name, revision, f"{name}-{revision}"))
     return (await outcomes([due], tick, metrics, telemetry))["key"][0]
 
 

@@ -8,14 +8,14 @@ import pytest
 from click.testing import CliRunner
 from recorded import SCRAPE_SECONDS, Recording
 
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.analysis.stats.histograms import quantile
 from modelramp.analysis.stats.native_histograms import from_native
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 from modelramp.cli.main import main
-from modelramp.engine.queries import Due, outcomes
+from modelramp.engine.queries import CheckRequest, outcomes
 from modelramp.engine.replay import Missed, missed_outcomes
 
 MINUTES = 5
@@ -125,8 +125,8 @@ def checks(query):
 
 
 def due(endpoint, revision, given):
-    subject = Subject("natives", "digits", revision, f"digits-{revision}", "r1", "digits-r1")
-    return Due("k", endpoint, Health(checks=given), subject)
+    subject = QueryContext("natives", "digits", revision, f"digits-{revision}", "r1", "digits-r1")
+    return CheckRequest("k", endpoint, Health(checks=given), subject)
 
 
 async def said(one, metrics, telemetry, last_minute):

@@ -6,11 +6,11 @@ from expositions import Seen
 from recorded import SCRAPE_SECONDS, Recording
 
 from modelramp.analysis.presets import PRESETS
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
-from modelramp.engine.queries import Due, outcomes
+from modelramp.engine.queries import CheckRequest, outcomes
 
 NAMESPACE = "servers"
 SCRAPES = 5
@@ -88,7 +88,7 @@ def served(prometheus, last_minute):
 
 async def outcome(preset, name, revision, endpoint, metrics, telemetry, tick):
     health = Health(checks=({"name": "check", "preset": preset},))
-    due = Due("key", endpoint, health, Subject(NAMESPACE, name, revision, f"{name}-{revision}"))
+    due = CheckRequest("key", endpoint, health, QueryContext(NAMESPACE, name, revision, f"{name}-{revision}"))
     return (await outcomes([due], tick, metrics, telemetry))["key"][0]
 
 

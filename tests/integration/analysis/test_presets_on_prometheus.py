@@ -8,11 +8,11 @@ from examples.server.feedback import Fate, Judgement
 from examples.server.telemetry import Telemetry
 from examples.server.tokens import Answered
 from modelramp.analysis.presets import PRESETS
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
-from modelramp.engine.queries import Answer, Due, asked, outcomes
+from modelramp.engine.queries import CheckRequest, QueryResult, asked, outcomes
 from modelramp.engine.questions import divided
 
 NAMESPACE = "presets"
@@ -21,7 +21,9 @@ SCRAPES = 5
 
 def due(endpoint, name, revision, presets, namespace=NAMESPACE):
     checks = tuple({"name": preset, "preset": preset} for preset in presets)
-    return Due(revision, endpoint, Health(checks=checks), Subject(namespace, name, revision, f"{name}-{revision}"))
+    return CheckRequest(
+        revision, endpoint, Health(checks=checks), QueryContext(namespace, name, revision, f"{name}-{revision}")
+    )
 
 
 async def found(metrics, telemetry, tick, *due):
@@ -192,5 +194,5 @@ async def test_a_shared_query_that_is_asked_for_one_namespace_alone_says_the_sam
     parts = divided(query, {namespace: [(own,)], "elsewhere": [(own,)]})
     whole, part = [await metrics.instant(endpoint, text, last_minute) for text in (query.text, parts[namespace].text)]
     assert len(part) < len(whole)
-    (expected,), (found,) = Answer(whole).pick(own), Answer(part).pick(own)
+    (expected,), (found,) = QueryResult(whole).pick(own), QueryResult(part).pick(own)
     assert (found.labels, found.value) == (expected.labels, expected.value)

@@ -5,10 +5,10 @@ import math
 import pytest
 from recorded import SCRAPE_SECONDS, Recording
 
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
-from modelramp.engine.queries import Due, outcomes
+from modelramp.engine.queries import CheckRequest, outcomes
 from modelramp.engine.replay import Missed, missed_outcomes
 
 MINUTES = 15
@@ -54,7 +54,7 @@ def readable(outcome):
 
 @pytest.mark.usefixtures("bumpy")
 async def test_missed_ticks_say_what_they_would_have_said_at_their_time(endpoint, metrics, telemetry, last_minute):
-    due = Due("bumpy", endpoint, Health(checks=CHECKS), Subject("replay", "bumpy", "r1", "bumpy-r1"))
+    due = CheckRequest("bumpy", endpoint, Health(checks=CHECKS), QueryContext("replay", "bumpy", "r1", "bumpy-r1"))
     ticks = tuple(last_minute - 60 * n for n in range(MINUTES - 1, -1, -1))
     missed = (await missed_outcomes([Missed(due, ticks)], metrics, telemetry))["bumpy"]
     for tick in ticks:
@@ -64,7 +64,7 @@ async def test_missed_ticks_say_what_they_would_have_said_at_their_time(endpoint
 
 @pytest.mark.usefixtures("bumpy")
 async def test_the_history_that_is_compared_is_worth_comparing(endpoint, metrics, telemetry, last_minute):
-    due = Due("bumpy", endpoint, Health(checks=CHECKS), Subject("replay", "bumpy", "r1", "bumpy-r1"))
+    due = CheckRequest("bumpy", endpoint, Health(checks=CHECKS), QueryContext("replay", "bumpy", "r1", "bumpy-r1"))
     ticks = tuple(last_minute - 60 * n for n in range(MINUTES - 1, -1, -1))
     missed = (await missed_outcomes([Missed(due, ticks)], metrics, telemetry))["bumpy"]
     errors = [missed[tick][0].reason for tick in ticks]

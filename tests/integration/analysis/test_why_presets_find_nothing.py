@@ -10,7 +10,7 @@ from test_presets_on_prometheus import route, traefik
 
 from modelramp.analysis.missing import lookup, told
 from modelramp.analysis.presets import PRESETS
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 
 NAMESPACE = "why"
 UP = "# TYPE up gauge\nup 1\n"
@@ -58,7 +58,7 @@ CASES = {
 @pytest.mark.parametrize(("preset", "name", "words"), CASES.values(), ids=CASES)
 @pytest.mark.usefixtures("recorded")
 async def test_an_empty_result_says_which_half_is_missing(preset, name, words, endpoint, metrics, last_minute):
-    subject = Subject(NAMESPACE, name, "new", f"{name}-new")
+    subject = QueryContext(NAMESPACE, name, "new", f"{name}-new")
     found = await metrics.instant(endpoint, lookup(PRESETS[preset], subject), last_minute)
     assert words in told(PRESETS[preset], subject, found)
     assert len(found) <= 12
@@ -66,6 +66,6 @@ async def test_an_empty_result_says_which_half_is_missing(preset, name, words, e
 
 @pytest.mark.usefixtures("recorded")
 async def test_an_object_that_is_limited_to_its_namespace_hears_of_nothing_beyond(endpoint, metrics, last_minute):
-    subject = replace(Subject(NAMESPACE, "silent", "new", "silent-new"), limited=True)
+    subject = replace(QueryContext(NAMESPACE, "silent", "new", "silent-new"), limited=True)
     found = await metrics.instant(endpoint, lookup(PRESETS["vllm-tokens-per-second"], subject), last_minute)
     assert "these pods are scraped and do not serve" in told(PRESETS["vllm-tokens-per-second"], subject, found)

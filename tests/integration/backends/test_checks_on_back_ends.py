@@ -6,12 +6,12 @@ from collections import defaultdict
 import pytest
 
 from modelramp.adapters.clock import SystemClock
-from modelramp.analysis.query_context import Subject
-from modelramp.api.errors import PrometheusSilent
+from modelramp.analysis.query_context import QueryContext
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
-from modelramp.engine.queries import Due, outcomes
+from modelramp.engine.queries import CheckRequest, outcomes
 from modelramp.engine.replay import Missed, missed_outcomes
 
 pytestmark = pytest.mark.timeout(400)
@@ -118,9 +118,9 @@ def history(last_minute):
 
 
 def due(endpoint, revision, checks):
-    subject = Subject("ml", "digits", revision, f"digits-{revision}", "r1", "digits-r1")
+    subject = QueryContext("ml", "digits", revision, f"digits-{revision}", "r1", "digits-r1")
     health = Health(checks=tuple({"name": name, **fields} for name, fields in checks.items()))
-    return Due("k", endpoint, health, subject)
+    return CheckRequest("k", endpoint, health, subject)
 
 
 async def said(endpoint, revision, checks, metrics, telemetry, last_minute):
@@ -164,7 +164,7 @@ async def test_what_has_no_number_is_no_data_for_the_same_reason(
 async def test_a_wrong_path_is_hinted_at(back_end, metrics, last_minute):
     wrong = back_end.endpoint
     wrong = type(wrong)(f"{wrong.address}/wrong", wrong.secret, wrong.headers)
-    with pytest.raises(PrometheusSilent, match="path prefix"):
+    with pytest.raises(PrometheusUnavailable, match="path prefix"):
         await metrics.instant(wrong, "1", last_minute)
 
 

@@ -5,13 +5,13 @@ from back_ends import prometheus, victoriametrics
 
 from modelramp.adapters.clock import SystemClock
 from modelramp.adapters.prometheus_history import PrometheusHistory
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 from modelramp.cli.backtest.history import NoHistory, read_history
 from modelramp.cli.backtest.source import Notices
-from modelramp.engine.queries import Due
+from modelramp.engine.queries import CheckRequest
 
 pytestmark = pytest.mark.timeout(400)
 TICKS = 195
@@ -31,7 +31,7 @@ def stingy(request, tmp_path):
 
 def due(endpoint, query):
     health = Health(checks=({"name": "counted", "query": query, "min": 1},))
-    return Due("k", endpoint, health, Subject("ml", "digits", "r1", "digits-r1"))
+    return CheckRequest("k", endpoint, health, QueryContext("ml", "digits", "r1", "digits-r1"))
 
 
 async def read(back_end, query):

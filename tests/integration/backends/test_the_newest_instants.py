@@ -6,10 +6,10 @@ import pytest
 
 from modelramp.adapters import prometheus_parameters
 from modelramp.adapters.clock import SystemClock
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.health import Health
 from modelramp.api.verdict import Verdict
-from modelramp.engine.queries import Due, outcomes
+from modelramp.engine.queries import CheckRequest, outcomes
 from modelramp.engine.replay import Missed, missed_outcomes
 
 pytestmark = pytest.mark.timeout(400)
@@ -53,7 +53,7 @@ def tick():
 
 def due(endpoint):
     health = Health(checks=CHECKS, interval=f"{INTERVAL}s")
-    return Due("digits", endpoint, health, Subject("ml", "digits", "r2", "digits-r2"))
+    return CheckRequest("digits", endpoint, health, QueryContext("ml", "digits", "r2", "digits-r2"))
 
 
 async def verdicts(endpoint, at, metrics, telemetry):

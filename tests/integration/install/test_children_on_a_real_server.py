@@ -6,7 +6,7 @@ import pytest
 
 from modelramp.api.spec import parse_spec
 from modelramp.core.revisions import revision_of
-from modelramp.core.state import Pods, Seen, State, Target, Version
+from modelramp.core.state import Observed, Pods, RolloutInput, State, Version
 from modelramp.desired.differences import differs
 from modelramp.desired.objects import desired
 from modelramp.desired.ownership import owned_by, owner_of
@@ -76,9 +76,9 @@ class Children:
         self.owner, revision = owner_of(self.parent), revision_of(spec)
         wanted = desired(
             self.owner,
-            Target(spec, revision),
+            RolloutInput(spec, revision),
             State(stable=Version(revision, "1.0.0")),
-            Seen(pods={revision: Pods(2, 2, 2)}),
+            Observed(pods={revision: Pods(2, 2, 2)}),
             snapshots={},
             current_route=None,
             now=0,

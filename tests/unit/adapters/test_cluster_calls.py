@@ -11,7 +11,7 @@ from kubernetes.aio import client
 
 from modelramp.adapters.cluster import KubernetesCluster
 from modelramp.adapters.paging import FIRST, LARGEST, WANTED
-from modelramp.api.errors import Broken, ClusterSilent, Conflict, Forbidden, Gone, Refused
+from modelramp.api.errors import ApiServerUnavailable, Broken, Conflict, Forbidden, Gone, Refused
 from modelramp.engine.ports import DEPLOYMENT, MODEL_DEPLOYMENT, SECRET, SERVICE, TOO_DEEP, Ref
 
 DIGITS = Ref(DEPLOYMENT, "ml", "digits")
@@ -39,13 +39,13 @@ CODES = {
     "conflict": (409, Conflict),
     "too large": (413, Refused),
     "invalid": (422, Refused),
-    "unauthorized": (401, ClusterSilent),
-    "too many requests": (429, ClusterSilent),
-    "internal error": (500, ClusterSilent),
-    "unavailable": (503, ClusterSilent),
-    "gateway time-out": (504, ClusterSilent),
-    "a redirect": (300, ClusterSilent),
-    "gone": (410, ClusterSilent),
+    "unauthorized": (401, ApiServerUnavailable),
+    "too many requests": (429, ApiServerUnavailable),
+    "internal error": (500, ApiServerUnavailable),
+    "unavailable": (503, ApiServerUnavailable),
+    "gateway time-out": (504, ApiServerUnavailable),
+    "a redirect": (300, ApiServerUnavailable),
+    "gone": (410, ApiServerUnavailable),
 }
 
 
@@ -88,7 +88,7 @@ BROKEN = {
 @pytest.mark.parametrize("answer", BROKEN.values(), ids=BROKEN)
 async def test_a_broken_answer_is_silence_that_names_the_call(answer, told):
     async with answering(answer) as (url, received), connected(url, told) as cluster:
-        with pytest.raises(ClusterSilent, match=r"^apply Deployment ml/digits: "):
+        with pytest.raises(ApiServerUnavailable, match=r"^apply Deployment ml/digits: "):
             await cluster.apply(OBJECT)
     assert len(received) == 1
 
@@ -96,14 +96,14 @@ async def test_a_broken_answer_is_silence_that_names_the_call(answer, told):
 async def test_a_server_that_never_answers_is_left_after_the_time_out(told):
     async with serving(lambda _r, _w: asyncio.sleep(30)) as url, connected(url, told, call_timeout=0.2) as cluster:
         began = time.monotonic()
-        with pytest.raises(ClusterSilent, match=r"did not answer within 0.2 s"):
+        with pytest.raises(ApiServerUnavailable, match=r"did not answer within 0.2 s"):
             await cluster.get(DIGITS)
         assert time.monotonic() - began < 2
 
 
 async def test_nobody_listening_is_silence(told):
     async with connected("http://127.0.0.1:9", told) as cluster:
-        with pytest.raises(ClusterSilent, match=r"cannot connect to 127\.0\.0\.1:9"):
+        with pytest.raises(ApiServerUnavailable, match=r"cannot connect to 127\.0\.0\.1:9"):
             await cluster.get(DIGITS)
 
 
@@ -136,7 +136,7 @@ async def test_a_busy_server_that_wants_long_patience_is_left_to_the_next_tick(w
         answering(failed(429, "slow down", f"Retry-After: {when}")) as (url, received),
         connected(url, told) as cluster,
     ):
-        with pytest.raises(ClusterSilent, match="slow down"):
+        with pytest.raises(ApiServerUnavailable, match="slow down"):
             await cluster.get(DIGITS)
     assert len(received) == 1
 
@@ -298,7 +298,7 @@ async def test_a_list_that_cannot_go_on_begins_anew_a_few_times(told):
 
 async def test_a_list_that_stays_expired_is_silence(told):
     async with answering(failed(410)) as (url, received), connected(url, told) as cluster:
-        with pytest.raises(ClusterSilent):
+        with pytest.raises(ApiServerUnavailable):
             await cluster.list(SERVICE)
     assert len(received) == 3
 

@@ -8,7 +8,7 @@ from adapter_fakes import Told, answering, http
 
 from modelramp.adapters.clock import ClusterClock, SystemClock, steady_seconds
 from modelramp.adapters.telemetry import OperatorTelemetry
-from modelramp.api.errors import ClusterSilent, ModelrampError
+from modelramp.api.errors import ApiServerUnavailable, ModelrampError
 from tests.unit.adapters.test_cluster_calls import connected, failed
 
 EPOCH = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
@@ -100,7 +100,7 @@ async def test_the_api_server_is_asked_at_once_after_a_step_and_again_until_it_a
     async def ask():
         asked.append(machine.steady - 100)
         if 50 <= asked[-1] < 60:
-            raise ClusterSilent("no answer")
+            raise ApiServerUnavailable("no answer")
         second = int(machine.steady - 100)
         machine.clock.heard(DATE.format(second % 60).replace("08:00", f"08:{second // 60:02d}"), 0.1)
 

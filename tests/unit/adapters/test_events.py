@@ -4,7 +4,7 @@ import pytest
 
 from modelramp.adapters import events
 from modelramp.adapters.events import KubernetesEvents
-from modelramp.api.errors import ClusterSilent, Refused
+from modelramp.api.errors import ApiServerUnavailable, Refused
 
 DIGITS = {
     "apiVersion": "modelramp.io/v1alpha1",
@@ -119,7 +119,7 @@ async def test_a_slow_api_server_does_not_hold_the_engine(clock, told, monkeypat
 
 
 async def test_silence_is_tried_once_more(clock, told):
-    (event,) = await published(Cluster(ClusterSilent("gone fishing")), clock, told, "x")
+    (event,) = await published(Cluster(ApiServerUnavailable("gone fishing")), clock, told, "x")
     assert event["note"] == "x"
     assert told.counted == []
 
@@ -127,7 +127,7 @@ async def test_silence_is_tried_once_more(clock, told):
 @pytest.mark.parametrize(
     ("failures", "why"),
     [
-        ((ClusterSilent("a"), ClusterSilent("b")), "ClusterSilent"),
+        ((ApiServerUnavailable("a"), ApiServerUnavailable("b")), "ApiServerUnavailable"),
         ((Refused("no"),), "Refused"),
         ((ZeroDivisionError(),), "ZeroDivisionError"),
     ],

@@ -6,7 +6,7 @@ import pytest
 from modelramp.adapters.prometheus_answers import instant_samples, range_samples, read_body
 from modelramp.adapters.prometheus_words import Sent
 from modelramp.analysis.stats.native_histograms import Native
-from modelramp.api.errors import PrometheusSilent
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.names import Reason
 from modelramp.engine.ports import Sample
 
@@ -66,7 +66,7 @@ UNUSABLE = {
 
 @pytest.mark.parametrize(("kind", "result", "reason", "words"), UNUSABLE.values(), ids=UNUSABLE)
 def test_what_gives_no_number_is_no_answer(kind, result, reason, words):
-    with pytest.raises(PrometheusSilent, match=words) as caught:
+    with pytest.raises(PrometheusUnavailable, match=words) as caught:
         instant_samples(kind, result)
     assert caught.value.reason is reason
 
@@ -123,7 +123,7 @@ def test_a_range_is_sorted_by_instant_and_leaves_out_instants_without_samples():
     ],
 )
 def test_a_range_with_anything_but_numbers_is_no_answer(rows):
-    with pytest.raises(PrometheusSilent):
+    with pytest.raises(PrometheusUnavailable):
         range_samples("matrix", rows)
 
 
@@ -140,7 +140,7 @@ ERRORS = {
 @pytest.mark.parametrize(("code", "kind", "reason"), ERRORS.values(), ids=ERRORS)
 def test_an_error_of_prometheus_keeps_its_words(code, kind, reason):
     body = json.dumps({"status": "error", "errorType": kind, "error": "1:5: parse error:\n unexpected <x>"}).encode()
-    with pytest.raises(PrometheusSilent) as caught:
+    with pytest.raises(PrometheusUnavailable) as caught:
         read_body(code, body)
     assert caught.value.reason is reason
     assert caught.value.detail == "Prometheus: 1:5: parse error: unexpected <x>"
@@ -148,7 +148,7 @@ def test_an_error_of_prometheus_keeps_its_words(code, kind, reason):
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 405, 429, 500, 502, 503])
 def test_a_strangers_page_is_not_repeated(code):
-    with pytest.raises(PrometheusSilent) as caught:
+    with pytest.raises(PrometheusUnavailable) as caught:
         read_body(code, b"<html>inside another service</html>")
     assert caught.value.reason is Reason.PROMETHEUS_UNREACHABLE
     assert "inside" not in caught.value.detail
@@ -157,7 +157,7 @@ def test_a_strangers_page_is_not_repeated(code):
 
 @pytest.mark.parametrize("body", [b"", b"OK", b"[]", b"{}", b'{"status":"success"}', b"[" * 100_000])
 def test_a_success_that_is_no_prometheus_answer_is_no_answer(body):
-    with pytest.raises(PrometheusSilent):
+    with pytest.raises(PrometheusUnavailable):
         read_body(200, body)
 
 
@@ -210,7 +210,7 @@ VICTORIAMETRICS = {
 @pytest.mark.parametrize(("code", "words", "reason", "said"), VICTORIAMETRICS.values(), ids=VICTORIAMETRICS)
 def test_an_error_type_that_is_no_word_of_prometheus_goes_by_the_code(code, words, reason, said):
     body = json.dumps({"status": "error", "errorType": str(code), "error": words}).encode()
-    with pytest.raises(PrometheusSilent) as caught:
+    with pytest.raises(PrometheusUnavailable) as caught:
         read_body(code, body)
     assert (caught.value.reason, caught.value.detail) == (reason, f"Prometheus: {said}")
 
@@ -231,7 +231,7 @@ def test_an_error_has_the_same_words_at_every_tick(words):
     for second in ("10", "70"):
         body = {"status": "error", "errorType": "422", "error": words.replace("{:.2}", second)}
         body["error"] = body["error"].replace("{}", f"17958712{second}")
-        with pytest.raises(PrometheusSilent) as caught:
+        with pytest.raises(PrometheusUnavailable) as caught:
             read_body(422, json.dumps(body).encode())
         said.add(caught.value.detail)
     assert len(said) == 1
@@ -252,7 +252,7 @@ NO_PROMETHEUS = {
 
 @pytest.mark.parametrize(("code", "body", "words"), NO_PROMETHEUS.values(), ids=NO_PROMETHEUS)
 def test_a_refusal_has_the_servers_own_words(code, body, words):
-    with pytest.raises(PrometheusSilent, match=words) as caught:
+    with pytest.raises(PrometheusUnavailable, match=words) as caught:
         read_body(code, body)
     assert caught.value.reason is Reason.PROMETHEUS_UNREACHABLE
     assert "check secretRef" not in caught.value.detail
@@ -260,7 +260,7 @@ def test_a_refusal_has_the_servers_own_words(code, body, words):
 
 
 def test_a_refusals_words_are_cut_and_escaped():
-    with pytest.raises(PrometheusSilent) as caught:
+    with pytest.raises(PrometheusUnavailable) as caught:
         read_body(401, b"who \x1b[2K\xe2\x80\xae?\n" + b"x" * 9000)
     assert "who \\x1b[2K\\u202e? xxx" in caught.value.detail
     assert len(caught.value.detail) < 256
@@ -268,23 +268,23 @@ def test_a_refusals_words_are_cut_and_escaped():
 
 @pytest.mark.parametrize("said", [b"bad token aGFsZnRva2Vu", b"token AGFSZNRVA2", b"no tokens like GFsZ, please"])
 def test_a_refusal_that_repeats_a_part_of_the_credentials_is_not_passed_on(said):
-    with pytest.raises(PrometheusSilent) as caught:
+    with pytest.raises(PrometheusUnavailable) as caught:
         read_body(401, said, Sent(("aGFsZnRva2Vu",), credentials=True))
     assert caught.value.detail.startswith("the server refuses the credentials (HTTP 401); check secretRef")
 
 
 def test_credentials_that_are_refused_for_another_cause_have_the_servers_words():
-    with pytest.raises(PrometheusSilent, match=r"\(HTTP 401\): no org id; check secretRef"):
+    with pytest.raises(PrometheusUnavailable, match=r"\(HTTP 401\): no org id; check secretRef"):
         read_body(401, b"no org id", Sent(("aGFsZnRva2Vu",), credentials=True))
 
 
 def test_a_gateway_that_waited_in_vain_is_a_time_out():
-    with pytest.raises(PrometheusSilent) as caught:
+    with pytest.raises(PrometheusUnavailable) as caught:
         read_body(504, b"<html>Gateway Time-out</html>")
     assert caught.value.reason is Reason.PROMETHEUS_TIMEOUT
 
 
 def test_a_long_error_is_cut():
-    with pytest.raises(PrometheusSilent) as caught:
+    with pytest.raises(PrometheusUnavailable) as caught:
         read_body(400, json.dumps({"status": "error", "errorType": "bad_data", "error": "x" * 9000}).encode())
     assert 250 < len(caught.value.detail.encode()) <= 256

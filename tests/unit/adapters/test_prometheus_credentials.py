@@ -3,7 +3,7 @@ import base64
 import pytest
 
 from modelramp.adapters.credentials import Credentials, Files, authorization, presented_by, secret_reader
-from modelramp.api.errors import ClusterSilent, Gone, PrometheusSilent
+from modelramp.api.errors import ApiServerUnavailable, Gone, PrometheusUnavailable
 from modelramp.engine.ports import SECRET, Endpoint, Ref
 
 SECRET_NAME = ("ml", "prom")
@@ -22,13 +22,13 @@ def test_a_name_and_password_are_basic_in_utf_8():
 
 @pytest.mark.parametrize("data", [{}, {"token": " "}, {"username": "ann"}, {"password": "x"}, {"Token": "x"}])
 def test_a_secret_without_usable_keys_is_named(data):
-    with pytest.raises(PrometheusSilent, match="Secret ml/prom needs the key `token`"):
+    with pytest.raises(PrometheusUnavailable, match="Secret ml/prom needs the key `token`"):
         presented_by(data, "ml/prom")
 
 
 @pytest.mark.parametrize("token", ["hush\r\nX-Other: 1", "hush hush", "hüsh", "hush\x00"])
 def test_a_token_that_would_break_the_header_is_refused_without_repeating_it(token):
-    with pytest.raises(PrometheusSilent) as caught:
+    with pytest.raises(PrometheusUnavailable) as caught:
         authorization({"token": token}, "ml/prom")
     assert "h" + token[1:4] not in str(caught.value)
 
@@ -53,14 +53,14 @@ def test_a_header_from_the_secret_takes_the_place_of_its_token():
 @pytest.mark.parametrize("value", [None, "", "hush\nHost: b", "h\x00sh", "hüsh", " hush"])
 def test_a_value_that_would_break_the_header_is_refused_without_repeating_it(value):
     data = {} if value is None else {"tenant": value}
-    with pytest.raises(PrometheusSilent, match="Secret ml/prom: `tenant` is missing, or has characters") as caught:
+    with pytest.raises(PrometheusUnavailable, match="Secret ml/prom: `tenant` is missing, or has characters") as caught:
         presented_by(data, "ml/prom", HEADERS[:1])
     assert "sh" not in str(caught.value)
 
 
 @pytest.mark.parametrize("data", [{"tls.crt": "x"}, {"tls.key": "x"}])
 def test_half_a_client_certificate_is_named(data):
-    with pytest.raises(PrometheusSilent, match=r"Secret ml/prom needs both `tls.crt` and `tls.key`"):
+    with pytest.raises(PrometheusUnavailable, match=r"Secret ml/prom needs both `tls.crt` and `tls.key`"):
         presented_by(data, "ml/prom")
 
 
@@ -97,7 +97,7 @@ async def test_a_token_file_that_somebody_writes_anew_is_read_again(clock, tmp_p
     async def bearer():
         return (await credentials.presented_from(files)).headers["Authorization"]
 
-    with pytest.raises(PrometheusSilent, match=r"token cannot be read \(FileNotFoundError\)"):
+    with pytest.raises(PrometheusUnavailable, match=r"token cannot be read \(FileNotFoundError\)"):
         await bearer()
     for token in ("one", "two"):
         (tmp_path / "token").write_text(f"{token}\n")
@@ -109,12 +109,12 @@ async def test_a_token_file_that_somebody_writes_anew_is_read_again(clock, tmp_p
     assert await bearer() == "Bearer three"
 
 
-@pytest.mark.parametrize("error", [Gone("x"), ClusterSilent("x")])
+@pytest.mark.parametrize("error", [Gone("x"), ApiServerUnavailable("x")])
 async def test_a_secret_that_cannot_be_read_is_no_answer(error, clock):
     async def read(_namespace, _name):
         raise error
 
-    with pytest.raises(PrometheusSilent, match="Secret ml/prom"):
+    with pytest.raises(PrometheusUnavailable, match="Secret ml/prom"):
         await Credentials(read, clock).presented(WITH_SECRET)
 
 

@@ -10,7 +10,7 @@ from adapter_fakes import http, read_request, serving
 from modelramp.adapters.addresses import Addresses, AddressList
 from modelramp.adapters.prometheus import PrometheusMetrics, bounds_of
 from modelramp.adapters.prometheus_lanes import SHARE, SLOTS
-from modelramp.api.errors import PrometheusSilent
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.engine.ports import Asker, Endpoint
 
 ONE = {"status": "success", "data": {"resultType": "scalar", "result": [60, "1"]}}
@@ -135,7 +135,7 @@ async def test_a_question_does_not_wait_for_ever_for_its_turn(told, clock):
         found = await asyncio.gather(*asked, return_exceptions=True)
     words = {error.detail.partition(": ")[2] for error in found}
     assert words == {"no answer within 0.3 s", "not asked within 0.9 s; earlier queries have no answer yet"}
-    assert all(isinstance(error, PrometheusSilent) for error in found)
+    assert all(isinstance(error, PrometheusUnavailable) for error in found)
 
 
 def test_a_shared_answer_grows_with_the_objects_that_need_it_up_to_32_mib():

@@ -10,7 +10,7 @@ from adapter_fakes import answering, http, read_request, serving
 
 from modelramp.adapters import prometheus_history
 from modelramp.adapters.prometheus_history import PrometheusHistory
-from modelramp.api.errors import PrometheusSilent
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.names import Reason
 from modelramp.engine.ports import Endpoint, Sample
 
@@ -24,7 +24,7 @@ def history(told):
 
 
 async def refusal(history, address):
-    with pytest.raises(PrometheusSilent) as caught:
+    with pytest.raises(PrometheusUnavailable) as caught:
         await history.instant(Endpoint(address), "up", 60)
     assert "hush" not in caught.value.detail
     return caught.value
@@ -56,7 +56,7 @@ async def test_a_range_is_asked_from_its_first_to_its_last_instant(history):
 async def test_a_range_that_was_moved_to_other_instants_is_no_answer(history):
     matrix = {"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {}, "values": [[55, "2"]]}]}}
     async with answering(http(200, matrix)) as (url, _):
-        with pytest.raises(PrometheusSilent, match="for other instants"):
+        with pytest.raises(PrometheusUnavailable, match="for other instants"):
             await history.range(Endpoint(url), "up", 60, 180, 60)
 
 

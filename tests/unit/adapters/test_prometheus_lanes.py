@@ -14,7 +14,7 @@ from modelramp.adapters.prometheus_lanes import (
     WAITING_OF_ONE,
     Lanes,
 )
-from modelramp.api.errors import PrometheusSilent
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.names import Reason
 from modelramp.engine.ports import Asker
 
@@ -209,7 +209,7 @@ async def test_a_namespace_whose_queue_is_full_is_told_so(crowd):
     crowd.put("one too many", "x")
     crowd.put("another namespace", "y")
     await settled()
-    with pytest.raises(PrometheusSilent, match="queries of namespace x wait") as caught:
+    with pytest.raises(PrometheusUnavailable, match="queries of namespace x wait") as caught:
         await crowd.tasks["one too many"]
     assert caught.value.reason is Reason.TOO_MANY_QUERIES
     assert "another namespace" in crowd.asked
@@ -221,7 +221,7 @@ async def test_when_all_queues_are_full_each_namespace_still_has_some():
     lanes._waiting["bad"] = STILL_WAITING
     async with AsyncExitStack() as held:
         await held.enter_async_context(lanes.place(lanes.lane("a"), Asker("shop"), "q"))
-        with pytest.raises(PrometheusSilent):
+        with pytest.raises(PrometheusUnavailable):
             await held.enter_async_context(lanes.place(lanes.lane("a"), Asker("bad"), "q"))
 
 

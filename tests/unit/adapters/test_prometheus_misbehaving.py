@@ -12,7 +12,7 @@ from adapter_fakes import answering, http, read_request, serving
 
 from modelramp.adapters.addresses import Addresses, AddressList
 from modelramp.adapters.prometheus import PrometheusMetrics
-from modelramp.api.errors import AddressRefused, PrometheusSilent
+from modelramp.api.errors import AddressRefused, PrometheusUnavailable
 from modelramp.api.names import Reason
 from modelramp.engine.ports import Asker, Endpoint, Sample
 
@@ -44,7 +44,7 @@ async def patient(told, clock):
 
 
 async def refusal(metrics, address, at=60):
-    with pytest.raises(PrometheusSilent) as caught:
+    with pytest.raises(PrometheusUnavailable) as caught:
         await metrics.instant(Endpoint(address), "up", at)
     return caught.value
 
@@ -77,7 +77,7 @@ async def test_a_range_is_asked_from_its_first_to_its_last_instant(metrics):
 async def test_a_range_that_was_moved_to_other_instants_is_no_answer(metrics):
     matrix = {"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {}, "values": [[55, "2"]]}]}}
     async with answering(http(200, matrix)) as (url, _):
-        with pytest.raises(PrometheusSilent, match="for other instants") as caught:
+        with pytest.raises(PrometheusUnavailable, match="for other instants") as caught:
             await metrics.range(Endpoint(url), "up", 60, 180, 60)
     assert caught.value.reason is Reason.QUERY_FAILED
 
@@ -168,7 +168,7 @@ async def test_an_answer_that_is_too_large_is_not_read_to_its_end(asker, size, p
             sent += 1 << 16
 
     async with serving(handler) as url:
-        with pytest.raises(PrometheusSilent, match=f"more than {size}") as caught:
+        with pytest.raises(PrometheusUnavailable, match=f"more than {size}") as caught:
             await patient.instant(Endpoint(url), "up", 60, asker)
     assert caught.value.reason is Reason.ANSWER_TOO_LARGE
     assert packed or sent < 1 << 25, "read to its end"
@@ -195,7 +195,7 @@ async def test_a_redirect_is_not_followed_so_credentials_stay(code, told, clock)
         answering(http(code, b"", f"Location: {other}/api/v1/query")) as (url, received),
         PrometheusMetrics(told, clock, read, LOOPBACK, timeout=HASTE, allow_plain_credentials=True) as metrics,
     ):
-        with pytest.raises(PrometheusSilent, match=f"redirects \\(HTTP {code}\\)") as caught:
+        with pytest.raises(PrometheusUnavailable, match=f"redirects \\(HTTP {code}\\)") as caught:
             await metrics.instant(Endpoint(url, ("ml", "prom")), "up", 60)
     assert received[0].headers["authorization"] == "Bearer hush"
     assert elsewhere == []
@@ -212,7 +212,7 @@ async def test_credentials_that_are_refused_are_read_again_and_never_shown(told,
         answering(http(401, b"hush"), http(200, ONE)) as (url, received),
         PrometheusMetrics(told, clock, read, LOOPBACK, timeout=HASTE, allow_plain_credentials=True) as metrics,
     ):
-        with pytest.raises(PrometheusSilent, match="check secretRef") as caught:
+        with pytest.raises(PrometheusUnavailable, match="check secretRef") as caught:
             await metrics.instant(Endpoint(url, ("ml", "prom")), "up", 60)
         await metrics.instant(Endpoint(url, ("ml", "prom")), "up", 60)
     assert [request.headers["authorization"] for request in received] == ["Bearer hush-old", "Bearer hush-new"]
@@ -340,7 +340,7 @@ async def test_ending_cuts_the_question_that_is_under_way(told, clock):
         began = time.monotonic()
         await metrics.close()
         assert time.monotonic() - began < 2
-        with pytest.raises(PrometheusSilent):
+        with pytest.raises(PrometheusUnavailable):
             await question
 
 
@@ -355,7 +355,7 @@ async def test_credentials_go_over_http_only_when_that_is_allowed(told, clock):
     async with answering(http(200, ONE)) as (url, received):
         for secret in (("ml", "prom"), None):
             async with PrometheusMetrics(told, clock, no_secret, LOOPBACK, own=Endpoint(url, ("ops", "p"))) as metrics:
-                with pytest.raises(PrometheusSilent, match="MODELRAMP_ALLOW_PLAIN_CREDENTIALS"):
+                with pytest.raises(PrometheusUnavailable, match="MODELRAMP_ALLOW_PLAIN_CREDENTIALS"):
                     await metrics.instant(Endpoint(url, secret), "up", 60)
     assert received == []
 

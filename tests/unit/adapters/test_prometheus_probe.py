@@ -3,13 +3,15 @@
 import asyncio
 
 from modelramp.adapters.prometheus_probe import PROBE_SECONDS, PrometheusProbe
-from modelramp.api.errors import PrometheusSilent
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.engine.ports import Endpoint
 from modelramp.operator import start_line
 from modelramp.settings import Settings
 
 ADDRESS = "http://prometheus:9090"
-REFUSED = PrometheusSilent("PrometheusUnreachable", f"{ADDRESS}: the connection is refused; does Prometheus run there?")
+REFUSED = PrometheusUnavailable(
+    "PrometheusUnreachable", f"{ADDRESS}: the connection is refused; does Prometheus run there?"
+)
 
 
 class Told:

@@ -12,7 +12,7 @@ from modelramp.adapters.addresses import Addresses, AddressList
 from modelramp.adapters.credentials import Files
 from modelramp.adapters.prometheus import PrometheusMetrics
 from modelramp.adapters.prometheus_history import PrometheusHistory
-from modelramp.api.errors import PrometheusSilent
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.engine.ports import Endpoint, Sample
 
 ONE = {"status": "success", "data": {"resultType": "scalar", "result": [60, "1"]}}
@@ -30,7 +30,7 @@ def metrics_of(told, clock, read=no_secret, **options):
 
 
 async def refusal(metrics, endpoint):
-    with pytest.raises(PrometheusSilent) as caught:
+    with pytest.raises(PrometheusUnavailable) as caught:
         await metrics.instant(endpoint, "up", 60)
     return caught.value.detail
 
@@ -85,7 +85,7 @@ async def test_a_server_that_repeats_a_secret_is_not_passed_on(echo, secret, tol
         said = ""
         try:
             await metrics.instant(Endpoint(url, ("ml", "prom"), TENANT, keys), "up", 60)
-        except PrometheusSilent as error:
+        except PrometheusUnavailable as error:
             said = f"{error!r} {error.detail}"
     assert "hush" not in f"{said} {told}"
 

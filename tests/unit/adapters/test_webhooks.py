@@ -13,7 +13,7 @@ import pytest
 
 from modelramp.adapters.addresses import Addresses, AddressList, getaddrinfo
 from modelramp.adapters.webhooks import HttpWebhooks
-from modelramp.api.errors import AddressRefused, ClusterSilent, Gone, Refused
+from modelramp.api.errors import AddressRefused, ApiServerUnavailable, Gone, Refused
 from modelramp.engine.ports import Delivery, WebhookCall
 
 BODY = {"event": "drift", "name": "digits", "reason": "inputs: PSI 0.31 > 0.2, ä"}
@@ -228,7 +228,7 @@ async def test_without_its_credentials_it_is_not_sent_at_all(data, words):
 
 
 async def test_a_secret_that_cannot_be_read_now_may_be_read_later():
-    found = await called("http://127.0.0.1:9/", secret=("ml", "s"), data=ClusterSilent("no answer"))
+    found = await called("http://127.0.0.1:9/", secret=("ml", "s"), data=ApiServerUnavailable("no answer"))
 
     assert found.delivery is Delivery.NOT_SENT
 

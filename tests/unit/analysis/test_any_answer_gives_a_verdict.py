@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelramp.analysis.accumulated import Episode
+from modelramp.analysis.accumulated import Window
 from modelramp.analysis.checks import SAMPLES, VALUE, judge
 from modelramp.analysis.counts import parts_of
 from modelramp.analysis.experiment import Trial, judge_test, parts_of_test
@@ -203,7 +203,7 @@ def test_a_check_never_raises(name, data):
     alone, trial = data.draw(st.booleans()), data.draw(st.booleans())
     memory = ""
     for _ in range(3):
-        episode = Episode("r2", 0, alone=alone, trial=trial, memory=memory)
+        episode = Window("r2", 0, alone=alone, trial=trial, memory=memory)
         outcome = judge(check, data.draw(answers_of(check)), episode)
         check_it(outcome)
         memory = remembered(outcome.memory or memory, data.draw(memories))
@@ -250,7 +250,7 @@ NO_COUNTS = [math.nan, math.inf, -math.inf, -1.0, -LARGEST, 2.0**53 + 2, 1e16, 1
 def test_what_is_no_count_is_no_data_with_a_reason_and_a_sentence(name, number):
     check = Check.model_validate({"name": "measured", **CHECKS[name]})
     part = next(part for part in ("total", "count", "buckets") if part in parts_of(check))
-    outcome = judge(check, answered(check, **{part: number}), Episode("r2", 0))
+    outcome = judge(check, answered(check, **{part: number}), Window("r2", 0))
     assert (outcome.verdict, outcome.reason) == (Verdict.NO_DATA, Reason.NOT_A_NUMBER)
     assert len(outcome.detail) > 20
 
@@ -267,10 +267,10 @@ def test_samples_that_are_no_count_are_no_data(number):
 def test_the_largest_counts_are_judged(name, number):
     check = Check.model_validate({"name": "measured", **CHECKS[name]})
     large = {"total": number, "bad": 4.0, "buckets": number / 3}
-    assert judge(check, answered(check, **large), Episode("r2", 0)).verdict is Verdict.HEALTHY
+    assert judge(check, answered(check, **large), Window("r2", 0)).verdict is Verdict.HEALTHY
     worse = answered(check, **large) | {"candidate.bad": [Series(number / 2, {"group": "a"})]}
     if name in ("rates, strictly", "ratio"):
-        assert judge(check, worse, Episode("r2", 0)).verdict is Verdict.BREACH
+        assert judge(check, worse, Window("r2", 0)).verdict is Verdict.BREACH
 
 
 def test_a_constant_query_against_a_small_reference_is_no_data():

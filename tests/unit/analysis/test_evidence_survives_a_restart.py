@@ -6,21 +6,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelramp.analysis.accumulated import Episode, change_looks, change_text, looks_text, mean_looks, rate_looks
+from modelramp.analysis.accumulated import Window, change_looks, change_text, looks_text, mean_looks, rate_looks
 from modelramp.analysis.evidence import Mean, Proportion
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.analysis.sequential import MeanLooks, RateLooks, Spread
 from modelramp.analysis.stats.change import ChangeLooks
 from modelramp.api.check import Check
-from modelramp.api.errors import PrometheusSilent
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
-from modelramp.core.state import Seen, State
+from modelramp.core.state import Observed, State
 from modelramp.core.status.read import read_status, state_of
 from modelramp.core.status.write import status_of
 from modelramp.engine.ports import Endpoint, Sample
-from modelramp.engine.queries import Due, outcomes
+from modelramp.engine.queries import CheckRequest, outcomes
 from modelramp.engine.replay import Missed, missed_outcomes
 
 START, MINUTE = 1_800_000_000, 60
@@ -44,7 +44,7 @@ class Recorded:
         if not 0 < number <= len(self.counts):
             return ()
         if self.counts[number - 1] is None:
-            raise PrometheusSilent(Reason.PROMETHEUS_TIMEOUT, "no answer")
+            raise PrometheusUnavailable(Reason.PROMETHEUS_TIMEOUT, "no answer")
         part, revision = query.split("{")[0], "r2" if "r2" in query else "r1"
         return (Sample({}, float(self.counts[number - 1][revision, part])),)
 
@@ -65,8 +65,8 @@ def tick(bad, total=30, stable_bad=3, stable_total=270):
 
 
 def due(check, **fields):
-    subject = Subject("ml", "digits", "r2", "digits-r2", "r1", "digits-r1")
-    return Due("k", Endpoint("http://prometheus"), Health(checks=(check,)), subject, since=START, **fields)
+    subject = QueryContext("ml", "digits", "r2", "digits-r2", "r1", "digits-r1")
+    return CheckRequest("k", Endpoint("http://prometheus"), Health(checks=(check,)), subject, since=START, **fields)
 
 
 def at(number):
@@ -75,7 +75,9 @@ def at(number):
 
 def restarted(outcome):
     """The outcome as a new operator reads it from the status that the old one wrote."""
-    raw = status_of("digits", None, State(checks=(outcome,)), Seen(), generation=1, now=START, before=read_status({}))
+    raw = status_of(
+        "digits", None, State(checks=(outcome,)), Observed(), generation=1, now=START, before=read_status({})
+    )
     return state_of(read_status(raw)).checks[0]
 
 
@@ -96,12 +98,12 @@ amounts = st.floats(0, 1e9)
 def test_the_text_holds_every_number_exactly(counts, evidence):
     check, one, other = Check(**CHANGE), Proportion(*sorted(counts[:2])), Proportion(*sorted(counts[2:]))
     found = ChangeLooks(tuple(evidence), one, other, 7, 0.1 + 0.2)
-    assert change_looks(check, Episode(memory=change_text(check, Episode(), found))) == found
+    assert change_looks(check, Window(memory=change_text(check, Window(), found))) == found
     looks = RateLooks(one, other, 0.1 + 0.2)
-    assert rate_looks(check, Episode(memory=looks_text(check, Episode(), looks))) == looks
+    assert rate_looks(check, Window(memory=looks_text(check, Window(), looks))) == looks
     spread = Spread(Mean(*counts[:2]), 3, evidence[0])
     means = MeanLooks(spread, spread, 0.1 + 0.2)
-    assert mean_looks(check, Episode(memory=looks_text(check, Episode(), means))) == means
+    assert mean_looks(check, Window(memory=looks_text(check, Window(), means))) == means
 
 
 counts = st.lists(st.builds(tick, st.integers(0, 30), st.integers(30, 60)), min_size=3, max_size=20)

@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from modelramp.analysis.accumulated import Episode
+from modelramp.analysis.accumulated import Window
 from modelramp.analysis.checks import VALUE, Ask, ask, judge
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.analysis.stats.native_histograms import Native
 from modelramp.api.check import Check
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 
-SUBJECT = Subject("ml", "digits", "r2", "digits-r2", "r1", "digits-r1")
+SUBJECT = QueryContext("ml", "digits", "r2", "digits-r2", "r1", "digits-r1")
 OWN = '{revision="{{revision}}"}'
 
 
@@ -103,7 +103,7 @@ def test_cost_asks_for_what_was_used_by_kind():
 
 
 def test_a_comparison_without_a_stable_version_cannot_be_asked():
-    found = ask(COMPARE, Subject("ml", "digits", "r2", "digits-r2"), 60)
+    found = ask(COMPARE, QueryContext("ml", "digits", "r2", "digits-r2"), 60)
     assert (found.verdict, found.reason) == (Verdict.NO_DATA, Reason.NOT_EVALUATED)
     assert "no version has worked yet" in found.detail
 
@@ -130,7 +130,7 @@ def test_a_comparison_tells_what_was_tolerated():
 
 def test_a_version_compared_with_itself_says_so():
     numbers = answers(candidate_bad=4, candidate_total=100, stable_bad=4, stable_total=100)
-    found = judge(COMPARE, numbers, Episode(trial=False))
+    found = judge(COMPARE, numbers, Window(trial=False))
     assert found.verdict is Verdict.HEALTHY
     assert found.detail.endswith("(no other version serves: it is compared with itself)")
 
@@ -138,7 +138,7 @@ def test_a_version_compared_with_itself_says_so():
 def test_a_version_with_all_the_traffic_does_not_wait_for_one_that_has_none():
     numbers = answers(candidate_bad=4, candidate_total=100, stable_bad=0, stable_total=0)
     assert judge(COMPARE, numbers).verdict is Verdict.NO_DATA
-    found = judge(COMPARE, numbers, Episode(alone=True))
+    found = judge(COMPARE, numbers, Window(alone=True))
     assert found.verdict is Verdict.HEALTHY
     assert found.detail.endswith("(no other version serves: it is compared with itself)")
 

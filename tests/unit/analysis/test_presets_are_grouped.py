@@ -1,10 +1,10 @@
 import pytest
 
 from modelramp.analysis.presets import PRESETS
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.health import Health
 from modelramp.engine.ports import Endpoint
-from modelramp.engine.queries import Due, asked, merged
+from modelramp.engine.queries import CheckRequest, asked, merged
 
 MOST_CHECKS = 32
 
@@ -12,7 +12,9 @@ MOST_CHECKS = 32
 def due(number, presets):
     name = f"m{number}"
     checks = tuple({"name": preset, "preset": preset} for preset in presets)
-    return Due(name, Endpoint("http://prometheus"), Health(checks=checks), Subject("ml", name, "r", f"{name}-r"))
+    return CheckRequest(
+        name, Endpoint("http://prometheus"), Health(checks=checks), QueryContext("ml", name, "r", f"{name}-r")
+    )
 
 
 @pytest.mark.parametrize("start", range(0, len(PRESETS), MOST_CHECKS))
@@ -24,13 +26,13 @@ def test_however_many_objects_use_a_preset_it_is_asked_once(start):
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
 def test_two_revisions_and_two_namespaces_never_share_a_series(preset):
-    subjects = [Subject(namespace, "m", revision, f"m-{revision}") for namespace in "ab" for revision in "xy"]
+    subjects = [QueryContext(namespace, "m", revision, f"m-{revision}") for namespace in "ab" for revision in "xy"]
     assert len({preset.pick(subject) for subject in subjects}) == len(subjects)
 
 
 @pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
 def test_the_answer_carries_the_labels_by_which_a_series_is_picked(preset):
-    picked = ", ".join(label for label, _ in preset.pick(Subject("a", "m", "r", "m-r")))
+    picked = ", ".join(label for label, _ in preset.pick(QueryContext("a", "m", "r", "m-r")))
     assert f"by ({picked})" in preset.query
 
 

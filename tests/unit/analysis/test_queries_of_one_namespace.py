@@ -6,12 +6,12 @@ import pytest
 
 from modelramp.analysis.checks import Ask, ask
 from modelramp.analysis.experiment import Trial, ask_of_test
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.abtest import ABTest
 from modelramp.api.check import Check
 from modelramp.api.names import Reason
 
-OPEN = Subject("ml", "digits", "7c9f", "digits-7c9f", "5b1d", "digits-5b1d")
+OPEN = QueryContext("ml", "digits", "7c9f", "digits-7c9f", "5b1d", "digits-5b1d")
 LIMITED = replace(OPEN, limited=True)
 MINE = 'namespace="ml"'
 Q = 'sum by (namespace, modeldeployment, revision) (increase(x{revision="{{revision}}"}[{{window}}]))'

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from modelramp.analysis.presets import PRESETS
 from modelramp.analysis.promql import NoStableVersion, parse_problem, render, unknown_variables, variables_in
-from modelramp.analysis.query_context import VARIABLES, Subject
+from modelramp.analysis.query_context import VARIABLES, QueryContext
 
-DIGITS = Subject("ml", "digits", "7c9f", "digits-7c9f", "5b1d", "digits-5b1d")
+DIGITS = QueryContext("ml", "digits", "7c9f", "digits-7c9f", "5b1d", "digits-5b1d")
 
 
 def test_every_variable_is_replaced_with_and_without_spaces_inside_the_braces():
@@ -30,7 +30,7 @@ any_name = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
 @given(any_name)
 @pytest.mark.parametrize("quote", ['"', "'"])
 def test_no_name_can_leave_the_string_it_stands_in(quote, name):
-    subject = Subject(name, "n", "r", "s")
+    subject = QueryContext(name, "n", "r", "s")
     text = render(f"up{{a={quote}x{{{{namespace}}}}y{quote}}}", subject, 60)
     (matcher,) = promql_parser.parse(text).matchers.matchers
     assert matcher.value == f"x{name}y"
@@ -41,7 +41,7 @@ NASTY = ['"', '"} or vector(1) or up{a="', "'", "\\", '\\"', "a\nb", "#", "{{win
 
 @pytest.mark.parametrize("name", NASTY)
 def test_a_name_that_looks_like_code_stays_a_name(name):
-    text = render('up{a="{{name}}"}', Subject("ns", name, "r", "s"), 60)
+    text = render('up{a="{{name}}"}', QueryContext("ns", name, "r", "s"), 60)
     (matcher,) = promql_parser.parse(text).matchers.matchers
     assert matcher.value == name
 
@@ -49,7 +49,7 @@ def test_a_name_that_looks_like_code_stays_a_name(name):
 @pytest.mark.parametrize("operator", ["=~", "!~", "=~  ", "!~\n"])
 @pytest.mark.parametrize(("name", "pattern"), [("a.b", r"a\.b"), ("x|y", r"x\|y"), (".*", r"\.\*"), ("a-b", "a-b")])
 def test_in_a_pattern_a_name_matches_only_itself(operator, name, pattern):
-    text = render(f'up{{a{operator}"{{{{name}}}}.+"}}', Subject("ns", name, "r", "s"), 60)
+    text = render(f'up{{a{operator}"{{{{name}}}}.+"}}', QueryContext("ns", name, "r", "s"), 60)
     (matcher,) = promql_parser.parse(text).matchers.matchers
     assert matcher.value == f"{pattern}.+"
 
@@ -57,7 +57,7 @@ def test_in_a_pattern_a_name_matches_only_itself(operator, name, pattern):
 def test_a_name_with_a_backtick_is_refused_in_a_backtick_string():
     assert render("up{a=`{{name}}`}", DIGITS, 60) == "up{a=`digits`}"
     with pytest.raises(ValueError, match="backtick"):
-        render("up{a=`{{name}}`}", Subject("ns", "a`b", "r", "s"), 60)
+        render("up{a=`{{name}}`}", QueryContext("ns", "a`b", "r", "s"), 60)
 
 
 def test_a_backslash_does_not_hide_the_end_of_a_backtick_string():
@@ -65,12 +65,12 @@ def test_a_backslash_does_not_hide_the_end_of_a_backtick_string():
 
 
 def test_a_quotation_mark_escaped_in_a_string_does_not_end_it():
-    assert render(r'up{a="\"{{name}}", b="x"}', Subject("n", '"', "r", "s"), 60) == r'up{a="\"\"", b="x"}'
+    assert render(r'up{a="\"{{name}}", b="x"}', QueryContext("n", '"', "r", "s"), 60) == r'up{a="\"\"", b="x"}'
 
 
 def test_a_query_about_the_stable_version_cannot_be_put_before_there_is_one():
     with pytest.raises(NoStableVersion, match=r"\{\{stable\}\} has no value"):
-        render('up{r="{{stable}}"}', Subject("ml", "digits", "7c9f", "digits-7c9f"), 60)
+        render('up{r="{{stable}}"}', QueryContext("ml", "digits", "7c9f", "digits-7c9f"), 60)
 
 
 def test_variables_and_unknown_ones_are_found():

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from modelramp.analysis.checks import Ask, ask, dimension_of, judge, limits_of, no_answer
 from modelramp.analysis.presets import PRESETS
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.check import Check, Dimension
-from modelramp.api.errors import ClusterSilent, PrometheusSilent
+from modelramp.api.errors import ApiServerUnavailable, PrometheusUnavailable
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 
-DIGITS = Subject("ml", "digits", "7c9f", "digits-7c9f", "5b1d", "digits-5b1d")
+DIGITS = QueryContext("ml", "digits", "7c9f", "digits-7c9f", "5b1d", "digits-5b1d")
 NAN, INF = math.nan, math.inf
 
 
@@ -88,10 +88,10 @@ def test_value_and_limit_stand_in_the_outcome_as_they_were_measured():
 
 
 SILENCE = {
-    "timeout": (PrometheusSilent("PrometheusTimeout", "no answer in 10 s"), Reason.PROMETHEUS_TIMEOUT),
-    "refused query": (PrometheusSilent("QueryInvalid", "1:2: parse error"), Reason.QUERY_INVALID),
-    "a code nobody knows": (PrometheusSilent("Teapot", "x"), Reason.QUERY_FAILED),
-    "another silence": (ClusterSilent("secret not readable"), Reason.QUERY_FAILED),
+    "timeout": (PrometheusUnavailable("PrometheusTimeout", "no answer in 10 s"), Reason.PROMETHEUS_TIMEOUT),
+    "refused query": (PrometheusUnavailable("QueryInvalid", "1:2: parse error"), Reason.QUERY_INVALID),
+    "a code nobody knows": (PrometheusUnavailable("Teapot", "x"), Reason.QUERY_FAILED),
+    "another silence": (ApiServerUnavailable("secret not readable"), Reason.QUERY_FAILED),
 }
 
 
@@ -102,7 +102,7 @@ def test_silence_is_no_data_with_its_reason_and_words(error, reason):
 
 
 def test_a_long_answer_of_prometheus_is_cut():
-    assert len(no_answer(check(max=1), PrometheusSilent("QueryFailed", "x" * 5000)).detail) == 256
+    assert len(no_answer(check(max=1), PrometheusUnavailable("QueryFailed", "x" * 5000)).detail) == 256
 
 
 REFUSED = {
@@ -120,7 +120,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("fields", "reason", "words"), REFUSED.values(), ids=REFUSED)
 def test_a_check_that_cannot_be_asked_has_no_data_and_says_why(fields, reason, words):
-    outcome = ask(check(max=1, **fields), Subject("ml", "digits", "7c9f", "digits-7c9f"), 60)
+    outcome = ask(check(max=1, **fields), QueryContext("ml", "digits", "7c9f", "digits-7c9f"), 60)
     assert not isinstance(outcome, Ask)
     assert (outcome.verdict, outcome.reason) == (Verdict.NO_DATA, reason)
     assert words in outcome.detail
@@ -177,5 +177,5 @@ TRAEFIK = {
 
 @pytest.mark.parametrize(("namespace", "name", "service", "backend"), TRAEFIK.values(), ids=TRAEFIK)
 def test_traefiks_backend_is_cut_out_of_the_service_label(namespace, name, service, backend):
-    pick = PRESETS["traefik-error-rate"].pick(Subject(namespace, name, "7c9f", service))
+    pick = PRESETS["traefik-error-rate"].pick(QueryContext(namespace, name, "7c9f", service))
     assert pick == (("backend", backend),)

@@ -23,7 +23,7 @@ from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
 from modelramp.core.breaches import count
-from modelramp.core.state import Watch
+from modelramp.core.state import BreachCounter
 
 BORDERS = {
     "threshold": (PLAIN, threshold_breaches),
@@ -54,7 +54,7 @@ def test_the_border_holds_for_thousands_of_requests_too(border, breaches):
 
 def real_rollbacks(bad, total, rule):
     """The ticks at which the real checks and the real count roll back, one rollout alone."""
-    looks, sums, watch, found = RateLooks(), ChangeLooks(), Watch("v2", 0), []
+    looks, sums, watch, found = RateLooks(), ChangeLooks(), BreachCounter("v2", 0), []
     for tick, (b, n) in enumerate(zip(bad, total, strict=True)):
         if rule.evidence is Evidence.LOOKS:
             looks, result = look_at_limit(looks, Proportion(b, n), 0.03, Design())
@@ -68,7 +68,7 @@ def real_rollbacks(bad, total, rule):
         watch = count(watch, HEALTH, TickOutcome(tick, "v2", (outcome,), available=True))
         if watch.shared >= rule.in_a_row:
             found.append(tick)
-            looks, sums, watch = RateLooks(), ChangeLooks(), Watch("v2", 0)
+            looks, sums, watch = RateLooks(), ChangeLooks(), BreachCounter("v2", 0)
     return found
 
 

@@ -4,15 +4,15 @@ import math
 
 import pytest
 
-from modelramp.analysis.query_context import Subject
-from modelramp.api.errors import PrometheusSilent
+from modelramp.analysis.query_context import QueryContext
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.names import Phase, Reason
 from modelramp.api.spec import parse_spec
 from modelramp.api.verdict import Verdict
 from modelramp.cli.backtest.history import NoHistory, as_after_promotion, read_history, silent_checks, unaskable
 from modelramp.cli.backtest.replay import Recorded, replay
 from modelramp.engine.ports import Endpoint, Sample
-from modelramp.engine.queries import Due, outcomes
+from modelramp.engine.queries import CheckRequest, outcomes
 
 START = 1_795_000_020
 ENDPOINT = Endpoint("http://prometheus")
@@ -51,7 +51,7 @@ class Recording:
         ticks = range(start, end + 1, step)
         self.asked.append(len(ticks))
         if len(ticks) > self.most:
-            raise PrometheusSilent(self.reason, "no")
+            raise PrometheusUnavailable(self.reason, "no")
         return {tick: self.at(query, tick) for tick in ticks}
 
 
@@ -74,7 +74,7 @@ def policy(*checks):
 
 def due_of(spec, stable="r1", **others):
     service = f"d-{stable}" if stable else None
-    return Due("d", ENDPOINT, spec.health, Subject("n", "d", "r2", "d-r2", stable, service), **others)
+    return CheckRequest("d", ENDPOINT, spec.health, QueryContext("n", "d", "r2", "d-r2", stable, service), **others)
 
 
 async def read(spec, ticks, metrics=None):

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from modelramp.analysis.evidence import Proportion
 from modelramp.analysis.experiment import Tick, Trial
-from modelramp.analysis.query_context import Subject
-from modelramp.api.errors import PrometheusSilent
+from modelramp.analysis.query_context import QueryContext
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.cli.backtest.ab_test import look_json, rows_of
 from modelramp.cli.backtest.ab_test import test_json as summed_up
 from modelramp.cli.backtest.ab_test_screen import print_test
@@ -21,7 +21,7 @@ from modelramp.cli.backtest.replay import HELD, PROMOTED, ROLLED_BACK, Recorded,
 from modelramp.cli.backtest.source import Notices
 from modelramp.core.state import Ending
 from modelramp.engine.ports import Endpoint, Sample
-from modelramp.engine.queries import Due
+from modelramp.engine.queries import CheckRequest
 from modelramp.simulation.rollout import rehearse
 from modelramp.simulation.ticks import Line
 from tests.unit.cli.test_backtest_replays_the_core import ACCURACY, ERRORS, START, VALUES, outcome, spec
@@ -115,7 +115,7 @@ def test_without_the_version_beside_only_the_guardrails_are_replayed():
 
 def test_minutes_without_an_answer_add_nothing_and_end_nothing():
     of = policy()
-    silent = Said((outcome(of.health.checks[0], 0.002),), test=PrometheusSilent("PrometheusTimeout", "no answer"))
+    silent = Said((outcome(of.health.checks[0], 0.002),), test=PrometheusUnavailable("PrometheusTimeout", "no answer"))
     good = recorded(of, [(WIN, SAME)] * 2)
     history = [*good, *(Recorded(START + 60 * number, silent) for number in range(3, 10))]
     found = replay(of, "candidate", "stable", history, again=False)
@@ -153,7 +153,7 @@ class Counts:
 
     async def range(self, _endpoint, query, start, end, step, _asker=None):
         if self.silent and query.startswith("t"):
-            raise PrometheusSilent("QueryFailed", "query processing would load too many samples")
+            raise PrometheusUnavailable("QueryFailed", "query processing would load too many samples")
         value = {"g": 30.0, "t": 100.0, "x": 0.002}[query[0]] * (2 if "old" in query else 1)
         return {at: (Sample({}, value),) for at in range(start, end + 1, step)}
 
@@ -161,8 +161,10 @@ class Counts:
 async def read(silent):
     metric = {"name": "conversion", "good": 'g{r="{{revision}}"}', "total": 't{r="{{revision}}"}'}
     of = policy(metric=metric)
-    subject = Subject("ml", "digits", "new", "digits-new", "old", "digits-old")
-    due = Due("digits", Endpoint("http://prometheus"), of.health, subject, trial=Trial(of.rollout.ab_test, 50, "new"))
+    subject = QueryContext("ml", "digits", "new", "digits-new", "old", "digits-old")
+    due = CheckRequest(
+        "digits", Endpoint("http://prometheus"), of.health, subject, trial=Trial(of.rollout.ab_test, 50, "new")
+    )
     return await read_history(due, range(START, START + 300, 60), Counts(silent), Notices(), lambda _: None)
 
 

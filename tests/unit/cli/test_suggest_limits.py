@@ -24,7 +24,7 @@ from modelramp.cli.backtest.limits import (
     quantile,
 )
 from modelramp.core.breaches import count, tick_verdict
-from modelramp.core.state import Watch
+from modelramp.core.state import BreachCounter
 from modelramp.engine.ports import Sample
 
 values = st.lists(st.one_of(st.none(), st.integers(0, 6).map(float)), min_size=4, max_size=24)
@@ -84,7 +84,7 @@ def test_alarms_are_what_the_core_counts(of, threshold, limit):
     health = Health.model_validate(
         {"failureThreshold": threshold, "checks": [{"name": "errors", "query": "x", "max": limit}]}
     )
-    watch, alarms = Watch("r", 0), 0
+    watch, alarms = BreachCounter("r", 0), 0
     for tick, value in enumerate(of):
         nothing = CheckOutcome("errors", Verdict.NO_DATA, Reason.EMPTY_RESULT, "")
         outcome = nothing if value is None else judge(health.checks[0], {VALUE: [Sample({}, value)]})

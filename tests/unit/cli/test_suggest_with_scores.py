@@ -13,7 +13,7 @@ from modelramp.cli.backtest.replay import Recorded, Said
 from modelramp.cli.backtest.scores import Scored
 from modelramp.cli.commands.suggest import _judge, _rules
 from modelramp.core.breaches import count, tripped
-from modelramp.core.state import Watch
+from modelramp.core.state import BreachCounter
 from modelramp.engine.ports import Sample
 from tests.unit.cli.test_suggest_limits import noise
 
@@ -65,7 +65,7 @@ def alarms_of_the_core(health, history, limits):
         for check in health.checks
     )
     moved = health.model_copy(update={"checks": checks})
-    watch, alarms = Watch("r", 0), 0
+    watch, alarms = BreachCounter("r", 0), 0
     for each in history:
         row = [said.value if said.verdict is not Verdict.NO_DATA else None for said in each.said.checks[:-1]]
         found = outcomes(moved, row, each.said.checks[-1].verdict)

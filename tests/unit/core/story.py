@@ -8,7 +8,7 @@ from modelramp.api.spec import ModelDeploymentSpec, parse_spec
 from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
 from modelramp.core.decide import decide
 from modelramp.core.requests import parse_request
-from modelramp.core.state import Decision, Finding, Pods, Seen, State, Target, Version
+from modelramp.core.state import Decision, Observed, Pods, RolloutEvent, RolloutInput, State, Version
 from modelramp.core.status.read import read_status, state_of
 from modelramp.core.status.write import status_of
 
@@ -56,7 +56,7 @@ def through_status(target, state, seen, now, generation=1):
 class Story:
     """What is wanted, is and is told. twice: every tick comes twice. restarts: only the status is remembered."""
 
-    target: Target
+    target: RolloutInput
     state: State = field(default_factory=serving)
     now: int = START
     pods: dict[str, Pods] = field(default_factory=dict)
@@ -64,11 +64,11 @@ class Story:
     routed: bool | None = True
     twice: bool = False
     restarts: bool = True
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[RolloutEvent] = field(default_factory=list)
 
     @classmethod
     def of(cls, revision="v2", *, state=None, restarts=True, **parts):
-        return cls(Target(spec(**parts), revision), state=state or serving(), restarts=restarts)
+        return cls(RolloutInput(spec(**parts), revision), state=state or serving(), restarts=restarts)
 
     @property
     def interval(self):
@@ -88,11 +88,13 @@ class Story:
         versions = [self.state.stable, self.state.previous, self.state.candidate and self.state.candidate.version]
         known = {version.revision for version in versions if version} | {self.target.revision}
         pods = {revision: Pods(replicas, replicas, replicas) for revision in known} | self.pods
-        return Seen(pods=pods, served=self.state.weights if self.served is None else self.served, routed=self.routed)
+        return Observed(
+            pods=pods, served=self.state.weights if self.served is None else self.served, routed=self.routed
+        )
 
     def want(self, revision=None, request=None, **parts):
         """Edit the spec, or annotate a request."""
-        self.target = Target(
+        self.target = RolloutInput(
             spec(**parts) if parts else self.target.spec, revision or self.target.revision, parse_request(request or "")
         )
         return self.look()

@@ -7,7 +7,7 @@ import pytest
 from modelramp.analysis.evidence import Mean, Proportion
 from modelramp.analysis.experiment import Tick, Trial, judge_tick, silent_test
 from modelramp.api.abtest import ABTest
-from modelramp.api.errors import PrometheusSilent
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.names import Phase, Reason
 from modelramp.api.times import to_clock, to_seconds
 from modelramp.api.verdict import EXPERIMENT, ExperimentOutcome, Verdict
@@ -253,7 +253,7 @@ def test_a_split_that_is_raised_under_way_is_reached_and_begins_another_test():
 
 def test_a_prometheus_that_is_silent_at_the_end_delays_it():
     story = minutes(begun(), 29, (20.0, 100.0), (20.0, 100.0))
-    silent = silent_test(trial(story), PrometheusSilent("PrometheusTimeout", "no answer"))
+    silent = silent_test(trial(story), PrometheusUnavailable("PrometheusTimeout", "no answer"))
     told(story, silent)
     assert story.weight == 50
 
@@ -265,7 +265,7 @@ NEVER = ("QueryFailed", "QueryInvalid", "PrometheusUnreachable", "PrometheusTime
 
 def unanswered(story, reason, count):
     for _ in range(count):
-        told(story, silent_test(trial(story), PrometheusSilent(reason, "Prometheus: why")))
+        told(story, silent_test(trial(story), PrometheusUnavailable(reason, "Prometheus: why")))
     return story
 
 

@@ -11,7 +11,7 @@ from modelramp.api.names import Phase, Reason
 from modelramp.api.verdict import TickOutcome, Verdict
 from modelramp.core.conditions import conditions
 from modelramp.core.messages import sentence
-from modelramp.core.schedule import first_counted, settle
+from modelramp.core.schedule import finalize, first_counted
 from tests.unit.core.story import ERRORS, START, Story, check, given, serving
 
 ACCURACY = {"name": "accuracy", "query": "x", "min": "0.9"}
@@ -205,7 +205,7 @@ def test_a_slow_check_rolls_back_exactly_when_its_own_askings_breached_in_a_row(
 
 def test_a_standing_answer_is_found_by_what_was_asked_and_not_by_its_name():
     health = Health.model_validate({"checks": [HOLD]})
-    asked = settle(health, TickOutcome(START, "r", (check("accuracy", "h"),), None), 0, 0)
-    again = settle(health, TickOutcome(START + 60, "r", (), None), 0, 0, asked.checks)
-    other = settle(health, TickOutcome(START + 60, "s", (), None), 0, 0, asked.checks)
+    asked = finalize(health, TickOutcome(START, "r", (check("accuracy", "h"),), None), 0, 0)
+    again = finalize(health, TickOutcome(START + 60, "r", (), None), 0, 0, asked.checks)
+    other = finalize(health, TickOutcome(START + 60, "s", (), None), 0, 0, asked.checks)
     assert [each.checks[0].verdict for each in (again, other)] == [Verdict.HEALTHY, Verdict.NO_DATA]

@@ -7,7 +7,7 @@ import pytest
 
 from modelramp.api.names import Phase, Reason
 from modelramp.core.conditions import OBSTACLES, TRANSIENT, availability_findings
-from modelramp.core.state import Finding, Pods, Seen, State
+from modelramp.core.state import Observed, Pods, RolloutEvent, State
 from modelramp.core.status.read import read_status
 from modelramp.core.status.write import status_of
 from tests.rules import kstatus
@@ -106,14 +106,14 @@ def test_ready_says_whether_this_generation_is_promoted(make, ready, reason, oth
 
 @pytest.mark.parametrize("obstacle", sorted(OBSTACLES))
 def test_an_obstacle_makes_even_a_promoted_version_not_ready(obstacle):
-    found = conditions(written(Story.of().promoted(), obstacle=Finding(obstacle, "it is in the way")))
+    found = conditions(written(Story.of().promoted(), obstacle=RolloutEvent(obstacle, "it is in the way")))
 
     assert found["Ready"] == ("False", obstacle)
     assert ("Reconciling" if obstacle in TRANSIENT else "Stalled") in found
 
 
 def test_a_spec_that_cannot_be_read_stalls_and_what_serves_stays_available():
-    obstacle = Finding(Reason.INVALID_SPEC, "spec.health.interval: 5x is not a duration")
+    obstacle = RolloutEvent(Reason.INVALID_SPEC, "spec.health.interval: 5x is not a duration")
     found = conditions(written(Story.of().promoted(), obstacle=obstacle, target=False))
 
     assert found["Ready"] == ("False", "InvalidSpec")
@@ -122,7 +122,7 @@ def test_a_spec_that_cannot_be_read_stalls_and_what_serves_stays_available():
 
 def test_a_route_that_the_gateway_refuses_is_not_ready():
     story = Story.of().promoted()
-    seen = Seen(
+    seen = Observed(
         pods=story.seen().pods,
         served={"v2": 100},
         routed=False,
@@ -152,7 +152,7 @@ def test_healthy_speaks_of_the_last_tick(letters, healthy):
     [({"v1": 100}, 1, "True"), ({"v1": 100}, 0, "False"), ({}, 1, "False"), ({"v9": 100}, 1, "False")],
 )
 def test_available_says_that_something_with_ready_pods_is_on_the_route(served, endpoints, available):
-    seen = Seen(pods={"v1": Pods(1, 1, endpoints)}, served=served, routed=True)
+    seen = Observed(pods={"v1": Pods(1, 1, endpoints)}, served=served, routed=True)
 
     assert conditions(written(Story.of().begun(), seen=seen))["Available"][0] == available
 
@@ -172,7 +172,7 @@ PODS = {"v1": Pods(1, 1, 1), "v2": Pods(1, 0, 0)}
     ],
 )
 def test_available_says_whether_half_of_the_traffic_or_more_is_answered(served, parts, found):
-    seen = Seen(**({"pods": PODS, "served": served, "routed": True} | parts))
+    seen = Observed(**({"pods": PODS, "served": served, "routed": True} | parts))
     status = written(Story.of().begun(), seen=seen)
 
     assert conditions(status)["Available"] == found
@@ -180,7 +180,7 @@ def test_available_says_whether_half_of_the_traffic_or_more_is_answered(served, 
 
 def test_the_end_of_answers_and_their_return_are_said_once():
     story = Story.of().promoted()
-    well, ill = story.seen(), Seen(pods={"v2": Pods(1, 0, 0)}, served={"v2": 100}, routed=True)
+    well, ill = story.seen(), Observed(pods={"v2": Pods(1, 0, 0)}, served={"v2": 100}, routed=True)
     before, after = (read_status(written(story, seen=seen)) for seen in (well, ill))
 
     (lost,) = availability_findings(before, story.state, ill)
@@ -224,4 +224,4 @@ def test_every_phase_with_every_obstacle_keeps_the_rules():
         story = Story.of(state=serving())
         story.state = State(phase=phase, stable=story.state.stable, failed="v2")
         story.routed = routed
-        conditions(written(story, obstacle=Finding(obstacle, "it is in the way") if obstacle else None, now=START))
+        conditions(written(story, obstacle=RolloutEvent(obstacle, "it is in the way") if obstacle else None, now=START))

@@ -6,8 +6,8 @@ import pytest
 
 from modelramp.api.hooks import HookState, On
 from modelramp.api.names import Phase, Reason
-from modelramp.core.hook_runs import GRACE, MOST_EPISODES, News, patience
-from modelramp.core.state import Seen
+from modelramp.core.hook_runs import GRACE, MOST_EPISODES, HookUpdate, patience
+from modelramp.core.state import Observed
 from tests.unit.core.story import ERRORS, START, Story, serving
 
 HOOK = {"webhook": {"url": "https://pipelines.example.com/"}}
@@ -211,7 +211,7 @@ def test_of_ended_episodes_the_last_one_is_remembered():
     for _ in range(5):
         drift(story, "bbb")
         (*_, episode) = story.state.hooks
-        story.look(seen=replace(story.seen(), hooks={episode.id: News(HookState.DONE, "answered 200")}))
+        story.look(seen=replace(story.seen(), hooks={episode.id: HookUpdate(HookState.DONE, "answered 200")}))
         drift(story, "h")
 
     assert len(drift(story, "b").state.hooks) == 2
@@ -238,7 +238,7 @@ def test_what_became_of_it_is_kept_and_told_once(news, reason):
     story = drift(watched(on="onDrift"), "bbb")
     (episode,) = story.state.hooks
     story.findings.clear()
-    seen = replace(story.seen(), hooks={episode.id: News(news, "HTTP 200")})
+    seen = replace(story.seen(), hooks={episode.id: HookUpdate(news, "HTTP 200")})
     for _ in range(3):
         story.look(seen=seen)
 
@@ -255,7 +255,7 @@ def test_what_has_ended_stays_as_it_ended(ended, late):
     story = drift(watched(on="onDrift"), "bbb")
     (episode,) = story.state.hooks
     for state in (ended, late):
-        story.look(seen=replace(story.seen(), hooks={episode.id: News(state, "x")}))
+        story.look(seen=replace(story.seen(), hooks={episode.id: HookUpdate(state, "x")}))
 
     assert states(story) == [ended]
 
@@ -263,7 +263,7 @@ def test_what_has_ended_stays_as_it_ended(ended, late):
 def running(action):
     story = drift(watched(on="onDrift", action=action), "bbb")
     (episode,) = story.state.hooks
-    story.look(seen=replace(story.seen(), hooks={episode.id: News(HookState.RUNNING, "x")}))
+    story.look(seen=replace(story.seen(), hooks={episode.id: HookUpdate(HookState.RUNNING, "x")}))
     return story
 
 
@@ -287,7 +287,7 @@ def test_news_of_a_job_that_was_thought_gone_corrects_that():
     story.now += GRACE
     story.look()
     (episode,) = story.state.hooks
-    story.look(seen=replace(story.seen(), hooks={episode.id: News(HookState.DONE, "done")}))
+    story.look(seen=replace(story.seen(), hooks={episode.id: HookUpdate(HookState.DONE, "done")}))
 
     assert states(story) == [HookState.DONE]
 
@@ -337,7 +337,7 @@ def test_hooks_decide_nothing_about_the_rollout():
 
 def test_news_of_episodes_that_nobody_knows_are_ignored():
     story = watched()
-    story.look(seen=Seen(hooks={"other": News(HookState.DONE)}))
+    story.look(seen=Observed(hooks={"other": HookUpdate(HookState.DONE)}))
 
     assert story.state.hooks == ()
 

@@ -10,8 +10,8 @@ from modelramp.core.breaches import count, tick_verdict
 from modelramp.core.conditions import conditions
 from modelramp.core.messages import sentence
 from modelramp.core.policies import policy_findings
-from modelramp.core.schedule import settle
-from modelramp.core.state import Candidate, Seen, Target, UsedPolicy, Version, Watch
+from modelramp.core.schedule import finalize
+from modelramp.core.state import BreachCounter, Candidate, Observed, RolloutInput, UsedPolicy, Version
 from tests.unit.core.story import ERRORS, START, check, serving, spec
 
 MISSING = "HealthPolicy web: it does not exist"
@@ -29,7 +29,7 @@ TABLE = {
 def settled(letters, available=True):
     names = ("errors", "own")
     outcome = TickOutcome(START + 3600, "v2", tuple(map(check, names, letters)), available, "1/1")
-    return settle(HEALTH, outcome, traffic_since=START, step_entered=START)
+    return finalize(HEALTH, outcome, traffic_since=START, step_entered=START)
 
 
 @pytest.mark.parametrize(("letters", "available", "verdict", "reason"), TABLE.values(), ids=TABLE)
@@ -38,7 +38,7 @@ def test_the_verdict_of_a_tick(letters, available, verdict, reason):
 
 
 def test_the_count_is_neither_raised_nor_cleared():
-    watch = Watch("v2", START, breaches=2, shared=2, checks=(("of-the-policy", 1), ("own", 1)))
+    watch = BreachCounter("v2", START, breaches=2, shared=2, checks=(("of-the-policy", 1), ("own", 1)))
 
     after = count(watch, HEALTH, settled("hh"), MISSING)
 
@@ -48,17 +48,17 @@ def test_the_count_is_neither_raised_nor_cleared():
 
 
 def target(missing=MISSING, used=USED, **parts):
-    return Target(spec(**parts), "v2", policies=used, missing=missing)
+    return RolloutInput(spec(**parts), "v2", policies=used, missing=missing)
 
 
 def test_the_sentence_and_the_conditions_name_it():
     state = serving("v2")
     wanted = target()
-    found = {one.type: one for one in conditions(wanted, state, Seen(routed=True), None, generation=1, now=START)}
+    found = {one.type: one for one in conditions(wanted, state, Observed(routed=True), None, generation=1, now=START)}
 
-    assert sentence(wanted, state, Seen(routed=True)).endswith(f"some checks are missing, for want of {MISSING}")
+    assert sentence(wanted, state, Observed(routed=True)).endswith(f"some checks are missing, for want of {MISSING}")
     trying = replace(state, phase=Phase.PROGRESSING, candidate=Candidate(Version("v3", "3.0.0")))
-    assert sentence(wanted, trying, Seen(routed=True)).endswith(f"promotion waits for {MISSING}")
+    assert sentence(wanted, trying, Observed(routed=True)).endswith(f"promotion waits for {MISSING}")
     assert (found["Ready"].status, found["Ready"].reason) == ("False", Reason.POLICY_UNRESOLVED)
     assert found["Ready"].message == "HealthPolicy web cannot be resolved; status.policies says why"
     assert found["Reconciling"].status == "True"
@@ -66,7 +66,7 @@ def test_the_sentence_and_the_conditions_name_it():
 
 def test_what_has_ended_keeps_its_reason():
     state = replace(serving("v1"), phase=Phase.ROLLED_BACK, reason=Reason.THRESHOLD_REACHED, failed="v2")
-    found = {one.type: one for one in conditions(target(), state, Seen(routed=True), None, generation=1, now=START)}
+    found = {one.type: one for one in conditions(target(), state, Observed(routed=True), None, generation=1, now=START)}
 
     assert found["Ready"].reason == Reason.THRESHOLD_REACHED
     assert found["Stalled"].status == "True"

@@ -167,4 +167,4 @@ def test_a_version_idle_behind_a_candidate_with_everything_is_not_blamed_for_the
     story.look()
     assert story.state.stable.traffic_since == story.now > START
     story.minute("b")
-    assert (story.state.watch.revision, story.state.watch.breaches, story.state.strip[-1]) == ("v1", 0, "?")
+    assert (story.state.watch.revision, story.state.watch.breaches, story.state.recent_ticks[-1]) == ("v1", 0, "?")

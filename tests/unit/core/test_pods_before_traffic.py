@@ -3,7 +3,7 @@
 import pytest
 
 from modelramp.api.names import Phase, Reason
-from modelramp.core.state import Pods, Seen, State
+from modelramp.core.state import Observed, Pods, State
 from tests.unit.core.story import START, Story
 
 NONE = Pods(3, 0, 0, "ImagePullBackOff")
@@ -165,7 +165,7 @@ def test_a_first_revision_may_be_replaced_before_it_ever_served():
 
 def test_an_object_without_status_believes_the_route_and_does_not_start_at_100_percent():
     story = Story.of("v2", state=State())
-    seen = Seen(pods={"v1": Pods(1, 1, 1), "v2": Pods(1, 1, 1)}, served={"v1": 100}, routed=True)
+    seen = Observed(pods={"v1": Pods(1, 1, 1), "v2": Pods(1, 1, 1)}, served={"v1": 100}, routed=True)
 
     story.look(seen=seen)
     assert (story.state.stable.revision, story.weight) == ("v1", 10)
@@ -173,7 +173,7 @@ def test_an_object_without_status_believes_the_route_and_does_not_start_at_100_p
 
 def test_an_object_without_status_whose_wanted_revision_serves_already_is_healthy():
     story = Story.of("v2", state=State())
-    seen = Seen(pods={"v2": Pods(1, 1, 1)}, served={"v2": 100}, routed=True)
+    seen = Observed(pods={"v2": Pods(1, 1, 1)}, served={"v2": 100}, routed=True)
 
     story.look(seen=seen)
     assert (story.state.phase, story.state.stable.revision) == (Phase.HEALTHY, "v2")
@@ -181,7 +181,7 @@ def test_an_object_without_status_whose_wanted_revision_serves_already_is_health
 
 def test_a_route_to_strangers_is_not_believed():
     story = Story.of("v2", state=State())
-    seen = Seen(pods={}, served={"somebody-elses-service": 100}, routed=True)
+    seen = Observed(pods={}, served={"somebody-elses-service": 100}, routed=True)
 
     story.look(seen=seen)
     assert story.state.stable is None

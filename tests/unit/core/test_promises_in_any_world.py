@@ -16,7 +16,7 @@ from modelramp.api.names import Phase, Reason
 from modelramp.api.verdict import TickOutcome
 from modelramp.core.decide import decide
 from modelramp.core.requests import parse_request
-from modelramp.core.state import Pods, Seen, Target
+from modelramp.core.state import Observed, Pods, RolloutInput
 from modelramp.core.status.read import read_status, state_of
 from modelramp.core.status.write import status_of
 from tests.rules import kstatus
@@ -73,11 +73,11 @@ class Rollouts(RuleBasedStateMachine):
 
     @property
     def target(self):
-        return Target(SPECS[self.policy], self.revision, parse_request(self.request))
+        return RolloutInput(SPECS[self.policy], self.revision, parse_request(self.request))
 
     def seen(self):
         pods = {r: Pods(1, 0, 0) if r in self.down else Pods(1, 1, 1) for r in REVISIONS}
-        return Seen(pods=pods, served=dict(self.served), routed=self.routed)
+        return Observed(pods=pods, served=dict(self.served), routed=self.routed)
 
     def decide(self, ticks):
         """One decision, checked against the books, written as a status; the route follows if it is prompt."""

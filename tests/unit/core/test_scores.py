@@ -9,7 +9,7 @@ from modelramp.api.health import Health
 from modelramp.api.verdict import TickOutcome, Verdict
 from modelramp.core.breaches import count, tick_verdict
 from modelramp.core.scores import judged, scores
-from modelramp.core.state import Watch
+from modelramp.core.state import BreachCounter
 from modelramp.core.status.read import read_status
 from modelramp.core.status.write import status_of
 from tests.unit.core.story import START, Story, check
@@ -88,13 +88,13 @@ def test_missing_pods_breach_whatever_the_scores():
 
 def test_a_breach_that_the_score_bears_neither_counts_nor_keeps_a_count():
     declared = health(A, {**B, "weight": 3}, minScore=MIN)
-    before = Watch("r", START, breaches=2, shared=2)
-    assert count(before, declared, tick(declared, "bh")) == Watch("r", START)
+    before = BreachCounter("r", START, breaches=2, shared=2)
+    assert count(before, declared, tick(declared, "bh")) == BreachCounter("r", START)
 
 
 def test_a_check_with_a_threshold_of_its_own_has_no_part_in_the_score_that_decides():
     declared = health({**A, "weight": 3}, OWN, minScore=MIN)
-    after = count(Watch("r", START), declared, tick(declared, "hb"))
+    after = count(BreachCounter("r", START), declared, tick(declared, "hb"))
     assert (after.shared, after.checks) == (0, (("own", 1),))
 
 

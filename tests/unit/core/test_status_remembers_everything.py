@@ -15,27 +15,27 @@ from modelramp.api.text import visible
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.core.conditions import OBSTACLES
 from modelramp.core.gates.evaluation_results import Evaluation, MetricOutcome
-from modelramp.core.hook_runs import MOST_EPISODES, Episode
+from modelramp.core.hook_runs import MOST_EPISODES, HookRun
 from modelramp.core.state import (
+    BreachCounter,
     Candidate,
-    Ended,
     Ending,
     Experiment,
-    Finding,
+    HistoryRecord,
+    Observed,
     Pods,
     Retiring,
-    Seen,
+    RolloutEvent,
+    RolloutInput,
     State,
-    Target,
     Version,
-    Watch,
 )
 from modelramp.core.status.read import read_status, state_of
 from modelramp.core.status.write import status_of
 from tests.unit.core.story import START, Story, spec
 
-TARGET = Target(spec(), "v2")
-SEEN = Seen(pods={"v1": Pods(1, 1, 1)}, served={"v1": 100}, routed=True)
+TARGET = RolloutInput(spec(), "v2")
+SEEN = Observed(pods={"v1": Pods(1, 1, 1)}, served={"v1": 100}, routed=True)
 
 names = st.text("bcdfghjklmnpqrstvwxz0123456789", min_size=1, max_size=10)
 texts = st.text(max_size=40).map(visible)  # what cannot be seen is shown as an escape, in the status too
@@ -69,7 +69,7 @@ candidates = st.builds(
     st.none() | evaluations,
 )
 checks = st.dictionaries(names, st.integers(1, 100), max_size=3).map(lambda found: tuple(sorted(found.items())))
-watches = st.builds(Watch, names, seconds, counts, counts, checks)
+watches = st.builds(BreachCounter, names, seconds, counts, counts, checks)
 outcomes = st.builds(
     CheckOutcome,
     names,
@@ -79,9 +79,9 @@ outcomes = st.builds(
     st.none() | st.integers(-9999, 9999).map(float) | st.just(math.inf) | st.just(-math.inf),
     texts,
 )
-endings = st.builds(Ended, names, texts, seconds, seconds, texts, reasons, texts, st.integers(0, 100))
+endings = st.builds(HistoryRecord, names, texts, seconds, seconds, texts, reasons, texts, st.integers(0, 100))
 episodes = st.builds(
-    Episode,
+    HookRun,
     st.sampled_from(On),
     names,
     names,
@@ -120,7 +120,7 @@ states = st.builds(
     paused=st.booleans(),
     watch=st.none() | watches,
     last_tick=seconds,
-    strip=st.text("+-?", max_size=10),
+    recent_ticks=st.text("+-?", max_size=10),
     checks=st.lists(outcomes, max_size=3, unique_by=lambda found: found.name).map(tuple),
     retiring=st.lists(st.builds(Retiring, names, st.none() | seconds), max_size=3).map(tuple),
     history=st.lists(endings, max_size=3).map(tuple),
@@ -156,7 +156,7 @@ def test_fields_of_a_newer_operator_are_no_obstacle():
 def test_an_obstacle_is_shown_and_does_not_overwrite_the_cause_of_a_rollback(obstacle):
     state = Story.of().begun().run("bbb").state
 
-    status = written(state, obstacle=Finding(obstacle, "spec.routing: no such thing", warning=True))
+    status = written(state, obstacle=RolloutEvent(obstacle, "spec.routing: no such thing", warning=True))
     assert (status["reason"], status["message"]) == (obstacle, "spec.routing: no such thing")
     assert state_of(read_status(status)) == state
 
@@ -171,10 +171,10 @@ def test_a_value_that_is_no_finite_number_can_be_written(value):
 
 def test_a_status_of_many_long_texts_stays_far_below_what_etcd_takes():
     text = "x" * 5000
-    ended = Ended("v" * 10, text[:128], 1, 2, "RolledBack", Reason.THRESHOLD_REACHED, text, 10)
+    ended = HistoryRecord("v" * 10, text[:128], 1, 2, "RolledBack", Reason.THRESHOLD_REACHED, text, 10)
     outcome = CheckOutcome("c", Verdict.BREACH, Reason.ABOVE_MAXIMUM, text)
     state = State(detail=text, history=(ended,) * 20, checks=(outcome,) * 32, request=text[:200])
-    hook = Episode(On.BREACH, "tell", "v1", text[:128], 1, "id", checks=(text[:63],) * 8, cause=text[:256])
+    hook = HookRun(On.BREACH, "tell", "v1", text[:128], 1, "id", checks=(text[:63],) * 8, cause=text[:256])
     state = replace(state, hooks=(replace(hook, message=text[:256]),) * MOST_EPISODES)
 
     assert len(json.dumps(written(state))) < 100_000
@@ -205,7 +205,7 @@ def test_the_scale_subresource_finds_the_pods_of_what_serves():
 )
 def test_the_scale_subresource_finds_the_pods_with_most_of_the_traffic(served, revision):
     story = Story.of(rollout={"steps": [{"weight": 10}, {"weight": 50}, {"weight": 100}]}).begun()
-    seen = Seen(pods={"v1": Pods(2, 1, 1), "v2": Pods(2, 2, 2)}, served=served, routed=True)
+    seen = Observed(pods={"v1": Pods(2, 1, 1), "v2": Pods(2, 2, 2)}, served=served, routed=True)
     target, parts = story.target, {"generation": 1, "now": START, "before": read_status({})}
     status = status_of("digits", target, story.state, seen, **parts)
 

@@ -102,7 +102,7 @@ def test_a_step_entered_between_two_ticks_counts_no_window_that_began_before():
     story.begun()
 
     story.run("bbb")
-    assert (story.state.watch.breaches, story.state.strip) == (2, "?--")
+    assert (story.state.watch.breaches, story.state.recent_ticks) == (2, "?--")
     story.run("b")
     assert story.state.failed == "v2"
 

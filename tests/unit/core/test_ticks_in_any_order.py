@@ -44,7 +44,7 @@ def test_missed_ticks_are_counted_in_their_own_order(order):
     ticks = batch(story, "bbhb")
 
     story.look(*(ticks[index] for index in order))
-    assert (story.state.watch.breaches, story.state.strip) == (1, "--+-")
+    assert (story.state.watch.breaches, story.state.recent_ticks) == (1, "--+-")
 
 
 def test_a_tick_that_stands_twice_in_one_delivery_counts_once():
@@ -90,7 +90,7 @@ def test_replayed_ticks_know_nothing_of_pods_and_count_by_their_checks():
     ticks = batch(story, "uuuu")
 
     story.look(*ticks)
-    assert (story.state.strip, story.state.watch.breaches) == ("????", 0)
+    assert (story.state.recent_ticks, story.state.watch.breaches) == ("????", 0)
 
 
 @pytest.mark.parametrize("split", range(1, 7))
@@ -101,7 +101,7 @@ def test_a_restart_in_the_middle_changes_no_count(split):
 
     by_parts.look(*batch(by_parts, letters[:split]))
     by_parts.look(*batch(by_parts, letters[split:]))
-    assert (by_parts.state.watch, by_parts.state.strip) == (at_once.state.watch, at_once.state.strip)
+    assert (by_parts.state.watch, by_parts.state.recent_ticks) == (at_once.state.watch, at_once.state.recent_ticks)
 
 
 def test_a_clock_that_goes_back_counts_nothing_twice():
@@ -149,7 +149,7 @@ def test_a_clock_one_interval_ahead_is_waited_out_and_loses_one_tick():
     story.now -= 60
 
     story.run("bb")
-    assert (story.state.watch.breaches, story.state.strip) == (2, "--")
+    assert (story.state.watch.breaches, story.state.recent_ticks) == (2, "--")
     assert Reason.CLOCK_WAS_AHEAD not in story.reasons
 
 
@@ -231,10 +231,14 @@ def test_ticks_while_the_traffic_goes_back_are_passed_over():
     story = Story.of().begun()
     story.served = {"v1": 90, "v2": 10}
     story.run("bbb")
-    strip = story.state.strip
+    strip = story.state.recent_ticks
 
     story.run("bbb")
-    assert (story.state.phase, story.state.strip, story.state.last_tick) == (Phase.ROLLING_BACK, strip, story.now)
+    assert (story.state.phase, story.state.recent_ticks, story.state.last_tick) == (
+        Phase.ROLLING_BACK,
+        strip,
+        story.now,
+    )
 
 
 @pytest.mark.parametrize(

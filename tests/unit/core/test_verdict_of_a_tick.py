@@ -5,7 +5,7 @@ import pytest
 from modelramp.api.names import Reason
 from modelramp.api.verdict import TickOutcome, Verdict
 from modelramp.core.breaches import tick_verdict
-from modelramp.core.schedule import settle
+from modelramp.core.schedule import finalize
 from tests.unit.core.story import START, check, spec
 
 CHECKS = (
@@ -43,7 +43,7 @@ TABLE = {
 
 @pytest.mark.parametrize(("letters", "available", "verdict", "reason"), TABLE.values(), ids=TABLE)
 def test_a_tick_has_the_verdict_of_its_worst_rollback_check(letters, available, verdict, reason):
-    settled = settle(HEALTH, outcome(letters, available), traffic_since=START, step_entered=START)
+    settled = finalize(HEALTH, outcome(letters, available), traffic_since=START, step_entered=START)
 
     assert tick_verdict(HEALTH, settled)[:2] == (verdict, reason)
 
@@ -52,7 +52,7 @@ def test_the_order_of_the_answers_and_unknown_checks_do_not_matter():
     shuffled = outcome("hbhh")
     shuffled = TickOutcome(shuffled.tick, "v2", (*shuffled.checks[::-1], check("stranger", "b")), True)
 
-    settled = settle(HEALTH, shuffled, traffic_since=START, step_entered=START)
+    settled = finalize(HEALTH, shuffled, traffic_since=START, step_entered=START)
 
     assert [found.name for found in settled.checks] == ["errors", "latency", "accuracy", "cost"]
     assert tick_verdict(HEALTH, settled)[2] == "latency: 0.5, limit 0.01"
@@ -72,26 +72,26 @@ def test_without_any_check_and_with_unknown_pods_nothing_is_known():
 
 def test_hold_checks_alone_and_unknown_pods_are_not_healthy():
     health = spec(checks=CHECKS[2:]).health
-    settled = settle(health, TickOutcome(START + 3600, "v2", (check("accuracy", "h"),), None), START, START)
+    settled = finalize(health, TickOutcome(START + 3600, "v2", (check("accuracy", "h"),), None), START, START)
 
     assert tick_verdict(health, settled)[0] is Verdict.NO_DATA
 
 
 @pytest.mark.parametrize(("seconds", "verdict"), [(59, Verdict.NO_DATA), (60, Verdict.BREACH), (61, Verdict.BREACH)])
 def test_nobody_is_blamed_for_traffic_before_the_step(seconds, verdict):
-    settled = settle(HEALTH, outcome("bhhh", tick=START + seconds), traffic_since=START - 3600, step_entered=START)
+    settled = finalize(HEALTH, outcome("bhhh", tick=START + seconds), traffic_since=START - 3600, step_entered=START)
 
     assert settled.checks[0].verdict is verdict
 
 
 @pytest.mark.parametrize(("seconds", "reason"), [(599, Reason.WARMING_UP), (600, Reason.WITHIN_LIMIT)])
 def test_a_hold_check_looks_back_over_steps_but_not_before_the_revision_had_traffic(seconds, reason):
-    settled = settle(HEALTH, outcome("hhhh", tick=START + seconds), traffic_since=START, step_entered=START + seconds)
+    settled = finalize(HEALTH, outcome("hhhh", tick=START + seconds), traffic_since=START, step_entered=START + seconds)
 
     assert settled.checks[2].reason is reason
 
 
 def test_missing_pods_are_a_breach_even_before_any_window_is_full():
-    settled = settle(HEALTH, outcome("hhhh", available=False, tick=START + 1), START, START)
+    settled = finalize(HEALTH, outcome("hhhh", available=False, tick=START + 1), START, START)
 
     assert tick_verdict(HEALTH, settled)[0] is Verdict.BREACH

@@ -6,7 +6,7 @@ import pytest
 
 from modelramp.api.hooks import HookState, On
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE
-from modelramp.core.hook_runs import Episode
+from modelramp.core.hook_runs import HookRun
 from modelramp.desired.job import EVALUATION, HOOK, job, role_of
 from modelramp.desired.objects import prune
 from modelramp.desired.ownership import owned_by, selector
@@ -100,7 +100,7 @@ def test_a_job_that_runs_or_whose_end_is_not_told_yet_or_that_is_no_hook_s_stays
     assert pruned([hook_job_of(number, role=EVALUATION) for number in range(10)]) == []
 
     jobs = [hook_job_of(number) for number in range(1, 6)]
-    told = Episode(On.DRIFT, "retrain", CANDIDATE, "2", 1, "id01", state=HookState.RUNNING)
+    told = HookRun(On.DRIFT, "retrain", CANDIDATE, "2", 1, "id01", state=HookState.RUNNING)
     assert pruned(jobs, hooks=(told,)) == ["digits-retrain-id02"]
 
 

@@ -1,7 +1,7 @@
 """Short ways to write down a state and what was seen, so that a table fits on the page."""
 
 from modelramp.api.spec import parse_spec
-from modelramp.core.state import Candidate, Pods, Retiring, Seen, State, Target, Version
+from modelramp.core.state import Candidate, Observed, Pods, Retiring, RolloutInput, State, Version
 from modelramp.desired.objects import desired
 from modelramp.desired.ownership import Owner
 from modelramp.desired.revision import Snapshot
@@ -20,7 +20,7 @@ SPEC = {
 
 
 def target(revision=CANDIDATE, **changes):
-    return Target(parse_spec({**SPEC, **changes}), revision)
+    return RolloutInput(parse_spec({**SPEC, **changes}), revision)
 
 
 def state(stable=None, candidate=None, weight=0, previous=None, retiring=(), failed=None):
@@ -34,7 +34,7 @@ def state(stable=None, candidate=None, weight=0, previous=None, retiring=(), fai
 
 
 def seen(*ready):
-    return Seen(pods={revision: Pods(wanted=3, available=3, endpoints=3) for revision in ready})
+    return Observed(pods={revision: Pods(wanted=3, available=3, endpoints=3) for revision in ready})
 
 
 def snapshot(number, image="digits:1", **more):
@@ -48,7 +48,7 @@ def made(state, *, target=None, seen=None, snapshots=None, route=None, now=NOW, 
         owner,
         target or default_target(),
         state,
-        seen or Seen(),
+        seen or Observed(),
         snapshots=known,
         current_route=route,
         now=now,

@@ -5,7 +5,7 @@ import pytest
 from modelramp.analysis.counts import CANDIDATE, STABLE
 from modelramp.analysis.experiment import Trial, evidence_of, judge_test
 from modelramp.api.abtest import ABTest
-from modelramp.api.errors import PrometheusSilent
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.names import Reason
 from modelramp.api.times import to_text
 from modelramp.api.verdict import EXPERIMENT, Verdict
@@ -31,7 +31,7 @@ class Counts:
 
     async def instant(self, endpoint, query, at, asker=None):
         if at in self.silent:
-            raise PrometheusSilent("PrometheusTimeout", "no answer within 10 s")
+            raise PrometheusUnavailable("PrometheusTimeout", "no answer within 10 s")
         metric, stable = query.split("{")[0], "stable" in query
         each = {"good": 20.0, "total": 200.0, "users": 100.0}[metric] * (4 if stable else 1)
         return (Sample({}, each + (at - START) / 700),)

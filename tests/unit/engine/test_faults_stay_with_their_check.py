@@ -2,13 +2,13 @@
 
 import pytest
 
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 from modelramp.engine import queries
 from modelramp.engine.ports import Endpoint, Sample
-from modelramp.engine.queries import Due, outcomes
+from modelramp.engine.queries import CheckRequest, outcomes
 
 HERE = Endpoint("http://prometheus:9090")
 TICK = 1_800_000_000
@@ -32,7 +32,9 @@ class Log:
 
 
 def due(name, *checks):
-    return Due(f"ml/{name}", HERE, Health(checks=checks), Subject("ml", name, "r1", f"{name}-r1", "r0", f"{name}-r0"))
+    return CheckRequest(
+        f"ml/{name}", HERE, Health(checks=checks), QueryContext("ml", name, "r1", f"{name}-r1", "r0", f"{name}-r0")
+    )
 
 
 def raising(name, real):

@@ -56,7 +56,7 @@ rates, means = evidence.Proportion(50.0, 500.0), evidence.Mean(50.0, 500.0)
 for fields in FIELDS:
     check = Check.model_validate({"name": "a", **fields})
     for arm in (buckets, groups, rates, means):
-        kinds.weigh(check, arm, arm, accumulated.Episode())
+        kinds.weigh(check, arm, arm, accumulated.Window())
 print("scipy" in sys.modules)
 """
 

@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from modelramp.analysis.query_context import Subject
-from modelramp.api.errors import PrometheusSilent
+from modelramp.analysis.query_context import QueryContext
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 from modelramp.engine.ports import Endpoint, Sample
-from modelramp.engine.queries import Answer, Due, asked, merged, outcomes
+from modelramp.engine.queries import CheckRequest, QueryResult, asked, merged, outcomes
 
 HERE = Endpoint("http://prometheus:9090")
 TICK = 1_800_000_000
@@ -47,7 +47,9 @@ class Log:
 
 def due(name, checks, endpoint=HERE, interval=60):
     health = Health(interval=interval, checks=tuple(checks))
-    return Due(f"ml/{name}", endpoint, health, Subject("ml", name, "r1", f"{name}-r1", "r0", f"{name}-r0"))
+    return CheckRequest(
+        f"ml/{name}", endpoint, health, QueryContext("ml", name, "r1", f"{name}-r1", "r0", f"{name}-r0")
+    )
 
 
 def own(name, query, **fields):
@@ -96,7 +98,7 @@ async def test_each_object_gets_its_own_series_and_none_of_its_neighbours():
 async def test_one_objects_broken_query_leaves_the_others_alone():
     def answer(_, query):
         return {
-            "refused": PrometheusSilent("QueryInvalid", "parse error"),
+            "refused": PrometheusUnavailable("QueryInvalid", "parse error"),
             "bug": ZeroDivisionError("oh"),
         }.get(query, [Sample({}, 0.5)])
 
@@ -136,7 +138,7 @@ async def test_a_silent_prometheus_does_not_delay_the_questions_to_another():
         async def instant(self, endpoint, query, at, asker=None):
             if endpoint == HERE:
                 await released.wait()
-                raise PrometheusSilent("PrometheusTimeout", "no answer")
+                raise PrometheusUnavailable("PrometheusTimeout", "no answer")
             found = await super().instant(endpoint, query, at)
             if len(self.asked) == 9:
                 released.set()
@@ -163,7 +165,7 @@ async def test_an_object_without_checks_has_no_outcomes():
 
 
 def test_a_series_without_the_label_is_nobodys():
-    answer = Answer([Sample({}, 1.0), Sample({"a": "x"}, 2.0)])
+    answer = QueryResult([Sample({}, 1.0), Sample({"a": "x"}, 2.0)])
     assert [s.value for s in answer.pick((("a", "x"),))] == [2.0]
     assert len(answer.pick(())) == 2
 
@@ -179,7 +181,7 @@ TENANTS = {
 def test_tenants_never_share_an_answer():
     checks = ({"name": "errors", "preset": "reference-error-rate"},)
     objects = [
-        Due(name, endpoint, Health(checks=checks), Subject("ml", "digits", "r1", "digits-r1"))
+        CheckRequest(name, endpoint, Health(checks=checks), QueryContext("ml", "digits", "r1", "digits-r1"))
         for name, endpoint in TENANTS.items()
     ]
     wanted = merged([asked(due, (60,)) for due in objects], (60,))

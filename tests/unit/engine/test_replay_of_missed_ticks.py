@@ -1,11 +1,11 @@
 from dataclasses import dataclass, field
 
-from modelramp.analysis.query_context import Subject
-from modelramp.api.errors import PrometheusSilent
+from modelramp.analysis.query_context import QueryContext
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.engine.ports import Endpoint, Sample
-from modelramp.engine.queries import Due, outcomes
+from modelramp.engine.queries import CheckRequest, outcomes
 from modelramp.engine.replay import Missed, missed_outcomes
 
 HERE = Endpoint("http://prometheus:9090")
@@ -40,7 +40,7 @@ class Log:
 
 def due(name="a", query="q"):
     check = {"name": "x", "query": query, "max": 1}
-    return Due(f"ml/{name}", HERE, Health(checks=(check,)), Subject("ml", name, "r1", f"{name}-r1"))
+    return CheckRequest(f"ml/{name}", HERE, Health(checks=(check,)), QueryContext("ml", name, "r1", f"{name}-r1"))
 
 
 def ticks(*minutes):
@@ -91,7 +91,7 @@ async def test_objects_that_missed_the_same_ticks_share_their_queries():
 
 
 async def test_a_silent_prometheus_gives_no_data_for_every_missed_tick():
-    prometheus = Journal({}, error=PrometheusSilent("PrometheusUnreachable", "connection refused"))
+    prometheus = Journal({}, error=PrometheusUnavailable("PrometheusUnreachable", "connection refused"))
     missed = await replayed(due(), ticks(0, 1), prometheus)
     assert [o.reason for (o,) in missed.values()] == [Reason.PROMETHEUS_UNREACHABLE] * 2
 

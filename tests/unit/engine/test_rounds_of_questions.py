@@ -4,17 +4,17 @@ import asyncio
 
 import pytest
 
-from modelramp.analysis.query_context import Subject
-from modelramp.api.errors import PrometheusSilent
+from modelramp.analysis.query_context import QueryContext
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 from modelramp.engine import rounds as module
 from modelramp.engine.loading import Loading
 from modelramp.engine.ports import Endpoint, Sample
-from modelramp.engine.queries import Due
+from modelramp.engine.queries import CheckRequest
 from modelramp.engine.questions import REMEMBERED_SECONDS, Questions
-from modelramp.engine.rounds import Rounds, Turn
+from modelramp.engine.rounds import DueTicks, Rounds
 from tests.sim.clock import EPOCH, VirtualLoop, run_virtually
 from tests.unit.engine.turns_of_ticks import LoopClock, Silent
 
@@ -49,9 +49,9 @@ class Prometheus:
 
 
 def turn(name, *checks, endpoint=SHARED, deadline=20.0, missed=0):
-    subject = Subject(name, name, "r1", f"{name}-r1", "r0", f"{name}-r0")
-    due = Due(f"{name}/{name}", endpoint, Health(checks=checks or (PRESET,)), subject)
-    return Turn((name, name), "r1", range(TICK - 60 * missed, TICK + 60, 60), due, TICK + deadline, TICK)
+    subject = QueryContext(name, name, "r1", f"{name}-r1", "r0", f"{name}-r0")
+    due = CheckRequest(f"{name}/{name}", endpoint, Health(checks=checks or (PRESET,)), subject)
+    return DueTicks((name, name), "r1", range(TICK - 60 * missed, TICK + 60, 60), due, TICK + deadline, TICK)
 
 
 def told(prometheus, *turns, again=0.0):
@@ -66,7 +66,7 @@ def told(prometheus, *turns, again=0.0):
         await asyncio.gather(*rounds._deadlines)
         if again:
             await asyncio.sleep(again)
-            later = [Turn(t.key, t.revision, t.ticks, t.due, clock.now() + 20, TICK) for t in turns]
+            later = [DueTicks(t.key, t.revision, t.ticks, t.due, clock.now() + 20, TICK) for t in turns]
             rounds.begin(TICK, later)
             await asyncio.gather(*rounds._deadlines)
 
@@ -106,8 +106,8 @@ def test_missed_ticks_are_judged_before_the_newest_and_told_together():
 @pytest.mark.parametrize(
     "failure",
     [
-        PrometheusSilent(Reason.QUERY_FAILED, "the answer is larger than 2 MiB"),
-        PrometheusSilent(Reason.PROMETHEUS_TIMEOUT, "no answer"),
+        PrometheusUnavailable(Reason.QUERY_FAILED, "the answer is larger than 2 MiB"),
+        PrometheusUnavailable(Reason.PROMETHEUS_TIMEOUT, "no answer"),
         100.0,
         RuntimeError("a label is a list"),
     ],
@@ -148,7 +148,7 @@ def test_a_shared_query_of_a_gateway_is_limited_to_the_series_of_each_namespace(
 
 @pytest.mark.parametrize("reason", [Reason.PROMETHEUS_UNREACHABLE, Reason.QUERY_INVALID])
 def test_a_failure_that_is_nobodys_fault_is_not_asked_again_by_namespace(reason):
-    prometheus = Prometheus(lambda _: PrometheusSilent(reason, "no"))
+    prometheus = Prometheus(lambda _: PrometheusUnavailable(reason, "no"))
     told(prometheus, turn("good"), turn("evil"))
     assert len(prometheus.asked) == 1
 

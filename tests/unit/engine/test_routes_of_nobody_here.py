@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from modelramp.api.errors import ClusterSilent, Gone, Refused
+from modelramp.api.errors import ApiServerUnavailable, Gone, Refused
 from modelramp.core.hostnames import Claimant, Standing
 from modelramp.engine.foreign_routes import POLL_SECONDS, ForeignRoutes
 from modelramp.engine.hosts import Hosts
@@ -132,7 +132,7 @@ async def test_they_are_listed_every_minute_though_nobody_asks():
 async def test_while_the_api_server_is_silent_nothing_is_forgotten_or_given_away():
     async with World(Cluster(route("a", "x"))) as world:
         await world.clock.pass_by(20)
-        world.cluster.error = ClusterSilent("no answer")
+        world.cluster.error = ApiServerUnavailable("no answer")
         assert not world.foreign.listed_for(KEY)
         await settle()
         assert (world.known("a", "x"), world.marked) == (True, [])

@@ -9,7 +9,7 @@ from modelramp.adapters.catalogue import CATALOGUE, Type
 from modelramp.adapters.telemetry import OperatorTelemetry
 from modelramp.api.names import Phase, Reason
 from modelramp.api.verdict import CheckOutcome, Verdict
-from modelramp.core.state import Ended, State
+from modelramp.core.state import HistoryRecord, State
 from modelramp.core.status.read import recall
 from modelramp.engine.rollout_metrics import Reporter
 from modelramp.engine.store import Record
@@ -73,7 +73,7 @@ def test_what_a_rollout_shows_and_what_is_left_of_it_afterwards():
         ("check_verdict", "errors", "b", "healthy"): 1,
         ("check_verdict", "accuracy", "b", "no-data"): 1,
     }
-    ended = Ended("b", "2", NOW - 300, NOW - 60, "RolledBack", Reason.THRESHOLD_REACHED, "", 10)
+    ended = HistoryRecord("b", "2", NOW - 300, NOW - 60, "RolledBack", Reason.THRESHOLD_REACHED, "", 10)
     after = State(phase=Phase.ROLLED_BACK, stable=state.stable, history=(ended,))
     reports.decided(KEY, state, record(after), NOW)
     left = {("object_phase", "RolledBack"): 1, ("last_rollback_timestamp_seconds", "ThresholdReached", "b"): NOW}

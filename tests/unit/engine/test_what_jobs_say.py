@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelramp.api.errors import ClusterSilent, Gone, Refused
+from modelramp.api.errors import ApiServerUnavailable, Gone, Refused
 from modelramp.api.evaluation import EvaluationSpec
 from modelramp.api.hooks import HookState
 from modelramp.desired.job_end import end_of, first_container_end, made_by
@@ -147,8 +147,8 @@ def test_results_in_a_config_map():
 
 def test_what_may_not_be_read_is_said_and_what_cannot_be_told_now_is_asked_again():
     assert "may not be read: no right" in looked(Answers(error=Refused("no right"))).problem
-    with pytest.raises(ClusterSilent):
-        looked(Answers(error=ClusterSilent("no answer")))
+    with pytest.raises(ApiServerUnavailable):
+        looked(Answers(error=ApiServerUnavailable("no answer")))
 
 
 values = st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=4)

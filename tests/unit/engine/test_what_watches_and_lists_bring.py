@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelramp.api.errors import ClusterSilent
+from modelramp.api.errors import ApiServerUnavailable
 from modelramp.engine.listing import WATCHED, Listing
 from modelramp.engine.ports import (
     DEPLOYMENT,
@@ -403,7 +403,7 @@ async def test_a_list_that_ends_in_the_middle_takes_nothing_for_gone():
         async def pages(self, kind, namespace=None, selector=""):
             yield ()
             if kind == MODEL_DEPLOYMENT:
-                raise ClusterSilent("gone")
+                raise ApiServerUnavailable("gone")
 
     found = listing(Broken())
     found.observe(MODEL_DEPLOYMENT, "ADDED", deployment("digits"))

@@ -1,9 +1,9 @@
 """Queries of checks that are not asked at every tick, or of a time before it (START is a full hour)."""
 
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.health import Health
 from modelramp.engine.ports import Endpoint
-from modelramp.engine.queries import Due, asked, merged, outcomes
+from modelramp.engine.queries import CheckRequest, asked, merged, outcomes
 from tests.unit.engine.test_replay_of_missed_ticks import HERE, START, Journal, Log, replayed, ticks
 
 EVERY_TICK = {"name": "errors", "query": "e", "max": 1}
@@ -12,7 +12,9 @@ LATE = {"name": "late", "query": "e", "min": 0, "role": "hold", "delay": "10m", 
 
 
 def due(*checks, name="m"):
-    return Due(f"ml/{name}", HERE, Health.model_validate({"checks": checks}), Subject("ml", name, "r1", f"{name}-r1"))
+    return CheckRequest(
+        f"ml/{name}", HERE, Health.model_validate({"checks": checks}), QueryContext("ml", name, "r1", f"{name}-r1")
+    )
 
 
 async def asked_at(tick, *objects, values=()):
@@ -63,7 +65,9 @@ async def test_a_replay_says_the_same_as_the_tick_would_have_said():
 
 async def test_memory_of_a_check_that_was_not_asked_is_kept():
     summed = {"name": "s", "interval": "5m", "sequential": {"bad": "b", "total": "t"}, "failureThreshold": 1}
-    before = Due("k", Endpoint("x"), Health.model_validate({"checks": [summed]}), Subject("", "", "r", ""))
+    before = CheckRequest(
+        "k", Endpoint("x"), Health.model_validate({"checks": [summed]}), QueryContext("", "", "r", "")
+    )
     kept = before.after([type("Said", (), {"name": "s", "memory": "seen"})()]).after(())
     assert kept.memory == {"s": "seen"}
 
@@ -71,6 +75,6 @@ async def test_memory_of_a_check_that_was_not_asked_is_kept():
 def test_evidence_adds_up_once_the_delayed_window_lies_wholly_after_the_step_began():
     budget = {"name": "tokens", "delay": "10m", "cost": {"sum": "s", "count": "c", "budget": 5}}
     health = Health.model_validate({"checks": [budget]})
-    one = Due("k", HERE, health, Subject("ml", "m", "r", "m-r", "s"), since=START)
+    one = CheckRequest("k", HERE, health, QueryContext("ml", "m", "r", "m-r", "s"), since=START)
     (check,) = health.checks
     assert [one.episode(check, START + seconds).whole for seconds in (600, 659, 660)] == [False, False, True]

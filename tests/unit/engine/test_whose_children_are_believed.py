@@ -4,7 +4,7 @@ import pytest
 
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
 from modelramp.desired.ownership import SERVICE_NAME
-from modelramp.engine.observe import see
+from modelramp.engine.observe import observe
 from modelramp.engine.ports import (
     CONTROLLER_REVISION,
     DEPLOYMENT,
@@ -100,7 +100,7 @@ def test_pods_are_counted_by_the_deployment_and_the_service_that_the_operator_ma
         (ENDPOINT_SLICE, endpoints("of-another-revision", revision="cccccccccc", ready=9)),
     )
 
-    pods = see(store, KEY, store.records[KEY]).pods
+    pods = observe(store, KEY, store.records[KEY]).pods
     assert {name: (found.wanted, found.available, found.endpoints) for name, found in pods.items()} == {
         REVISION: (2, 2, 2)
     }

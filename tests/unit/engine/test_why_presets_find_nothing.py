@@ -6,15 +6,15 @@ from dataclasses import replace
 import pytest
 
 from modelramp.analysis.checks import judge
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.check import Check
-from modelramp.api.errors import PrometheusSilent
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.engine.lookups import PATIENCE_TICKS, REST_TICKS, Lookups
 from modelramp.engine.ports import Endpoint, Sample
-from modelramp.engine.queries import Due
-from modelramp.engine.rounds import Turn
+from modelramp.engine.queries import CheckRequest
+from modelramp.engine.rounds import DueTicks
 from tests.unit.engine.turns_of_ticks import Silent
 
 CHECK = Check(name="errors", preset="reference-error-rate")
@@ -44,10 +44,13 @@ class Prometheus:
 
 
 def turn(namespace, tick, name="m", revision="r"):
-    due = Due(
-        name, Endpoint("http://p"), Health(checks=(CHECK,)), Subject(namespace, name, revision, f"{name}-{revision}")
+    due = CheckRequest(
+        name,
+        Endpoint("http://p"),
+        Health(checks=(CHECK,)),
+        QueryContext(namespace, name, revision, f"{name}-{revision}"),
     )
-    return Turn((namespace, name), revision, range(tick, tick + 60, 60), due, tick + 20, tick)
+    return DueTicks((namespace, name), revision, range(tick, tick + 60, 60), due, tick + 20, tick)
 
 
 async def lived(lookups, ticks, namespaces=("ml",), said=lambda tick: EMPTY):
@@ -102,7 +105,7 @@ async def test_a_prometheus_that_hangs_holds_up_no_tick_and_nobody_of_another_na
     await lookups.stop()
 
 
-@pytest.mark.parametrize("error", [PrometheusSilent(Reason.PROMETHEUS_TIMEOUT, "no"), RuntimeError("odd")])
+@pytest.mark.parametrize("error", [PrometheusUnavailable(Reason.PROMETHEUS_TIMEOUT, "no"), RuntimeError("odd")])
 async def test_a_look_up_that_fails_leaves_the_words_as_they_are(error):
     told = await lived(Lookups(Prometheus(said=error), Silent()), 5)
     assert told == [EMPTY.detail] * 5

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from modelramp.analysis.presets.preset import Labels, Preset, by_revision
 from modelramp.analysis.presets.series import SERVER_ERROR, Origin, quantile, share
 from modelramp.analysis.presets.shapes import error_rate, p95_latency, per_second
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 
 _SEEN_95 = "Time within which the gateway saw 95 of 100 requests answered; +Inf beyond the largest bucket"
 _SEEN_FAILED = "Share of requests that the gateway answered with 5xx, unreachable pods included"
@@ -17,7 +17,7 @@ _MILLISECONDS = " / 1000"
 TRAEFIK_BACKEND = r"httproute-(.+?)-gw-.+-svc-(.+)-[0-9]+@kubernetesgateway"
 
 
-def by_traefik_backend(subject: Subject) -> Labels:
+def by_traefik_backend(subject: QueryContext) -> Labels:
     """Series of Traefik's Gateway API provider, whose one label joins route, gateway, rule and Service by dashes.
 
     The same pattern that groups in PromQL cuts the subject's own name here, so a name that contains "-gw-" or "-svc-"
@@ -29,7 +29,7 @@ def by_traefik_backend(subject: Subject) -> Labels:
     return (("backend", "/".join(cut.groups())),)
 
 
-def by_istio_service(subject: Subject) -> Labels:
+def by_istio_service(subject: QueryContext) -> Labels:
     """Series of Istio's proxies and gateways, by the Service that the request was routed to."""
     return (
         ("destination_service_namespace", subject.namespace),
@@ -37,12 +37,12 @@ def by_istio_service(subject: Subject) -> Labels:
     )
 
 
-def by_envoy_cluster(subject: Subject) -> Labels:
+def by_envoy_cluster(subject: QueryContext) -> Labels:
     """Series of an Envoy whose clusters are named after a Service; PromQL cuts the names to namespace and Service."""
     return (("backend", f"{subject.namespace}/{subject.service}"),)
 
 
-def by_nginx_backend(subject: Subject) -> Labels:
+def by_nginx_backend(subject: QueryContext) -> Labels:
     """Series of ingress-nginx, whose canary label joins namespace, Service and port by dashes."""
     return (("namespace", subject.namespace), ("backend", f"{subject.namespace}-{subject.service}"))
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.check import Dimension
 
 _WORD = re.compile(r"([a-zA-Z0-9_:]+)(\{(?!\{))?")
@@ -31,7 +31,7 @@ class Preset:
     dimension: Dimension
     unit: str
     query: str
-    pick: Callable[[Subject], Labels]
+    pick: Callable[[QueryContext], Labels]
     source: str
     min: float | None = None
     max: float | None = None
@@ -51,11 +51,11 @@ class Preset:
         return 0.0, 1.0 if self.unit == "ratio" else math.inf
 
 
-def by_revision(subject: Subject) -> Labels:
+def by_revision(subject: QueryContext) -> Labels:
     """Series of the model's own metrics: Prometheus has put the pod's labels on them."""
     return (("namespace", subject.namespace), ("modeldeployment", subject.name), ("revision", subject.revision))
 
 
-def by_answering_revision(subject: Subject) -> Labels:
+def by_answering_revision(subject: QueryContext) -> Labels:
     """Late truth, which any pod may have received: counted for the revision that gave the answer."""
     return (("namespace", subject.namespace), ("modeldeployment", subject.name), ("answered_by", subject.revision))

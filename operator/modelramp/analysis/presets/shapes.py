@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from modelramp.analysis.presets.preset import Labels, Preset, by_revision
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.check import Dimension
 
-Pick = Callable[[Subject], Labels]
+Pick = Callable[[QueryContext], Labels]
 
 
 def error_rate(maker: str, summary: str, query: str, source: str, pick: Pick = by_revision) -> Preset:

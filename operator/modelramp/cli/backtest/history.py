@@ -7,12 +7,12 @@ from dataclasses import replace
 from modelramp.analysis.accumulated import remembers
 from modelramp.analysis.checks import Ask
 from modelramp.api.check import Check
-from modelramp.api.errors import NoAnswer, PrometheusSilent
+from modelramp.api.errors import NoAnswer, PrometheusUnavailable
 from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.cli.backtest.replay import Given, History, Said
 from modelramp.engine.ports import SHARED, Asker, Endpoint, Metrics, Sample, Telemetry
-from modelramp.engine.queries import Answer, Due, asked
+from modelramp.engine.queries import CheckRequest, QueryResult, asked
 from modelramp.engine.replay import Missed, missed_outcomes
 
 PIECE = 1440
@@ -29,7 +29,7 @@ class NoHistory(Exception):
     """History cannot be read, or says nothing; the message is for people."""
 
 
-def unaskable(due: Due) -> list[str]:
+def unaskable(due: CheckRequest) -> list[str]:
     """Checks that cannot be asked at all, each with the reason; empty when all can."""
     found = asked(due, _ALL_DUE)
     told = [f"{check.name}: {each.detail}" for check, each in found.checks if not isinstance(each, Ask)]
@@ -39,7 +39,7 @@ def unaskable(due: Due) -> list[str]:
 
 
 async def read_history(
-    due: Due, ticks: Sequence[int], metrics: Metrics, telemetry: Telemetry, progress: Callable[[int], None]
+    due: CheckRequest, ticks: Sequence[int], metrics: Metrics, telemetry: Telemetry, progress: Callable[[int], None]
 ) -> list[tuple[int, Said]]:
     """What was said at all ticks, by the same queries and the same judge as in the operator.
 
@@ -72,7 +72,7 @@ async def read_history(
     return found
 
 
-def as_after_promotion(due: Due) -> Due | None:
+def as_after_promotion(due: CheckRequest) -> CheckRequest | None:
     """The same when the version serves alone and is its own stable version; None when it asks for the same."""
     own = replace(due.subject, stable=due.subject.revision, stable_service=due.subject.service)
     before = replace(due, trial=None)
@@ -86,7 +86,7 @@ class _Kept:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
-        self._found: dict[tuple[str, int], Answer] = {}
+        self._found: dict[tuple[str, int], QueryResult] = {}
         self._answered: set[str] = set()
         self._silent: dict[str, NoAnswer] = {}
 
@@ -116,7 +116,7 @@ class _Kept:
 
     def _keep(self, query: str, found: Mapping[int, tuple[Sample, ...]]) -> None:
         self._answered.add(query)
-        self._found |= {(query, at): Answer(samples) for at, samples in found.items()}
+        self._found |= {(query, at): QueryResult(samples) for at, samples in found.items()}
 
     def answers(self, asks: Sequence[tuple[Check, Ask]], tick: int) -> Given:
         """The subject's series for each of these checks that was answered."""
@@ -140,7 +140,7 @@ class _Kept:
         }
 
 
-_NOTHING = Answer(())
+_NOTHING = QueryResult(())
 
 
 def _raise_if_hopeless(outcomes: tuple[CheckOutcome, ...]) -> None:
@@ -173,7 +173,7 @@ def silent_checks(history: History) -> dict[str, CheckOutcome]:
     return silent
 
 
-async def known_revisions(due: Due, ticks: Sequence[int], metrics: Metrics) -> tuple[str, ...]:
+async def known_revisions(due: CheckRequest, ticks: Sequence[int], metrics: Metrics) -> tuple[str, ...]:
     """Revisions of the same ModelDeployment that were recorded in that time; none when Prometheus will not say."""
     subject = due.subject
     seconds = max(60, ticks[-1] - ticks[0])
@@ -181,6 +181,6 @@ async def known_revisions(due: Due, ticks: Sequence[int], metrics: Metrics) -> t
     query = f"group by (revision) (last_over_time({{{of}}}[{seconds}s]))"
     try:
         samples = await metrics.instant(due.endpoint, query, ticks[-1])
-    except PrometheusSilent:
+    except PrometheusUnavailable:
         return ()
     return tuple(sorted({sample.labels.get("revision", "") for sample in samples} - {""}))

@@ -9,8 +9,8 @@ import click
 
 from modelramp.adapters.clock import SystemClock
 from modelramp.analysis.experiment import Trial
-from modelramp.analysis.query_context import Subject
-from modelramp.api.errors import PrometheusSilent
+from modelramp.analysis.query_context import QueryContext
+from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.header import read_headers
 from modelramp.api.health import Health, PrometheusSpec
 from modelramp.api.quantity import parse_duration
@@ -31,7 +31,7 @@ from modelramp.cli.policy_file import Policy, read_policy
 from modelramp.core.revisions import revision_of
 from modelramp.desired.names import child_name
 from modelramp.engine.ports import Endpoint, Metrics
-from modelramp.engine.queries import Due
+from modelramp.engine.queries import CheckRequest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -78,7 +78,7 @@ class Asking:
 
     policy: Policy
     endpoint: Endpoint
-    subject: Subject
+    subject: QueryContext
     begin: int
     end: int
     now: float
@@ -135,7 +135,7 @@ def asking_of(
     revision = revision or revision_of(policy.spec)
     if revision == stable:
         raise click.ClickException(f"--revision and --stable are both {revision}: a version is compared with another")
-    subject = Subject(
+    subject = QueryContext(
         namespace=policy.namespace,
         name=policy.name,
         revision=revision,
@@ -189,7 +189,7 @@ def read_histories(asked: Asking, variants: Mapping[int, ModelDeploymentSpec]) -
     """
     try:
         return asyncio.run(_read(asked, variants))
-    except (NoHistory, PrometheusSilent) as error:
+    except (NoHistory, PrometheusUnavailable) as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -199,7 +199,7 @@ async def _read(asked: Asking, variants: Mapping[int, ModelDeploymentSpec]) -> d
     found: dict[int, History] = {}
     async with opened(asked.token, asked.ca_file, asked.timeout, asked.headers) as metrics:
         for key, ticks in wanted.items():
-            due = Due(
+            due = CheckRequest(
                 asked.policy.name,
                 asked.endpoint,
                 variants[key].health,
@@ -220,7 +220,7 @@ async def _read(asked: Asking, variants: Mapping[int, ModelDeploymentSpec]) -> d
     return found
 
 
-def _trial(spec: ModelDeploymentSpec, subject: Subject) -> Trial | None:
+def _trial(spec: ModelDeploymentSpec, subject: QueryContext) -> Trial | None:
     """The A/B test as history can be asked of it: with the version that served beside."""
     test = spec.rollout.ab_test
     return Trial(test, test.split, subject.revision) if test is not None and subject.stable else None
@@ -231,7 +231,7 @@ def _silence(done: int) -> None:
 
 
 async def _must_say_something(
-    asked: Asking, due: Due, ticks: Sequence[int], history: History, metrics: Metrics
+    asked: Asking, due: CheckRequest, ticks: Sequence[int], history: History, metrics: Metrics
 ) -> None:
     silent = silent_checks(history)
     if len(silent) < len({check.name for recorded in history for check in recorded.said.checks}):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from modelramp.analysis.accumulated import remembers
 from modelramp.analysis.checks import judge
 from modelramp.analysis.experiment import judge_test, silent_test
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.check import Check
 from modelramp.api.errors import NoAnswer
 from modelramp.api.names import Phase, Reason
@@ -20,13 +20,13 @@ from modelramp.core.breaches import tick_verdict
 from modelramp.core.decide import decide
 from modelramp.core.experiment import has_won, under_test
 from modelramp.core.gates.evaluation import ungated
-from modelramp.core.schedule import settle
+from modelramp.core.schedule import finalize
 from modelramp.core.scores import judged
-from modelramp.core.state import Decision, Ending, Pods, Seen, State, Target, Version
+from modelramp.core.state import Decision, Ending, Observed, Pods, RolloutInput, State, Version
 from modelramp.core.steps import blockers, step_ends
 from modelramp.core.transitions import label
 from modelramp.engine.ports import Endpoint, Sample
-from modelramp.engine.queries import Due
+from modelramp.engine.queries import CheckRequest
 from modelramp.engine.ticker import trial_of
 
 Given = Mapping[str, Mapping[str, Sequence[Sample]]]
@@ -119,14 +119,14 @@ def replay(spec: ModelDeploymentSpec, revision: str, stable: str, history: Histo
     Pods count as available and the route as obedient: Prometheus has not recorded them for a rollout that never was.
     again: after a rollback a new rollout begins at the next healthy tick, so that one incident counts once.
     """
-    return Replayed(tuple(_moments(_World(Target(ungated(spec), revision), stable), history, again=again)))
+    return Replayed(tuple(_moments(_World(RolloutInput(ungated(spec), revision), stable), history, again=again)))
 
 
 @dataclass(frozen=True, slots=True)
 class _World:
     """Two versions whose pods run, and a route that shows what is wanted."""
 
-    target: Target
+    target: RolloutInput
     stable: str
 
     def begin(self, at: int) -> State:
@@ -159,18 +159,18 @@ class _World:
             return (silent_test(trial, given),)
         return (judge_test(trial, given, whole=trial.covers(recorded.tick, self.target.spec.health.interval)),)
 
-    def _due(self, state: State) -> Due:
+    def _due(self, state: State) -> CheckRequest:
         """As the operator's ticker puts it."""
         stable = state.stable
         since = state.running.step_entered if state.running else stable.traffic_since if stable else 0
-        subject = Subject("", "", self.target.revision, "", stable.revision if stable else None)
+        subject = QueryContext("", "", self.target.revision, "", stable.revision if stable else None)
         alone = state.weights.keys() == {self.target.revision}
-        return Due("", Endpoint(""), self.target.spec.health, subject, since, alone=alone).after(state.checks)
+        return CheckRequest("", Endpoint(""), self.target.spec.health, subject, since, alone=alone).after(state.checks)
 
-    def seen(self, state: State) -> Seen:
+    def seen(self, state: State) -> Observed:
         replicas = self.target.spec.replicas
         pods = dict.fromkeys((self.stable, self.target.revision), Pods(replicas, replicas, replicas))
-        return Seen(pods=pods, served=state.weights, routed=True)
+        return Observed(pods=pods, served=state.weights, routed=True)
 
     def after(self, state: State, given: TickOutcome) -> Decision:
         decision = decide(self.target, state, self.seen(state), (given,), given.tick)
@@ -200,7 +200,7 @@ def _moments(world: _World, history: History, *, again: bool) -> Iterator[Moment
             state, standing = decision.state, decision.state.checks
             ended_at = tick if state.failed == target.revision else 0
             continue
-        given = settle(health, given, traffic_since=0, step_entered=0, standing=standing)
+        given = finalize(health, given, traffic_since=0, step_entered=0, standing=standing)
         standing = given.checks
         verdict, _, detail = tick_verdict(health, given)
         begins = again and verdict is Verdict.HEALTHY
@@ -216,7 +216,7 @@ def _moment(world: _World, number: int, before: State, decision: Decision, given
     target, state = world.target, decision.state
     counted = before.running is not None or target.spec.after_promotion.watch is not Watching.NEVER
     health = target.spec.health.during(rolling=before.running is not None)
-    settled = replace(given, checks=state.checks) if counted else settle(health, given, 0, 0, before.checks)
+    settled = replace(given, checks=state.checks) if counted else finalize(health, given, 0, 0, before.checks)
     verdict, _, detail = tick_verdict(health, settled)
     weight = state.weights.get(target.revision, 0)
     look = _look(state, given)
@@ -250,7 +250,7 @@ def _look(after: State, given: TickOutcome) -> Look | None:
     return Look(given.tick, found, known.ending, known.message, known.since)
 
 
-def _all(target: Target, settled: TickOutcome) -> tuple[CheckOutcome, ...]:
+def _all(target: RolloutInput, settled: TickOutcome) -> tuple[CheckOutcome, ...]:
     """An outcome for every check of the policy, also for those that have no part in this phase."""
     found = {outcome.name: outcome for outcome in settled.checks}
     return tuple(found.get(check.name) or _no_part(check) for check in target.spec.health.checks)

@@ -5,7 +5,7 @@ from typing import IO, Any
 
 import click
 
-from modelramp.analysis.accumulated import Episode
+from modelramp.analysis.accumulated import Window
 from modelramp.analysis.checks import SAMPLES, VALUE, judge, limits_of
 from modelramp.analysis.evidence import Result, no_data
 from modelramp.analysis.kinds import weigh
@@ -66,10 +66,10 @@ def evaluate(check: Check, numbers: Ticks | Measured) -> Result:
     """What the check says of the numbers; of a sequential one after the last tick."""
     if isinstance(numbers, Measured):
         return _of_number(check, numbers)
-    episode, result = Episode(), None
+    episode, result = Window(), None
     for candidate, other in zip(numbers.candidate, numbers.other, strict=True):
         result, memory = weigh(check, candidate, other, episode)
-        episode = Episode(memory=memory)
+        episode = Window(memory=memory)
     assert result is not None  # noqa: S101 - the data holds at least one tick
     return result
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelramp.analysis.counts import Arm, money, other_arm, stored
+from modelramp.analysis.counts import VersionCounts, money, other_arm, stored
 from modelramp.analysis.evidence import Groups, Mean, Problem, Proportion, counted
 from modelramp.analysis.stats.histograms import Side, from_classic
 from modelramp.analysis.stats.native_histograms import from_native
@@ -13,7 +13,7 @@ from modelramp.api.check import Check
 from modelramp.api.names import Reason
 from modelramp.simulation.json_input import BadData, kind_of, number_in
 
-Read = Arm | Problem
+Read = VersionCounts | Problem
 _OTHERS = ("stable", "reference")
 _PROPORTION = '{"bad": 12, "total": 1204}'
 _MEAN = '{"sum": 12.5, "count": 300}'

@@ -7,7 +7,7 @@ from modelramp.analysis.checks import ONCE
 from modelramp.analysis.counts import STABLE, other_arm, parts_of, stored
 from modelramp.analysis.kinds import weigh
 from modelramp.analysis.promql import nodes, parse, parse_problem, render, variables_in
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.check import Check, Role
 from modelramp.api.check_kinds import Detect
 from modelramp.api.health import Health
@@ -18,7 +18,9 @@ from modelramp.cli.output import Advice, Level
 _PER_SECOND = re.compile(r"\bi?rate\s*\(")
 
 
-_OURS = Subject("ns-of-ours", "name-of-ours", "revision-of-ours", "service-of-ours", "stable-of-ours", "before-of-ours")
+_OURS = QueryContext(
+    "ns-of-ours", "name-of-ours", "revision-of-ours", "service-of-ours", "stable-of-ours", "before-of-ours"
+)
 
 
 def of_kind(check: Check, health: Health, path: str) -> Iterator[Advice]:

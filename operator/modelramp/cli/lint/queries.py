@@ -6,14 +6,14 @@ from typing import Any
 from modelramp.analysis.checks import limits_of, preset_problem
 from modelramp.analysis.presets import ALIASES, preset_named
 from modelramp.analysis.promql import nodes, parse, render, variables_in
-from modelramp.analysis.query_context import Subject
+from modelramp.analysis.query_context import QueryContext
 from modelramp.api.check import Check, Role
 from modelramp.api.health import Health
 from modelramp.api.quantity import format_duration
 from modelramp.cli.lint.kinds import of_kind, of_namespace, of_syntax
 from modelramp.cli.output import Advice, Level
 
-_PROBE = Subject("namespace", "name", "revision", "service", "stable", "stable-service")
+_PROBE = QueryContext("namespace", "name", "revision", "service", "stable", "stable-service")
 _PROBE_WINDOW = 7919  # seconds; no query has this range by itself, so what has it came from {{window}}
 _MANY = frozenset({"*"})
 _COMPARISONS = frozenset({"==", "!=", ">", "<", ">=", "<="})

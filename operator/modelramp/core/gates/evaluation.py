@@ -15,10 +15,10 @@ from modelramp.core import transitions
 from modelramp.core.capacity import all_available
 from modelramp.core.gates.evaluation_results import Evaluation, judge, read_results, template_hash
 from modelramp.core.revisions import short_hash
-from modelramp.core.state import Candidate, Decision, Finding, Request, Seen, State, Target
+from modelramp.core.state import Candidate, Decision, Observed, Request, RolloutEvent, RolloutInput, State
 
 
-def follow_evaluation(decision: Decision, target: Target, seen: Seen, now: int) -> Decision:
+def follow_evaluation(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
     """Begin the evaluation when the pods are there, read it when its Job has ended, and act on what it says."""
     candidate, wanted = decision.state.candidate, target.spec.rollout.evaluation
     if candidate is None or candidate.step >= 0:
@@ -39,7 +39,7 @@ def follow_evaluation(decision: Decision, target: Target, seen: Seen, now: int) 
     return _judged(decision, wanted, evaluation, seen, now)
 
 
-def is_open(target: Target, candidate: Candidate, seen: Seen) -> bool:
+def is_open(target: RolloutInput, candidate: Candidate, seen: Observed) -> bool:
     """Whether the candidate may get traffic: nothing is to be evaluated, or it passed and that is recorded."""
     evaluation = candidate.evaluation
     if target.spec.rollout.evaluation is None:
@@ -55,7 +55,7 @@ def ungated(spec: ModelDeploymentSpec) -> ModelDeploymentSpec:
     return spec.model_copy(update={"rollout": spec.rollout.model_copy(update={"evaluation": None})})
 
 
-def pods_due(target: Target, candidate: Candidate) -> int | None:
+def pods_due(target: RolloutInput, candidate: Candidate) -> int | None:
     """When the candidate's pods must be there at the latest, seconds since the epoch; None while it is evaluated."""
     evaluation = candidate.evaluation
     if evaluation is not None and evaluation.state is EvaluationState.RUNNING:
@@ -78,7 +78,7 @@ def run_again(decision: Decision, now: int) -> Decision:
     if candidate is None:
         return decision
     text = f"the evaluation of {transitions.label(candidate.version)} runs again: a person asked for it"
-    return _forgotten(decision.then(Finding(Reason.RETRIED, text)), candidate, now)
+    return _forgotten(decision.then(RolloutEvent(Reason.RETRIED, text)), candidate, now)
 
 
 def reason_of(candidate: Candidate) -> Reason:
@@ -92,7 +92,7 @@ def reason_of(candidate: Candidate) -> Reason:
             return Reason.EVALUATING
 
 
-def told(target: Target, candidate: Candidate, seen: Seen) -> str:
+def told(target: RolloutInput, candidate: Candidate, seen: Observed) -> str:
     """Where the evaluation stands, for people; empty when there is none."""
     evaluation, wanted = candidate.evaluation, target.spec.rollout.evaluation
     if evaluation is None or wanted is None:
@@ -122,12 +122,12 @@ def _begin(decision: Decision, wanted: EvaluationSpec, now: int) -> Decision:
     revision, template = candidate.version.revision, template_hash(wanted)
     attempt = short_hash("/".join((revision, template, str(now), str(candidate.version.since), state.request)))
     text = f"{transitions.label(candidate.version)} is evaluated before it gets any traffic"
-    finding = Finding(Reason.EVALUATING, text)
+    finding = RolloutEvent(Reason.EVALUATING, text)
     begun = _kept(decision.then(finding, reason=Reason.EVALUATING), Evaluation(attempt, template, now))
     return transitions.enter(begun, Phase.PENDING) if state.phase is Phase.DEGRADED else begun
 
 
-def _read(evaluation: Evaluation, wanted: EvaluationSpec, seen: Seen, now: int) -> tuple[Evaluation, str]:
+def _read(evaluation: Evaluation, wanted: EvaluationSpec, seen: Observed, now: int) -> tuple[Evaluation, str]:
     """The evaluation with what its Job left, if it has just ended, and why there are no results."""
     job = seen.evaluation
     if evaluation.state is not EvaluationState.RUNNING or job is None or job.attempt != evaluation.attempt:
@@ -145,11 +145,11 @@ def _without_results(decision: Decision, evaluation: Evaluation, problem: str) -
     candidate = _candidate(decision)
     text = f"no result of the evaluation of {transitions.label(candidate.version)}: {problem}; it waits without traffic"
     waiting = replace(evaluation, state=EvaluationState.NO_DATA, message=problem)
-    told = decision.then(Finding(Reason.HELD_BY_EVALUATION, text, warning=True), reason=Reason.HELD_BY_EVALUATION)
+    told = decision.then(RolloutEvent(Reason.HELD_BY_EVALUATION, text, warning=True), reason=Reason.HELD_BY_EVALUATION)
     return _kept(told, waiting)
 
 
-def _judged(decision: Decision, wanted: EvaluationSpec, evaluation: Evaluation, seen: Seen, now: int) -> Decision:
+def _judged(decision: Decision, wanted: EvaluationSpec, evaluation: Evaluation, seen: Observed, now: int) -> Decision:
     state, candidate = decision.state, _candidate(decision)
     stable = seen.recorded.get(state.stable.revision) if state.stable is not None else None
     verdict, why, outcomes = judge(dict(evaluation.results), stable, wanted)
@@ -162,19 +162,19 @@ def _judged(decision: Decision, wanted: EvaluationSpec, evaluation: Evaluation, 
     if verdict is EvaluationState.PASSED:
         if evaluation.state is verdict:
             return decision
-        passed = decision.then(Finding(Reason.EVALUATION_PASSED, f"{name} passed its evaluation: {why}"))
+        passed = decision.then(RolloutEvent(Reason.EVALUATION_PASSED, f"{name} passed its evaluation: {why}"))
         return passed.then(reason=Reason.EVALUATING)
     if not _recorded(_candidate(decision), seen):
         return decision
     if state.stable is not None:
-        return transitions.withdraw(decision, Reason.EVALUATION_FAILED, f"it failed its evaluation: {why}", now)
+        return transitions.roll_back(decision, Reason.EVALUATION_FAILED, f"it failed its evaluation: {why}", now)
     text = f"{name}, the first revision, failed its evaluation and serves nothing: {why}"
     if state.phase is Phase.DEGRADED and state.detail == text:
         return decision
     return transitions.degrade(decision, Reason.EVALUATION_FAILED, text)
 
 
-def _recorded(candidate: Candidate, seen: Seen) -> bool:
+def _recorded(candidate: Candidate, seen: Observed) -> bool:
     """Whether the results stand in the revision's record: only then anything follows from them."""
     evaluation = candidate.evaluation
     results = dict(evaluation.results) if evaluation is not None else {}

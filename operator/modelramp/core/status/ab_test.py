@@ -2,10 +2,10 @@
 
 from modelramp.api.status import ExperimentStatus
 from modelramp.api.times import to_seconds, to_text
-from modelramp.core.state import Ending, Experiment, Target
+from modelramp.core.state import Ending, Experiment, RolloutInput
 
 
-def record_experiment(target: Target | None, experiment: Experiment | None) -> ExperimentStatus | None:
+def record_experiment(target: RolloutInput | None, experiment: Experiment | None) -> ExperimentStatus | None:
     """The test as it stands in the status; its ends are those of the present spec."""
     if experiment is None:
         return None

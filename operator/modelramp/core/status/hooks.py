@@ -6,10 +6,10 @@ from modelramp.api.hooks import On
 from modelramp.api.status import HookStatus
 from modelramp.api.text import visible
 from modelramp.api.times import to_seconds, to_text
-from modelramp.core.hook_runs import Episode
+from modelramp.core.hook_runs import HookRun
 
 
-def hook_statuses(episodes: Iterable[Episode]) -> tuple[HookStatus, ...]:
+def hook_statuses(episodes: Iterable[HookRun]) -> tuple[HookStatus, ...]:
     """The episodes as status.hooks."""
     return tuple(
         HookStatus(
@@ -33,10 +33,10 @@ def hook_statuses(episodes: Iterable[Episode]) -> tuple[HookStatus, ...]:
     )
 
 
-def episodes_of(statuses: Iterable[HookStatus]) -> tuple[Episode, ...]:
+def episodes_of(statuses: Iterable[HookStatus]) -> tuple[HookRun, ...]:
     """status.hooks as episodes."""
     return tuple(
-        Episode(
+        HookRun(
             on=On(status.on),
             name=status.name,
             revision=status.revision,

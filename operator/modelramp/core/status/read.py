@@ -20,7 +20,17 @@ from modelramp.api.status import (
 from modelramp.api.times import to_seconds
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.core.conditions import HINDRANCES, OBSTACLES
-from modelramp.core.state import Answer, Candidate, Ended, Experiment, Finding, Retiring, State, Version, Watch
+from modelramp.core.state import (
+    BreachCounter,
+    Candidate,
+    Experiment,
+    HistoryRecord,
+    RequestAnswer,
+    Retiring,
+    RolloutEvent,
+    State,
+    Version,
+)
 from modelramp.core.status.ab_test import recall_experiment
 from modelramp.core.status.evaluation import evaluation_of
 from modelramp.core.status.hooks import episodes_of
@@ -62,12 +72,12 @@ def recall(raw: object) -> State:
         raise UnreadableStatus(str(error)) from error
 
 
-def hindrance(raw: object) -> Finding | None:
+def hindrance(raw: object) -> RolloutEvent | None:
     """What kept the operator from making the children when the status was written; None when nothing did."""
     status = read_status(raw)
     if status.reason not in HINDRANCES:
         return None
-    return Finding(Reason(status.reason), status.message, warning=True)
+    return RolloutEvent(Reason(status.reason), status.message, warning=True)
 
 
 def read_status(raw: object) -> Status:
@@ -106,7 +116,7 @@ def state_of(status: Status) -> State:
         paused=status.paused,
         watch=_watch(status.watch),
         last_tick=_seconds("lastTick", status.last_tick),
-        strip=status.ticks,
+        recent_ticks=status.ticks,
         checks=tuple(_check(check) for check in status.checks),
         retiring=tuple(
             Retiring(item.revision, _seconds("retiring[].at", item.at) if item.at is not None else None)
@@ -179,17 +189,19 @@ def _candidate(status: CandidateStatus | None) -> Candidate | None:
     return Candidate(version, status.weight, status.step, entered, status.shown, evaluation)
 
 
-def _watch(status: WatchStatus | None) -> Watch | None:
+def _watch(status: WatchStatus | None) -> BreachCounter | None:
     if status is None:
         return None
     if min((status.breaches, status.shared, *status.checks.values())) < 0:
         raise ValueError("status.watch: counts less than no breach")
     counted = tuple(sorted(status.checks.items()))
-    return Watch(status.revision, _seconds("watch.since", status.since), status.breaches, status.shared, counted)
+    return BreachCounter(
+        status.revision, _seconds("watch.since", status.since), status.breaches, status.shared, counted
+    )
 
 
-def _answer(status: AnswerStatus | None) -> Answer | None:
-    return Answer(_time(status.at), status.outcome == "Done", status.message) if status is not None else None
+def _answer(status: AnswerStatus | None) -> RequestAnswer | None:
+    return RequestAnswer(_time(status.at), status.outcome == "Done", status.message) if status is not None else None
 
 
 def _experiment(status: Status) -> Experiment | None:
@@ -216,8 +228,8 @@ def _check(status: CheckStatus) -> CheckOutcome:
     )
 
 
-def _entry(status: HistoryEntry) -> Ended:
-    return Ended(
+def _entry(status: HistoryEntry) -> HistoryRecord:
+    return HistoryRecord(
         status.revision,
         status.model_version,
         _time(status.started_at),

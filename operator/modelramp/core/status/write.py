@@ -23,7 +23,18 @@ from modelramp.core.conditions import carry, conditions, shown
 from modelramp.core.messages import sentence
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.scores import judged, scores
-from modelramp.core.state import Answer, Candidate, Ended, Finding, Pods, Seen, State, Target, Version, Watch
+from modelramp.core.state import (
+    BreachCounter,
+    Candidate,
+    HistoryRecord,
+    Observed,
+    Pods,
+    RequestAnswer,
+    RolloutEvent,
+    RolloutInput,
+    State,
+    Version,
+)
 from modelramp.core.status.ab_test import record_experiment
 from modelramp.core.status.evaluation import evaluation_status
 from modelramp.core.status.hooks import hook_statuses
@@ -31,14 +42,14 @@ from modelramp.core.status.hooks import hook_statuses
 
 def status_of(
     name: str,
-    target: Target | None,
+    target: RolloutInput | None,
     state: State,
-    seen: Seen,
+    seen: Observed,
     *,
     generation: int,
     now: int,
     before: Status,
-    obstacle: Finding | None = None,
+    obstacle: RolloutEvent | None = None,
 ) -> dict[str, Any]:
     """The status to write, as JSON: fields without a value are left out.
 
@@ -62,7 +73,7 @@ def status_of(
         paused=state.paused,
         progress=_progress(target, state),
         breaches=state.watch.breaches if state.watch else 0,
-        ticks=state.strip,
+        ticks=state.recent_ticks,
         last_tick=to_text(state.last_tick) if state.last_tick else None,
         next=_next(target, state),
         watch=_watch_status(state.watch),
@@ -135,7 +146,7 @@ def _time(seconds: int) -> str | None:
     return to_text(seconds) if seconds else None
 
 
-def _version_status(version: Version | None, seen: Seen) -> VersionStatus | None:
+def _version_status(version: Version | None, seen: Observed) -> VersionStatus | None:
     if version is None:
         return None
     pods = seen.pods.get(version.revision)
@@ -148,7 +159,7 @@ def _version_status(version: Version | None, seen: Seen) -> VersionStatus | None
     )
 
 
-def _candidate_status(candidate: Candidate | None, seen: Seen) -> CandidateStatus | None:
+def _candidate_status(candidate: Candidate | None, seen: Observed) -> CandidateStatus | None:
     version = _version_status(candidate.version if candidate else None, seen)
     if candidate is None or version is None:
         return None
@@ -163,19 +174,19 @@ def _candidate_status(candidate: Candidate | None, seen: Seen) -> CandidateStatu
     )
 
 
-def _progress(target: Target | None, state: State) -> str:
+def _progress(target: RolloutInput | None, state: State) -> str:
     if state.candidate is None or target is None or state.stable is None:
         return ""  # a first version takes no steps
     return f"{state.candidate.step + 1}/{len(target.spec.rollout.stages)}"
 
 
-def _next(target: Target | None, state: State) -> str:
+def _next(target: RolloutInput | None, state: State) -> str:
     if target is None or not state.last_tick or state.phase not in IN_FLIGHT:
         return ""  # at rest the status is not written at every tick, and a time that has passed would mislead
     return to_clock(state.last_tick + target.spec.health.interval)
 
 
-def _watch_status(watch: Watch | None) -> WatchStatus | None:
+def _watch_status(watch: BreachCounter | None) -> WatchStatus | None:
     if watch is None:
         return None
     return WatchStatus(
@@ -187,13 +198,13 @@ def _watch_status(watch: Watch | None) -> WatchStatus | None:
     )
 
 
-def _scores(target: Target | None, state: State) -> dict[str, int]:
+def _scores(target: RolloutInput | None, state: State) -> dict[str, int]:
     if target is None:
         return {}
     return scores(judged(target.spec.health.during(rolling=state.running is not None), state.checks))
 
 
-def _check_statuses(target: Target | None, state: State) -> tuple[CheckStatus, ...]:
+def _check_statuses(target: RolloutInput | None, state: State) -> tuple[CheckStatus, ...]:
     known = {check.name: check for check in target.spec.health.checks} if target else {}
     return tuple(
         CheckStatus(
@@ -220,7 +231,7 @@ def _number(value: float | None) -> str | None:
     return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
 
 
-def _answer_status(answer: Answer | None) -> AnswerStatus | None:
+def _answer_status(answer: RequestAnswer | None) -> AnswerStatus | None:
     if answer is None:
         return None
     return AnswerStatus(
@@ -228,7 +239,7 @@ def _answer_status(answer: Answer | None) -> AnswerStatus | None:
     )
 
 
-def _entry_status(entry: Ended) -> HistoryEntry:
+def _entry_status(entry: HistoryRecord) -> HistoryEntry:
     return HistoryEntry(
         revision=entry.revision,
         model_version=entry.model_version,
@@ -241,7 +252,7 @@ def _entry_status(entry: Ended) -> HistoryEntry:
     )
 
 
-def _scaled(state: State, seen: Seen) -> str:
+def _scaled(state: State, seen: Observed) -> str:
     """The revision whose pods an autoscaler is to look at: the one with most of the traffic; empty before the first.
 
     All versions have as many pods. The mean over two of them would say that half are idle, and lose both their pods.
