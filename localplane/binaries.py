@@ -173,7 +173,7 @@ def back_end(name: str, report: Report) -> Path:
     module, checksum, package, tags = BACK_ENDS[name]
     place = cache_folder() / "localplane" / f"{name}-{hashlib.sha256(repr(BACK_ENDS[name]).encode()).hexdigest()[:16]}"
     wanted = place / name
-    with state.locked(place.with_suffix(".lock")):
+    with state.locked(place.with_name(place.name + ".lock")):
         if not wanted.exists():
             go = find_go(required_version((MODULE / "go.mod").read_text()), cache_folder(), report)
             place.mkdir(parents=True, exist_ok=True)
@@ -213,7 +213,7 @@ def prometheus_operator_crds(report: Report) -> Path:
 
 def _one_program(name: str, package: str, module: Path, report: Report, *flags: str) -> Path:
     wanted = cache_folder() / "localplane" / f"{name}-{key(module)}" / name
-    with state.locked(wanted.parent.with_suffix(".lock")):
+    with state.locked(wanted.parent.with_name(wanted.parent.name + ".lock")):
         if not wanted.exists():
             go = find_go(required_version((module / "go.mod").read_text()), cache_folder(), report)
             draft = wanted.with_suffix(".new")
