@@ -40,6 +40,7 @@ def main(ctx: click.Context, name: str, folder: Path | None) -> None:
 @click.option("--scrape-interval", type=click.FloatRange(min=0.1), default=5.0, show_default=True, help="Seconds.")
 @click.option("--images", type=click.Path(exists=True, path_type=Path), multiple=True, help="Further image catalogues.")
 @click.option("--gateway-port", type=int, default=0, help="Loopback port of the gateway; default: a free one.")
+@click.option("--kubernetes", default="", help="Minor version of the API server; default: the plane's.")
 @click.option("--apiserver-flag", "flags", multiple=True, help="Further flag of the API server, such as --v=4.")
 @click.pass_obj
 def up(
@@ -47,11 +48,13 @@ def up(
     scrape_interval: float,
     images: tuple[Path, ...],
     gateway_port: int,
+    kubernetes: str,
     flags: tuple[str, ...],
 ) -> None:
     """Start the plane, building its programs first if need be. Does nothing if it is up."""
     ports = {"gateway": gateway_port}
-    found = Plane.start(*obj, scrape_interval=scrape_interval, images=images, ports=ports, apiserver_flags=flags)
+    options: dict[str, Any] = {"kubernetes": kubernetes, "apiserver_flags": flags}
+    found = Plane.start(*obj, scrape_interval=scrape_interval, images=images, ports=ports, **options)
     say(f"kubeconfig  {found.kubeconfig}\ngateway     {found.gateway_url}\nprometheus  {found.prometheus_url}")
     say("look around: python -m localplane kubectl get pods --all-namespaces")
 

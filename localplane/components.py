@@ -97,14 +97,15 @@ def etcd(programs: Binaries, files: Files) -> Component:
     return Component("etcd", command, f"{at.ETCD_URL}/health")
 
 
-def apiserver(programs: Binaries, files: Files, flags: tuple[str, ...] = ()) -> Component:
+def apiserver(program: tuple[str, ...], files: Files) -> Component:
     """Build the API server's command: RBAC and node authorization are real.
 
-    flags: further ones; admission plugins that they enable are added to those that are enabled here.
+    program: the words that start it, and further flags; admission plugins that they enable are added to those that are
+        enabled here.
     """
     signer = files.secrets / "service-account.key"
     command = (
-        *(str(programs.controlplane), "apiserver"),
+        *program,
         f"--etcd-servers={at.ETCD_URL}",
         *(f"--bind-address={at.API_HOST}", f"--advertise-address={at.API_HOST}", f"--secure-port={at.API_PORT}"),
         *(f"--tls-cert-file={files.authority}", f"--tls-private-key-file={files.secrets / 'serving.key'}"),
@@ -116,12 +117,11 @@ def apiserver(programs: Binaries, files: Files, flags: tuple[str, ...] = ()) -> 
         f"--service-cluster-ip-range={at.SERVICE_NETWORK}",
         "--kubelet-preferred-address-types=InternalIP",
         "--allow-privileged",
-        *flags,
     )
     return Component("apiserver", command, f"{at.API_URL}/readyz")
 
 
-def controller_manager(programs: Binaries, files: Files) -> Component:
+def controller_manager(programs: Binaries, files: Files, flags: tuple[str, ...] = ()) -> Component:
     """Build the controller manager's command."""
     config = files.kubeconfig_of("controller-manager")
     command = (
@@ -136,17 +136,19 @@ def controller_manager(programs: Binaries, files: Files) -> Component:
         *("--kube-api-qps=200", "--kube-api-burst=400"),
         # The only node is this machine: when it is slow, or was asleep, its pods run all the same.
         "--node-monitor-grace-period=10m",
+        *flags,
     )
     return Component("controller-manager", command, f"https://127.0.0.1:{at.CONTROLLER_MANAGER_PORT}/healthz")
 
 
-def scheduler(programs: Binaries, files: Files) -> Component:
+def scheduler(programs: Binaries, files: Files, flags: tuple[str, ...] = ()) -> Component:
     """Build the scheduler's command."""
     config = files.kubeconfig_of("scheduler")
     command = (
         *(str(programs.controlplane), "scheduler", "--leader-elect=false"),
         *(f"--kubeconfig={config}", f"--authentication-kubeconfig={config}", f"--authorization-kubeconfig={config}"),
         *("--bind-address=127.0.0.1", f"--secure-port={at.SCHEDULER_PORT}"),
+        *flags,
     )
     return Component("scheduler", command, f"https://127.0.0.1:{at.SCHEDULER_PORT}/healthz")
 

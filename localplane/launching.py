@@ -28,7 +28,8 @@ def spawn(
     images: tuple[Path, ...],
     ports: dict[str, int],
     *,
-    apiserver_flags: tuple[str, ...],
+    kubernetes: str,
+    apiserver: tuple[str, ...],
     tied: bool,
 ) -> None:
     """Start a supervisor in `folder` and return at once; `wait_record` tells when it lives.
@@ -49,7 +50,8 @@ def spawn(
         user_namespace=entry.user_namespace,
         scrape_interval=scrape_interval,
         images=tuple(str(path.resolve()) for path in images),
-        apiserver_flags=apiserver_flags,
+        kubernetes=kubernetes,
+        apiserver=apiserver,
         listening={which: handle.fileno() for which, handle in sockets.items()},
         control=talk.fileno(),
         lifeline=lifeline,

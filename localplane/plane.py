@@ -47,6 +47,7 @@ class Plane:
         images: tuple[Path, ...] = (),
         ports: dict[str, int] | None = None,
         *,
+        kubernetes: str = "",
         apiserver_flags: tuple[str, ...] = (),
         tied: bool = False,
         report: Report = say,
@@ -58,6 +59,8 @@ class Plane:
         scrape_interval: seconds between two scrapes of Prometheus; only looked at when the plane is started.
         images: further catalogue files for the process node.
         ports: loopback ports by the names in `addresses.FORWARDED`; those not named are free ones.
+        kubernetes: minor version of the API server, one of `binaries.apiservers()`; default: the plane's own. The other
+            components stay the plane's own. Only looked at when the plane is started.
         apiserver_flags: further flags of the API server, for admission plugins or an audit log; only looked at when the
             plane is started.
         tied: the plane goes down when this process ends, however it ends.
@@ -65,6 +68,8 @@ class Plane:
         """
         folder = state.folder(name, state_folder)
         programs = binaries.find_or_build(report)
+        own = (str(programs.controlplane), "apiserver")
+        apiserver = (str(binaries.apiserver(kubernetes, report)),) if kubernetes else own
         with state.locked(folder.with_name(folder.name + ".lock")):
             record = state.read(folder)
             if record is not None and record.alive():
@@ -76,7 +81,8 @@ class Plane:
             began = time.monotonic()
             launching.spawn(
                 *(name, folder, programs, entry, scrape_interval, images, ports or {}),
-                apiserver_flags=apiserver_flags,
+                kubernetes=kubernetes,
+                apiserver=(*apiserver, *apiserver_flags),
                 tied=tied,
             )
             plane = cls._wait_ready(cls(folder, launching.wait_record(folder)))

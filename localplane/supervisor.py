@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from localplane import addresses as at
-from localplane import components, configs, control, forward, mounts, namespace, state
+from localplane import components, configs, control, forward, mounts, namespace, older, state
 from localplane.binaries import Binaries
 from localplane.components import Files
 from localplane.errors import PlaneError, StartError
@@ -35,6 +35,8 @@ MANIFESTS = Path(__file__).parent / "manifests.yaml"
 class Launch:
     """What whoever starts a supervisor tells it.
 
+    kubernetes: minor version of the API server; empty: the plane's own.
+    apiserver: the words that begin the API server's command, and further flags.
     listening: descriptors of the loopback sockets made outside, by the names in `addresses.FORWARDED`.
     lifeline: descriptor of a pipe; the plane goes down when its other end is closed. None: it lives until told.
     """
@@ -46,7 +48,8 @@ class Launch:
     user_namespace: bool
     scrape_interval: float
     images: tuple[str, ...]
-    apiserver_flags: tuple[str, ...]
+    kubernetes: str
+    apiserver: tuple[str, ...]
     listening: dict[str, int]
     control: int
     lifeline: int | None
@@ -96,10 +99,11 @@ class Supervisor:
         started = time.monotonic()
         await write_secrets(self._programs, self._files, self._launch.scrape_interval)
         await self._start(components.etcd(self._programs, self._files))
-        await self._start(components.apiserver(self._programs, self._files, tuple(self._launch.apiserver_flags)))
+        await self._start(components.apiserver(tuple(self._launch.apiserver), self._files))
+        emulation = older.emulation(self._launch.kubernetes)
         workers = [
-            components.controller_manager(self._programs, self._files),
-            components.scheduler(self._programs, self._files),
+            components.controller_manager(self._programs, self._files, emulation),
+            components.scheduler(self._programs, self._files, emulation),
             components.node(sys.executable, self._files, self._launch.images),
             components.prometheus(self._programs, self._files),
         ]
@@ -114,7 +118,8 @@ class Supervisor:
 
     async def _install_gateway(self) -> None:
         """Traefik waits for ever for a kind that it knows and the API server does not: the CRDs come first."""
-        await self._kubectl("apply", "--server-side", "-f", str(self._programs.crds))
+        crds = older.crds(self._programs.crds, self._launch.kubernetes, self._files.folder / "crds")
+        await self._kubectl("apply", "--server-side", "-f", str(crds))
         await self._kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         await self._kubectl("apply", "--server-side", "-f", str(MANIFESTS))
         await self._start(components.traefik(self._launch.traefik, self._files))
