@@ -21,13 +21,18 @@ AT_ONCE = 6
 @pytest.fixture(scope="session")
 def operator(plane):
     """The operator with the shipped manifests and RBAC, ready."""
+    install(plane)
+    make_namespace(plane, NAMESPACE)
+    yield plane
+    end_watches(plane.kubeconfig)
+
+
+def install(plane):
+    """Install the definitions and the shipped manifests and wait until the operator is ready."""
     plane.kubectl("apply", "-k", str(HERE.parents[1] / "crds"))
     eventually(lambda: plane.kubectl("get", "modeldeployments", "--all-namespaces", "-o", "name") is not None)
     plane.kubectl("apply", "-k", str(HERE / "operator"))
     plane.kubectl("rollout", "status", "deployment/modelramp", "-n", "modelramp-system", "--timeout=60s")
-    make_namespace(plane, NAMESPACE)
-    yield plane
-    end_watches(plane.kubeconfig)
 
 
 @pytest.fixture(scope="session")
