@@ -1,0 +1,75 @@
+"""The documentation has a map without gaps, and decision records have one outline."""
+
+import re
+
+import pytest
+
+from tests.rules.tree import ROOT, files, shown
+
+DOCS = ROOT / "docs"
+DECISIONS = DOCS / "decisions"
+SECTIONS = ["Status", "Context", "Decision", "Consequences"]
+PARTS = {
+    "Context": ["What must never happen"],
+    "Decision": ["Alternatives"],
+    "Consequences": ["Risks", "How it is checked", "How we would notice that we were wrong"],
+}
+_LINK = re.compile(r"\]\(([^)#\s]+)")
+_HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
+_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_STATUS = re.compile(r"(Accepted|Proposed|Superseded by \[\d{4}\]\(\d{4}-[a-z0-9-]+\.md\)), 20\d\d-\d\d-\d\d\.\n")
+
+
+def pages():
+    return [path for path in files() if path.suffix == ".md" and DOCS in path.parents]
+
+
+def linked(page):
+    return {(page.parent / link).resolve() for link in _LINK.findall(page.read_text("utf-8")) if ":" not in link}
+
+
+def records():
+    return [path for path in pages() if path.parent == DECISIONS and path.name != "README.md"]
+
+
+def outline(page):
+    """Sections of the second level, each with the names of its own sections, in the order of the page."""
+    found = []
+    for level, name in _HEADING.findall(_FENCE.sub("", page.read_text("utf-8"))):
+        if level == "##":
+            found.append((name, []))
+        elif level == "###":
+            found[-1][1].append(name)
+    return found
+
+
+def test_the_map_lists_every_page():
+    on_the_map = linked(DOCS / "README.md")
+    wanted = [page for page in pages() if page.parent != DECISIONS and page != DOCS / "README.md"]
+    assert len(wanted) > 25
+    assert [shown(page) for page in wanted if page not in on_the_map] == []
+
+
+def test_the_readme_leads_to_the_map():
+    assert DOCS / "README.md" in linked(ROOT / "README.md")
+    assert DECISIONS / "README.md" in linked(DOCS / "README.md")
+
+
+def test_the_list_of_decisions_has_every_record_with_its_title():
+    text = (DECISIONS / "README.md").read_text("utf-8")
+    wanted = [
+        f"- [{record.name[:4]}]({record.name}): {record.read_text('utf-8').splitlines()[0][len('# 0000: ') :]}"
+        for record in records()
+    ]
+    assert re.findall(r"^- \[\d{4}\].*$", text, re.MULTILINE) == wanted
+
+
+@pytest.mark.parametrize("record", records(), ids=shown)
+def test_a_decision_record_has_the_outline_of_all_records(record):
+    text = record.read_text("utf-8")
+    assert text.startswith(f"# {record.name[:4]}: ")
+    found = outline(record)
+    assert [name for name, _ in found] == SECTIONS
+    for name, parts in found:
+        assert parts == [part for part in PARTS.get(name, []) if part in parts], name
+    assert _STATUS.match(text.split("## Status\n\n", 1)[1])
