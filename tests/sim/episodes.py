@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from modelramp.api.names import FIELD_MANAGER
-from modelramp.desired.job import HOOK, role_of
+from modelramp.desired.jobs import HOOK, role_of
 from tests.sim.apiserver import Change
 from tests.sim.checker import Checker, Json
 from tests.sim.ports import ALWAYS_TAKEN

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from modelramp.api.names import FIELD_MANAGER, LABEL_REVISION
-from modelramp.desired.job import EVALUATION, role_of
+from modelramp.desired.jobs import EVALUATION, role_of
 from tests.sim.apiserver import Change
 from tests.sim.checker import Checker
 from tests.sim.gateway import backends

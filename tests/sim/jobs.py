@@ -3,7 +3,7 @@
 import random
 from typing import TYPE_CHECKING, Any
 
-from modelramp.desired.job import HOOK, role_of
+from modelramp.desired.jobs import HOOK, role_of
 from tests.sim.apiserver import Change
 from tests.sim.streams import Streams, key_of
 

@@ -77,4 +77,4 @@ JobTemplate = Annotated[
     WithJsonSchema({"type": "object", MARK: True}),
     Field(description="Pod template of the Job; restartPolicy is Never if not set."),
 ]
-"""A PodTemplateSpec as people wrote it; desired.job makes the Job from it."""
+"""A PodTemplateSpec as people wrote it; desired.jobs makes the Job from it."""

@@ -6,9 +6,8 @@ from typing import Any
 
 from modelramp.core.gates.evaluation_results import recorded_text
 from modelramp.core.state import Observed, RolloutEvent, RolloutInput, State, Version
-from modelramp.desired.evaluation import abandoned, evaluation_job
 from modelramp.desired.gateway_api import http_route, named
-from modelramp.desired.hook_job import awaited_jobs, surplus_jobs
+from modelramp.desired.jobs import abandoned, awaited_jobs, evaluation_job, surplus_jobs
 from modelramp.desired.names import child_name, route_name
 from modelramp.desired.ownership import Owner, owned_by
 from modelramp.desired.revision import Snapshot, controller_revision, next_number, remembered, snapshot_from

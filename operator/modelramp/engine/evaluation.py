@@ -10,8 +10,7 @@ from modelramp.api.errors import ApiServerUnavailable, Gone, NoAnswer, Refused, 
 from modelramp.api.evaluation import RESULTS_KEY, EvaluationSpec, EvaluationState, ResultsIn
 from modelramp.api.text import visible
 from modelramp.core.gates.evaluation_results import Evaluation, JobSeen
-from modelramp.desired.evaluation import job_name
-from modelramp.desired.job_end import JobEnd, born, end_of, first_container_end, made_by
+from modelramp.desired.jobs import JobEnd, born, end_of, first_container_end, job_name, made_by
 from modelramp.desired.ownership import owned_by, owner_of
 from modelramp.desired.reading import part, text
 from modelramp.engine.diagnostics import pod_trouble

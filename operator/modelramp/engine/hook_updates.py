@@ -7,7 +7,7 @@ from modelramp.api.hooks import HookState, On, Webhook
 from modelramp.api.times import to_text
 from modelramp.core.hook_runs import HookRun, HookUpdate
 from modelramp.core.state import RolloutInput
-from modelramp.desired.job_end import end_of, made_by
+from modelramp.desired.jobs import end_of, made_by
 from modelramp.desired.ownership import Owner
 from modelramp.engine.diagnostics import pod_trouble
 from modelramp.engine.ports import Object, WebhookCall

@@ -18,7 +18,7 @@ from modelramp.api.errors import Conflict, Forbidden, Gone, NoAnswer, Refused
 from modelramp.api.hooks import Hook, HookState
 from modelramp.core.hook_runs import LIVE, PAUSES, QUEUE_SECONDS, HookRun, HookUpdate, deadlines, find_hook
 from modelramp.core.state import RolloutInput, State
-from modelramp.desired.hook_job import hook_job, hook_job_name
+from modelramp.desired.jobs import hook_job, hook_job_name
 from modelramp.desired.ownership import Owner, owned_by
 from modelramp.engine.beside import Beside
 from modelramp.engine.evaluation import JOB_NAME_LABEL, PODS_MAX

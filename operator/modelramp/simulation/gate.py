@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from modelramp.core.decide import decide
 from modelramp.core.gates import evaluation
 from modelramp.core.state import Decision, Observed, RolloutInput, State
-from modelramp.desired.evaluation import job_name
+from modelramp.desired.jobs import job_name
 from modelramp.simulation.job import SimulatedJob
 
 Sight = Callable[[State], Observed]

@@ -7,7 +7,7 @@ import pytest
 from modelramp.api.hooks import HookState, On
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE
 from modelramp.core.hook_runs import HookRun
-from modelramp.desired.job import EVALUATION, HOOK, job, role_of
+from modelramp.desired.jobs import EVALUATION, HOOK, job, role_of
 from modelramp.desired.objects import prune
 from modelramp.desired.ownership import owned_by, selector
 from tests.unit.desired.world import CANDIDATE, OWNER, STABLE, state

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from modelramp.api.errors import ApiServerUnavailable, Gone, Refused
 from modelramp.api.evaluation import EvaluationSpec
 from modelramp.api.hooks import HookState
-from modelramp.desired.job_end import end_of, first_container_end, made_by
+from modelramp.desired.jobs import end_of, first_container_end, made_by
 from modelramp.engine.diagnostics import pod_trouble
 from modelramp.engine.evaluation import PODS_MAX, Look, seen_of
 from modelramp.engine.hook_updates import failure_of, job_news
