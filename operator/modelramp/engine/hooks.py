@@ -8,21 +8,23 @@ Fair by namespace: calls, and requests to the API server, wait for their turn. B
 somebody else's.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
 from modelramp.api.errors import Conflict, Forbidden, Gone, NoAnswer, Refused
-from modelramp.api.hooks import Hook, HookState
+from modelramp.api.hooks import Hook, HookState, On, Webhook
+from modelramp.api.times import to_text
 from modelramp.core.hook_runs import LIVE, PAUSES, QUEUE_SECONDS, HookRun, HookUpdate, deadlines, find_hook
 from modelramp.core.state import RolloutInput, State
-from modelramp.desired.jobs import hook_job, hook_job_name
+from modelramp.desired.jobs import end_of, hook_job, hook_job_name, made_by
 from modelramp.desired.ownership import Owner, owned_by
 from modelramp.engine.beside import Beside
+from modelramp.engine.diagnostics import pod_trouble
 from modelramp.engine.evaluation import JOB_NAME_LABEL, PODS_MAX
-from modelramp.engine.hook_updates import failure_of, job_news, place, webhook_call
 from modelramp.engine.limiter import WriteLimiter
 from modelramp.engine.ports import JOB, POD, Clock, Cluster, Delivery, Object, Ref, Telemetry, WebhookCall, Webhooks
 from modelramp.engine.store import Key, Record, Store
@@ -38,6 +40,7 @@ LOOK_SECONDS, TURN_SECONDS = 10, 60
 """Time between two looks at a Job that is to be made, and at a webhook: that one is told when its turn has come."""
 _SWEEP_SECONDS = 60.0
 
+_EVENTS: Final = {On.DRIFT: "drift", On.BREACH: "breach"}
 _NOT_TAKEN: Final = frozenset({Delivery.NOT_SENT, Delivery.BUSY})
 
 
@@ -270,3 +273,52 @@ def next_looks(target: RolloutInput, state: State, now: int) -> list[float]:
     due = [find_hook(health, item) for item in state.hooks if item.state is HookState.DUE]
     soon = [float(now + (TURN_SECONDS if hook is not None and hook.webhook else LOOK_SECONDS)) for hook in due]
     return [*soon, *(float(max(end, now + 1)) for end in deadlines(state.hooks, health))]
+
+
+def webhook_call(owner: Owner, target: RolloutInput, episode: HookRun, webhook: Webhook) -> WebhookCall:
+    """The call that one episode stands for: always the same text and the same key."""
+    body = {
+        "event": _EVENTS[episode.on],
+        "namespace": owner.namespace,
+        "name": owner.name,
+        "revision": episode.revision,
+        "modelName": target.spec.model.name,
+        "modelVersion": episode.model_version,
+        "hook": episode.name,
+        "checks": list(episode.checks),
+        "reason": episode.cause,
+        "breaches": episode.breaches,
+        "since": to_text(episode.since),
+        "id": episode.id,
+    }
+    secret = (owner.namespace, webhook.secret_ref.name) if webhook.secret_ref is not None else None
+    key = f"{owner.uid}-{episode.id}"
+    return WebhookCall(owner.namespace, webhook.url, secret, webhook.timeout, key=key, body=body)
+
+
+def place(url: str) -> str:
+    """Where a webhook goes, as people may read it: scheme, host and port. A path or a query may hold a token."""
+    scheme, _, rest = url.partition("://")
+    host = re.split(r"[/?#\\]", rest, maxsplit=1)[0].rpartition("@")[2]
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in f"{scheme}://{host}")
+
+
+def job_news(job: Object) -> HookUpdate:
+    """How far a Job is, by its conditions."""
+    name, end = f"Job {job['metadata']['name']}", end_of(job)
+    if end is None:
+        return HookUpdate(HookState.RUNNING, f"{name} was started")
+    if end.failed:
+        return HookUpdate(HookState.FAILED, f"{name} failed ({end.reason or 'no reason given'})")
+    return HookUpdate(HookState.DONE, f"{name} succeeded")
+
+
+def failure_of(job: Object, pods: Iterable[Object]) -> str:
+    """Why a Job has failed, for people: its own reason, and what the first of its pods with a reason says.
+
+    pods: others than the Job's own may be among them; what those say does not count.
+    """
+    own = (pod for pod in pods if made_by(pod, job))
+    told = (f"pod {pod['metadata']['name']}: {trouble}" for pod in own if (trouble := pod_trouble(pod)))
+    first = next(told, "")
+    return job_news(job).message + (f"; {first}" if first else "")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from modelramp.engine.hook_updates import place
+from modelramp.engine.hooks import place
 
 
 @pytest.mark.parametrize(

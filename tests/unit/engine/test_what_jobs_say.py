@@ -12,7 +12,7 @@ from modelramp.api.hooks import HookState
 from modelramp.desired.jobs import end_of, first_container_end, made_by
 from modelramp.engine.diagnostics import pod_trouble
 from modelramp.engine.evaluation import PODS_MAX, Look, seen_of
-from modelramp.engine.hook_updates import failure_of, job_news
+from modelramp.engine.hooks import failure_of, job_news
 
 KEY = ("ml", "digits")
 GOOD, FORGED = '{"accuracy": 0.5}', '{"accuracy": 0.99}'
