@@ -31,23 +31,25 @@ class ResultsIn(StrEnum):
 
 
 class EvaluationMetric(ApiModel):
-    """What one of the results must keep."""
+    """A limit on one of the results."""
 
     name: Annotated[
         str,
-        Field(min_length=1, max_length=63, description="Name in the results."),
+        Field(min_length=1, max_length=63, description="Name of the metric in the results."),
         matches(
             "[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?",
             "must begin and end with a letter or digit; between them also - _ . and /",
         ),
     ]
-    min: Annotated[Number | None, Field(description="The result must not be below it.")] = None
-    max: Annotated[Number | None, Field(description="The result must not be above it.")] = None
+    min: Annotated[Number | None, Field(description="Lowest allowed result.")] = None
+    max: Annotated[Number | None, Field(description="Highest allowed result.")] = None
     max_decrease: Annotated[
-        NotNegative | None, Field(description="How far the result may lie below the stable version's recorded one.")
+        NotNegative | None,
+        Field(description="How far the result may be below the recorded result of the stable version."),
     ] = None
     max_increase: Annotated[
-        NotNegative | None, Field(description="How far the result may lie above the stable version's recorded one.")
+        NotNegative | None,
+        Field(description="How far the result may be above the recorded result of the stable version."),
     ] = None
 
     RULES: ClassVar[tuple[Rule, ...]] = (
@@ -67,13 +69,13 @@ class EvaluationMetric(ApiModel):
 
 
 class EvaluationSpec(ApiModel):
-    """A Job that tries a new revision before it gets traffic, and what its results must keep."""
+    """A Job that evaluates a new revision before it gets traffic, and the limits on its results."""
 
     template: JobTemplate
     timeout: Annotated[
-        Seconds, between(5, 86_400), Field(description="Time that the Job gets, all attempts together.")
+        Seconds, between(5, 86_400), Field(description="Time limit for the Job, all attempts together.")
     ] = 1800
-    backoff_limit: Annotated[int, Field(ge=0, le=20, description="Failed pods that are replaced.")] = 1
+    backoff_limit: Annotated[int, Field(ge=0, le=20, description="Retries before the Job is marked failed.")] = 1
     results: Annotated[
         ResultsIn,
         Field(
@@ -86,7 +88,7 @@ class EvaluationSpec(ApiModel):
         Field(
             min_length=1,
             max_length=64,
-            description="What the results must keep; other results are recorded only.",
+            description="Limits on the results. Results without a limit are only recorded.",
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ]

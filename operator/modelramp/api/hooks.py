@@ -40,25 +40,28 @@ class HookState(StrEnum):
 
 
 class HookJob(ApiModel):
-    """A Job that is made from a template, such as a retraining."""
+    """A Job created from a template, such as a retraining."""
 
     template: Annotated[JobTemplate, Field(description="Pod template, as in a Job; restartPolicy Never if not set.")]
-    backoff_limit: Annotated[int, Field(ge=0, le=100, description="Pods that may fail before the Job has failed.")] = 2
+    backoff_limit: Annotated[int, Field(ge=0, le=100, description="Retries before the Job is marked failed.")] = 2
     active_deadline: Annotated[
         Annotated[Seconds, between(1)] | None,
-        Field(description="Time that all its pods get together; without end if not set."),
+        Field(description="Time limit for the Job, all pods together; no limit if not set."),
     ] = None
     ttl: Annotated[
-        Seconds, between(600), Field(description="Time from the Job's end until it is deleted with its pods.")
+        Seconds, between(600), Field(description="Time after which the finished Job and its pods are deleted.")
     ] = 86_400
 
 
 class Webhook(ApiModel):
-    """A POST with a JSON body. It is sent at most once, except that a busy receiver (429, 503) is asked again."""
+    """A POST request with a JSON body. It is sent at most once; only a busy receiver (429, 503) is called again."""
 
     url: Annotated[
         str,
-        Field(max_length=2048, description="Where it goes; redirects are not followed. No credentials: use secretRef."),
+        Field(
+            max_length=2048,
+            description="URL of the receiver. Redirects are not followed. Credentials belong in secretRef.",
+        ),
         matches(
             r"https?://[^\s/?#@]+(/[^\s#@]*)?",
             "must be a URL such as https://pipelines.example.com/hooks/retrain, without credentials and without #",
@@ -71,13 +74,11 @@ class Webhook(ApiModel):
             "Modelramp-Signature), or both."
         ),
     ] = None
-    timeout: Annotated[Seconds, between(1, 30), Field(description="Time in which the receiver must have answered.")] = (
-        10
-    )
+    timeout: Annotated[Seconds, between(1, 30), Field(description="Time in which the receiver must answer.")] = 10
 
 
 class Hook(ApiModel):
-    """What is started once per episode: from the first breach of a revision until it is healthy again."""
+    """An action that runs once per episode: from the first breach of a revision until it is healthy again."""
 
     name: Annotated[
         str,
@@ -92,15 +93,15 @@ class Hook(ApiModel):
         Field(
             ge=1,
             le=100,
-            description="Breaches in a row that start it. Not set: spec.health.failureThreshold, and with onBreach "
-            "every breach that reaches a threshold.",
+            description="Consecutive breaches that start the hook. If not set: spec.health.failureThreshold, and for "
+            "onBreach also the threshold of any single check.",
         ),
     ] = None
     checks: Annotated[
         tuple[Annotated[str, Field(max_length=63)], ...],
         Field(
             max_length=32,
-            description="Names of the checks that it looks at. Not set: with onDrift every check of kind drift, with "
+            description="Names of the checks that count. If not set: for onDrift all checks of kind drift, for "
             "onBreach the verdict of the tick.",
             json_schema_extra={"x-kubernetes-list-type": "atomic"},
         ),
@@ -109,8 +110,8 @@ class Hook(ApiModel):
         Seconds,
         between(0),
         Field(
-            description="Time from one start of it to the next, across episodes. What comes earlier waits for its end; "
-            "of several episodes that wait the last one starts it. 0s: each starts it at once."
+            description="Least time between two starts of the hook. An episode that comes earlier waits; of several "
+            "waiting episodes only the latest starts the hook. 0s: every episode starts it at once."
         ),
     ] = 600
     job: Annotated[HookJob | None, Field(description="Starts a Job.")] = None

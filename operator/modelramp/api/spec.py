@@ -31,27 +31,29 @@ Hostname = Annotated[
 
 
 class Lineage(ApiModel):
-    """Where the model comes from; kept with the revision for audits."""
+    """Provenance of the model; recorded with the revision for audits."""
 
     trained_on: Annotated[str, Field(max_length=1024, description="Name and version of the training data.")] = ""
     git_commit: Annotated[str, Field(max_length=64, description="Commit of the training code.")] = ""
     metrics: Annotated[
-        dict[str, OfflineResult], Field(max_length=64, description="Offline results, such as accuracy: 0.962.")
+        dict[str, OfflineResult], Field(max_length=64, description="Offline metrics, such as accuracy: 0.962.")
     ] = {}  # noqa: RUF012 - pydantic copies it and the model is frozen
 
 
 class Model(ApiModel):
-    """The model version that should serve; part of the revision."""
+    """The model version to serve; part of the revision."""
 
-    name: Annotated[str, Field(min_length=1, max_length=253, description="Name in the registry.")]
-    version: Annotated[str, Field(min_length=1, max_length=128, description="Version, as people speak of it.")]
-    uri: Annotated[str, Field(max_length=2048, description="Where the artefact lies: models:/, s3://, oci:// ...")] = ""
+    name: Annotated[str, Field(min_length=1, max_length=253, description="Name of the model in its registry.")]
+    version: Annotated[str, Field(min_length=1, max_length=128, description="Human-readable version of the model.")]
+    uri: Annotated[str, Field(max_length=2048, description="Location of the artifact: models:/, s3://, oci:// ...")] = (
+        ""
+    )
     digest: Annotated[
         str,
-        Field(max_length=200, description="Digest of the artefact, such as sha256:9f86d0..."),
+        Field(max_length=200, description="Digest of the artifact, such as sha256:9f86d0..."),
         matches("([a-z0-9]+:[a-f0-9]{32,128})?", "must be algorithm:hex, as in sha256: and 64 digits of 0-9 and a-f"),
     ] = ""
-    lineage: Annotated[Lineage, Field(description="Where the model comes from.")] = Lineage()
+    lineage: Annotated[Lineage, Field(description="Provenance of the model.")] = Lineage()
 
 
 def _is_port(port: int | str) -> bool:
@@ -61,9 +63,9 @@ def _is_port(port: int | str) -> bool:
 
 
 class Service(ApiModel):
-    """The port under which each revision is reached."""
+    """The port of the Service of each revision."""
 
-    port: Annotated[int, Field(ge=1, le=65535, description="Port of the Services that modelramp makes.")] = 80
+    port: Annotated[int, Field(ge=1, le=65535, description="Port of the Services that modelramp creates.")] = 80
     target_port: Annotated[
         int | str,
         Field(
@@ -120,23 +122,25 @@ class Routing(ApiModel):
 
 
 class ModelDeploymentSpec(ApiModel):
-    """Which model version should serve, and what healthy means."""
+    """The desired model version, and how it is rolled out and checked."""
 
     replicas: Annotated[
         int,
         Field(
-            ge=1, le=1000, description="Pods of each version that serves; at least 1: without pods nothing is measured."
+            ge=1, le=1000, description="Pods of each version that serves. At least 1: without pods nothing is measured."
         ),
     ] = 1
-    model: Annotated[Model, Field(description="The model version; a change starts a rollout.")]
+    model: Annotated[Model, Field(description="The model version. A change starts a rollout.")]
     template: Annotated[
-        dict[str, Any], Field(description="Pod template, as in a Deployment; a change starts a rollout.")
+        dict[str, Any], Field(description="Pod template, as in a Deployment. A change starts a rollout.")
     ]
-    service: Annotated[Service, Field(description="The port under which the model is reached.")] = Service()
+    service: Annotated[Service, Field(description="The port under which the model is served.")] = Service()
     routing: Annotated[Routing, Field(description="What splits the traffic.")]
     rollout: Annotated[Rollout, Field(description="How traffic moves to a new version.")] = Rollout()
-    health: Annotated[Health, Field(description="What healthy means.")] = Health()
-    after_promotion: Annotated[AfterPromotion, Field(description="The watch after the rollout.")] = AfterPromotion()
+    health: Annotated[Health, Field(description="The checks that define a healthy version.")] = Health()
+    after_promotion: Annotated[
+        AfterPromotion, Field(description="What happens after the rollout: the checks go on.")
+    ] = AfterPromotion()
 
 
 OBJECT_RULES = (

@@ -20,218 +20,243 @@ class StatusModel(BaseModel):
 
 
 class VersionStatus(StatusModel):
-    """A revision and the model version that it stands for."""
+    """A revision and the model version that it runs."""
 
-    revision: Annotated[str, Field(description="Hash of template and model.")]
-    model_version: Annotated[str, Field(description="spec.model.version of that revision.")] = ""
-    since: Annotated[Time | None, Field(description="Since when it has this role.")] = None
-    traffic_since: Annotated[Time | None, Field(description="Since when it has had traffic without a break.")] = None
-    pods: Annotated[str, Field(description="Available / wanted pods.")] = ""
+    revision: Annotated[str, Field(description="Name of the revision: a hash of spec.template and spec.model.")]
+    model_version: Annotated[str, Field(description="spec.model.version of the revision.")] = ""
+    since: Annotated[Time | None, Field(description="When the revision took this role.")] = None
+    traffic_since: Annotated[Time | None, Field(description="Start of its current, uninterrupted traffic.")] = None
+    pods: Annotated[str, Field(description="Available pods / desired pods.")] = ""
 
 
 class MetricStatus(StatusModel):
-    """What one metric of an evaluation said."""
+    """The result of one evaluation metric."""
 
-    name: Annotated[str, Field(description="Name in the results.")]
-    verdict: Annotated[Literal["healthy", "breach", "no-data"], Field(description="healthy, breach or no-data.")]
+    name: Annotated[str, Field(description="Name of the metric in the results.")]
+    verdict: Annotated[
+        Literal["healthy", "breach", "no-data"], Field(description="Verdict: healthy, breach or no-data.")
+    ]
     value: Annotated[str | None, Field(description="The result.")] = None
-    limit: Annotated[str, Field(description="What was wished, such as >= 0.97 - 0.01.")] = ""
-    message: Annotated[str, Field(description="Found, wished, and what was left out.")] = ""
+    limit: Annotated[str, Field(description="The limit that the result was compared with, such as >= 0.97 - 0.01.")] = (
+        ""
+    )
+    message: Annotated[str, Field(description="Explains the verdict.")] = ""
 
 
 class EvaluationStatus(StatusModel):
-    """The evaluation of the candidate before its first traffic."""
+    """The offline evaluation of the candidate, which runs before its first traffic."""
 
     state: Annotated[EvaluationState, Field(description="Running, Passed, Failed or NoData.")]
-    since: Annotated[Time, Field(description="When it was begun.")]
-    ended: Annotated[Time | None, Field(description="When its Job had ended and was read.")] = None
+    since: Annotated[Time, Field(description="When the evaluation started.")]
+    ended: Annotated[Time | None, Field(description="When the results of the finished Job were read.")] = None
     job: Annotated[str, Field(description="Name of the Job.")] = ""
-    message: Annotated[str, Field(description="Why the state is what it is, in one sentence.")] = ""
-    metrics: Annotated[tuple[MetricStatus, ...], Field(description="The metrics of spec.rollout.evaluation.")] = ()
-    results: Annotated[dict[str, str], Field(description="All results, as they are recorded with the revision.")] = {}
-    attempt: Annotated[str, Field(description="Stands in the Job's name; for programs.")] = ""
-    template: Annotated[str, Field(description="Hash of what the Job is made of; for programs.")] = ""
+    message: Annotated[str, Field(description="Explains the state in one sentence.")] = ""
+    metrics: Annotated[
+        tuple[MetricStatus, ...], Field(description="Results of the metrics listed in spec.rollout.evaluation.")
+    ] = ()
+    results: Annotated[
+        dict[str, str], Field(description="All results that the Job reported, as recorded with the revision.")
+    ] = {}
+    attempt: Annotated[str, Field(description="Suffix of the Job's name. Internal.")] = ""
+    template: Annotated[str, Field(description="Hash of the Job's template. Internal.")] = ""
 
 
 class CandidateStatus(VersionStatus):
-    """The revision that a rollout is bringing in."""
+    """The revision that is being rolled out."""
 
-    weight: Annotated[int, Field(description="Share of the traffic in percent.")] = 0
-    step: Annotated[int, Field(description="Index in the rollout's steps; -1 while waiting for pods.")] = -1
-    shown: Annotated[bool, Field(description="The route has shown this step's weight.")] = False
-    step_entered: Annotated[Time | None, Field(description="Start of the step.")] = None
-    evaluation: Annotated[EvaluationStatus | None, Field(description="How it was tried before its first traffic.")] = (
-        None
-    )
+    weight: Annotated[int, Field(description="Share of the traffic, in percent.")] = 0
+    step: Annotated[int, Field(description="Index of the current step, from 0; -1 while the pods are not ready.")] = -1
+    shown: Annotated[bool, Field(description="Whether the route has applied the weight of this step.")] = False
+    step_entered: Annotated[Time | None, Field(description="When the current step started.")] = None
+    evaluation: Annotated[
+        EvaluationStatus | None, Field(description="The offline evaluation before its first traffic.")
+    ] = None
 
 
 class WatchStatus(StatusModel):
-    """The counts behind `breaches`: of which revision they speak, and per check."""
+    """The counters behind `breaches`, for one revision."""
 
-    revision: Annotated[str, Field(description="The revision that is counted.")]
-    since: Annotated[Time, Field(description="Ticks before this instant do not count.")]
-    breaches: Annotated[int, Field(description="Ticks in a row with any breach.")] = 0
+    revision: Annotated[str, Field(description="The revision that the counters belong to.")]
+    since: Annotated[Time, Field(description="Ticks before this time are not counted.")]
+    breaches: Annotated[int, Field(description="Consecutive ticks with at least one breach.")] = 0
     shared: Annotated[
-        int, Field(description="Ticks in a row in which a check without a threshold of its own breached.")
+        int, Field(description="Consecutive breached ticks of the checks that use spec.health.failureThreshold.")
     ] = 0
     checks: Annotated[
-        dict[str, int], Field(description="Breaches in a row of checks with a threshold of their own.")
+        dict[str, int], Field(description="Consecutive breaches of each check that sets its own failureThreshold.")
     ] = {}
 
 
 class ExperimentStatus(StatusModel):
-    """An A/B test: what it asks, what it has found, and how it ended."""
+    """An A/B test: its metric, its evidence and its verdict."""
 
     revision: Annotated[str, Field(description="The candidate.")]
-    question: Annotated[int, Field(description="Number of what is asked; for programs.")]
-    metric: Annotated[str, Field(description="The metric that decides.")] = ""
+    question: Annotated[int, Field(description="Identifies the configuration of the test. Internal.")]
+    metric: Annotated[str, Field(description="Name of the primary metric.")] = ""
     verdict: Annotated[
-        str, Field(description="Undecided, Winner, NoDifference, Harm, Invalid, or CutShort by a person.")
+        str, Field(description="Undecided, Winner, NoDifference, Harm, Invalid, or CutShort (ended by a person).")
     ] = ""
     message: Annotated[str, Field(description="The verdict and its evidence, in one sentence.")] = ""
-    candidate: Annotated[str, Field(description="The metric with the candidate, and of how many.")] = ""
-    stable: Annotated[str, Field(description="The metric with the stable version, and of how many.")] = ""
-    difference: Annotated[str, Field(description="Candidate less stable.")] = ""
-    interval: Annotated[str, Field(description="Where the true difference lies, over all looks together.")] = ""
-    sample_ratio: Annotated[str, Field(description="Assignment of candidate : stable against the split.")] = ""
-    sticky: Annotated[bool, Field(description="Whether one user always met the same version.")] = False
-    started_at: Annotated[Time, Field(description="When the test began.")]
-    earliest_end: Annotated[Time | None, Field(description="No winner before this.")] = None
-    latest_end: Annotated[Time | None, Field(description="Ends then without a winner.")] = None
-    memory: Annotated[str, Field(description="Evidence that is carried from tick to tick; for programs.")] = ""
+    candidate: Annotated[str, Field(description="Metric and sample size of the candidate.")] = ""
+    stable: Annotated[str, Field(description="Metric and sample size of the stable version.")] = ""
+    difference: Annotated[str, Field(description="Candidate minus stable.")] = ""
+    interval: Annotated[str, Field(description="Confidence interval of the difference, valid over all looks.")] = ""
+    sample_ratio: Annotated[str, Field(description="Assigned candidate : stable, compared with the split.")] = ""
+    sticky: Annotated[bool, Field(description="Whether each user was always sent to the same version.")] = False
+    started_at: Annotated[Time, Field(description="When the test started.")]
+    earliest_end: Annotated[Time | None, Field(description="The test has no winner before this time.")] = None
+    latest_end: Annotated[Time | None, Field(description="At this time the test ends without a winner.")] = None
+    memory: Annotated[str, Field(description="Accumulated evidence. Internal.")] = ""
 
 
 class RetiringStatus(StatusModel):
-    """A revision without traffic whose pods are about to end."""
+    """A revision without traffic whose pods will be scaled down."""
 
-    revision: Annotated[str, Field(description="The revision.")]
-    at: Annotated[Time | None, Field(description="When its pods end; not set until the route is without it.")] = None
+    revision: Annotated[str, Field(description="Name of the revision.")]
+    at: Annotated[
+        Time | None, Field(description="When its pods are scaled down; not set until the route no longer names it.")
+    ] = None
 
 
 class CheckStatus(StatusModel):
-    """What a check said when it was last asked."""
+    """The latest result of a check."""
 
     name: Annotated[str, Field(description="Name of the check.")]
-    dimension: Annotated[str, Field(description="View of the model that it belongs to.")] = ""
-    role: Annotated[str, Field(description="rollback, hold or inform.")] = ""
-    verdict: Annotated[Literal["healthy", "breach", "no-data"], Field(description="healthy, breach or no-data.")]
-    reason: Annotated[str, Field(description="Short code for the verdict.")]
-    value: Annotated[str | None, Field(description="What was measured, in the query's unit.")] = None
-    limit: Annotated[str, Field(description="What was wished, such as <= 0.01.")] = ""
-    message: Annotated[str, Field(description="Found, wished, and what is missing.")] = ""
-    at: Annotated[Time | None, Field(description="The tick at which it was asked; not set while it was not.")] = None
+    dimension: Annotated[str, Field(description="Dimension of the check: operational, technical, business, ...")] = ""
+    role: Annotated[str, Field(description="Role of the check: rollback, hold or inform.")] = ""
+    verdict: Annotated[
+        Literal["healthy", "breach", "no-data"], Field(description="Verdict: healthy, breach or no-data.")
+    ]
+    reason: Annotated[str, Field(description="Machine-readable reason for the verdict.")]
+    value: Annotated[str | None, Field(description="Measured value, in the unit of the query.")] = None
+    limit: Annotated[str, Field(description="The limit that the value was compared with, such as <= 0.01.")] = ""
+    message: Annotated[str, Field(description="Explains the verdict.")] = ""
+    at: Annotated[Time | None, Field(description="The tick of this result; not set before the first one.")] = None
     question: Annotated[
         str,
-        Field(description="What was asked of which revision, by checks with an interval of their own; for programs."),
+        Field(description="Identifies the query and the revision, for checks that set their own interval. Internal."),
     ] = ""
-    memory: Annotated[
-        str, Field(description="Evidence that sequential checks and budgets carry on from tick to tick; for programs.")
-    ] = ""
+    memory: Annotated[str, Field(description="Evidence that the check accumulates from tick to tick. Internal.")] = ""
 
 
 class HookStatus(StatusModel):
-    """One episode of a hook: what breached since when, and what was started because of it."""
+    """One run of a hook: the breach that started it, and its outcome."""
 
-    id: Annotated[str, Field(description="Names the episode; stands in the Job's name and in the webhook's body.")]
-    on: Annotated[Literal["onDrift", "onBreach"], Field(description="onDrift or onBreach.")]
+    id: Annotated[str, Field(description="Identifies the run; part of the Job's name and of the webhook's body.")]
+    on: Annotated[
+        Literal["onDrift", "onBreach"], Field(description="The list that the hook belongs to: onDrift or onBreach.")
+    ]
     name: Annotated[str, Field(description="Name of the hook.")]
     revision: Annotated[str, Field(description="The revision that breached.")]
-    model_version: Annotated[str, Field(description="Its model version.")] = ""
+    model_version: Annotated[str, Field(description="Model version of the revision.")] = ""
     since: Annotated[Time, Field(description="The first breaching tick.")]
-    until: Annotated[Time | None, Field(description="The tick that ended the episode; not set while it goes on.")] = (
-        None
-    )
-    breaches: Annotated[int, Field(description="Breaches in a row; no longer counted once the hook has fired.")] = 0
-    checks: Annotated[tuple[str, ...], Field(description="The checks that breached.")] = ()
-    cause: Annotated[str, Field(description="What they measured.")] = ""
+    until: Annotated[
+        Time | None, Field(description="The healthy tick that ended the breach; not set while the breach lasts.")
+    ] = None
+    breaches: Annotated[
+        int, Field(description="Consecutive breaches; not counted further once the hook has fired.")
+    ] = 0
+    checks: Annotated[tuple[str, ...], Field(description="Names of the checks that breached.")] = ()
+    cause: Annotated[str, Field(description="What the checks measured.")] = ""
     state: Annotated[
         HookState,
         Field(
-            description="Counting: too few breaches yet. CoolingDown: it starts when the cool-down is over. Skipped: a "
-            "later episode took its place then. Due: about to start. Running, Done, Failed. Unknown: nobody can say "
-            "whether it happened, and it is not repeated."
+            description="Counting: too few breaches so far. CoolingDown: starts when the cool-down ends. Skipped: "
+            "replaced by a later episode. Due: about to start. Running, Done, Failed. Unknown: the outcome cannot be "
+            "determined, and the hook is not run again."
         ),
     ]
-    at: Annotated[Time | None, Field(description="Since when it is in that state.")] = None
-    message: Annotated[str, Field(description="What was started, and how it ended.")] = ""
-    by: Annotated[str, Field(description="The process that calls the webhook; for programs.")] = ""
-    due: Annotated[
-        Time | None, Field(description="When it could start; the cool-down of the next episode begins then.")
-    ] = None
+    at: Annotated[Time | None, Field(description="When the hook reached this state.")] = None
+    message: Annotated[str, Field(description="What was started, and its outcome.")] = ""
+    by: Annotated[str, Field(description="The operator process that calls the webhook. Internal.")] = ""
+    due: Annotated[Time | None, Field(description="When the hook became due; its cool-down is measured from here.")] = (
+        None
+    )
 
 
 class PolicyStatus(StatusModel):
-    """A policy that the spec refers to, as it was resolved."""
+    """A policy that the spec refers to, and how it was resolved."""
 
     kind: Annotated[str, Field(description="HealthPolicy or ClusterHealthPolicy.")]
     name: Annotated[str, Field(description="Name of the policy.")]
-    revision: Annotated[str, Field(description="Hash of the policy's spec whose checks count.")] = ""
-    generation: Annotated[int, Field(description="Its metadata.generation.")] = 0
-    problem: Annotated[str, Field(description="Why its checks do not count; promotion waits until they do.")] = ""
+    revision: Annotated[str, Field(description="Hash of the policy's spec in use.")] = ""
+    generation: Annotated[int, Field(description="metadata.generation of the policy.")] = 0
+    problem: Annotated[str, Field(description="Why the policy cannot be used. Promotion waits until it can.")] = ""
 
 
 class HistoryEntry(StatusModel):
-    """One revision that was tried, and how it ended."""
+    """One rollout attempt and its outcome."""
 
-    revision: Annotated[str, Field(description="The revision.")]
-    model_version: Annotated[str, Field(description="Its model version.")] = ""
-    started_at: Annotated[Time | None, Field(description="When it was first tried.")] = None
-    ended_at: Annotated[Time | None, Field(description="When that ended.")] = None
-    outcome: Annotated[str, Field(description="How it ended.")]
-    reason: Annotated[str, Field(description="Short code for why.")] = ""
-    message: Annotated[str, Field(description="Why, in one sentence.")] = ""
-    weight: Annotated[int, Field(description="Highest share of the traffic that it had, percent.")] = 0
+    revision: Annotated[str, Field(description="Name of the revision.")]
+    model_version: Annotated[str, Field(description="Model version of the revision.")] = ""
+    started_at: Annotated[Time | None, Field(description="When the attempt started.")] = None
+    ended_at: Annotated[Time | None, Field(description="When the attempt ended.")] = None
+    outcome: Annotated[str, Field(description="Outcome of the attempt.")]
+    reason: Annotated[str, Field(description="Machine-readable reason for the outcome.")] = ""
+    message: Annotated[str, Field(description="Explains the outcome in one sentence.")] = ""
+    weight: Annotated[int, Field(description="Highest share of the traffic that it received, in percent.")] = 0
 
 
 class Condition(StatusModel):
-    """A condition as the Kubernetes API conventions describe it."""
+    """A condition, as defined by the Kubernetes API conventions."""
 
-    type: Annotated[str, Field(max_length=316, description="What the condition is about.")]
-    status: Annotated[Literal["True", "False", "Unknown"], Field(description="True, False or Unknown.")]
-    observed_generation: Annotated[int | None, Field(description="Generation of the spec that it speaks of.")] = None
-    last_transition_time: Annotated[Time, Field(description="When status last changed.")]
-    reason: Annotated[
-        str, Field(min_length=1, max_length=1024, description="Short code for people and programs to search for.")
+    type: Annotated[str, Field(max_length=316, description="Type of the condition.")]
+    status: Annotated[
+        Literal["True", "False", "Unknown"], Field(description="Status of the condition: True, False or Unknown.")
     ]
-    message: Annotated[str, Field(max_length=32768, description="What is found, wished and next, in one sentence.")] = (
-        ""
-    )
+    observed_generation: Annotated[
+        int | None, Field(description="Generation of the spec that the condition was computed from.")
+    ] = None
+    last_transition_time: Annotated[Time, Field(description="When the status of the condition last changed.")]
+    reason: Annotated[
+        str, Field(min_length=1, max_length=1024, description="Machine-readable reason for the condition's status.")
+    ]
+    message: Annotated[str, Field(max_length=32768, description="Human-readable explanation.")] = ""
 
 
 class AnswerStatus(StatusModel):
-    """The outcome of a person's request."""
+    """The outcome of a request made through the annotation."""
 
-    at: Annotated[Time, Field(description="When it was handled.")]
+    at: Annotated[Time, Field(description="When the request was handled.")]
     outcome: Annotated[Literal["Done", "Ignored"], Field(description="Done or Ignored.")]
-    message: Annotated[str, Field(description="What was done, or why it was ignored.")] = ""
+    message: Annotated[str, Field(description="What was done, or why the request was ignored.")] = ""
 
 
 class Status(StatusModel):
-    """What serves, what is tried, what was measured, why it ended, what happens next."""
+    """The observed state of the rollout."""
 
     observed_generation: Annotated[
-        int | None, Field(description="Generation of the spec that this status speaks of.")
+        int | None, Field(description="Generation of the spec that this status was computed from.")
     ] = None
-    phase: Annotated[Phase | None, Field(description="Where the rollout stands.")] = None
-    reason: Annotated[str, Field(description="Short code for the message.")] = ""
-    message: Annotated[str, Field(description="One sentence for people; times are absolute.")] = ""
-    detail: Annotated[str, Field(description="How the last rollout ended.")] = ""
+    phase: Annotated[Phase | None, Field(description="Phase of the rollout.")] = None
+    reason: Annotated[str, Field(description="Machine-readable reason for the message.")] = ""
+    message: Annotated[str, Field(description="Human-readable summary in one sentence. Times are absolute.")] = ""
+    detail: Annotated[str, Field(description="Outcome of the last rollout.")] = ""
     stable: Annotated[
-        VersionStatus | None, Field(description="The version that serves, or that traffic returns to.")
+        VersionStatus | None, Field(description="The version that serves, and that a rollback returns to.")
     ] = None
-    previous: Annotated[VersionStatus | None, Field(description="The last version that worked before stable.")] = None
-    candidate: Annotated[CandidateStatus | None, Field(description="The version that is being brought in.")] = None
-    failed_revision: Annotated[str | None, Field(description="Gets no traffic until the spec changes or a retry.")] = (
+    previous: Annotated[VersionStatus | None, Field(description="The version that worked before the stable one.")] = (
         None
     )
-    restored: Annotated[bool, Field(description="Stable came back by a rollback after promotion.")] = False
-    paused: Annotated[bool, Field(description="A person has paused the rollout.")] = False
-    progress: Annotated[str, Field(description="Step / steps.")] = ""
+    candidate: Annotated[CandidateStatus | None, Field(description="The version that is being rolled out.")] = None
+    failed_revision: Annotated[
+        str | None,
+        Field(
+            description="The revision that failed. It gets no traffic until the spec changes or a retry is requested."
+        ),
+    ] = None
+    restored: Annotated[
+        bool, Field(description="Whether the stable version was restored by a rollback after promotion.")
+    ] = False
+    paused: Annotated[bool, Field(description="Whether a person has paused the rollout.")] = False
+    progress: Annotated[str, Field(description="Current step / number of steps.")] = ""
     breaches: Annotated[int, Field(description="Consecutive breached ticks.")] = 0
-    ticks: Annotated[str, Field(description="The last ten ticks, oldest left: + healthy, ? no data, - breach.")] = ""
-    last_tick: Annotated[Time | None, Field(description="The last tick that was evaluated.")] = None
+    ticks: Annotated[str, Field(description="The last ten ticks, oldest first: + healthy, ? no data, - breach.")] = ""
+    last_tick: Annotated[Time | None, Field(description="The latest tick that was evaluated.")] = None
     next: Annotated[str, Field(description="Time of the next check, UTC.")] = ""
-    watch: Annotated[WatchStatus | None, Field(description="Counts that survive a restart.")] = None
+    watch: Annotated[
+        WatchStatus | None, Field(description="Breach counters; they survive a restart of the operator.")
+    ] = None
     scores: Annotated[
         dict[str, int],
         Field(
@@ -242,39 +267,41 @@ class Status(StatusModel):
     checks: Annotated[
         tuple[CheckStatus, ...],
         Field(
-            description="The checks, each with its last answer.",
+            description="The latest result of each check.",
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = ()
-    experiment: Annotated[ExperimentStatus | None, Field(description="The A/B test under way, or the last one.")] = None
+    experiment: Annotated[ExperimentStatus | None, Field(description="The current A/B test, or the last one.")] = None
     policies: Annotated[
         tuple[PolicyStatus, ...],
         Field(
-            description="The policies of spec.health.policies.",
+            description="The policies listed in spec.health.policies.",
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["kind", "name"]},
         ),
     ] = ()
     retiring: Annotated[
-        tuple[RetiringStatus, ...], Field(description="Revisions without traffic whose pods are about to end.")
+        tuple[RetiringStatus, ...], Field(description="Revisions without traffic whose pods will be scaled down.")
     ] = ()
     hooks: Annotated[
         tuple[HookStatus, ...],
         Field(
-            description="Episodes of the hooks of spec.health, newest last.",
+            description="Runs of the hooks in spec.health, newest last.",
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["id"]},
         ),
     ] = ()
-    history: Annotated[tuple[HistoryEntry, ...], Field(description="What was tried, newest first.")] = ()
-    request: Annotated[str, Field(description="The last value of the request annotation that was handled.")] = ""
-    answer: Annotated[AnswerStatus | None, Field(description="The outcome of that request.")] = None
+    history: Annotated[tuple[HistoryEntry, ...], Field(description="Rollout attempts, newest first.")] = ()
+    request: Annotated[str, Field(description="The last handled value of the annotation modelramp.io/request.")] = ""
+    answer: Annotated[AnswerStatus | None, Field(description="The outcome of the last request.")] = None
     heard: Annotated[
         dict[str, tuple[str, ...]],
-        Field(description="By revision: marks of the requests that were handled, each of which counts once."),
+        Field(
+            description="Hashes of the handled requests by revision, so that each request takes effect once. Internal."
+        ),
     ] = {}
     replicas: Annotated[
-        int, Field(description="Available pods of the version that serves; for the scale subresource.")
+        int, Field(description="Available pods of the version that serves, for the scale subresource.")
     ] = 0
-    selector: Annotated[str, Field(description="Label selector of the pods; for the scale subresource.")] = ""
+    selector: Annotated[str, Field(description="Label selector of the pods, for the scale subresource.")] = ""
     conditions: Annotated[
         tuple[Condition, ...],
         Field(
