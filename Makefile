@@ -69,6 +69,7 @@ generate: $(VENV)/installed
 	@$(BIN)/modelramp presets -o markdown > docs/reference/presets.md
 	@$(BIN)/python -m modelramp.adapters.catalogue > docs/reference/metrics.md
 	@$(BIN)/python -m modelramp.settings > docs/reference/settings.md
+	@$(BIN)/python -m localplane tool helm-docs --chart-search-root charts --sort-values-order file --log-level warning
 
 # Bounds: pyproject.toml. Versions that still fit stay as they are: ARGS=--upgrade, or ARGS="--upgrade-package aiohttp".
 LOCK := uv pip compile --quiet --no-config --universal --python-version 3.11 --no-build --generate-hashes --no-annotate \

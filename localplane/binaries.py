@@ -22,6 +22,7 @@ HELM_MODULE = Path(__file__).parent / "go-helm"
 VICTORIAMETRICS_MODULE = Path(__file__).parent / "go-victoriametrics"
 PROMTOOL_MODULE = Path(__file__).parent / "go-promtool"
 PROMETHEUS_OPERATOR_MODULE = Path(__file__).parent / "go-prometheus-operator"
+TOOLS_MODULE = Path(__file__).parent / "go-tools"
 APISERVER_MODULES = Path(__file__).parent / "go-apiserver"
 """A folder for each minor version of Kubernetes whose API server can be built beside the plane's own."""
 KUBERNETES_VERSION = "1.36.3"
@@ -68,6 +69,12 @@ BACK_ENDS = {
         "./cmd/mimir",
         "netgo,stringlabels",
     ),
+}
+
+# Commands that check or generate files of this repository; no part of a plane.
+TOOLS = {
+    "actionlint": "github.com/rhysd/actionlint/cmd/actionlint",
+    "helm-docs": "github.com/norwoodj/helm-docs/cmd/helm-docs",
 }
 
 
@@ -135,6 +142,11 @@ def find_or_build(report: Report) -> Binaries:
 def helm(report: Report) -> Path:
     """Return the Helm command, building it on first use (about two minutes)."""
     return _one_program("helm", "helm.sh/helm/v3/cmd/helm", HELM_MODULE, report)
+
+
+def tool(name: str, report: Report) -> Path:
+    """Return one of TOOLS, building it on first use (about half a minute)."""
+    return _one_program(name, TOOLS[name], TOOLS_MODULE, report)
 
 
 def apiservers() -> tuple[str, ...]:

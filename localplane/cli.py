@@ -137,6 +137,15 @@ def helm(arguments: tuple[str, ...]) -> None:
 
 
 @main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("name", type=click.Choice(sorted(binaries.TOOLS)))
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def tool(name: str, arguments: tuple[str, ...]) -> None:
+    """Run a command that checks or generates files of this repository, building it on first use."""
+    command = [str(binaries.tool(name, say)), *arguments]
+    os.execv(command[0], command)  # noqa: S606
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_obj
 def run(obj: tuple[str, Path | None], arguments: tuple[str, ...]) -> None:

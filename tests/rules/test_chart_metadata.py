@@ -1,0 +1,36 @@
+"""What Artifact Hub shows of the chart is what the chart contains."""
+
+import tomllib
+
+import pytest
+import yaml
+
+from modelramp.cli.lint.refusals import refusals
+from tests.rules.tree import ROOT
+
+CHART = yaml.safe_load((ROOT / "charts/modelramp/Chart.yaml").read_text("utf-8"))
+ANNOTATIONS = CHART["annotations"]
+EXAMPLES = yaml.safe_load(ANNOTATIONS["artifacthub.io/crdsExamples"])
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+def test_the_versions_and_the_license_are_those_of_the_project():
+    assert (CHART["version"], CHART["appVersion"]) == (PROJECT["version"], PROJECT["version"])
+    assert ANNOTATIONS["artifacthub.io/license"] == PROJECT["license"]
+
+
+def test_the_list_of_definitions_is_complete():
+    definitions = [yaml.safe_load(path.read_text("utf-8")) for path in (ROOT / "crds").glob("modelramp.io_*.yaml")]
+    defined = {
+        (one["metadata"]["name"], one["spec"]["names"]["kind"], version["name"])
+        for one in definitions
+        for version in one["spec"]["versions"]
+    }
+    listed = yaml.safe_load(ANNOTATIONS["artifacthub.io/crds"])
+    assert len(defined) == 3
+    assert {(one["name"], one["kind"], one["version"]) for one in listed} == defined
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_would_be_accepted(example):
+    assert [str(problem) for problem in refusals(example)] == []
