@@ -1,4 +1,4 @@
-"""The front door: joins engine and adapters, and lets Kopf do what it does best: discovery, watches, login, signals.
+"""Joins the engine and the adapters; Kopf does discovery, watches, login and signals.
 
 Kopf's handlers only put objects into the store. It adds no finalizer, no annotation and no timer to anything.
 """
@@ -36,15 +36,15 @@ from modelramp.engine.ports import WRITTEN, Kind, Telemetry
 from modelramp.settings import Settings
 
 _PROBE_SECONDS = 2.0
-"""A Prometheus that is silent delays the start no longer."""
+"""Seconds that the start waits for Prometheus, at most."""
 _LISTED_SECONDS = 10.0
-"""Without a first list by then the start is told without the number of objects."""
+"""Seconds after which the start is logged without the number of objects."""
 
 
 def kopf_settings(namespaces: tuple[str, ...]) -> kopf.OperatorSettings:
     """Kopf for watching only: children are filtered by the API server, nothing is written, stalls are noticed.
 
-    With given namespaces nothing cluster-wide is watched: a Role would not allow it, and Kopf would ask for ever.
+    With given namespaces nothing cluster-wide is watched: a Role does not allow it, and Kopf would retry without end.
     """
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
@@ -154,7 +154,7 @@ async def _load() -> None:
 async def _tell_start_and_probe(
     engine: Engine, settings: Settings, telemetry: Telemetry, probe: PrometheusProbe, problem: str
 ) -> None:
-    """Say with which settings the operator works, as soon as its objects are known; then go on asking Prometheus.
+    """Log the settings as soon as the objects are listed; then keep probing Prometheus.
 
     problem: what the first look at Prometheus found.
     """
@@ -168,7 +168,7 @@ async def _tell_start_and_probe(
 
 
 def start_line(settings: Settings, problem: str, objects: int | None) -> dict[str, Any]:
-    """What the operator says of itself at its start.
+    """The first log line of the operator.
 
     problem: why its Prometheus does not answer; empty when it does. objects: None while they are not listed.
     """

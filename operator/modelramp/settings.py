@@ -1,4 +1,4 @@
-"""How the operator is set up: environment variables MODELRAMP_*, nothing else."""
+"""Settings of the operator: environment variables MODELRAMP_*, nothing else."""
 
 import re
 from typing import Annotated, Literal, Self

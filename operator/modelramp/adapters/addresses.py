@@ -1,8 +1,8 @@
-"""Which addresses objects may name, checked after resolution.
+"""Checks the addresses that objects name, after resolving them.
 
-Whoever may write a ModelDeployment can have the operator send requests to an address of their choice. What the operator
-can reach and they cannot is refused: the operator's own pod and node, the cloud's metadata service, the API server, and
-ranges by setting. The operator's own settings are not checked.
+Anyone who may write a ModelDeployment can make the operator send requests to an address of their choice. What the
+operator can reach and they cannot is refused: the operator's own pod and node, the cloud's metadata service, the API
+server, and ranges by setting. The operator's own settings are not checked.
 """
 
 import asyncio
@@ -27,18 +27,18 @@ Resolve = Callable[[str], Iterable[str]]
 
 RESOLVE_SECONDS: Final = 3.0
 LOOKUPS: Final = 64
-"""Lookups under way at a time: a thread each, since getaddrinfo cannot be cancelled."""
+"""Concurrent lookups. Each takes a thread, since getaddrinfo cannot be cancelled."""
 LOOKUPS_PER_NAMESPACE: Final = 2
 LOOKUPS_SHARED: Final = 16
-"""The same of hosts that objects of several namespaces ask for together."""
+"""Of them, lookups of hosts that several namespaces share."""
 FRESH_SECONDS: Final = 30.0
-"""Age up to which a resolved name is not looked up again."""
+"""Seconds for which a resolved name is cached."""
 STALE_SECONDS: Final = 600.0
-"""Age up to which it is used when the lookup fails: a name server that fails must not cost a tick."""
+"""Seconds for which it is used while lookups fail, so that a failing name server does not cost a tick."""
 _MOST: Final = 1024
 _API_SERVER: Final = "kubernetes.default.svc"
 _OWN: Final = "/"
-"""Counts for no namespace: lookups of the operator itself, of which there are two names."""
+"""Account of the operator's own lookups, of which there are two names."""
 
 _METADATA: Final = frozenset(
     map(ip_address, ("168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254"))
@@ -54,7 +54,7 @@ _HOST: Final = re.compile(r"(\*?\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]
 
 @dataclass(frozen=True, slots=True)
 class Pinned:
-    """A host that was checked. Connections go to one of `ips` and nowhere else."""
+    """A checked host. Connections go only to one of `ips`."""
 
     host: str
     port: int
@@ -63,7 +63,7 @@ class Pinned:
 
 @dataclass(frozen=True, slots=True)
 class AddressList:
-    """Hosts, suffixes of hosts, and ranges of IP addresses, as people write them in a setting."""
+    """Hosts, domain suffixes and IP ranges, parsed from a setting."""
 
     hosts: frozenset[str] = frozenset()
     suffixes: tuple[str, ...] = ()
@@ -89,7 +89,7 @@ class AddressList:
         return cls(frozenset(hosts), tuple(suffixes), tuple(networks))
 
     def names(self, host: str) -> bool:
-        """Whether the host stands in the list by its name."""
+        """Whether the list contains the host by name."""
         return host in self.hosts or host.endswith(self.suffixes)
 
     def admits(self, address: Address) -> bool:
@@ -103,7 +103,7 @@ class AddressList:
 
 
 class Addresses:
-    """Checks addresses in objects. Lookups are bounded in time and number, and fair by namespace."""
+    """Checks addresses that objects name. Lookups are bounded in time and number, and fair by namespace."""
 
     def __init__(
         self,
@@ -179,7 +179,7 @@ class Addresses:
 
 
 class Lookups:
-    """Names to IP addresses, off the event loop. A lookup that overruns its time keeps its place until it ends."""
+    """Resolves names off the event loop. A lookup that overruns its time limit keeps its slot until it ends."""
 
     def __init__(self, resolve: Resolve, monotonic: Callable[[], float]) -> None:
         self._resolve = resolve
@@ -218,7 +218,7 @@ class Lookups:
                 lambda done: (self._pending.pop(host, None), done.cancelled() or done.exception())
             )
         try:
-            # Others may wait for the same: whoever gives up does not end it for them.
+            # Others may wait for the same lookup: one that gives up does not cancel it for them.
             return await asyncio.wait_for(asyncio.shield(pending), 2 * RESOLVE_SECONDS)
         except asyncio.CancelledError:
             if pending.cancelled():

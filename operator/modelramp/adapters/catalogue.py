@@ -1,4 +1,4 @@
-"""Every metric of the operator, as a table: name, type, labels, help. Nothing else may be counted."""
+"""Every metric of the operator: name, type, labels, help. Other metrics cannot be recorded."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

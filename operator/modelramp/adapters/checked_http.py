@@ -1,4 +1,4 @@
-"""HTTP connections that go to the address that was checked, for httpx."""
+"""An httpx transport that connects only to checked addresses."""
 
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -15,7 +15,7 @@ NAMESPACE: Final = "modelramp.namespace"
 """Extension of a request: the namespace that its lookup counts for."""
 _PIECE: Final = 4096
 _TRIED: Final = 4
-"""IP addresses of one host that are tried."""
+"""IP addresses of one host that are tried, at most."""
 _ASKER: ContextVar[str] = ContextVar("modelramp_namespace", default="")
 
 
@@ -92,7 +92,7 @@ class CheckedBackend(httpcore.AsyncNetworkBackend):
 
 
 class BoundedStream(httpcore.AsyncNetworkStream):
-    """A connection of which little is read, in small pieces: whoever sends much and fast has no more of our time."""
+    """A connection that is read in small pieces up to a limit, so that a fast sender gets no extra time."""
 
     def __init__(self, inner: httpcore.AsyncNetworkStream, most: int) -> None:
         """most: bytes; behind TLS those of the plain text count anew."""

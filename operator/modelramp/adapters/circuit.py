@@ -1,9 +1,9 @@
-"""Whether it is worth asking an address again: one dead Prometheus must not hold all workers."""
+"""A circuit breaker per address, so that one dead Prometheus does not hold all workers."""
 
 from dataclasses import dataclass
 
 FAILURES_THAT_OPEN = 3
-"""Consecutive questions without any answer after which the rest of a tick's questions are not asked."""
+"""Consecutive unanswered queries after which the remaining queries of the tick are not sent."""
 
 
 @dataclass(slots=True)
@@ -17,16 +17,16 @@ class Circuit:
     open_for: int | None = None
 
     def refuses(self, tick: int) -> bool:
-        """Whether questions about that tick would be in vain."""
+        """Whether queries about that tick are not worth sending."""
         return self.open_for == tick
 
     def failed(self, tick: int) -> None:
-        """Nobody answered: no connection, or silence until the time-out."""
+        """Record a failed connection or a time-out."""
         self.failures += 1
         if self.failures >= FAILURES_THAT_OPEN:
             self.open_for = tick
 
     def answered(self) -> None:
-        """Somebody answered, be it with an error."""
+        """Record an answer, even if it is an error."""
         self.failures = 0
         self.open_for = None

@@ -1,4 +1,4 @@
-"""The real clocks; everything else is given one."""
+"""The real clocks. Everything else gets a clock as an argument."""
 
 import asyncio
 import time
@@ -12,28 +12,28 @@ from modelramp.engine.ports import Telemetry
 
 LOOK_SECONDS = 1.0
 ASK_SECONDS = 5.0
-"""Pause between two questions for the API server's time while it is needed, such as after a step."""
+"""Seconds between two requests for the API server's time while it is needed, such as after a clock step."""
 CONFIRM_SECONDS = 60.0
-"""The same while all clocks agree."""
+"""Seconds between two requests while all clocks agree."""
 SLOWEST_SECONDS = 2.0
-"""An answer that took longer says too little of the time."""
+"""Seconds after which an answer is too imprecise to tell the time."""
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # BOOTTIME goes on while the machine sleeps
 
 Reading = Callable[[], float]
 
 
 def wall_seconds() -> float:
-    """Seconds since the epoch as this machine believes them to be, right or wrong."""
+    """Wall time of this machine in seconds since the epoch, right or wrong."""
     return time.time()  # noqa: TID251 - the one place where wall time enters
 
 
 def steady_seconds() -> float:
-    """Seconds that go on evenly whatever the wall clock is set to; where they begin means nothing."""
+    """Monotonic seconds; the origin is arbitrary."""
     return time.clock_gettime(_STEADY)
 
 
 class SystemClock:
-    """Wall time of this machine, for those who talk to no API server."""
+    """Wall time of this machine, for commands that talk to no API server."""
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -68,7 +68,7 @@ class ClusterClock:
         await asyncio.sleep(seconds)
 
     def heard(self, date: str, seconds: float) -> None:
-        """Take in what an answer of the API server says of the time, and that it answered.
+        """Record the time in an answer of the API server, and that it answered.
 
         date: its header Date; what cannot be read is passed over. seconds: from the request to the answer.
         """
@@ -90,7 +90,7 @@ class ClusterClock:
             self._telemetry.warn(said, clock_ahead_seconds=round(error, 1), time_moved_seconds=round(moved, 1))
 
     async def keep(self, ask: Callable[[], Awaitable[None]]) -> None:
-        """Look after the clocks until cancelled.
+        """Compare the clocks until cancelled.
 
         ask: makes any request to the API server, so that `heard` is called; without an answer it is asked again.
         """

@@ -1,4 +1,4 @@
-"""The API server, through kubernetes.aio: raw JSON of any kind, one time-out per call, every failure one of ours."""
+"""The API server, through kubernetes.aio: raw JSON of any kind, one time-out per call, errors mapped to ours."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -26,10 +26,10 @@ EVENT = Kind("events.k8s.io/v1", "Event", "events")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 CONNECT_SECONDS = 5.0
 CONNECTIONS = 512
-"""More than is ever under way at once: calls that are slow for one namespace leave connections for the others."""
+"""Connections; more than are ever used at once, so that slow calls for one namespace do not block the others."""
 _PATIENCE_SECONDS = 5
 _BEGINNINGS = 3
-"""Times that a list is begun again when the server forgets it while it is read."""
+"""Restarts of a list whose continue token expires while it is read."""
 _JSON = "application/json"
 _KINDS = {
     (kind.api_version, kind.kind): kind for kind in (EVENT, LEASE, *vars(ports).values()) if isinstance(kind, Kind)
@@ -41,9 +41,9 @@ Heard = Callable[[str, float], None]  # takes an answer's header Date, and the s
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """One request; `verb` and `about` are how logs, errors and metrics name it.
+    """One request. `verb` and `about` name it in logs, errors and metrics.
 
-    most: bytes of the answer after which it is given up; None when it has one object only.
+    most: bytes of the answer at which reading stops; None when the answer is a single object.
     """
 
     method: str
@@ -123,7 +123,7 @@ class KubernetesCluster:
         await self.close()
 
     async def ask_time(self) -> None:
-        """Make the smallest request there is: `heard` is told when its answer was given, also of a refusal."""
+        """Make the smallest request there is, so that `heard` gets the time of its answer, even of a refusal."""
         await self._answer(_Call("GET", "/version", "get", "version", "the version"))
 
     async def get(self, ref: Ref) -> Object:
@@ -298,7 +298,7 @@ class KubernetesCluster:
             _encoded(call),
             _request_timeout=aiohttp.ClientTimeout(total=self._timeout, sock_connect=CONNECT_SECONDS),
         )
-        if self._heard is not None and response.status < 500:  # a proxy that answers instead has another clock
+        if self._heard is not None and response.status < 500:  # a proxy that answers in its place has another clock
             self._heard(response.headers.get("Date", ""), asyncio.get_running_loop().time() - asked_at)
         body = (
             await response.read()  # type: ignore[no-untyped-call]
@@ -308,7 +308,7 @@ class KubernetesCluster:
         return _Answer(response.status, response.headers.get("Retry-After", ""), body)
 
     async def _may_send_again(self, answer: _Answer) -> bool:
-        """Whether the server took no notice of the request and a second one may fare better; waits if it says so."""
+        """Whether the server ignored the request and a retry may succeed; waits as long as it asks for."""
         if answer.code == 401 and self._login is not None:
             await self._login(self._api.configuration)
             return True

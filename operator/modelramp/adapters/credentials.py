@@ -1,4 +1,4 @@
-"""Credentials for Prometheus out of Secrets and files. They appear in no log line and no error."""
+"""Credentials for Prometheus, from Secrets and files. They never appear in logs or errors."""
 
 import asyncio
 import base64
@@ -18,7 +18,7 @@ ReadSecret = Callable[[str, str], Awaitable[Mapping[str, str]]]
 """(namespace, name) -> the Secret's data, decoded."""
 
 KEPT_SECONDS = 30.0
-"""A changed Secret is noticed after at most this long."""
+"""Seconds after which a changed Secret is noticed, at most."""
 _MOST = 1024
 _LONGEST_FILE: Final = 64 << 10
 _CREDENTIALS: Final = frozenset({"token", "username", "password"})
@@ -43,7 +43,7 @@ def secret_reader(cluster: Cluster) -> ReadSecret:
 
 @dataclass(frozen=True, slots=True)
 class ClientCertificate:
-    """What the operator shows of itself in TLS, as PEM. authority: the only one that is trusted; "" for the usual."""
+    """The client certificate, as PEM. authority: the only CA that is trusted; "" for the default ones."""
 
     certificate: str = field(repr=False)
     key: str = field(repr=False)
@@ -52,14 +52,14 @@ class ClientCertificate:
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """What a question is sent with. sent: what of it nobody may see."""
+    """What a query is sent with. sent: the secret parts of it."""
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     sent: Sent = NOTHING_SENT
     client: ClientCertificate | None = None
 
     def over(self, other: "Presented") -> "Presented":
-        """Both; where both have a header, this one's."""
+        """Both together; this one's headers take precedence."""
         taken = {name.lower() for name in self.headers}
         rest = {name: value for name, value in other.headers.items() if name.lower() not in taken}
         secrets = (*self.sent.secrets, *other.sent.secrets)
@@ -69,7 +69,7 @@ class Presented:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Paths of files with the operator's own credentials; somebody else may write them anew at any time."""
+    """Paths of files with the operator's own credentials; another process may rewrite them at any time."""
 
     token: str | None = None
     certificate: str | None = None
@@ -77,7 +77,7 @@ class Files:
 
 
 class Credentials:
-    """What endpoints are presented, out of Secrets and files; kept for a short while."""
+    """Credentials of endpoints, from Secrets and files, cached for a short time."""
 
     def __init__(self, read_secret: ReadSecret, clock: Clock) -> None:
         self._read = read_secret
@@ -85,7 +85,7 @@ class Credentials:
         self._kept: dict[Endpoint | Files, tuple[float, Presented]] = {}
 
     async def presented(self, endpoint: Endpoint) -> Presented:
-        """What an endpoint is presented. Raises PrometheusUnavailable if it cannot be used."""
+        """The credentials for an endpoint. Raises PrometheusUnavailable if they cannot be used."""
         plain = Presented(dict(endpoint.headers))
         if endpoint.secret is None:
             return plain
@@ -93,11 +93,11 @@ class Credentials:
         return (await self._fresh(place, lambda: self._from_secret(place))).over(plain)
 
     async def presented_from(self, files: Files) -> Presented:
-        """What the operator's own files hold. Raises PrometheusUnavailable if they cannot be used."""
+        """The credentials in the operator's own files. Raises PrometheusUnavailable if they cannot be used."""
         return await self._fresh(files, lambda: asyncio.to_thread(_from_files, files))
 
     def forget(self, endpoint: Endpoint, files: Files) -> None:
-        """Read again next time: the server did not take them."""
+        """Drop the cached credentials: the server refused them."""
         self._kept.pop(Endpoint("", endpoint.secret, (), endpoint.secret_headers), None)
         self._kept.pop(files, None)
 
@@ -126,7 +126,7 @@ class Credentials:
 
 
 def presented_by(data: Mapping[str, str], name: str, headers: Iterable[tuple[str, str]] = ()) -> Presented:
-    """What a Secret's data gives. name: of the Secret. headers: names, and the keys that have their values."""
+    """The credentials in a Secret's data. name: of the Secret. headers: names, and the keys that have their values."""
     found, secrets = {}, []
     for header, key in headers:
         value = data.get(key, "").strip("\r\n")

@@ -1,8 +1,8 @@
-"""JSON of the API server as objects, whatever somebody got into one of them. Pure.
+"""Decodes JSON of the API server and survives hostile objects in it. Pure.
 
 The API server keeps objects that nest 10,000 levels deep. Python's parsers and everything that walks through an object
 end in a RecursionError long before, and it takes the whole list or watch along. So nesting is measured on the bytes,
-and what nests deeper than any object should is never decoded: a sentence stands in its place, which the engine shows
+and what nests deeper than any object should is never decoded: a sentence takes its place, which the engine shows
 as what is wrong with that one object.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 from modelramp.engine.ports import TOO_DEEP
 
 LEVELS = 100
-"""Mappings and lists inside one another that an object may have; a pod template has 15."""
+"""Levels of nesting that an object may have; a pod template has 15."""
 _AROUND = 2
 """Levels of a list or of a watch's line around its objects."""
 
@@ -26,7 +26,7 @@ _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def nests(raw: bytes, levels: int) -> bool:
-    """Whether mappings and lists stand more than `levels` deep inside one another; the bytes must be valid JSON."""
+    """Whether mappings and lists nest more than `levels` deep; the bytes must be valid JSON."""
     if raw.count(b"{") + raw.count(b"[") <= levels:
         return False
     brackets = _STRING.sub(b"", raw).translate(_AS_LISTS, _NO_BRACKETS)
@@ -43,7 +43,7 @@ def decoded_object(raw: bytes) -> dict[str, Any]:
 
 
 def decoded_list(raw: bytes) -> dict[str, Any]:
-    """A list of objects, or whatever else the API server answers with.
+    """A list of objects, or another answer of the API server.
 
     An item that cannot be decoded at all is an object without a name. Raises ValueError when the whole is no JSON.
     """
@@ -60,7 +60,7 @@ def decoded_list(raw: bytes) -> dict[str, Any]:
 
 
 def decoded_line(raw: bytes) -> bytes:
-    """A line of a watch that json.loads can take; empty when nothing of it can be read."""
+    """A line of a watch that json.loads can parse; empty when nothing of it can be read."""
     if not nests(raw, LEVELS + _AROUND) and _is_json(raw):
         return raw
     try:

@@ -1,4 +1,4 @@
-"""Foreign failures -> ours, for the API server; the only place that knows HTTP codes of Kubernetes."""
+"""Maps failures of the API server to our errors; the only place that knows HTTP codes of Kubernetes."""
 
 import json
 import ssl
@@ -11,18 +11,18 @@ from modelramp.api.errors import ApiServerUnavailable, Conflict, Forbidden, Gone
 from modelramp.api.text import cut, visible
 
 LONGEST = 256
-"""Bytes of a foreign answer that people get to read."""
+"""Bytes of a server's message that are shown to people."""
 _UNREADABLE = 500
 _REFUSALS = frozenset({400, 413, 422})
 
 FOREIGN = (TimeoutError, aiohttp.ClientError, OSError, ConfigException, ValueError, RecursionError)
-"""What the client library lets through when the API server cannot be reached or its answer cannot be read."""
+"""What the client library raises when the API server cannot be reached or its answer cannot be read."""
 
 
 def of_answer(code: int, body: bytes, what: str) -> ModelrampError:
-    """The error for an answer that is no success.
+    """The error for an unsuccessful answer.
 
-    code: HTTP status. body: a Kubernetes Status as JSON, or whatever a proxy in between wrote.
+    code: HTTP status. body: a Kubernetes Status as JSON, or the answer of a proxy.
     what: the call in words, such as `apply Deployment ml/digits`.
     """
     words = _words(code, body)

@@ -1,4 +1,4 @@
-"""Kubernetes Events, for people who type `kubectl describe`: written in the background, never in the engine's way."""
+"""Kubernetes Events, shown by `kubectl describe`; written in the background, so that the engine never waits."""
 
 import asyncio
 import hashlib
@@ -18,13 +18,13 @@ from modelramp.engine.ports import Clock, Cluster, Object, Telemetry
 
 CONTROLLER = f"{GROUP}/operator"
 QUEUED = 200
-"""Events of one namespace that wait for the API server; more are dropped, and counted."""
+"""Events of one namespace that may wait for the API server; further ones are dropped and counted."""
 WORKERS = 16
-"""Events that are written at the same time, of one namespace never more than one, so that they stay in order."""
+"""Concurrent writes of Events; at most one per namespace, so that they stay in order."""
 SERIES_SECONDS = 600
-"""Repetitions within this long become one Event with a count."""
+"""Seconds within which repetitions become one Event with a count."""
 _NOTE = 1024
-"""Bytes; the API server refuses an Event whose note has more."""
+"""Bytes of an Event's note; the API server refuses longer ones."""
 _NAME, _INSTANCE = 253, 128
 _REMEMBERED = 4096
 _RETRY_SECONDS = 2.0

@@ -1,7 +1,7 @@
-"""The HTTP session with which Kopf lists and watches: what it gets can always be decoded, and is never too large.
+"""The HTTP session with which Kopf lists and watches: every answer can be decoded and is bounded in size.
 
 Kopf decodes a watch line by line with json.loads and ends the whole operator when one line raises; it also lists in
-pages of a fixed number of objects. It takes a session of its user's, so both are put right below it.
+pages of a fixed number of objects. Kopf accepts a session of its user's, so both are solved below it.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from modelramp.engine.listing import WATCHED
 from modelramp.engine.ports import Telemetry
 
 ERROR_PAUSE_SECONDS = 5.0
-"""Longest pause after an error in the midst of a watch: Kopf lists anew at once."""
+"""Longest pause in seconds after an error within a watch: Kopf itself lists again at once."""
 _PLURALS = frozenset(kind.plural for kind in WATCHED)
 _EXPIRED = 410
 
@@ -29,7 +29,7 @@ Login = Callable[..., Awaitable[kopf.AiohttpSession]]
 
 
 def login_through(telemetry: Telemetry) -> Login:
-    """A login handler for Kopf: the credentials that it would find itself, in a session of ours."""
+    """A login handler for Kopf: its usual credentials, in our session."""
     pages = Pages()
 
     async def login(**found: Any) -> kopf.AiohttpSession:
@@ -83,7 +83,7 @@ class Answer(aiohttp.ClientResponse):
 
 
 class Lines:
-    """The stream of a watch, whole lines only, each of which json.loads can take."""
+    """The stream of a watch: only complete lines that json.loads can parse."""
 
     def __init__(self, content: aiohttp.StreamReader, telemetry: Telemetry, pause: float = ERROR_PAUSE_SECONDS) -> None:
         """pause: at most so many seconds pass after an error that the API server reports."""
@@ -95,7 +95,7 @@ class Lines:
         return getattr(self._content, name)
 
     async def iter_chunked(self, size: int) -> AsyncIterator[bytes]:
-        """Complete lines; what is left when the connection ends is no event."""
+        """Complete lines; an incomplete last one is dropped."""
         begun: list[bytes] = []
         async for data in self._content.iter_chunked(size):
             head, newline, tail = data.rpartition(b"\n")
@@ -117,7 +117,7 @@ class Lines:
         return await self._expired(found) if found.startswith(b'{"type":"ERROR"') else found
 
     async def _expired(self, line: bytes) -> bytes:
-        """An error of the API server as one that ends this watch only: Kopf takes every other for the end of all."""
+        """An error of the API server that ends only this watch: Kopf ends the operator on every other error."""
         event = json.loads(line)
         status = event["object"]
         if not isinstance(status, dict) or status.get("code") != _EXPIRED:

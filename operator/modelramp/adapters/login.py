@@ -1,4 +1,4 @@
-"""How the operator proves to the API server who it is."""
+"""Authentication against the API server."""
 
 import os
 from collections.abc import Awaitable, Callable

@@ -1,20 +1,20 @@
-"""Lists in pages of bounded bytes: an object may have 1.5 MiB, so a number of objects bounds nothing."""
+"""Page sizes bounded in bytes: an object may have 1.5 MiB, so a number of objects bounds nothing."""
 
 import aiohttp
 
 FIRST = 50
-"""Objects in the first page of a kind: nothing is known yet of their size."""
+"""Objects in the first page of a kind, while their size is unknown."""
 MOST = 500
 """Objects in a page at most."""
 WANTED = 2 << 20
 """Bytes that a page should have."""
 LARGEST = 8 << 20
-"""Bytes after which reading a page is given up for a smaller one."""
+"""Bytes at which reading a page stops and a smaller one is requested."""
 _SHRINK = 8
 
 
 class Pages:
-    """How many objects of a kind to ask for at once, by the sizes that were seen."""
+    """How many objects of a kind to request at once, by the sizes seen so far."""
 
     def __init__(self) -> None:
         self._limits: dict[str, int] = {}
@@ -24,13 +24,13 @@ class Pages:
         return self._limits.get(kind, FIRST)
 
     def saw(self, kind: str, objects: int, size: int) -> None:
-        """A page came: so many objects in so many bytes. The next one is at most twice as long."""
+        """Record a page and its size in bytes. The next page has at most twice as many objects."""
         if objects:
             fits = objects * WANTED // max(size, 1)
             self._limits[kind] = max(1, min(fits, 2 * self.limit(kind), MOST))
 
     def too_large(self, kind: str) -> None:
-        """A page was given up; the next one is shorter."""
+        """Record that a page was too large; the next one is shorter."""
         self._limits[kind] = max(1, self.limit(kind) // _SHRINK)
 
 

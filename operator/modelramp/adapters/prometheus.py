@@ -1,4 +1,4 @@
-"""Prometheus for the operator: every question is bounded in time, size and number, and costs only who asks it."""
+"""Prometheus for the operator: every query is bounded in time, size and number, and only its own objects pay for it."""
 
 import asyncio
 import time
@@ -27,22 +27,22 @@ from modelramp.api.names import Reason
 from modelramp.engine.ports import SHARED, Asker, Clock, Endpoint, Sample, Telemetry
 
 OWN: Final = Bounds(bytes=2 << 20, series=10_000)
-"""What the answer to an object's own question may have."""
+"""Limits of the answer to an object's own query."""
 EACH: Final = Bounds(bytes=16 << 10, series=64)
-"""What the answer to a shared question may have more for each object that needs it."""
+"""Additional allowance of a shared query for each object that needs it."""
 MOST: Final = Bounds(bytes=32 << 20, series=150_000)
 _ERROR_BYTES: Final = 64 << 10
 _CONNECT_SECONDS: Final = 3.0
 _GRACE_SECONDS: Final = 1.0
-"""What a server has beyond its own time-out to say that it gave up."""
+"""Seconds beyond its own time-out that a server gets to report that it gave up."""
 _WAITS: Final = 3
-"""Time-outs that a question waits for its place at most."""
+"""Longest wait for a slot, in time-outs."""
 _SLOW: Final = 4
-"""A question is slow when it takes more than this part of its time-out."""
+"""A query is slow when it takes more than this fraction of its time-out."""
 _SMALL: Final = 512
-"""Bytes: an answer in smaller chunks than this on average is not read to its end; each costs as much as a large one."""
+"""Least average size of an answer's chunks, in bytes: each chunk costs as much as a large one."""
 _BREATH: Final = 16
-"""Chunks after which other tasks have their turn."""
+"""Chunks after which other tasks of the event loop run."""
 _TOLD: Final = 1000
 NO_FILES: Final = Files()
 
@@ -51,7 +51,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """What is asked, by whom and where. about: the instant that it is about, seconds since the epoch."""
+    """A query, its asker and its address. about: the instant of the query, seconds since the epoch."""
 
     endpoint: Endpoint
     path: str
@@ -67,7 +67,7 @@ class _Question:
 
 
 class PrometheusMetrics:
-    """Fulfils engine.ports.Metrics. An async context manager: leaving it ends what is under way."""
+    """Fulfils engine.ports.Metrics. An async context manager: leaving it cancels running queries."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class PrometheusMetrics:
         await self.close()
 
     async def close(self) -> None:
-        """End what is under way, close the connections."""
+        """Cancel running queries and close the connections."""
         self._closed = True
         now = asyncio.get_running_loop().time()
         for deadline in self._deadlines:
@@ -149,7 +149,7 @@ class PrometheusMetrics:
         return found
 
     async def _in_turn(self, question: _Question, parser: AnswerParser[Found]) -> tuple[Found, tuple[str, ...]]:
-        """Wait for a place on the address, then ask, each below a deadline."""
+        """Wait for a slot on the address, then query, each with a deadline."""
         address = question.endpoint.address
         origin = _origin(address)
         if origin is None:
@@ -232,7 +232,7 @@ class PrometheusMetrics:
         return replace(found, sent=replace(found.sent, secrets=secrets))
 
     def _as_whom(self, endpoint: Endpoint) -> Endpoint:
-        """The operator's own when an object has no credentials and no headers of its own for that address."""
+        """The operator's own credentials when an object has none, and no headers, for that address."""
         own = self._own
         if own is None or not self._is_own(endpoint.address):
             return endpoint
@@ -291,7 +291,7 @@ class PrometheusMetrics:
 
 
 def bounds_of(asker: Asker) -> Bounds:
-    """What an answer may have: a question that objects share grows with their number."""
+    """Limits of an answer: those of a shared query grow with the number of its objects."""
     others = max(0, asker.objects - 1)
     return Bounds(
         bytes=min(MOST.bytes, OWN.bytes + others * EACH.bytes),

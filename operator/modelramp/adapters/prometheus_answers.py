@@ -1,4 +1,4 @@
-"""What Prometheus answered -> samples, or the reason why it cannot be used. Pure."""
+"""Turns an answer of Prometheus into samples, or into the reason why it cannot be used. Pure."""
 
 import json
 import math
@@ -29,7 +29,7 @@ _GIVE_THEM = "give secretRef if it wants credentials, headers if it wants a tena
 
 MOST_WARNINGS = 20
 TRUNCATED = "results truncated due to limit"
-"""The warning of a server that heeds the parameter `limit`."""
+"""The warning of a server that supports the parameter `limit`."""
 _ABOUT_THE_QUERY = ("PromQL warning:", "PromQL info:")
 
 
@@ -59,7 +59,7 @@ def failed(kind: Any, words: Any, code: int) -> PrometheusUnavailable:
 
 
 def _refused(code: int, body: bytes, sent: Sent) -> PrometheusUnavailable:
-    """The error for an answer that is not in Prometheus' form: of a server before it, or of something else."""
+    """The error for an answer that Prometheus did not send, such as one of a proxy."""
     words = page_words(body, sent.secrets) if 400 <= code < 500 else ""
     known, hint = _BY_CODE.get(code, "cannot answer now" if code >= 500 else "does not answer like a Prometheus"), ""
     if code in _REFUSALS:
@@ -71,12 +71,12 @@ def _refused(code: int, body: bytes, sent: Sent) -> PrometheusUnavailable:
 
 
 def no_prometheus() -> PrometheusUnavailable:
-    """The error for a success that is none of Prometheus'."""
+    """The error for a success that Prometheus did not send."""
     return PrometheusUnavailable(Reason.PROMETHEUS_UNREACHABLE, "the answer is not that of a Prometheus (no JSON data)")
 
 
 def partial(words: str) -> PrometheusUnavailable:
-    """The error for an answer out of a part of the data (decision 0004)."""
+    """The error for an answer from a part of the data (decision 0004)."""
     said = f"Prometheus answers from a part of its data: {plain_error(words)}"
     return PrometheusUnavailable(Reason.PARTIAL_DATA, shortened(said))
 
@@ -252,5 +252,5 @@ def number(text: Any) -> float:
 
 
 def unreadable() -> PrometheusUnavailable:
-    """The error for an answer that has not the form of the API."""
+    """The error for an answer that does not have the form of the API."""
     return PrometheusUnavailable(Reason.QUERY_FAILED, "the answer is not in the form of the Prometheus HTTP API")

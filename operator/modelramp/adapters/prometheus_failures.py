@@ -1,4 +1,7 @@
-"""Foreign failures -> ours, for Prometheus. Never the text of a foreign exception: some repeat headers, so secrets."""
+"""Maps connection failures to PrometheusUnavailable.
+
+The text of an exception is never repeated: some contain headers, and with them secrets.
+"""
 
 import errno
 import socket
@@ -11,7 +14,7 @@ from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.names import Reason
 
 FOREIGN = (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError, ExceptionGroup)
-"""What a question ends with when nobody answers; TimeoutError is an OSError."""
+"""What a query raises when there is no answer; TimeoutError is an OSError."""
 
 _BROKE = "the connection broke before the answer was complete"
 
@@ -35,14 +38,14 @@ CAUSES: Causes = (
         "this is no usable address",
     ),
 )
-"""What went wrong -> how people read it; the outermost error that is listed counts."""
+"""Exception -> words for people; the outermost listed exception counts."""
 
 _NOBODY_THERE = (socket.gaierror, ConnectionRefusedError)
 _NO_ROUTE = frozenset({"EHOSTUNREACH", "ENETUNREACH", "EADDRNOTAVAIL", "EHOSTDOWN", "ENETDOWN"})
 
 
 def failure(error: BaseException, address: str, timeout: float) -> PrometheusUnavailable:
-    """The error for a question that nobody answered. timeout: seconds that it was given."""
+    """The error for a query without an answer. timeout: its time limit in seconds."""
     if isinstance(error, TimeoutError | httpx.ReadTimeout | httpx.WriteTimeout):
         return timed_out(address, timeout)
     words = plainly(chain(error), CAUSES)
@@ -53,12 +56,12 @@ def failure(error: BaseException, address: str, timeout: float) -> PrometheusUna
 
 
 def timed_out(address: str, timeout: float) -> PrometheusUnavailable:
-    """The error for a question without an answer in time."""
+    """The error for a query without an answer in time."""
     return PrometheusUnavailable(Reason.PROMETHEUS_TIMEOUT, f"{address}: no answer within {timeout:g} s")
 
 
 def is_unconnected(error: BaseException) -> bool:
-    """Whether nobody is there to connect to: refused, no such host, no route. A time-out says less."""
+    """Whether no connection is possible: refused, no such host, no route. A time-out does not show that."""
     return isinstance(error, httpx.ConnectError) and any(
         isinstance(cause, _NOBODY_THERE) or (isinstance(cause, OSError) and _code(cause) in _NO_ROUTE)
         for cause in chain(error)

@@ -1,4 +1,4 @@
-"""Who is asked next: places on each address, shared between namespaces.
+"""Decides which query is sent next: slots per address, shared fairly between namespaces.
 
 An address has a few places. Beside others a namespace holds at most SHARE of them, so that neither many nor slow
 queries of one keep the places of all; a query that was slow lately waits in a queue of its own, and all of these
@@ -19,20 +19,20 @@ from modelramp.api.names import Reason
 from modelramp.engine.ports import Asker
 
 SLOTS: Final = 8
-"""Queries to one address at a time."""
+"""Concurrent queries to one address."""
 SHARE: Final = 3
-"""Of them, those of one namespace where several ask."""
+"""Of them, queries of one namespace while several ask."""
 ALONE: Final = SLOTS - 1
-"""The same where one namespace asks: the next one to come finds a place."""
+"""Queries of one namespace while it asks alone, so that the next namespace finds a free slot."""
 SHARED: Final = SLOTS // 2
-"""The same of queries that several namespaces share."""
+"""Queries that several namespaces share."""
 SLOW: Final = SLOTS // 2
-"""The same of queries that were slow, together; one of each namespace."""
+"""Queries that were slow lately, all together; one per namespace."""
 
 OPEN: Final = 512
-"""Queries to all addresses at a time."""
+"""Concurrent queries to all addresses."""
 OPEN_OF_ONE: Final = 32
-"""Of them, those of one namespace."""
+"""Of them, queries of one namespace."""
 OPEN_SLOW: Final = OPEN // 2
 
 WAITING_OF_ONE: Final = 2048
@@ -48,7 +48,7 @@ _NAMESPACES: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class _Account:
-    """What a place is counted for. slow: holds the queries that were slow."""
+    """The account that a slot is charged to. slow: the account of queries that were slow."""
 
     namespace: str
     slow: bool = False
@@ -95,19 +95,19 @@ class Lane:
         return held < (SHARE if len(self.namespaces) > 1 else ALONE)
 
     def order(self) -> list[_Account]:
-        """Who waits, in the order in which they are asked: shared queries first, then those who waited longest."""
+        """The waiting accounts in order: shared queries first, then those that have waited longest."""
         first = _Account("")
         rest = [account for account in self.waiting if account != first]
         return [first, *rest] if first in self.waiting else rest
 
     @property
     def idle(self) -> bool:
-        """Whether nobody asks and nobody waits."""
+        """Whether no query runs or waits."""
         return not self.waiting and not self.running.total()
 
 
 class Lanes:
-    """Hands out places. Belongs to one event loop."""
+    """Hands out slots. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._lanes: OrderedDict[str, Lane] = OrderedDict()
@@ -130,7 +130,7 @@ class Lanes:
 
     @asynccontextmanager
     async def place(self, lane: Lane, asker: Asker, query: str) -> AsyncIterator[None]:
-        """Hold a place on an address; waits for it. Raises PrometheusUnavailable when too many wait already."""
+        """Wait for a slot on an address and hold it. Raises PrometheusUnavailable when too many already wait."""
         lane.namespaces[asker.namespace] = None
         _trim(lane.namespaces, _NAMESPACES)
         account = _Account(asker.namespace, lane.was_slow(asker.namespace, query))

@@ -1,4 +1,4 @@
-"""What every question is sent with, so that all servers of the Prometheus API take it the same way."""
+"""Parameters of every query, so that all servers of the Prometheus API treat it alike."""
 
 from typing import Final
 

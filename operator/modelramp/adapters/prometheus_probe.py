@@ -1,4 +1,4 @@
-"""Whether the operator's own Prometheus answers, also while no object asks it anything."""
+"""Probes the operator's own Prometheus, even while no object queries it."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ _QUESTION = "vector(1)"
 
 
 class PrometheusProbe:
-    """Asks something trivial now and then, shows it as modelramp_prometheus_up, and logs when that changes."""
+    """Sends a trivial query at intervals, sets modelramp_prometheus_up, and logs changes."""
 
     def __init__(self, metrics: Metrics, endpoint: Endpoint, telemetry: Telemetry, clock: Clock) -> None:
         self._metrics = metrics
@@ -19,7 +19,7 @@ class PrometheusProbe:
         self._clock = clock
 
     async def look(self, patience: float = PROBE_SECONDS) -> str:
-        """Ask once; why there is no answer within so many seconds, empty when there is one."""
+        """Probe once. Returns why there was no answer within `seconds`; empty when there was one."""
         problem = ""
         try:
             async with asyncio.timeout(patience):
@@ -32,7 +32,7 @@ class PrometheusProbe:
         return problem
 
     async def run(self, problem: str) -> None:
-        """Look again and again until cancelled. problem: what the last look found; it was told already."""
+        """Probe at intervals until cancelled. problem: the result of the last probe, which was already logged."""
         while True:
             await self._clock.sleep(PROBE_SECONDS)
             before, problem = problem, await self.look()

@@ -1,4 +1,4 @@
-"""An answer of Prometheus, read while it comes: what is kept at a time is one series, not the text.
+"""Parses an answer of Prometheus as it arrives; at any time it holds one series, not the text.
 
 A JSON parser that takes the whole text holds the interpreter until it has read all of it, and builds a tree of ten
 times the size. Here each series is parsed by itself, in pieces that leave the event loop alone in between, and nothing
@@ -41,14 +41,14 @@ _SPACE: Final = re.compile(r"[ \t\r\n]*")
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What an answer may have. bytes: of its text, unpacked."""
+    """Limits of an answer. bytes: of its decompressed text."""
 
     bytes: int
     series: int
 
 
 def unpacked(coding: str) -> Callable[[bytes], Generator[bytes, None, None]]:
-    """What unpacks the pieces of a body, never more than PIECE bytes at a time. coding: its Content-Encoding."""
+    """Decompresses a body, at most PIECE bytes at a time. coding: its Content-Encoding."""
     match coding.strip().lower():
         case "" | "identity":
             return _cut

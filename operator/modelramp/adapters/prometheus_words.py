@@ -1,4 +1,4 @@
-"""What a server says of a failure, as a status may have it: the cause first, and the same words at every tick. Pure."""
+"""Turns a server's error into text for a status: the cause first, and the same words at every tick. Pure."""
 
 import json
 import re
@@ -38,7 +38,7 @@ _BY_CODE: Final = {
     500: Reason.QUERY_FAILED,
     504: Reason.PROMETHEUS_TIMEOUT,
 }
-"""HTTP code -> reason where the errorType is none of Prometheus'; with others nobody has answered the question."""
+"""HTTP code -> reason when the errorType is not one of Prometheus'; other codes mean no answer."""
 _MAY_MEAN_MORE: Final = frozenset({400, 422, 500, 503})
 _TOO_SLOW: Final = ("timeout exceeded", "deadline exceeded", "timed out")
 _NO_QUERY: Final = (
@@ -84,7 +84,7 @@ def reason_of(kind: Any, code: int, words: str) -> Reason:
 
 
 def plain_error(words: Any) -> str:
-    """The `error` of an answer without what is known or moves: the query that was asked, and the time."""
+    """The `error` of an answer without the query and the time, which are known or change at every tick."""
     text = str(words)
     if found := _EXECUTING.match(text):
         text = text[found.end() :]
@@ -100,7 +100,7 @@ def steady(text: str) -> str:
 
 
 def page_words(body: bytes, secrets: Sequence[str]) -> str:
-    """What a refusal that is none of Prometheus' says, in a few words; "" when it had better not be repeated.
+    """A refusal by something other than Prometheus, in a few words; "" when it should not be repeated.
 
     A page of HTML is that of a proxy, or of something else altogether. secrets: what was sent; a server may repeat it.
     """

@@ -8,7 +8,7 @@ from typing import Self
 from aiohttp import web
 
 Verdict = tuple[bool, str]
-"""Whether it is so, and a sentence that says why."""
+"""The result, and a sentence that explains it."""
 
 
 def heartbeat_verdict(heartbeat: float, now: float, limit: float) -> Verdict:
@@ -23,7 +23,7 @@ def heartbeat_verdict(heartbeat: float, now: float, limit: float) -> Verdict:
 
 
 class Web:
-    """Serves while the context lasts. `healthy` and `ready` run in the event loop at each request: they are quick."""
+    """Serves while the context lasts. `healthy` and `ready` run in the event loop at each request and must be quick."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Calls of webhooks through httpx: one bounded POST each, and an honest word on whether the receiver can have acted.
+"""Calls webhooks through httpx: one bounded POST each, and whether the receiver may have acted on it.
 
 They go to addresses only that objects may name. What counts is whether the request may have left this machine: before
 that nothing has happened and a second try is safe; after it only the receiver's own answer can tell.
@@ -24,7 +24,7 @@ from modelramp.engine.ports import Delivered, Delivery, Telemetry, WebhookCall
 
 CONNECT_SECONDS: Final = 5.0
 HEAD_BYTES: Final = 32_768
-"""So much is read of an answer: its status and headers, and what happens to come with them."""
+"""Bytes that are read of an answer: its status and headers."""
 SIGNATURE: Final = "Modelramp-Signature"
 """Header: `sha256=` and the HMAC of the body in hexadecimal digits."""
 _AGENT: Final = "modelramp"
@@ -132,7 +132,7 @@ class HttpWebhooks:
 
 
 class _Unusable(Exception):
-    """The call cannot be made as it is declared."""
+    """The call cannot be made as declared."""
 
 
 class _Sent:

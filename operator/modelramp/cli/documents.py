@@ -10,9 +10,9 @@ import yaml
 
 MOST_NODES = 100_000
 MOST_DEPTH = 100
-"""More nodes and levels than any manifest has: aliases that unfold without end must not fill the memory."""
+"""More nodes and levels than any manifest has: exploding aliases must not fill the memory."""
 MOST_CHARACTERS = 2_000_000
-"""The reader takes some five seconds for so much."""
+"""Most characters of a file; parsing that many takes about five seconds."""
 _TOO_DEEP = f"nests more than {MOST_DEPTH} levels deep; no manifest does"
 _WITHOUT_END = "aliases unfold without end"
 
@@ -66,7 +66,7 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """Text that is no YAML: where, and why."""
+    """A syntax error: where, and why."""
 
     line: int
     column: int

@@ -1,4 +1,4 @@
-"""How verbs print: findings with file and line, colour only where it is wished."""
+"""Output of the commands: findings with file and line, colour only where it is wanted."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ _PIPED = 400
 
 
 class Level(StrEnum):
-    """How bad a finding is: an error is refused or can never work, a warning works but is likely not meant."""
+    """Severity of a finding. Error: is refused or can never work. Warning: works, but is probably not intended."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -27,7 +27,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """One thing to say about a field of an object; `path` as in the YAML."""
+    """A problem of a field of an object; `path` as in the YAML."""
 
     level: Level
     path: str
@@ -36,7 +36,7 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to say about a field of a file."""
+    """A problem of a field in a file."""
 
     file: str
     line: int
@@ -49,7 +49,7 @@ class Finding:
 
 
 def screen() -> "Console":
-    """Where tables go: as wide as the terminal, or, where there is none, wide enough that no line is broken."""
+    """A console for tables: as wide as the terminal, or wide enough not to wrap lines where there is none."""
     from rich.console import Console
 
     piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
@@ -78,7 +78,7 @@ def print_findings(findings: Sequence[Finding]) -> None:
 
 
 def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
-    """The findings for programs."""
+    """The findings as JSON."""
     return {
         "errors": count(findings, Level.ERROR),
         "warnings": count(findings, Level.WARNING),

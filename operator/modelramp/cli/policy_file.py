@@ -1,4 +1,4 @@
-"""The policy that a verb tries out: one ModelDeployment out of a file, with the names that its queries need."""
+"""Loads the policy for a command: one ModelDeployment from a file, with the names that its queries need."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ def read_policy(
     try:
         spec = as_stored(parse_spec(without_nulls(document.value).get("spec")))
     except InvalidSpec as error:
-        # In the words of lint; the parser's own speak of Python.
+        # In the words of lint; the parser's own are about Python.
         problems = refusals(document.value, document.text_of) or error.problems
         told = (f"{file.name}:{document.line_of(problem.field)}: {problem}" for problem in problems)
         raise click.ClickException("\n".join(told)) from None

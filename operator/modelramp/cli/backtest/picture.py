@@ -1,4 +1,4 @@
-"""A replay as a picture: a panel for each check with its limit, a band with the traffic, marks for what happened."""
+"""Draws a replay: a panel for each check with its limit, a band for the traffic, marks for events."""
 
 import math
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""A replay as JSON: one object for each tick, and one that sums up. No I/O."""
+"""A replay as JSON: one object per tick, and a summary. No I/O."""
 
 import math
 from collections import Counter

@@ -1,4 +1,4 @@
-"""A replay for the terminal: a strip for each check, what happened when, and the sensitivity table."""
+"""A replay for the terminal: a strip per check, the events, and the sensitivity table."""
 
 import math
 from collections.abc import Sequence

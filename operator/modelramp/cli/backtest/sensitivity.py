@@ -1,4 +1,4 @@
-"""What other thresholds and windows would have done with the same history. No I/O."""
+"""How other thresholds and windows would have decided on the same history. No I/O."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

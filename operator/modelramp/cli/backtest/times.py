@@ -1,4 +1,4 @@
-"""Which time is meant: instants as people write them, and the ticks between two of them. No clock is read here."""
+"""Parses instants, and lists the ticks between two of them. Reads no clock."""
 
 import math
 import re
@@ -9,7 +9,7 @@ from modelramp.api.times import to_text
 from modelramp.core.ticks import newest_due
 
 MOST_TICKS = 200_000
-"""Some four and a half months of minutes; more would need more memory and patience than a question deserves."""
+"""Most ticks of a replay: about four and a half months of minutes."""
 _DAY = 86_400
 _FORMS = "write it as 2026-11-20T12:00:00Z, 2026-11-20, seconds since the epoch, -36h, -30d or now"
 

@@ -1,4 +1,4 @@
-"""`modelramp backtest`: a policy tried on what Prometheus has recorded, before it is trusted with traffic."""
+"""`modelramp backtest`: replays a policy over the history in Prometheus."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""`modelramp evaluate`: one check on numbers given by hand, to understand its verdict."""
+"""`modelramp evaluate`: runs one check on given numbers and explains its verdict."""
 
 import json
 from typing import IO, Any

@@ -1,4 +1,4 @@
-"""`modelramp lint`: what the API server would say about manifests, and what it cannot know."""
+"""`modelramp lint`: finds what the API server would refuse in manifests, and problems that it cannot see."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""`modelramp simulate`: try a policy on given outcomes before trusting it. No cluster is needed."""
+"""`modelramp simulate`: runs a policy on given outcomes of its checks. No cluster is needed."""
 
 import json
 from collections.abc import Sequence

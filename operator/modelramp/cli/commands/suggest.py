@@ -1,4 +1,4 @@
-"""`modelramp suggest`: limits from what Prometheus has recorded, for a stated number of false alarms a month."""
+"""`modelramp suggest`: proposes limits from the history in Prometheus, for a given number of false alarms a month."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What is likely wrong with an A/B test: its queries, its length, and how much traffic it needs."""
+"""Lint of A/B tests: queries, length, and the traffic that they need."""
 
 import math
 from collections.abc import Iterator

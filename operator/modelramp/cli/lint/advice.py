@@ -1,4 +1,4 @@
-"""What the API server takes, and what will still not do what was meant: rollout, pods, image."""
+"""Lint of what the API server accepts although it will not do what was intended: rollout, pods, image."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What lint says about hooks: those that can never start, or only after the revision is gone."""
+"""Lint of hooks that can never start, or only after the revision is gone."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What lint says about evaluations: what their metrics leave open, and names in the pod that nothing has."""
+"""Lint of evaluations: missing limits, and dangling names in the pod."""
 
 from collections.abc import Iterator
 

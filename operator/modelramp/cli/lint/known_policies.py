@@ -1,4 +1,4 @@
-"""The health policies that stand in the files at hand: what ModelDeployments in the same files may refer to."""
+"""The health policies in the given files, for the ModelDeployments in the same files."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

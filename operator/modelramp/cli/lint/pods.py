@@ -1,4 +1,4 @@
-"""What lint says about a pod template: names in it that nothing has, and files that change behind a version's back."""
+"""Lint of pod templates: dangling names, and ConfigMaps that can change under a running version."""
 
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What is wrong with a health policy: what the API server refuses, what would break for its users, what is unused."""
+"""Lint of health policies: what the API server refuses, what would break for their users, what is unused."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache

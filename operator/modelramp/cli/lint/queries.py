@@ -1,4 +1,4 @@
-"""What is likely wrong with a check's query, beyond what the API server can say."""
+"""Lint of queries beyond what the API server can check."""
 
 from collections.abc import Iterator
 from typing import Any

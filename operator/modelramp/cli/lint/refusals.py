@@ -1,4 +1,4 @@
-"""What the API server would say about a manifest, said without one: schema, unknown fields, rules."""
+"""Everything that the API server would refuse in a manifest, found without one: schema, unknown fields, rules."""
 
 import re
 from collections.abc import Iterator, Mapping

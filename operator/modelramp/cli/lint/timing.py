@@ -1,4 +1,4 @@
-"""What a check's interval, delay and weight do to a rollout, where people may not expect it."""
+"""Lint of intervals, delays and weights with unexpected effects on a rollout."""
 
 from collections.abc import Iterator
 
