@@ -9,11 +9,19 @@ CONTEXT ?=
 KEEP ?=
 ARGS ?=
 
-.PHONY: help demo test check unit integration e2e nightly benchmarks generate lock format clean
+VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
+IMAGE ?= modelramp/operator:$(VERSION)
+BASE ?= python:3.13-slim-bookworm
+PART ?= 1/1
+TAG ?=
+
+.PHONY: help demo test check unit sim sim-files integration e2e nightly namespaces benchmarks generate lock \
+	wheel sbom chart notes image image-archive release-version format clean
 
 help:
 	@sed -n 's/^# make /make /p' Makefile; \
-	echo "also: check (seconds), unit, integration, e2e, nightly, benchmarks, generate, lock, format, clean"
+	echo "also: check (seconds), unit, sim, integration, e2e, nightly, benchmarks, generate, lock, format, clean,"; \
+	echo "      and for a release: wheel, sbom, chart, notes, image, image-archive, release-version"
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "==> Python environment in $(VENV) (about a minute)" >&2
@@ -34,6 +42,13 @@ check: $(VENV)/installed
 
 unit: $(VENV)/installed
 	@$(BIN)/python -m pytest -q -n 2 tests/unit
+
+# PART=2/3 runs the second third of the files.
+sim: $(VENV)/installed
+	@$(BIN)/python -m pytest -q -n 2 $$($(MAKE) --no-print-directory --silent sim-files)
+
+sim-files:
+	@ls tests/sim/test_*.py | awk -v part=$(PART) 'BEGIN { split(part, of, "/") } NR % of[2] == of[1] % of[2]'
 
 integration: $(VENV)/installed
 	@$(BIN)/python -m localplane build
@@ -57,6 +72,10 @@ nightly: $(VENV)/installed
 	@$(BIN)/python -m localplane back-ends
 	@MODELRAMP_TEST_BACK_ENDS=prometheus-2.53,thanos,mimir $(BIN)/python -m pytest -q tests/integration/backends
 
+# Ubuntu 24.04 keeps users from making the namespaces that the local plane runs in.
+namespaces:
+	@sudo sysctl --quiet --write kernel.apparmor_restrict_unprivileged_userns=0
+
 benchmarks: $(VENV)/installed
 	@$(BIN)/python -m benchmarks
 
@@ -78,6 +97,38 @@ lock: $(VENV)/installed
 	@$(BIN)/$(LOCK) $(ARGS) pyproject.toml -o operator/requirements.lock
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"])' \
 	| $(BIN)/$(LOCK) $(ARGS) - -o operator/build-requirements.lock
+
+# What a release consists of, in dist/. CONTRIBUTING.md says how to release.
+wheel: $(VENV)/installed
+	@$(BIN)/uv build --quiet --wheel --build-constraints operator/build-requirements.lock --require-hashes --out-dir dist
+
+# Of what the image installs, with licences: the locked dependencies and the wheel, in an environment of their own.
+sbom: wheel
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group release
+	@rm -rf build/sbom && $(BIN)/python -m venv --without-pip build/sbom
+	@$(BIN)/uv pip install --quiet --python build/sbom --require-hashes --requirement operator/requirements.lock
+	@$(BIN)/uv pip install --quiet --python build/sbom --no-deps --no-index dist/modelramp-$(VERSION)-py3-none-any.whl
+	@$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file dist/modelramp-$(VERSION).cdx.json build/sbom
+
+chart: $(VENV)/installed
+	@$(BIN)/python -m localplane helm package charts/modelramp --destination dist
+
+notes:
+	@mkdir -p dist
+	@awk -v version="$(VERSION)" '/^## / { found = ($$2 == version); next } found' CHANGELOG.md > dist/notes.md
+	@grep -q . dist/notes.md || { echo "CHANGELOG.md has no section '## $(VERSION)'" >&2; exit 1; }
+
+image:
+	@docker build --build-arg BASE=$(BASE) --tag $(IMAGE) .
+
+# With provenance and an SBOM of all layers. The builder needs the driver docker-container: docker buildx create --use
+image-archive:
+	@docker buildx build --build-arg BASE=$(BASE) --tag $(IMAGE) --provenance=mode=max --sbom=true \
+		--output type=oci,dest=dist/modelramp-operator-$(VERSION).oci.tar .
+
+release-version:
+	@test "$(TAG)" = "v$(VERSION)" || { echo "the tag is '$(TAG)', the version in pyproject.toml $(VERSION)" >&2; exit 1; }
 
 format: $(VENV)/installed
 	@$(BIN)/ruff check --quiet --fix . && $(BIN)/ruff format --quiet .
