@@ -46,7 +46,7 @@ SPEC = {
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of a workload. done: units of work that came out right; cost: CPU seconds, or MiB."""
+    """One run of a workload. done: units of work that came out right; cost: CPU seconds, MiB or bytes."""
 
     done: int
     cost: float
@@ -184,9 +184,19 @@ def fleet(size: int = MANY) -> Mapping[str, Run]:
     right = found["healthy"] if found["records"] == size and found["writes"] + found["warnings"] == 0 else 0
     return {
         "engine: memory": Run(right, found["memory_mib"]),
+        "engine: memory per object": Run(right, found["memory_mib"] * 2**20 / size),
         "engine: start": Run(right, found["start_seconds"]),
         "engine: tick": Run(right if found["queries"] > 0 else 0, found["tick_seconds"]),
     }
+
+
+def answer() -> Mapping[str, Run]:
+    """How long the largest answer of a Prometheus holds the event loop, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.answer"], cwd=ROOT, capture_output=True, timeout=300, check=True
+    )
+    found = json.loads(done.stdout)
+    return {"answer: event loop held": Run(found["healthy"], found["held_seconds"])}
 
 
 WORKLOADS: Mapping[str, Workload] = {
@@ -197,4 +207,5 @@ WORKLOADS: Mapping[str, Workload] = {
     "worst checks": dearest,
     "imports": imports,
     "engine": fleet,
+    "answer": answer,
 }

@@ -87,20 +87,27 @@ class QueryResult:
         self._samples = samples
         self._found: dict[tuple[str, ...], dict[tuple[str | None, ...], list[Sample]]] = {}
 
+    async def prepare(self, names: tuple[str, ...]) -> None:
+        """Do ahead what the first `pick` by these labels would do in one go; other tasks get turns in between."""
+        index: dict[tuple[str | None, ...], list[Sample]] = {}
+        async for sample in spread(self._samples if names else ()):
+            index.setdefault(_values(sample, names), []).append(sample)
+        self._found[names] = index
+
     def pick(self, labels: Labels) -> Sequence[Sample]:
         """The series with these label values; all of them when no label is named."""
         if not labels:
             return self._samples
         names = tuple(name for name, _ in labels)
         if names not in self._found:
-            self._found[names] = self._index(names)
+            self._found[names] = defaultdict(list)
+            for sample in self._samples:
+                self._found[names][_values(sample, names)].append(sample)
         return self._found[names].get(tuple(value for _, value in labels), ())
 
-    def _index(self, names: tuple[str, ...]) -> dict[tuple[str | None, ...], list[Sample]]:
-        index: dict[tuple[str | None, ...], list[Sample]] = defaultdict(list)
-        for sample in self._samples:
-            index[tuple(sample.labels.get(name) for name in names)].append(sample)
-        return dict(index)
+
+def _values(sample: Sample, names: tuple[str, ...]) -> tuple[str | None, ...]:
+    return tuple(map(sample.labels.get, names))
 
 
 Answers = Mapping[Query, QueryResult | NoAnswer]

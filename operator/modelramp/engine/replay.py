@@ -8,7 +8,7 @@ from math import gcd
 
 from modelramp.api.errors import NoAnswer
 from modelramp.api.verdict import CheckOutcome
-from modelramp.engine.ports import SHARED, Asker, Metrics, Telemetry
+from modelramp.engine.ports import SHARED, Asker, Metrics, Sample, Telemetry
 from modelramp.engine.queries import (
     BoundQueries,
     CheckRequest,
@@ -66,14 +66,20 @@ async def read_journal(metrics: Metrics, query: Query, ticks: tuple[int, ...], a
     """One query's answers at these ticks (rising), with as few calls as possible. Raises what Metrics raises."""
     if len(ticks) < 2 or _RANGE_BOUND.search(query.text):
         return {
-            tick: QueryResult(await metrics.instant(query.endpoint, query.text, tick - query.delay, asker))
+            tick: await _ready(query, await metrics.instant(query.endpoint, query.text, tick - query.delay, asker))
             for tick in ticks
         }
     step = gcd(*(later - earlier for earlier, later in pairwise(ticks)))
     found = await metrics.range(
         query.endpoint, query.text, ticks[0] - query.delay, ticks[-1] - query.delay, step, asker
     )
-    return {tick: QueryResult(found.get(tick - query.delay, ())) for tick in ticks}
+    return {tick: await _ready(query, found.get(tick - query.delay, ())) for tick in ticks}
+
+
+async def _ready(query: Query, samples: Sequence[Sample]) -> QueryResult:
+    result = QueryResult(samples)
+    await result.prepare(query.labels)
+    return result
 
 
 def told(

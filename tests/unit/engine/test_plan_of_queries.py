@@ -9,8 +9,9 @@ from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
-from modelramp.engine.ports import Endpoint, Sample
-from modelramp.engine.queries import CheckRequest, QueryResult, asked, merged, outcomes
+from modelramp.engine.ports import SHARED, Endpoint, Sample
+from modelramp.engine.queries import BREATH, CheckRequest, Query, QueryResult, asked, merged, outcomes
+from modelramp.engine.replay import read_journal
 
 HERE = Endpoint("http://prometheus:9090")
 TICK = 1_800_000_000
@@ -187,3 +188,22 @@ def test_tenants_never_share_an_answer():
     wanted = merged([asked(due, (60,)) for due in objects], (60,))
     assert {query.endpoint for query in wanted} == set(TENANTS.values())
     assert len(wanted) == len(merged([asked(objects[0], (60,))], (60,))) * len(TENANTS)
+
+
+async def test_other_tasks_have_their_turns_while_a_large_answer_is_sorted():
+    labels = ("namespace", "modeldeployment", "revision")
+    count, turns = 20 * BREATH, 0
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(others())
+    prometheus = Ledger(lambda *_: [series(f"m{n}", n) for n in range(count)])
+    journal = await read_journal(prometheus, Query(HERE, "up", labels=labels), (TICK,), SHARED)
+    picked = journal[TICK].pick(tuple(series("m7", 0).labels.items()))
+    other.cancel()
+    assert [sample.value for sample in picked] == [7]
+    assert turns >= count / BREATH
