@@ -1,5 +1,6 @@
 """The shipped operator as a pod of the local plane, and stories that run side by side."""
 
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,6 +26,13 @@ def operator(plane):
     make_namespace(plane, NAMESPACE)
     yield plane
     end_watches(plane.kubeconfig)
+
+
+@pytest.fixture(scope="module")
+def shared_folder():
+    """A folder that containers see, too; /tmp is private to each of them."""
+    with tempfile.TemporaryDirectory(prefix="modelramp-", dir="/var/tmp") as folder:
+        yield Path(folder)
 
 
 def install(plane):
