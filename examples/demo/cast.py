@@ -11,6 +11,7 @@ import yaml
 from examples.demo.errors import DemoError
 from modelramp.api.errors import ModelrampError
 from modelramp.api.spec import ModelDeploymentSpec, parse_spec
+from modelramp.core.strategies.registry import stages_of
 
 MANIFESTS = Path(__file__).parent.parent / "manifests"
 FILES = ("digits-v1.yaml", "digits-v2.yaml", "digits-v3.yaml", "digits-v4.yaml", "digits-v5.yaml")
@@ -119,7 +120,7 @@ def _read(path: Path) -> Any:
 def _rules(spec: ModelDeploymentSpec) -> Rules:
     return Rules(
         steps=tuple(step.weight for step in spec.rollout.steps),
-        step_seconds=tuple(spec.rollout.duration_of(index) for index in range(len(spec.rollout.steps))),
+        step_seconds=tuple(stage.duration for stage in stages_of(spec.rollout)),
         interval=spec.health.interval,
         threshold=spec.health.failure_threshold,
     )

@@ -6,6 +6,9 @@ from modelramp.analysis import experiment
 from modelramp.api.verdict import Verdict
 from modelramp.core import breaches, decide, follow_cluster, schedule
 from modelramp.core.state import RolloutEvent
+from modelramp.core.strategies.ab_test import ABTestStrategy
+from modelramp.core.strategies.canary import Canary
+from modelramp.core.strategies.strategy import Advance
 from modelramp.desired import gateway_api
 from modelramp.engine import ticker, writes
 from tests.sim.faults import Fault
@@ -75,7 +78,7 @@ WRONG = {
         "rolled back without 3",
     ),
     "an A/B test is won without a verdict": (
-        (decide, "has_won", lambda state: True),
+        (ABTestStrategy, "advance", lambda *_: Advance(True)),
         [(TEST_OPEN, {})],
         "left upwards with the verdict Undecided",
     ),
@@ -95,7 +98,7 @@ WRONG = {
         "breaches; histories",
     ),
     "steps end when they like": (
-        (decide, "step_ends", lambda *_: 0),
+        (Canary, "ends", lambda *_: 0),
         [(ROLLBACK, {})],
         "one step at a time",
     ),

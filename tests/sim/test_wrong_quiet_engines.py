@@ -9,10 +9,11 @@ import pytest
 from modelramp.api.health import Health
 from modelramp.api.hooks import HookState
 from modelramp.api.verdict import Verdict
-from modelramp.core import breaches, decide, experiment, hook_runs, steps
+from modelramp.core import breaches, decide, hook_runs, steps
 from modelramp.core.gates import evaluation
 from modelramp.core.state import Ending
 from modelramp.core.status import read
+from modelramp.core.strategies import ab_test
 from modelramp.engine import hooks, queries
 from modelramp.engine.ports import Delivery
 from tests.sim.evaluations import SCENARIOS as EVALUATED
@@ -42,7 +43,7 @@ real = {
     "is_due": Health.is_due,
     "check": read._check,
     "watch": read._watch,
-    "by_interval": experiment._by_interval,
+    "by_interval": ab_test._by_interval,
 }
 
 
@@ -71,8 +72,8 @@ def forgetful(health, outcome, *rest):
     return replace(real["count"](health, outcome, *rest), checks=())
 
 
-def doubled(due, outcomes):
-    found = real["after"](due, outcomes)
+def doubled(due, outcomes, ab_test=None):
+    found = real["after"](due, outcomes, ab_test)
     return replace(found, since=due.since - 60)
 
 
@@ -132,7 +133,7 @@ WRONG = {
         "what was answered adds up to",
     ),
     "a restart forgets the A/B test": (
-        (read, "recall_experiment", lambda _: None),
+        (read, "ab_test_of", lambda _: None),
         crashed(TEST_WON, (75, 85, 95)),
         "what was answered adds up to",
     ),
@@ -152,12 +153,12 @@ WRONG = {
         "called twice in one episode",
     ),
     "harm is called at first sight": (
-        (experiment, "_by_interval", at_first_sight),
+        (ab_test, "_by_interval", at_first_sight),
         [(replace(TEST_LOST, scripts={"2.0.0": {"conversions": "hhhhhhb"}}), {})],
         "harm with",
     ),
     "the least effect is nothing": (
-        (experiment, "above", lambda *_, **__: False),
+        (ab_test, "above", lambda *_, **__: False),
         [(replace(TEST_WON, scripts={"2.0.0": {"conversions": "hhw"}}, rollout=PICKY), {})],
         "a winner after",
     ),
@@ -172,7 +173,7 @@ WRONG = {
         "its last asking was not healthy",
     ),
     "replayed minutes leave no evidence": (
-        (queries.CheckRequest, "after", lambda due, outcomes: due),
+        (queries.CheckRequest, "after", lambda due, outcomes, ab_test=None: due),
         RESTARTED,
         "what was answered adds up to",
     ),
@@ -182,7 +183,7 @@ WRONG = {
         "what was answered adds up to",
     ),
     "a test is won before its least time": (
-        (experiment, "_by_interval", lambda test, found, early: real["by_interval"](test, found, early=False)),
+        (ab_test, "_by_interval", lambda test, found, early: real["by_interval"](test, found, early=False)),
         [(TEST_WON, {})],
         "a winner after",
     ),

@@ -34,12 +34,12 @@ from modelramp.analysis.evidence import (
 from modelramp.analysis.promql import NoStableVersion
 from modelramp.analysis.query_context import QueryContext
 from modelramp.analysis.wording import RATIO, shown
-from modelramp.api.abtest import ABTest
+from modelramp.api.abtest import ABTest, ABTestRun
 from modelramp.api.errors import NoAnswer, PrometheusUnavailable
 from modelramp.api.names import Reason
 from modelramp.api.quantity import format_number
 from modelramp.api.text import visible
-from modelramp.api.verdict import EXPERIMENT, ExperimentOutcome, Verdict
+from modelramp.api.verdict import ABTestOutcome, Verdict
 
 ASSIGNED = "assigned"
 """Name of the part that counts the assignment, when it has a query of its own."""
@@ -49,25 +49,6 @@ _RARE = (
     "returned nothing; while none was counted its series may be missing: add `or vector(0)`, or in a grouped query "
     "`or total * 0`"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """A test that is under way.
-
-    weight: the candidate's share of the traffic, percent. revision: the candidate's. since: start of its present
-    traffic, seconds since the epoch. memory: what was left by the last tick.
-    """
-
-    test: ABTest
-    weight: int
-    revision: str
-    since: int = 0
-    memory: str = ""
-
-    def covers(self, tick: int, interval: int) -> bool:
-        """Whether a tick's window lies wholly in the present traffic; one that reaches back before is no evidence."""
-        return tick - self.test.delay - interval >= self.since
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,21 +100,21 @@ class Evidence:
         )
 
 
-def ask_of_test(trial: Trial, subject: QueryContext, window: int) -> Ask | ExperimentOutcome:
+def ask_of_test(run: ABTestRun, subject: QueryContext, window: int) -> Ask | ABTestOutcome:
     """The test's questions; or, when they cannot be asked, the outcome (NO_DATA) that says why. window: seconds."""
     if subject.stable is None:
-        return _nothing(trial, (Reason.NOT_EVALUATED, "there is no stable version to compare with"))
+        return _nothing(run, (Reason.NOT_EVALUATED, "there is no stable version to compare with"))
     beside = replace(subject, revision=subject.stable, service=subject.stable_service or "")
     try:
         return Ask(
             tuple(
                 question(f"{arm}.{part}", query, of, window)
                 for arm, of in ((CANDIDATE, subject), (STABLE, beside))
-                for part, query in parts_of_test(trial.test).items()
+                for part, query in parts_of_test(run.test).items()
             )
         )
     except (NoStableVersion, ValueError) as error:
-        return _nothing(trial, (Reason.QUERY_INVALID, str(error)))
+        return _nothing(run, (Reason.QUERY_INVALID, str(error)))
 
 
 def parts_of_test(test: ABTest) -> dict[str, str]:
@@ -150,46 +131,46 @@ def parts_of_test(test: ABTest) -> dict[str, str]:
     return {part: query for part, query in found.items() if query is not None}
 
 
-def silent_test(trial: Trial, error: NoAnswer) -> ExperimentOutcome:
+def silent_test(run: ABTestRun, error: NoAnswer) -> ABTestOutcome:
     """The outcome when Prometheus could not be asked."""
     code = error.reason if isinstance(error, PrometheusUnavailable) else ""
     reason = Reason(code) if code in frozenset(Reason) else Reason.QUERY_FAILED
-    return _nothing(trial, (reason, str(error) or "Prometheus gave no usable answer"))
+    return _nothing(run, (reason, str(error) or "Prometheus gave no usable answer"))
 
 
-def judge_test(trial: Trial, answers: Answers, whole: bool) -> ExperimentOutcome:
-    """What the test has found with this tick's answers. whole: see Trial.covers."""
+def judge_test(run: ABTestRun, answers: Answers, whole: bool) -> ABTestOutcome:
+    """What the test has found with this tick's answers. whole: see ABTestRun.covers."""
     if not whole:
-        return _nothing(trial, (Reason.WARMING_UP, "the window still reaches back before the versions were split"))
+        return _nothing(run, (Reason.WARMING_UP, "the window still reaches back before the versions were split"))
     read = {}
     for name, series in answers.items():
         value = single(series, name)
         if not isinstance(value, float):
             rare = not series and name.endswith((".good", ".bad"))
-            return _nothing(trial, (value[0], f"{name} {_RARE}") if rare else value)
+            return _nothing(run, (value[0], f"{name} {_RARE}") if rare else value)
         read[name] = value
-    return judge_tick(trial, _tick(read))
+    return judge_tick(run, _tick(read))
 
 
-def judge_tick(trial: Trial, tick: Tick) -> ExperimentOutcome:
+def judge_tick(run: ABTestRun, tick: Tick) -> ABTestOutcome:
     """What the test has found with one more tick."""
     if problem := tick.problem():
         reason, why = problem
-        named = why.replace("bad ", "good ", 1) if trial.test.metric.good is not None else why
-        return _nothing(trial, (reason, named))
-    return _said(trial, evidence_of(trial).plus(tick, trial.weight / 100), None)
+        named = why.replace("bad ", "good ", 1) if run.test.metric.good is not None else why
+        return _nothing(run, (reason, named))
+    return _said(run, evidence_of(run).plus(tick, run.weight / 100), None)
 
 
-def evidence_of(trial: Trial) -> Evidence:
+def evidence_of(run: ABTestRun) -> Evidence:
     """What was counted up to the last tick; nothing when that was another test."""
     try:
-        found = json.loads(trial.memory) if trial.memory else {}
-        if not isinstance(found, dict) or found.get("test") != _identity(trial):
+        found = json.loads(run.memory) if run.memory else {}
+        if not isinstance(found, dict) or found.get("test") != _identity(run):
             return Evidence()
         one, two, three, four, ticks, weight, first, second, five, six, suspicion = finite(found["sums"])
     except (ValueError, TypeError, KeyError, RecursionError):
         return Evidence()
-    of_means = trial.test.metric.sum is not None
+    of_means = run.test.metric.sum is not None
     counted = [Mean(*pair) if of_means else Proportion(*pair) for pair in ((one, two), (three, four))]
     if not can_add_up(*counted) or any(count_problem(ASSIGNED, count) for count in (five, six)):
         return Evidence()
@@ -218,47 +199,45 @@ def _whole(count: float) -> str:
     return count_text(float(round(count)))
 
 
-def _identity(trial: Trial) -> str:
-    return f"{trial.revision} {trial.test.question(trial.weight)}"
+def _identity(run: ABTestRun) -> str:
+    return f"{run.revision} {run.test.question(run.weight)}"
 
 
-def _memory(trial: Trial, evidence: Evidence) -> str:
+def _memory(run: ABTestRun, evidence: Evidence) -> str:
     paired = evidence.paired
     sums = (*evidence.candidate, *evidence.stable, paired.ticks, paired.weight, paired.first, paired.second)
-    found: dict[str, Any] = {"test": _identity(trial), "sums": [*sums, *evidence.assigned, evidence.suspicion]}
+    found: dict[str, Any] = {"test": _identity(run), "sums": [*sums, *evidence.assigned, evidence.suspicion]}
     return json.dumps(found, separators=(",", ":"))
 
 
-def _nothing(trial: Trial, problem: Problem) -> ExperimentOutcome:
+def _nothing(run: ABTestRun, problem: Problem) -> ABTestOutcome:
     """A tick that adds nothing: what was counted before still stands."""
-    return _said(trial, evidence_of(trial), problem)
+    return _said(run, evidence_of(run), problem)
 
 
-def _said(trial: Trial, evidence: Evidence, problem: Problem | None) -> ExperimentOutcome:
-    test, found = trial.test, difference_in(trial.test, evidence)
+def _said(run: ABTestRun, evidence: Evidence, problem: Problem | None) -> ABTestOutcome:
+    test, found = run.test, difference_in(run.test, evidence)
     sign = 1 if test.metric.rises else -1
     ends = sorted((sign * found.low, sign * found.high)) if found else (None, None)
     words = _words(test, evidence, found)
     if problem is None and found is None:
         problem = Reason.TOO_FEW_SAMPLES, "too little was counted to bound the difference" if words else _NOTHING
     detail = visible("; ".join(filter(None, (words, problem[1] if problem else ""))))
-    return ExperimentOutcome(
-        EXPERIMENT,
+    return ABTestOutcome(
         Verdict.NO_DATA if problem else Verdict.HEALTHY,
         problem[0] if problem else Reason.WITHIN_LIMIT,
         detail,
-        value=found.estimate if found else None,
         samples=evidence.candidate[1],
-        memory=_memory(trial, evidence),
+        memory=_memory(run, evidence),
         estimate=sign * found.estimate if found else None,
         low=ends[0],
         high=ends[1],
-        mismatch=mismatched(evidence.suspicion, *evidence.assigned, trial.weight / 100),
+        mismatch=mismatched(evidence.suspicion, *evidence.assigned, run.weight / 100),
         candidate=_arm_text(test, evidence.candidate),
         stable=_arm_text(test, evidence.stable),
         difference=_signed(test, found.estimate) if found else "",
         interval=f"{_signed(test, found.low)} to {_signed(test, found.high)}" if found else "",
-        sample_ratio=sample_ratio(evidence, trial.weight),
+        sample_ratio=sample_ratio(evidence, run.weight),
     )
 
 

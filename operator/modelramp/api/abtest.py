@@ -1,5 +1,6 @@
 """An A/B test: both versions serve side by side until the evidence says which one is better."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, ClassVar
 from zlib import crc32
@@ -155,3 +156,22 @@ class ABTest(ApiModel):
         left_out = {"min_duration", "max_duration", "split"} | (set() if self.delay else {"delay"})
         asked = self.model_dump_json(exclude=left_out)
         return crc32(f"{weight} {asked}".encode())
+
+
+@dataclass(frozen=True, slots=True)
+class ABTestRun:
+    """A test that is under way.
+
+    weight: the candidate's share of the traffic, percent. revision: the candidate's. since: start of its present
+    traffic, seconds since the epoch. memory: what was left by the last tick.
+    """
+
+    test: ABTest
+    weight: int
+    revision: str
+    since: int = 0
+    memory: str = ""
+
+    def covers(self, tick: int, interval: int) -> bool:
+        """Whether a tick's window lies wholly in the present traffic; one that reaches back before is no evidence."""
+        return tick - self.test.delay - interval >= self.since

@@ -100,18 +100,6 @@ class Rollout(ApiModel):
         ),
     )
 
-    @property
-    def stages(self) -> tuple[Step, ...]:
-        """What the rollout goes through: the declared steps, or the test's split and then everything."""
-        if self.ab_test is None:
-            return self.steps
-        return Step(weight=self.ab_test.split, duration=self.ab_test.min_duration), Step(weight=100)
-
-    def duration_of(self, step: int) -> int:
-        """Least time at stage `step` (counted from 0), seconds."""
-        own = self.stages[step].duration
-        return own if own is not None else self.step_duration
-
 
 class OnBreach(StrEnum):
     """What breaches after promotion lead to."""

@@ -87,7 +87,7 @@ class WatchStatus(StatusModel):
     ] = {}
 
 
-class ExperimentStatus(StatusModel):
+class ABTestStatus(StatusModel):
     """An A/B test: its metric, its evidence and its verdict."""
 
     revision: Annotated[str, Field(description="The candidate.")]
@@ -271,7 +271,7 @@ class Status(StatusModel):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = ()
-    experiment: Annotated[ExperimentStatus | None, Field(description="The current A/B test, or the last one.")] = None
+    experiment: Annotated[ABTestStatus | None, Field(description="The current A/B test, or the last one.")] = None
     policies: Annotated[
         tuple[PolicyStatus, ...],
         Field(

@@ -52,6 +52,7 @@ class TickOutcome:
     available: whether enough pods served; None when that is not known (a replayed tick), or nobody's fault.
     excuse: why pods that were missing were no fault of the revision, for people; empty when it was its fault, or when
     none were.
+    ab_test: what an A/B test has found; None when none was measured.
     """
 
     tick: int
@@ -60,21 +61,24 @@ class TickOutcome:
     available: bool | None
     pods: str = ""
     excuse: str = ""
-
-
-EXPERIMENT = "ab.test"
-"""Name of an A/B test's outcome among the checks of a tick; the dot keeps it apart from every name of a spec."""
+    ab_test: "ABTestOutcome | None" = None
 
 
 @dataclass(frozen=True, slots=True)
-class ExperimentOutcome(CheckOutcome):
+class ABTestOutcome:
     """What an A/B test has found up to a tick. NO_DATA when this tick added nothing that can be judged.
 
-    estimate, low, high: how much better the candidate is, in the metric's own unit (negative: worse), with the ends of
-    the interval; None while there is none. mismatch: the versions were not assigned as the split says. The texts are
-    for people: each version's own value, the difference, its interval, and the assignment.
+    detail: one sentence for people. samples: what was counted of the candidate. memory: the evidence, carried on to the
+    next tick. estimate, low, high: how much better the candidate is, in the metric's own unit (negative: worse), with
+    the ends of the interval; None while there is none. mismatch: the versions were not assigned as the split says. The
+    other texts are for people: each version's own value, the difference, its interval, and the assignment.
     """
 
+    verdict: Verdict
+    reason: Reason
+    detail: str
+    samples: float | None = None
+    memory: str = ""
     estimate: float | None = None
     low: float | None = None
     high: float | None = None

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from modelramp.api.names import Reason
-from modelramp.api.verdict import EXPERIMENT, TickOutcome, Verdict
+from modelramp.api.verdict import TickOutcome, Verdict
 from modelramp.core.state import Observed, Pods, RolloutInput, State
 
 
@@ -67,17 +67,22 @@ def with_pods(
     if not enough:
         newest = replace(newest, available=None, excuse=pods.excuse)
     before = {found.name: found.memory for found in state.checks}
-    before[EXPERIMENT] = state.experiment.memory if state.experiment is not None else ""
+    evidence = state.ab_test.memory if state.ab_test is not None else ""
     partly = pods.kept or (not enough and pods.available > 0)
     until, interval = pods.since if enough else newest.tick + 1, target.spec.health.interval
     return tuple(
-        _unblamed(outcome, pods, before) if not partly and pods.lost < outcome.tick < until + interval else outcome
+        _unblamed(outcome, pods, before, evidence)
+        if not partly and pods.lost < outcome.tick < until + interval
+        else outcome
         for outcome in (*older, newest)
     )
 
 
-def _unblamed(outcome: TickOutcome, pods: Pods, memory: Mapping[str, str]) -> TickOutcome:
-    """A tick of a time without enough pods, by no fault of the version: what failed is no data, and no evidence."""
+def _unblamed(outcome: TickOutcome, pods: Pods, memory: Mapping[str, str], evidence: str) -> TickOutcome:
+    """A tick of a time without enough pods, by no fault of the version: what failed is no data, and no evidence.
+
+    memory: what each check knew before. evidence: of an A/B test, the same.
+    """
     words = f"pods were missing: {pods.excuse}"
     checks = (
         replace(found, verdict=Verdict.NO_DATA, reason=Reason.PODS_LOST, detail=words)
@@ -85,4 +90,6 @@ def _unblamed(outcome: TickOutcome, pods: Pods, memory: Mapping[str, str]) -> Ti
         else found
         for found in outcome.checks
     )
-    return replace(outcome, checks=tuple(replace(found, memory=memory.get(found.name, "")) for found in checks))
+    ab_test = replace(outcome.ab_test, memory=evidence) if outcome.ab_test is not None else None
+    kept = tuple(replace(found, memory=memory.get(found.name, "")) for found in checks)
+    return replace(outcome, checks=kept, ab_test=ab_test)

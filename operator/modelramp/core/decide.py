@@ -10,13 +10,13 @@ from modelramp.api.times import to_text
 from modelramp.api.verdict import TICK_MARK, TickOutcome, Verdict
 from modelramp.core import transitions
 from modelramp.core.breaches import count, tally, tick_verdict, tripped
-from modelramp.core.experiment import has_won, observe, under_test, won
 from modelramp.core.follow_cluster import adopt, begin_step, follow_world
 from modelramp.core.hooks import count_for_hooks, follow_hooks
 from modelramp.core.requests import follow_request
 from modelramp.core.schedule import finalize
 from modelramp.core.state import BreachCounter, Decision, Observed, RolloutEvent, RolloutInput, State
-from modelramp.core.steps import blockers, held_by_route, next_step, place, step_ends
+from modelramp.core.steps import blockers, held_by_route, next_step, step_of
+from modelramp.core.strategies.registry import judged_by, strategy_of
 from modelramp.core.ticks import without_future
 
 RECENT_TICKS = 10
@@ -74,9 +74,9 @@ def follow_target(decision: Decision, target: RolloutInput, now: int) -> Decisio
 def _follow_steps(decision: Decision, target: RolloutInput) -> Decision:
     """The candidate keeps its weight when the steps are edited; which step that is may be another one now."""
     candidate = decision.state.running
-    if candidate is None or candidate.step == place(target, candidate):
+    if candidate is None or candidate.step == step_of(target, candidate):
         return decision
-    return decision.then(candidate=replace(candidate, step=place(target, candidate)))
+    return decision.then(candidate=replace(candidate, step=step_of(target, candidate)))
 
 
 def fold(decision: Decision, target: RolloutInput, seen: Observed, outcome: TickOutcome, *, newest: bool) -> Decision:
@@ -91,7 +91,7 @@ def fold(decision: Decision, target: RolloutInput, seen: Observed, outcome: Tick
         subject = state.running.version if state.running else state.stable
         watch = BreachCounter(outcome.revision, since=subject.traffic_since if subject else outcome.tick)
     entered = state.running.step_entered if state.running else watch.since
-    health = target.spec.health.during(rolling=state.running is not None)
+    health = judged_by(target, state)
     settled = finalize(health, outcome, watch.since, entered, state.checks)
     verdict, reason, detail = tick_verdict(health, settled, target.missing)
     counted = count(watch, health, settled, target.missing)
@@ -107,14 +107,26 @@ def fold(decision: Decision, target: RolloutInput, seen: Observed, outcome: Tick
     after = count_for_hooks(after, state, health, settled, (verdict, detail), tripped=cause is not None)
     if cause is not None:
         return _give_up(after, target, f"{detail}, {cause}", outcome.tick)
-    after = observe(after, target, seen, outcome, newest=newest)
+    after = _observe(after, target, seen, outcome, newest=newest)
     if newest:
-        after = _await_route(after, seen, outcome.tick)
+        after = _await_route(after, target, seen, outcome.tick)
     if after.state.subject != outcome.revision or verdict is not Verdict.HEALTHY:
         return after
     if state.phase is Phase.DEGRADED:
         return after if counted.breaches else _recover(after, target, seen)
     return _advance(after, target, seen, settled) if newest else after
+
+
+def _observe(
+    decision: Decision, target: RolloutInput, seen: Observed, outcome: TickOutcome, *, newest: bool
+) -> Decision:
+    """The decision after what the strategy reads from the tick; it may withdraw the candidate."""
+    found = strategy_of(target.spec.rollout).observe(target, decision.state, seen, outcome, newest=newest)
+    after = decision.then(**found.changes)
+    if found.failure is None:
+        return after
+    failure = found.failure
+    return transitions.roll_back(after, failure.reason, failure.cause, outcome.tick, failure.outcome)
 
 
 def _unwatched(target: RolloutInput, state: State) -> bool:
@@ -124,10 +136,10 @@ def _unwatched(target: RolloutInput, state: State) -> bool:
     return target.spec.after_promotion.watch is Watching.NEVER or not state.stable.traffic_since
 
 
-def _await_route(decision: Decision, seen: Observed, tick: int) -> Decision:
+def _await_route(decision: Decision, target: RolloutInput, seen: Observed, tick: int) -> Decision:
     """A step lasts from when the route shows its weight: time without that traffic proves nothing."""
     candidate = decision.state.running
-    if candidate is None or not held_by_route(candidate, seen):
+    if candidate is None or not held_by_route(target, candidate, seen):
         return decision
     reason = Reason.HELD_BY_ROUTE if decision.state.reason is Reason.STEP_RUNNING else decision.state.reason
     return decision.then(candidate=replace(candidate, step_entered=tick), reason=reason)
@@ -181,14 +193,13 @@ def _recover(decision: Decision, target: RolloutInput, seen: Observed) -> Decisi
 def _advance(decision: Decision, target: RolloutInput, seen: Observed, settled: TickOutcome) -> Decision:
     state = decision.state
     candidate = state.running
-    tested = under_test(target, state) is not None
-    if candidate is None or not (has_won(state) if tested else settled.tick >= step_ends(target, candidate)):
+    advance = strategy_of(target.spec.rollout).advance(target, state, settled.tick)
+    if candidate is None or not advance.due:
         return decision
     found = blockers(target, state, seen, settled.checks)
     if found:
         return decision.then(reason=found[0].reason)
     following = next_step(target, candidate)
     if following is None:
-        return transitions.promote(decision, settled.tick)
-    told = decision.then(won(state)) if tested else decision
-    return transitions.enter_step(told, target, following, settled.tick)
+        return transitions.promote(decision, target, settled.tick)
+    return transitions.enter_step(decision.then(*advance.findings), target, following, settled.tick)

@@ -28,7 +28,7 @@ def begin_step(decision: Decision, target: RolloutInput, seen: Observed, now: in
     Later than that (the operator, the API server or the gateway was away) the time without the traffic proves nothing.
     """
     candidate = decision.state.running
-    if candidate is None or candidate.shown or held_by_route(candidate, seen):
+    if candidate is None or candidate.shown or held_by_route(target, candidate, seen):
         return decision
     late = now - candidate.step_entered >= min(target.spec.health.interval, PROMPT_SECONDS)
     entered = now if late else candidate.step_entered

@@ -10,11 +10,11 @@ from modelramp.api.times import to_clock
 from modelramp.api.verdict import TICK_MARK, Verdict
 from modelramp.core.breaches import breaching, by_detail, tally, told
 from modelramp.core.capacity import enough_available, unanswered
-from modelramp.core.experiment import standing
 from modelramp.core.gates import evaluation
 from modelramp.core.scores import judged
 from modelramp.core.state import Candidate, Observed, Pods, RolloutInput, State
-from modelramp.core.steps import blockers, step_ends
+from modelramp.core.steps import blockers
+from modelramp.core.strategies.registry import judged_by, strategy_of
 from modelramp.core.transitions import label, name_of, unserved
 
 
@@ -98,15 +98,7 @@ def _stepping(target: RolloutInput, state: State, seen: Observed) -> str:
     candidate = state.running
     if candidate is None:
         return ""
-    steps = len(target.spec.rollout.stages)
-    ends = step_ends(target, candidate)
-    time = f"its time was over at {to_clock(ends)}"
-    if state.last_tick < ends:
-        time = f"step ends {to_clock(ends)} at the earliest"
-    text = f"step {candidate.step + 1}/{steps}: {candidate.weight} % on {label(candidate.version)}"
-    text += f" since {to_clock(candidate.step_entered)}"
-    tested = standing(target, state)
-    text += f", {'; '.join(tested)}" if tested else f", {time}"
+    text = strategy_of(target.spec.rollout).describe(target, state, label(candidate.version))
     pods = seen.pods.get(candidate.version.revision, Pods())
     if pods.trouble and pods.available < target.spec.replicas and not _lost(target, state, seen):
         text += f"; {pods.available} of {target.spec.replicas} pods available ({pods.trouble})"
@@ -119,7 +111,7 @@ def _stepping(target: RolloutInput, state: State, seen: Observed) -> str:
 
 def _counted(target: RolloutInput, state: State, seen: Observed) -> tuple[str, ...]:
     """The breaches in a row and what they lead to; what has no data, and that nothing follows from it."""
-    watch, health = state.watch, target.spec.health.during(rolling=state.running is not None)
+    watch, health = state.watch, judged_by(target, state)
     lost = _lost(target, state, seen)
     if watch is None or watch.revision != state.subject:
         return lost

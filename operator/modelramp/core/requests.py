@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from modelramp.api.names import Phase, Reason
 from modelramp.core import transitions
-from modelramp.core.experiment import cut_short
 from modelramp.core.gates import evaluation
 from modelramp.core.revisions import short_hash
 from modelramp.core.state import (
@@ -22,6 +21,7 @@ from modelramp.core.state import (
     State,
 )
 from modelramp.core.steps import held_by_route, next_step
+from modelramp.core.strategies.registry import strategy_of
 
 VERBS = ("promote", "pause", "resume", "abort", "retry")
 _PARTS = 3
@@ -70,7 +70,7 @@ def _followed(heard: Decision, target: RolloutInput, request: Request, seen: Obs
         return _retry(heard, target, request, now)
     if candidate is None or candidate.version.revision != request.revision:
         return _ignored(heard, request, f"{request.revision} is not the revision in flight", now)
-    if request.verb == "promote" and candidate.step >= 0 and held_by_route(candidate, seen):
+    if request.verb == "promote" and candidate.step >= 0 and held_by_route(target, candidate, seen):
         return None
     return _steer(heard, target, request, candidate, now)
 
@@ -109,10 +109,12 @@ def _steer(decision: Decision, target: RolloutInput, request: Request, candidate
         finding = RolloutEvent(Reason.RESUMED, f"{name} goes on")
         return transitions.enter(decision, Phase.PROGRESSING, finding, paused=False, candidate=again)
     if request.verb == "promote" and candidate.step >= 0:
-        asked = cut_short(decision, target, f"{name}: a person asked for the next step")
+        strategy = strategy_of(target.spec.rollout)
+        text, changes = strategy.cut_short(target, state, f"{name}: a person asked for the next step")
+        asked = decision.then(RolloutEvent(Reason.PROMOTED_BY_REQUEST, text), **changes)
         following = next_step(target, candidate)
         return (
-            transitions.promote(asked, now)
+            transitions.promote(asked, target, now)
             if following is None
             else transitions.enter_step(asked, target, following, now)
         )

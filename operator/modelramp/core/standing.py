@@ -11,6 +11,7 @@ from modelramp.core.conditions import OBSTACLES
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import Candidate, Observed, Pods, RolloutEvent, RolloutInput, State
 from modelramp.core.steps import blockers
+from modelramp.core.strategies.registry import judged_by
 from modelramp.core.transitions import label
 
 PODS_SECONDS, SILENT_PODS_SECONDS = 15, 30
@@ -65,7 +66,7 @@ def _route(state: State, seen: Observed) -> Iterator[Standing]:
 
 
 def _checks(target: RolloutInput, state: State) -> Iterator[Standing]:
-    health = target.spec.health.during(rolling=state.running is not None)
+    health = judged_by(target, state)
     asked = {check.name for check in health.checks}
     silent = [one for one in state.checks if one.name in asked and one.verdict is Verdict.NO_DATA]
     for reason in dict.fromkeys(one.reason for one in silent if one.reason in _BLIND):

@@ -25,7 +25,7 @@ class Version:
 class Candidate:
     """The revision that a rollout is bringing in.
 
-    step: index in spec.rollout.stages; -1 while its pods are not yet available and it has no traffic.
+    step: index in the stages of its strategy; -1 while its pods are not yet available and it has no traffic.
     shown: whether the route has shown this step's weight by now.
     evaluation: how it was tried before its first traffic; None without spec.rollout.evaluation.
     """
@@ -65,7 +65,7 @@ class Ending(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Experiment:
+class ABTestState:
     """An A/B test of a candidate, and what it has found.
 
     question: what is asked (ABTest.question); another one is another test. since: its beginning. memory: the evidence,
@@ -125,7 +125,7 @@ class State:
     stable: what serves, or what traffic returns to. previous: the last version that worked before it.
     failed: a revision that gets no traffic until the spec changes or a person says retry.
     restored: stable came back by a rollback after promotion (so it is not exchanged again: no ping-pong).
-    experiment: the A/B test under way, or the last one until the next rollout begins.
+    ab_test: the A/B test under way, or the last one until the next rollout begins.
     request: the last one that was handled; answer: what became of it. heard: by revision, marks of every request text
     that was handled, for as long as its ControllerRevision exists.
     """
@@ -149,7 +149,7 @@ class State:
     answer: RequestAnswer | None = None
     heard: tuple[tuple[str, tuple[str, ...]], ...] = ()
     hooks: tuple[HookRun, ...] = ()
-    experiment: Experiment | None = None
+    ab_test: ABTestState | None = None
 
     @property
     def running(self) -> Candidate | None:

@@ -7,38 +7,29 @@ from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.core.capacity import needed
 from modelramp.core.schedule import last_words
 from modelramp.core.state import Candidate, Observed, RolloutEvent, RolloutInput, State
+from modelramp.core.strategies.registry import stages_of, strategy_of
+from modelramp.core.strategies.strategy import following, place
 
 
 def step_ends(target: RolloutInput, candidate: Candidate) -> int:
-    """The earliest instant at which the candidate's step may end, seconds since the epoch.
-
-    A test whose split was raised under way lasts from the new weight on; below it the candidate only passes through.
-    """
-    rollout = target.spec.rollout
-    if rollout.ab_test is not None and candidate.weight < rollout.ab_test.split:
-        return candidate.step_entered + rollout.step_duration
-    return candidate.step_entered + target.spec.rollout.duration_of(place(target, candidate))
+    """The earliest instant at which the candidate's step may end, seconds since the epoch."""
+    return strategy_of(target.spec.rollout).ends(target, candidate)
 
 
 def next_step(target: RolloutInput, candidate: Candidate) -> int | None:
-    """The index of the first step above the candidate's weight; None when it has everything.
-
-    Found by weight, not by counting: the steps may be edited while a rollout is under way.
-    """
-    above = (index for index, step in enumerate(target.spec.rollout.stages) if step.weight > candidate.weight)
-    return next(above, None)
+    """The index of the first step above the candidate's weight; None when it has everything."""
+    return following(stages_of(target.spec.rollout), candidate)
 
 
-def place(target: RolloutInput, candidate: Candidate) -> int:
-    """The index of the step that the candidate is in: the last one that is not above its weight."""
-    following = next_step(target, candidate)
-    return max(0, len(target.spec.rollout.stages) - 1 if following is None else following - 1)
+def step_of(target: RolloutInput, candidate: Candidate) -> int:
+    """The index of the step that the candidate is in."""
+    return place(stages_of(target.spec.rollout), candidate)
 
 
 def next_weight(target: RolloutInput, candidate: Candidate) -> int:
     """The weight after the present step; 100 when the step is the last one."""
-    following = next_step(target, candidate)
-    return 100 if following is None else target.spec.rollout.stages[following].weight
+    step = next_step(target, candidate)
+    return 100 if step is None else stages_of(target.spec.rollout)[step].weight
 
 
 def blockers(
@@ -48,12 +39,15 @@ def blockers(
     candidate = state.candidate
     if candidate is None:
         return ()
-    found = [*_held_by_checks(target.spec.health.during(rolling=True), checks), *held_by_route(candidate, seen)]
+    strategy = strategy_of(target.spec.rollout)
+    found = [*_held_by_checks(strategy.health(target, candidate), checks)]
+    found += strategy.held_by_route(target, candidate, seen)
     pods = seen.pods.get(candidate.version.revision)
     wanted = needed(target.spec.replicas, next_weight(target, candidate))
     if pods is None or pods.available < wanted:
         have = pods.available if pods else 0
         found.append(RolloutEvent(Reason.HELD_BY_PODS, f"the next step needs {wanted} available pods, {have} are"))
+    found += strategy.blockers(target, state, seen)
     if state.paused:
         found.append(RolloutEvent(Reason.PAUSED, "a person has paused the rollout"))
     return tuple(found)
@@ -73,11 +67,6 @@ def _held_by_checks(health: Health, checks: tuple[CheckOutcome, ...]) -> list[Ro
     return found
 
 
-def held_by_route(candidate: Candidate, seen: Observed) -> list[RolloutEvent]:
-    """Why the candidate does not have its weight on the route yet; empty when it has."""
-    if seen.routed is not True:
-        return [RolloutEvent(Reason.HELD_BY_ROUTE, seen.route_detail or "the gateway has not taken the route yet")]
-    shown = seen.served.get(candidate.version.revision, 0)
-    if shown != candidate.weight:
-        return [RolloutEvent(Reason.HELD_BY_ROUTE, f"the route gives it {shown} %, {candidate.weight} % are wanted")]
-    return []
+def held_by_route(target: RolloutInput, candidate: Candidate, seen: Observed) -> tuple[RolloutEvent, ...]:
+    """Why the candidate does not have the traffic of its step yet; empty when it has."""
+    return strategy_of(target.spec.rollout).held_by_route(target, candidate, seen)

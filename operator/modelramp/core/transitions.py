@@ -17,14 +17,15 @@ from modelramp.core.state import (
     State,
     Version,
 )
+from modelramp.core.strategies.registry import STRATEGIES, strategy_of
 
-_OUTCOMES = {
-    Reason.AB_TEST_HARM: "Harm",
-    Reason.AB_TEST_NO_DIFFERENCE: "NoDifference",
-    Reason.AB_TEST_INVALID: "Invalid",
-}
-"""How the history calls the ends of a candidate that are no rollback for its health."""
-OUTCOMES = ("Promoted", "RolledBack", "Superseded", "Withdrawn", *_OUTCOMES.values())
+OUTCOMES = (
+    "Promoted",
+    "RolledBack",
+    "Superseded",
+    "Withdrawn",
+    *(outcome for strategy in STRATEGIES.values() for outcome in strategy.outcomes),
+)
 """How a rollout may end, as the history calls it."""
 ROLLED_BACK = frozenset(
     {Reason.THRESHOLD_REACHED, Reason.PROGRESS_DEADLINE_EXCEEDED, Reason.EVALUATION_FAILED, Reason.ABORTED}
@@ -73,7 +74,7 @@ def begin(decision: Decision, target: RolloutInput, now: int) -> Decision:
         stable=_left_alone(state),
         watch=_own_watch(state),
         candidate=Candidate(version),
-        experiment=None,
+        ab_test=None,
         failed=None,
         paused=False,
         retiring=retiring,
@@ -87,21 +88,19 @@ def enter_step(decision: Decision, target: RolloutInput, step: int, at: int) -> 
     """Give the candidate the weight of `step`, entered at the instant `at`."""
     state = decision.state
     candidate = _candidate(state)
-    weight = target.spec.rollout.stages[step].weight
+    strategy = strategy_of(target.spec.rollout)
+    weight = strategy.stages(target.spec.rollout)[step].weight
     version, watch = candidate.version, state.watch
     if candidate.step < 0 or watch is None:
         version = replace(version, traffic_since=at)
         watch = BreachCounter(version.revision, since=at)
     entered = Candidate(version, weight=weight, step=step, step_entered=at, evaluation=candidate.evaluation)
-    steps = len(target.spec.rollout.stages)
-    finding = RolloutEvent(
-        Reason.STEP_ENTERED, f"step {step + 1}/{steps}: {weight} % of the traffic to {label(version)}"
-    )
+    finding = RolloutEvent(Reason.STEP_ENTERED, strategy.entered(target, step, label(version)))
     changes = {"candidate": entered, "watch": watch, "reason": Reason.STEP_RUNNING, "detail": ""}
     return enter(decision, Phase.PAUSED if state.paused else Phase.PROGRESSING, finding, **changes)
 
 
-def promote(decision: Decision, now: int) -> Decision:
+def promote(decision: Decision, target: RolloutInput, now: int) -> Decision:
     """Make the candidate the stable version; the old one keeps its pods until the route is without it."""
     state = decision.state
     candidate = _candidate(state)
@@ -110,8 +109,9 @@ def promote(decision: Decision, now: int) -> Decision:
     outcome = RolloutEvent(
         Reason.PROMOTED, f"{text}; {label(state.stable)} can be brought back" if state.stable else text
     )
-    if state.experiment is not None and state.experiment.revision == version.revision:
-        outcome = replace(outcome, message=f"{outcome.message}; {state.experiment.message}")
+    conclusion = strategy_of(target.spec.rollout).conclusion(state)
+    if conclusion:
+        outcome = replace(outcome, message=f"{outcome.message}; {conclusion}")
     retiring = state.retiring
     if state.stable is not None:
         retiring = (*retiring, Retiring(state.stable.revision))
@@ -177,8 +177,11 @@ def serve_all(decision: Decision, now: int) -> Decision:
     return enter(told, Phase.HEALTHY, watch=watch, reason=Reason.PROMOTED, detail=text)
 
 
-def roll_back(decision: Decision, reason: Reason, cause: str, now: int) -> Decision:
-    """Take all traffic from the candidate; it gets none again until the spec changes or a person says retry."""
+def roll_back(decision: Decision, reason: Reason, cause: str, now: int, outcome: str = "RolledBack") -> Decision:
+    """Take all traffic from the candidate; it gets none again until the spec changes or a person says retry.
+
+    outcome: how the history calls it.
+    """
     state = decision.state
     candidate = _candidate(state)
     kept = state.previous is not None and state.previous.revision != candidate.version.revision
@@ -195,7 +198,7 @@ def roll_back(decision: Decision, reason: Reason, cause: str, now: int) -> Decis
         failed=candidate.version.revision,
         paused=False,
         retiring=(*state.retiring, Retiring(candidate.version.revision)),
-        history=_ended(state, candidate, now, _OUTCOMES.get(reason, "RolledBack"), reason=reason, message=text),
+        history=_ended(state, candidate, now, outcome, reason=reason, message=text),
         reason=reason,
         detail=text,
     )
@@ -213,7 +216,7 @@ def abandon(decision: Decision, now: int) -> Decision:
         stable=_left_alone(state),
         watch=_own_watch(state),
         candidate=None,
-        experiment=None,
+        ab_test=None,
         failed=None,
         paused=False,
         retiring=(*state.retiring, Retiring(candidate.version.revision)),

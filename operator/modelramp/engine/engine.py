@@ -1,7 +1,7 @@
 """The engine: observes, asks, decides, writes. It knows the world only through its ports."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from modelramp.core.host_bindings import Bindings
@@ -18,7 +18,7 @@ from modelramp.engine.ports import Clock, Cluster, Events, Kind, Metrics, Object
 from modelramp.engine.questions import Questions
 from modelramp.engine.reconciler import Reconciler
 from modelramp.engine.rollout_metrics import Reporter
-from modelramp.engine.rounds import DueTicks, Outcomes, Rounds, outcome_of
+from modelramp.engine.rounds import DueTicks, Outcomes, Rounds
 from modelramp.engine.store import Key, Store
 from modelramp.engine.ticker import Ticker
 from modelramp.engine.work import Work
@@ -176,11 +176,12 @@ class Engine:
         """An object's answers are there."""
         *_, newest = turn.ticks
         interval, resting = turn.due.health.interval, turn.due.resting
-        self._failing.heard(turn.key, newest, interval, outcomes[newest], resting)
+        last = outcomes[newest]
+        self._failing.heard(turn.key, newest, interval, last.checks, resting)
         lag = self._clock.now() - turn.possible
         self._telemetry.observe("modelramp_tick_lag_seconds", max(0.0, lag))
-        told = {**outcomes, newest: self._lookups.heard(turn, outcomes[newest])}
-        found = [outcome_of(turn.revision, tick, checks) for tick, checks in told.items()]
+        last = replace(last, checks=self._lookups.heard(turn, last.checks))
+        found = [*(each for tick, each in outcomes.items() if tick != newest), last]
         deliver = partial(self._work.deliver, turn.key, turn.revision, found)
         self._inspector.before_judging(turn.key, turn.revision, turn.ticks[0], deliver)
 

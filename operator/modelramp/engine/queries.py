@@ -8,14 +8,15 @@ from typing import TypeVar
 
 from modelramp.analysis.accumulated import Window, remembers
 from modelramp.analysis.checks import Ask, Question, ask, judge, no_answer
-from modelramp.analysis.experiment import Trial, ask_of_test, judge_test, silent_test
+from modelramp.analysis.experiment import ask_of_test, judge_test, silent_test
 from modelramp.analysis.presets import Labels
 from modelramp.analysis.query_context import QueryContext
+from modelramp.api.abtest import ABTestRun
 from modelramp.api.check import Check
 from modelramp.api.errors import NoAnswer, PrometheusUnavailable
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
-from modelramp.api.verdict import EXPERIMENT, CheckOutcome, ExperimentOutcome
+from modelramp.api.verdict import ABTestOutcome, CheckOutcome, TickOutcome
 from modelramp.engine.ports import Endpoint, Metrics, Sample, Telemetry
 
 Found = TypeVar("Found")
@@ -34,7 +35,7 @@ class CheckRequest:
 
     key: names the object in the result. since: start of the revision's present weight, seconds since the epoch: checks
     that add up evidence begin anew there. memory: what each of them left at the last tick, by name of the check.
-    trial: the A/B test that is under way. alone: that no other version has traffic at this weight.
+    ab_test: the A/B test that is under way. alone: that no other version has traffic at this weight.
     resting: checks that are not evaluated, since they raised an error lately, with what it was.
     """
 
@@ -44,15 +45,17 @@ class CheckRequest:
     subject: QueryContext
     since: int = 0
     memory: Mapping[str, str] = field(default_factory=dict, hash=False)
-    trial: Trial | None = None
+    ab_test: ABTestRun | None = None
     alone: bool = False
     resting: Mapping[str, str] = field(default_factory=dict, hash=False)
 
-    def after(self, outcomes: Iterable[CheckOutcome]) -> "CheckRequest":
-        """The same with what the checks left at a tick."""
+    def after(self, outcomes: Iterable[CheckOutcome], ab_test: ABTestOutcome | None = None) -> "CheckRequest":
+        """The same with what the checks, and an A/B test, left at a tick."""
         left = {found.name: found.memory for found in outcomes if found.memory}
-        trial = replace(self.trial, memory=left.get(EXPERIMENT, self.trial.memory)) if self.trial else None
-        return replace(self, memory={**self.memory, **left}, trial=trial)
+        run = self.ab_test
+        if run is not None and ab_test is not None and ab_test.memory:
+            run = replace(run, memory=ab_test.memory)
+        return replace(self, memory={**self.memory, **left}, ab_test=run)
 
     def episode(self, check: Check, tick: int) -> Window:
         """Over what the check's evidence adds up at a tick."""
@@ -119,7 +122,7 @@ class BoundQueries:
 
     due: CheckRequest
     checks: tuple[tuple[Check, Ask | CheckOutcome], ...]
-    trial: Ask | ExperimentOutcome | None = None
+    ab_test: Ask | ABTestOutcome | None = None
 
     def queries(self, tick: int) -> list[Query]:
         """What has to be asked for this object at a tick."""
@@ -128,10 +131,10 @@ class BoundQueries:
     def questions(self, tick: int) -> list[tuple[Query, Labels]]:
         """The same, each with the labels of the series that are the object's own."""
         due = [(check.delay, asked) for check, asked in self.checks if self.due.health.is_due(check, tick)]
-        trial = self.due.trial.test.delay if self.due.trial is not None else 0
+        later = self.due.ab_test.test.delay if self.due.ab_test is not None else 0
         return [
             (_query(self.due, question, delay), question.pick)
-            for delay, asked in (*due, (trial, self.trial))
+            for delay, asked in (*due, (later, self.ab_test))
             if isinstance(asked, Ask)
             for question in asked.questions
         ]
@@ -158,13 +161,13 @@ def _put(due: CheckRequest, check: Check) -> Ask | CheckOutcome:
         return no_answer(check, check_failed(error))
 
 
-def _put_test(due: CheckRequest) -> Ask | ExperimentOutcome | None:
-    if due.trial is None:
+def _put_test(due: CheckRequest) -> Ask | ABTestOutcome | None:
+    if due.ab_test is None:
         return None
     try:
-        return ask_of_test(due.trial, due.subject, due.health.interval)
+        return ask_of_test(due.ab_test, due.subject, due.health.interval)
     except Exception as error:  # noqa: BLE001 - as above
-        return silent_test(due.trial, check_failed(error))
+        return silent_test(due.ab_test, check_failed(error))
 
 
 def check_failed(error: Exception) -> PrometheusUnavailable:
@@ -216,34 +219,32 @@ def settled(query: Query, result: Found | BaseException, telemetry: Telemetry) -
     return PrometheusUnavailable(Reason.QUERY_FAILED, "the question could not be put; the operator's log says why")
 
 
-def judged(each: BoundQueries, answers: Answers, tick: int) -> tuple[CheckOutcome, ...]:
-    """The outcomes of one object's checks that are due at a tick.
+def judged(each: BoundQueries, answers: Answers, tick: int) -> TickOutcome:
+    """The outcomes of one object's checks that are due at a tick, and of its A/B test.
 
-    What was remembered survives a tick that says nothing.
+    What was remembered survives a tick that says nothing. Availability is left open: only the present can be seen, and
+    not from here.
     """
     checks = tuple(
         _judged(each.due, check, asked, answers, tick)
         for check, asked in each.checks
         if each.due.health.is_due(check, tick)
     )
-    if each.due.trial is None or each.trial is None:
-        return checks
-    return (*checks, _tried(each.due, each.due.trial, each.trial, answers, tick))
+    return TickOutcome(tick, each.due.subject.revision, checks, available=None, ab_test=_tested(each, answers, tick))
 
 
-def _tried(
-    due: CheckRequest, trial: Trial, asked: Ask | ExperimentOutcome, answers: Answers, tick: int
-) -> ExperimentOutcome:
+def _tested(each: BoundQueries, answers: Answers, tick: int) -> ABTestOutcome | None:
     """What the A/B test has found: of its questions, when they could be put."""
-    if not isinstance(asked, Ask):
-        return asked
+    due, run, asked = each.due, each.due.ab_test, each.ab_test
+    if run is None or not isinstance(asked, Ask):
+        return asked if isinstance(asked, ABTestOutcome) else None
     try:
-        picked = _picked(due, asked, answers, trial.test.delay)
+        picked = _picked(due, asked, answers, run.test.delay)
         if isinstance(picked, NoAnswer):
-            return silent_test(trial, picked)
-        return judge_test(trial, picked, whole=trial.covers(tick, due.health.interval))
+            return silent_test(run, picked)
+        return judge_test(run, picked, whole=run.covers(tick, due.health.interval))
     except Exception as error:  # noqa: BLE001 - as for a check
-        return silent_test(trial, check_failed(error))
+        return silent_test(run, check_failed(error))
 
 
 def _judged(due: CheckRequest, check: Check, asked: Ask | CheckOutcome, answers: Answers, tick: int) -> CheckOutcome:
@@ -282,7 +283,7 @@ async def outcomes(
 
     objects = [asked(each, (tick,)) async for each in spread(due)]
     answers = await answered(merged(objects, (tick,)), put, telemetry)
-    return {each.due.key: judged(each, answers, tick) async for each in spread(objects)}
+    return {each.due.key: judged(each, answers, tick).checks async for each in spread(objects)}
 
 
 async def spread(items: Iterable[Item]) -> AsyncIterator[Item]:

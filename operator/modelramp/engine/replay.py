@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import gcd
 
 from modelramp.api.errors import NoAnswer
-from modelramp.api.verdict import CheckOutcome
+from modelramp.api.verdict import CheckOutcome, TickOutcome
 from modelramp.engine.ports import SHARED, Asker, Metrics, Sample, Telemetry
 from modelramp.engine.queries import (
     BoundQueries,
@@ -54,7 +54,8 @@ async def missed_outcomes(
         wanted = merged(objects, ticks)
         journals = await answered(wanted, _reader(metrics, wanted), telemetry)
         async for each_asked in spread(objects):
-            result[each_asked.due.key] = told(each_asked, ticks, journals)
+            found = told(each_asked, ticks, journals)
+            result[each_asked.due.key] = {tick: outcome.checks for tick, outcome in found.items()}
     return result
 
 
@@ -84,16 +85,16 @@ async def _ready(query: Query, samples: Sequence[Sample]) -> QueryResult:
 
 def told(
     each: BoundQueries, ticks: tuple[int, ...], journals: Mapping[Query, Journal | NoAnswer]
-) -> dict[int, tuple[CheckOutcome, ...]]:
+) -> dict[int, TickOutcome]:
     """The outcomes tick by tick: what a check remembers of one tick is there at the next."""
-    found: dict[int, tuple[CheckOutcome, ...]] = {}
+    found: dict[int, TickOutcome] = {}
     for tick in ticks:
         found[tick] = _at(each, tick, journals)
-        each = replace(each, due=each.due.after(found[tick]))
+        each = replace(each, due=each.due.after(found[tick].checks, found[tick].ab_test))
     return found
 
 
-def _at(each: BoundQueries, tick: int, journals: Mapping[Query, Journal | NoAnswer]) -> tuple[CheckOutcome, ...]:
+def _at(each: BoundQueries, tick: int, journals: Mapping[Query, Journal | NoAnswer]) -> TickOutcome:
     answers: dict[Query, QueryResult | NoAnswer] = {}
     for query in each.queries(tick):
         journal = journals[query]

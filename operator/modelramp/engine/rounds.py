@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from modelramp.analysis.presets import Labels
 from modelramp.api.errors import NoAnswer, PrometheusUnavailable
 from modelramp.api.names import Reason
-from modelramp.api.verdict import CheckOutcome, TickOutcome
+from modelramp.api.verdict import TickOutcome
 from modelramp.engine.loading import Loading
 from modelramp.engine.ports import Clock, Telemetry
 from modelramp.engine.queries import BoundQueries, CheckRequest, Query, asked, spread
@@ -22,7 +22,7 @@ from modelramp.engine.store import Key
 
 _LATE = PrometheusUnavailable(Reason.PROMETHEUS_TIMEOUT, "no answer in time for this tick")
 
-Outcomes = Mapping[int, tuple[CheckOutcome, ...]]
+Outcomes = Mapping[int, TickOutcome]
 """What an object's checks said, by tick, the oldest first."""
 
 
@@ -213,13 +213,14 @@ class Rounds:
 
     def _judge(self, each: _Open, waiting: _Waiting) -> None:
         """Judge the ticks in order: what a check remembers of one is there at the next."""
-        found: dict[int, tuple[CheckOutcome, ...]] = {}
+        found: dict[int, TickOutcome] = {}
         try:
             due = each.turn.due
             for part in each.parts:
                 answers = {query: waiting.answer(wanted, each.turn.key[0]) for query, wanted in part.wanted.items()}
-                found.update(told(BoundQueries(due, part.asked.checks, part.asked.trial), part.ticks, answers))
-                due = due.after(found[part.ticks[-1]])
+                found.update(told(BoundQueries(due, part.asked.checks, part.asked.ab_test), part.ticks, answers))
+                last = found[part.ticks[-1]]
+                due = due.after(last.checks, last.ab_test)
         except Exception as error:  # noqa: BLE001 - a bug that one object meets must not stop the others
             self._broke(each.turn, error)
         else:
@@ -245,8 +246,3 @@ def _part(due: CheckRequest, ticks: tuple[int, ...]) -> _Part:
             own.setdefault(query, {})[labels] = None
     wanted = {query: Wanted(query, tuple(found)) for query, found in about.items()}
     return _Part(asks, ticks, wanted, {query: tuple(found) for query, found in own.items()})
-
-
-def outcome_of(revision: str, tick: int, checks: tuple[CheckOutcome, ...]) -> TickOutcome:
-    """A tick's outcome. Availability is left open: only the present can be seen, and not from here."""
-    return TickOutcome(tick=tick, revision=revision, checks=checks, available=None)

@@ -1,12 +1,10 @@
 """Which ticks are due for whom, and until when their answers are waited for."""
 
-from modelramp.analysis.experiment import Trial
 from modelramp.analysis.query_context import QueryContext
 from modelramp.api.health import PrometheusSpec
 from modelramp.api.names import Phase
 from modelramp.api.rollout import Watching
-from modelramp.core.experiment import under_test
-from modelramp.core.state import RolloutInput, State
+from modelramp.core.strategies.registry import judged_by, strategy_of
 from modelramp.core.ticks import newest_due, to_evaluate
 from modelramp.desired.names import child_name
 from modelramp.engine.failing import FailingChecks
@@ -96,7 +94,7 @@ class Ticker:
         due = CheckRequest(
             key="/".join(key),
             endpoint=self._endpoint(key, health.prometheus),
-            health=health.during(rolling=state.running is not None),
+            health=judged_by(target, state),
             subject=QueryContext(
                 namespace=key[0],
                 name=key[1],
@@ -107,12 +105,12 @@ class Ticker:
                 limited=self._limited,
             ),
             since=state.running.step_entered if state.running else serving,
-            trial=trial_of(target, state),
+            ab_test=strategy_of(target.spec.rollout).comparison(target, state),
             alone=state.weights.keys() == {revision},
             resting=self._failing.resting(key, ticks[-1]),
         ).after(state.checks)
         if record.ticks and record.ticks[-1].revision == revision:
-            due = due.after(record.ticks[-1].checks)
+            due = due.after(record.ticks[-1].checks, record.ticks[-1].ab_test)
         until = min(now + self._patience, newest + health.interval + self._delay - _MARGIN_SECONDS)
         # What was missed while nobody asked, such as before a start, is not late.
         possible = ticks[0] + self._delay if late else now
@@ -126,12 +124,3 @@ class Ticker:
         plain = tuple((each.name, each.value) for each in headers if each.value is not None)
         hidden = tuple((each.name, each.secret_key) for each in headers if each.secret_key is not None)
         return Endpoint(spec.address, secret, plain, hidden)
-
-
-def trial_of(target: RolloutInput, state: State) -> Trial | None:
-    """The A/B test under way, with what was counted of it so far."""
-    test, candidate = target.spec.rollout.ab_test, under_test(target, state)
-    if test is None or candidate is None:
-        return None
-    memory = state.experiment.memory if state.experiment is not None else ""
-    return Trial(test, candidate.weight, candidate.version.revision, candidate.step_entered, memory)

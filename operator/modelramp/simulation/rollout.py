@@ -10,22 +10,20 @@ from modelramp.analysis.evidence import Proportion
 from modelramp.analysis.experiment import Tick, judge_tick
 from modelramp.analysis.wording import limit_text
 from modelramp.api.check import Check
-from modelramp.api.health import Health
 from modelramp.api.names import Phase, Reason
 from modelramp.api.rollout import Watching
 from modelramp.api.spec import ModelDeploymentSpec
-from modelramp.api.verdict import CheckOutcome, ExperimentOutcome, TickOutcome, Verdict
+from modelramp.api.verdict import ABTestOutcome, CheckOutcome, TickOutcome, Verdict
 from modelramp.core.breaches import tick_verdict
 from modelramp.core.decide import decide
-from modelramp.core.experiment import has_won, standing
 from modelramp.core.gates.evaluation import ungated
 from modelramp.core.revisions import revision_of
 from modelramp.core.schedule import finalize
 from modelramp.core.state import Decision, Observed, Pods, RolloutEvent, RolloutInput, State, Version
 from modelramp.core.steps import blockers, step_ends
+from modelramp.core.strategies.registry import judged_by, stages_of, strategy_of
 from modelramp.core.transitions import label
 from modelramp.engine.ports import Sample
-from modelramp.engine.ticker import trial_of
 from modelramp.simulation.gate import Gated, at_the_gate, obeyed
 from modelramp.simulation.gate import told as told_of_gate
 from modelramp.simulation.ticks import Line
@@ -87,9 +85,11 @@ def rehearse(
             rows.append(_gate_row(target, state, told_of_gate(target, state, _seen(target, state)), number))
             outcome = Outcome("in-progress", number, rows[-1].reason)
             continue
-        health = _health(target, state) if outcome.outcome != "rolled-back" else target.spec.health.during(rolling=True)
+        health = (
+            judged_by(target, state) if outcome.outcome != "rolled-back" else target.spec.health.during(rolling=True)
+        )
         given = finalize(health, _outcome_of(target, line, tick), traffic_since=0, step_entered=0)
-        told = replace(given, checks=(*given.checks, *_tried(target, state, line)))
+        told = replace(given, ab_test=_tested(target, state, line))
         if outcome.outcome == "rolled-back":
             rows.append(_ended_row(target, state, given, number, outcome))
             continue
@@ -139,11 +139,6 @@ def _settled(decision: Decision, target: RolloutInput, now: int) -> Decision:
     return obeyed(decision, target, now, partial(_seen, target))
 
 
-def _health(target: RolloutInput, state: State) -> Health:
-    """The checks that count in this phase."""
-    return target.spec.health.during(rolling=state.running is not None)
-
-
 def _seen(target: RolloutInput, state: State) -> Observed:
     replicas = target.spec.replicas
     pods = dict.fromkeys((STABLE.revision, target.revision), Pods(replicas, replicas, replicas))
@@ -157,10 +152,10 @@ def _outcome_of(target: RolloutInput, line: Line, tick: int) -> TickOutcome:
     return TickOutcome(tick, target.revision, checks, line.available, pods)
 
 
-def _tried(target: RolloutInput, state: State, line: Line) -> tuple[ExperimentOutcome, ...]:
+def _tested(target: RolloutInput, state: State, line: Line) -> ABTestOutcome | None:
     """What an A/B test under way says of the line; of one without counts, what it said before."""
-    trial = trial_of(target, state)
-    return () if trial is None else (judge_tick(trial, line.experiment or _NO_TRAFFIC),)
+    run = strategy_of(target.spec.rollout).comparison(target, state)
+    return judge_tick(run, line.ab_test or _NO_TRAFFIC) if run is not None else None
 
 
 def _judged(check: Check, value: float | None) -> CheckOutcome:
@@ -172,9 +167,9 @@ def _judged(check: Check, value: float | None) -> CheckOutcome:
 
 def _row(target: RolloutInput, before: State, decision: Decision, given: TickOutcome, number: int, start: int) -> Row:
     state = decision.state
-    verdict, _, detail = tick_verdict(_health(target, before), given)
+    verdict, _, detail = tick_verdict(judged_by(target, before), given)
     weight = state.weights.get(target.revision, 0)
-    last = len(target.spec.rollout.stages) - 1
+    last = len(stages_of(target.spec.rollout)) - 1
     return Row(
         tick=number,
         verdict=verdict.value,
@@ -191,7 +186,7 @@ def _reason(
     target: RolloutInput, before: State, decision: Decision, given: TickOutcome, detail: str, start: int
 ) -> str:
     state, findings = decision.state, decision.findings
-    verdict, _, _ = tick_verdict(_health(target, before), given)
+    verdict, _, _ = tick_verdict(judged_by(target, before), given)
     if before.candidate is None and target.spec.after_promotion.watch is Watching.NEVER:
         return f"{detail}; not counted: spec.afterPromotion.watch is never"
     moved = [finding.message for finding in findings if finding.reason not in _NOT_RETOLD]
@@ -210,12 +205,12 @@ def _waits(target: RolloutInput, state: State, given: TickOutcome, verdict: Verd
     candidate = state.running
     if candidate is None or verdict is not Verdict.HEALTHY:
         return []
-    place = f"step {candidate.step + 1}/{len(target.spec.rollout.stages)}"
-    tested = standing(target, state)
-    if tested and not has_won(state):
-        return [tested[-1]]
-    ends = step_ends(target, candidate)
-    if not tested and given.tick < ends:
+    place = f"step {candidate.step + 1}/{len(stages_of(target.spec.rollout))}"
+    advance = strategy_of(target.spec.rollout).advance(target, state, given.tick)
+    if advance.waits:
+        return [advance.waits]
+    if not advance.due:
+        ends = step_ends(target, candidate)
         return [f"{place} ends at tick {-(-(ends - start) // target.spec.health.interval)} at the earliest"]
     return [f"{place} is over", *_messages(blockers(target, state, _seen(target, state), given.checks))]
 

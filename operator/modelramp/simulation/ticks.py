@@ -29,12 +29,12 @@ class _Unusable(Exception):
 class Line:
     """One tick: what each check measured (None: no data), and whether the candidate's pods were available.
 
-    experiment: what an A/B test counted; None: nothing.
+    ab_test: what an A/B test counted; None: nothing.
     """
 
     values: Mapping[str, float | None]
     available: bool = True
-    experiment: Tick | None = None
+    ab_test: Tick | None = None
 
 
 def read_lines(text: str, checks: Collection[str], metric: PrimaryMetric | None = None) -> tuple[Line, ...]:
@@ -72,10 +72,10 @@ def _line(raw: str, checks: Collection[str], metric: PrimaryMetric | None) -> Li
     available = given.get("available", True)
     if not isinstance(available, bool):
         raise _Unusable(f"available is {kind_of(available)}; write true or false")
-    return Line(_values(given.get("checks"), checks), available, _experiment(given.get(_OF_A_TEST), metric))
+    return Line(_values(given.get("checks"), checks), available, _ab_test(given.get(_OF_A_TEST), metric))
 
 
-def _experiment(given: Any, metric: PrimaryMetric | None) -> Tick | None:
+def _ab_test(given: Any, metric: PrimaryMetric | None) -> Tick | None:
     return None if given is None or metric is None else read_tick(given, metric, where=f"{_OF_A_TEST}.")
 
 

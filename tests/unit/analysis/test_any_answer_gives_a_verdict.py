@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from modelramp.analysis.accumulated import Window
 from modelramp.analysis.checks import SAMPLES, VALUE, judge
 from modelramp.analysis.counts import parts_of
-from modelramp.analysis.experiment import Trial, judge_test, parts_of_test
+from modelramp.analysis.experiment import judge_test, parts_of_test
 from modelramp.analysis.stats.native_histograms import Native
-from modelramp.api.abtest import ABTest
+from modelramp.api.abtest import ABTest, ABTestRun
 from modelramp.api.check import Check
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
@@ -185,14 +185,14 @@ def remembered(text: str, forged: Any) -> str:
     return json.dumps(found)
 
 
-def check_it(outcome: Any) -> None:
+def check_it(outcome: Any, value: float | None) -> None:
     assert outcome.verdict in Verdict
     assert outcome.reason in Reason
     assert outcome.detail
     assert "nan" not in outcome.detail
-    assert outcome.value is None or not math.isnan(outcome.value)
+    assert value is None or not math.isnan(value)
     if outcome.verdict is not Verdict.NO_DATA:
-        assert outcome.value is not None
+        assert value is not None
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -205,7 +205,7 @@ def test_a_check_never_raises(name, data):
     for _ in range(3):
         episode = Window("r2", 0, alone=alone, trial=trial, memory=memory)
         outcome = judge(check, data.draw(answers_of(check)), episode)
-        check_it(outcome)
+        check_it(outcome, outcome.value)
         memory = remembered(outcome.memory or memory, data.draw(memories))
 
 
@@ -218,9 +218,9 @@ def test_an_ab_test_never_raises(name, data, weight):
         {f"{arm}.{part}": singles for arm in ("candidate", "stable") for part in parts_of_test(test)}
     )
     for _ in range(3):
-        outcome = judge_test(Trial(test, weight, "r2", 0, memory), data.draw(asked), whole=True)
-        if outcome.value is not None:
-            check_it(outcome)
+        outcome = judge_test(ABTestRun(test, weight, "r2", 0, memory), data.draw(asked), whole=True)
+        if outcome.estimate is not None:
+            check_it(outcome, outcome.estimate)
         memory = remembered(outcome.memory, data.draw(memories))
 
 

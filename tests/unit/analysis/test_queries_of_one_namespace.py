@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from modelramp.analysis.checks import Ask, ask
-from modelramp.analysis.experiment import Trial, ask_of_test
+from modelramp.analysis.experiment import ask_of_test
 from modelramp.analysis.query_context import QueryContext
-from modelramp.api.abtest import ABTest
+from modelramp.api.abtest import ABTest, ABTestRun
 from modelramp.api.check import Check
 from modelramp.api.names import Reason
 
@@ -48,7 +48,7 @@ def test_presets_are_asked_as_they_are():
 def test_an_ab_test_is_limited_too():
     metric = {"name": "m", "bad": 'sum(increase(x{revision="{{revision}}"}[{{window}}]))', "total": "sum(y)"}
     test = ABTest.model_validate({"metric": metric, "assignment": "sum(z)", "maxDuration": "336h", "minEffect": 0.1})
-    asked = ask_of_test(Trial(test, 50, "7c9f", 0, ""), LIMITED, 60)
+    asked = ask_of_test(ABTestRun(test, 50, "7c9f", 0, ""), LIMITED, 60)
     assert isinstance(asked, Ask), asked
     assert all(MINE in question.text for question in asked.questions)
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from modelramp.analysis.evidence import Proportion
-from modelramp.analysis.experiment import Tick, Trial
+from modelramp.analysis.experiment import Tick
 from modelramp.analysis.query_context import QueryContext
+from modelramp.api.abtest import ABTestRun
 from modelramp.api.errors import PrometheusUnavailable
 from modelramp.cli.backtest.ab_test import look_json, rows_of
 from modelramp.cli.backtest.ab_test import test_json as summed_up
@@ -133,7 +134,7 @@ def test_it_is_what_simulate_tells(minutes):
     of = policy()
     rows = [{"error-rate": VALUES[letter]} for *_, letter in minutes]
     lines = [
-        Line(row, experiment=Tick(Proportion(*one), Proportion(*other), (one[1], other[1])))
+        Line(row, ab_test=Tick(Proportion(*one), Proportion(*other), (one[1], other[1])))
         for row, (one, other, _) in zip(rows, minutes, strict=True)
     ]
     simulated, end = rehearse(of, lines)
@@ -163,7 +164,7 @@ async def read(silent):
     of = policy(metric=metric)
     subject = QueryContext("ml", "digits", "new", "digits-new", "old", "digits-old")
     due = CheckRequest(
-        "digits", Endpoint("http://prometheus"), of.health, subject, trial=Trial(of.rollout.ab_test, 50, "new")
+        "digits", Endpoint("http://prometheus"), of.health, subject, ab_test=ABTestRun(of.rollout.ab_test, 50, "new")
     )
     return await read_history(due, range(START, START + 300, 60), Counts(silent), Notices(), lambda _: None)
 

@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 
 from modelramp.analysis.evidence import Mean, Proportion
-from modelramp.analysis.experiment import Tick, Trial, judge_tick, silent_test
-from modelramp.api.abtest import ABTest
+from modelramp.analysis.experiment import Tick, judge_tick, silent_test
+from modelramp.api.abtest import ABTest, ABTestRun
 from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.names import Phase, Reason
 from modelramp.api.times import to_clock, to_seconds
-from modelramp.api.verdict import EXPERIMENT, ExperimentOutcome, Verdict
-from modelramp.core.experiment import conclude, standing
+from modelramp.api.verdict import ABTestOutcome, Verdict
 from modelramp.core.state import Ending
-from modelramp.core.status.ab_test import record_experiment
+from modelramp.core.status.ab_test import ab_test_status
+from modelramp.core.strategies.ab_test import conclude, standing
 from tests.unit.core.story import ERRORS, START, Story
 
 METRIC = {"name": "conversion", "good": "g", "total": "t"}
@@ -28,10 +28,10 @@ def begun(*, restarts=True, **changes):
     return Story.of(rollout=rollout, restarts=restarts, **more).begun()
 
 
-def trial(story):
+def run(story):
     state, test = story.state, story.target.spec.rollout.ab_test
-    memory = state.experiment.memory if state.experiment else ""
-    return Trial(test, state.candidate.weight, state.candidate.version.revision, memory=memory)
+    memory = state.ab_test.memory if state.ab_test else ""
+    return ABTestRun(test, state.candidate.weight, state.candidate.version.revision, memory=memory)
 
 
 def minute(story, candidate=SAME, stable=SAME, *, letter="h", assigned=None, **others):
@@ -40,14 +40,14 @@ def minute(story, candidate=SAME, stable=SAME, *, letter="h", assigned=None, **o
         return story.minute(letter, **others)
     kind = Mean if story.target.spec.rollout.ab_test.metric.sum else Proportion
     split = assigned or (candidate[1], stable[1])
-    found = judge_tick(trial(story), Tick(kind(*candidate), kind(*stable), split))
+    found = judge_tick(run(story), Tick(kind(*candidate), kind(*stable), split))
     return told(story, found, letter, **others)
 
 
 def told(story, found, letter="h", **others):
     story.now = story.now - story.now % story.interval + story.interval
     outcome = story.outcome(letter, **others)
-    story.look(replace(outcome, checks=(*outcome.checks, found)))
+    story.look(replace(outcome, ab_test=found))
     return story
 
 
@@ -60,7 +60,7 @@ def minutes(story, count, *arms, **others):
 @pytest.mark.parametrize("restarts", [False, True])
 def test_a_winner_gets_everything_after_the_least_time_and_is_promoted_after_a_step_at_100(restarts):
     story = minutes(begun(restarts=restarts), 9, WON, SAME)
-    assert (story.weight, story.state.experiment.ending) == (50, Ending.UNDECIDED)
+    assert (story.weight, story.state.ab_test.ending) == (50, Ending.UNDECIDED)
 
     minute(story, WON, SAME)
     assert (story.weight, story.reasons[-2:]) == (100, [Reason.AB_TEST_WON, Reason.STEP_ENTERED])
@@ -77,13 +77,13 @@ def test_a_winner_gets_everything_after_the_least_time_and_is_promoted_after_a_s
 @pytest.mark.parametrize("restarts", [False, True])
 def test_a_test_whose_labels_come_late_lasts_as_long_and_ends_so_much_later(restarts):
     story = minutes(begun(restarts=restarts, delay="5m"), 5, LOST, SAME)
-    assert (story.weight, story.state.experiment) == (50, None), "labels of the time before the split"
+    assert (story.weight, story.state.ab_test) == (50, None), "labels of the time before the split"
     entered = story.state.candidate.step_entered
 
     minutes(story, 9, WON, SAME)
-    assert (story.weight, story.state.experiment.ending) == (50, Ending.UNDECIDED)
-    assert story.state.experiment.since == entered
-    status = record_experiment(story.target, story.state.experiment)
+    assert (story.weight, story.state.ab_test.ending) == (50, Ending.UNDECIDED)
+    assert story.state.ab_test.since == entered
+    status = ab_test_status(story.target, story.state.ab_test)
     assert (to_seconds(status.earliest_end) - entered, to_seconds(status.latest_end) - entered) == (15 * 60, 35 * 60)
     assert standing(story.target, story.state)[0].startswith(f"no winner before {to_clock(entered + 15 * 60)}")
 
@@ -115,7 +115,7 @@ def test_harm_ends_a_test_at_once_and_the_version_is_not_tried_again():
 
     story.want(request="retry/v2/again")
     assert story.state.candidate.version.revision == "v2"
-    assert story.state.experiment is None
+    assert story.state.ab_test is None
 
 
 def test_a_difference_within_the_least_effect_is_none():
@@ -144,10 +144,10 @@ def test_a_winner_that_is_better_by_less_than_the_least_effect_is_none():
 
 def test_a_sample_ratio_mismatch_forbids_every_verdict_on_the_metric():
     story = minutes(begun(), 29, WON, SAME, assigned=(540.0, 460.0))
-    assert (story.weight, story.state.experiment.ending) == (50, Ending.UNDECIDED)
+    assert (story.weight, story.state.ab_test.ending) == (50, Ending.UNDECIDED)
     assert (
         "sample ratio 15,660 : 13,340 against 50 : 50, chi-square 185.6, p < 0.0001: the comparison is not valid"
-        in (story.state.experiment.message)
+        in (story.state.ab_test.message)
     )
 
     minute(story, WON, SAME, assigned=(540.0, 460.0))
@@ -159,7 +159,7 @@ def test_a_mismatch_that_was_seen_once_is_not_forgotten():
     story = minutes(begun(), 2, WON, SAME, assigned=(1000.0, 500.0))
     minutes(story, 20, WON, SAME, assigned=(1000.0, 1000.0))
 
-    assert (story.weight, story.state.experiment.ending) == (50, Ending.UNDECIDED)
+    assert (story.weight, story.state.ab_test.ending) == (50, Ending.UNDECIDED)
 
 
 def test_harm_is_not_called_from_an_invalid_comparison_but_guardrails_roll_back():
@@ -191,7 +191,7 @@ def test_a_paused_test_does_not_end_whatever_it_finds():
     story = minute(begun())
     story.want(request="pause/v2/1")
     minutes(story, 40, LOST, SAME)
-    assert (story.weight, story.state.experiment.ending) == (50, Ending.HARM)
+    assert (story.weight, story.state.ab_test.ending) == (50, Ending.HARM)
 
     story.want(request="resume/v2/2")
     assert minute(story, LOST, SAME).weight == 0
@@ -201,7 +201,7 @@ def test_a_person_ends_a_test_early_without_evidence():
     story = minutes(begun(), 3)
     story.want(request="promote/v2/now")
 
-    assert (story.weight, story.state.experiment.ending) == (100, Ending.CUT_SHORT)
+    assert (story.weight, story.state.ab_test.ending) == (100, Ending.CUT_SHORT)
     assert "ended by a person, without evidence; until then: A/B test: no verdict yet" in story.findings[-2].message
     assert story.run("hh").state.stable.revision == "v2"
     assert "without evidence" in story.state.history[0].message
@@ -209,14 +209,14 @@ def test_a_person_ends_a_test_early_without_evidence():
 
 def test_a_tick_without_the_split_on_the_route_is_no_evidence_and_the_test_goes_on_afterwards():
     story = minutes(begun(), 5, WON, SAME)
-    before = story.state.experiment
+    before = story.state.ab_test
     story.routed = False
     minute(story, LOST, SAME)
     story.routed = True
 
-    assert story.state.experiment == before
+    assert story.state.ab_test == before
     minutes(story, 5, WON, SAME)
-    assert story.state.experiment.since == before.since
+    assert story.state.ab_test.since == before.since
 
 
 def test_the_first_version_is_not_tested():
@@ -224,21 +224,21 @@ def test_the_first_version_is_not_tested():
     story.state = type(story.state)()
     story.look()
 
-    assert (story.weight, story.state.experiment) == (100, None)
+    assert (story.weight, story.state.ab_test) == (100, None)
 
 
 def test_another_question_begins_another_test_and_other_durations_do_not():
     story = minutes(begun(), 5, WON, SAME)
-    since = story.state.experiment.since
+    since = story.state.ab_test.since
     story.want(rollout=ROLLOUT | {"abTest": TEST | {"maxDuration": "40m"}})
     minute(story, WON, SAME)
-    assert story.state.experiment.since == since
-    assert "of 6,000" in story.state.experiment.candidate
+    assert story.state.ab_test.since == since
+    assert "of 6,000" in story.state.ab_test.candidate
 
     story.want(rollout=ROLLOUT | {"abTest": TEST | {"minEffect": "0.03"}})
     minute(story, WON, SAME)
-    assert story.state.experiment.since == START + 6 * 60
-    assert "of 1,000" in story.state.experiment.candidate
+    assert story.state.ab_test.since == START + 6 * 60
+    assert "of 1,000" in story.state.ab_test.candidate
 
 
 def test_a_split_that_is_raised_under_way_is_reached_and_begins_another_test():
@@ -248,12 +248,12 @@ def test_a_split_that_is_raised_under_way_is_reached_and_begins_another_test():
     assert (story.weight, story.state.candidate.step) == (80, 0)
 
     minute(story, (200.0, 1000.0), (50.0, 250.0))
-    assert "against 80 : 20" in story.state.experiment.sample_ratio
+    assert "against 80 : 20" in story.state.ab_test.sample_ratio
 
 
 def test_a_prometheus_that_is_silent_at_the_end_delays_it():
     story = minutes(begun(), 29, (20.0, 100.0), (20.0, 100.0))
-    silent = silent_test(trial(story), PrometheusUnavailable("PrometheusTimeout", "no answer"))
+    silent = silent_test(run(story), PrometheusUnavailable("PrometheusTimeout", "no answer"))
     told(story, silent)
     assert story.weight == 50
 
@@ -265,7 +265,7 @@ NEVER = ("QueryFailed", "QueryInvalid", "PrometheusUnreachable", "PrometheusTime
 
 def unanswered(story, reason, count):
     for _ in range(count):
-        told(story, silent_test(trial(story), PrometheusUnavailable(reason, "Prometheus: why")))
+        told(story, silent_test(run(story), PrometheusUnavailable(reason, "Prometheus: why")))
     return story
 
 
@@ -297,11 +297,11 @@ def test_a_smaller_mean_wins_when_it_should_fall():
         minute(story, (90.0 * 500 + index, 500.0), (100.0 * 500 - 7 * index, 500.0))
 
     assert story.weight == 100
-    assert story.state.experiment.difference == "-9.928"
+    assert story.state.ab_test.difference == "-9.928"
 
 
 def outcome(estimate, low, high, *, mismatch=False, verdict=Verdict.HEALTHY, reason=Reason.WITHIN_LIMIT):
-    return ExperimentOutcome(EXPERIMENT, verdict, reason, "", estimate=estimate, low=low, high=high, mismatch=mismatch)
+    return ABTestOutcome(verdict, reason, "", estimate=estimate, low=low, high=high, mismatch=mismatch)
 
 
 MIN, MAX = 10, 30

@@ -17,10 +17,10 @@ from modelramp.core.conditions import OBSTACLES
 from modelramp.core.gates.evaluation_results import Evaluation, MetricOutcome
 from modelramp.core.hook_runs import MOST_EPISODES, HookRun
 from modelramp.core.state import (
+    ABTestState,
     BreachCounter,
     Candidate,
     Ending,
-    Experiment,
     HistoryRecord,
     Observed,
     Pods,
@@ -98,8 +98,8 @@ episodes = st.builds(
     texts,
     seconds,
 )
-experiments = st.builds(
-    Experiment,
+ab_tests = st.builds(
+    ABTestState,
     names,
     st.integers(0, 2**32 - 1),
     seconds,
@@ -126,7 +126,7 @@ states = st.builds(
     history=st.lists(endings, max_size=3).map(tuple),
     request=texts,
     hooks=st.lists(episodes, max_size=3).map(tuple),
-    experiment=st.none() | experiments,
+    ab_test=st.none() | ab_tests,
 )
 
 

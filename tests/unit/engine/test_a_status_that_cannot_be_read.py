@@ -58,7 +58,7 @@ LEFT_OUT = {
     ),
     "a test of the year 0": (
         {"experiment": {"revision": "b", "question": 1, "startedAt": YEAR_0}},
-        lambda it: it.experiment is None,
+        lambda it: it.ab_test is None,
     ),
     "an end of the year 0": (
         {"history": [{"revision": "b", "outcome": "RolledBack", "endedAt": YEAR_0}]},

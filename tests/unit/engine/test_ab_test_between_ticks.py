@@ -3,12 +3,12 @@
 import pytest
 
 from modelramp.analysis.counts import CANDIDATE, STABLE
-from modelramp.analysis.experiment import Trial, evidence_of, judge_test
-from modelramp.api.abtest import ABTest
+from modelramp.analysis.experiment import evidence_of, judge_test
+from modelramp.api.abtest import ABTest, ABTestRun
 from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.names import Reason
 from modelramp.api.times import to_text
-from modelramp.api.verdict import EXPERIMENT, Verdict
+from modelramp.api.verdict import Verdict
 from modelramp.engine.ports import MODEL_DEPLOYMENT, Sample
 from modelramp.engine.store import Store
 from tests.unit.engine.turns_of_ticks import ticks_of
@@ -70,7 +70,7 @@ async def ticked(obj, now, silent=()):
     counts.silent = silent
     store.observe(MODEL_DEPLOYMENT, "ADDED", obj)
     found = await ticks_of(store, counts, now + 5)
-    return [check for outcome in found[KEY] for check in outcome.checks if check.name == EXPERIMENT]
+    return [outcome.ab_test for outcome in found[KEY] if outcome.ab_test is not None]
 
 
 async def one_by_one(minutes):
@@ -139,9 +139,9 @@ async def test_after_the_test_nothing_is_asked_for_it():
     "memory", ["nonsense", "[]", '{"test": 1}', '{"test": "newer 7", "sums": [1]}', "[" * 100_000, '{"sums": {}}']
 )
 def test_a_memory_that_cannot_be_read_begins_anew(memory):
-    trial = Trial(ABTest.model_validate(TEST), 20, "newer", memory=memory)
+    run = ABTestRun(ABTest.model_validate(TEST), 20, "newer", memory=memory)
 
-    assert evidence_of(trial).candidate == (0.0, 0.0)
+    assert evidence_of(run).candidate == (0.0, 0.0)
 
 
 def answers(**changed):
@@ -171,12 +171,12 @@ BAD = {
 
 @pytest.mark.parametrize(("changed", "reason", "says"), BAD.values(), ids=BAD)
 def test_bad_numbers_are_no_evidence_and_say_what_to_do(changed, reason, says):
-    trial = Trial(ABTest.model_validate(TEST), 20, "newer")
-    found = judge_test(trial, answers(**changed), whole=True)
+    run = ABTestRun(ABTest.model_validate(TEST), 20, "newer")
+    found = judge_test(run, answers(**changed), whole=True)
 
     assert (found.verdict, found.reason) == (Verdict.NO_DATA, reason)
     assert says in found.detail
-    assert evidence_of(Trial(trial.test, 20, "newer", memory=found.memory)).candidate == (0.0, 0.0)
+    assert evidence_of(ABTestRun(run.test, 20, "newer", memory=found.memory)).candidate == (0.0, 0.0)
 
 
 async def test_a_query_that_cannot_be_asked_says_why():

@@ -91,7 +91,7 @@ def test_an_object_does_not_wait_for_the_answers_of_another():
 def test_what_is_missing_at_the_deadline_is_no_data_and_the_rest_is_judged():
     found = told(Prometheus(slow), turn("evil", own(100), PRESET), turn("good", PRESET))
     ((at, outcomes),) = found["evil"]
-    hanging, preset = outcomes[TICK]
+    hanging, preset = outcomes[TICK].checks
     assert at == pytest.approx(20)
     assert (hanging.verdict, hanging.reason) == (Verdict.NO_DATA, Reason.PROMETHEUS_TIMEOUT)
     assert preset.verdict is Verdict.HEALTHY
@@ -119,8 +119,8 @@ def test_a_shared_query_that_one_namespace_spoils_costs_only_that_namespace_its_
 
     prometheus = Prometheus(say)
     found = told(prometheus, turn("good"), turn("evil"))
-    assert found["good"][0][1][TICK][0].verdict is Verdict.HEALTHY
-    assert found["evil"][0][1][TICK][0].verdict is Verdict.NO_DATA
+    assert found["good"][0][1][TICK].checks[0].verdict is Verdict.HEALTHY
+    assert found["evil"][0][1][TICK].checks[0].verdict is Verdict.NO_DATA
     assert found["good"][0][0] <= 10
     assert [asker.namespace for *_, asker in prometheus.asked] == ["", "good", "evil"]
 

@@ -7,6 +7,7 @@ from examples.models import RECIPES, Variant
 from examples.server.settings import Settings
 from examples.server.telemetry import CONFIDENCE_BUCKETS
 from modelramp.api.spec import parse_spec
+from modelramp.core.strategies.registry import stages_of
 
 MANIFESTS = Path("examples/manifests")
 SAMPLES = [
@@ -65,7 +66,7 @@ def test_the_demo_is_short_but_its_checks_see_three_ticks_at_each_step():
     spec = parse_spec(load(MANIFESTS / "digits-v2.yaml")["spec"])
 
     assert spec.health.interval == 10
-    assert all(spec.rollout.duration_of(step) >= 3 * spec.health.interval for step in range(3))
+    assert all(stage.duration >= 3 * spec.health.interval for stage in stages_of(spec.rollout)[:3])
 
 
 def test_the_stored_confidence_has_the_edges_that_the_server_has():

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelramp.analysis.experiment import Trial, evidence_of
-from modelramp.api.abtest import ABTest
+from modelramp.analysis.experiment import evidence_of
+from modelramp.api.abtest import ABTest, ABTestRun
 from modelramp.api.quantity import format_number
 from modelramp.api.times import to_text
-from modelramp.api.verdict import ExperimentOutcome
+from modelramp.api.verdict import ABTestOutcome
 from modelramp.core.state import Ending
 
 _MOST_ROWS = 12
@@ -23,7 +23,7 @@ class Look:
     """
 
     at: int
-    found: ExperimentOutcome
+    found: ABTestOutcome
     ending: Ending
     message: str
     since: int
@@ -100,7 +100,7 @@ def rows_of(looks: Sequence[Look]) -> list[tuple[int, Look]]:
 
 
 def _share(look: Look, test: ABTest, revision: str) -> float | None:
-    one, other = evidence_of(Trial(test, test.split, revision, memory=look.found.memory)).assigned
+    one, other = evidence_of(ABTestRun(test, test.split, revision, memory=look.found.memory)).assigned
     return one / (one + other) if one + other else None
 
 

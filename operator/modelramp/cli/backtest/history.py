@@ -34,7 +34,9 @@ def unaskable(due: CheckRequest) -> list[str]:
     found = asked(due, _ALL_DUE)
     told = [f"{check.name}: {each.detail}" for check, each in found.checks if not isinstance(each, Ask)]
     return (
-        told if found.trial is None or isinstance(found.trial, Ask) else [*told, f"the A/B test: {found.trial.detail}"]
+        told
+        if found.ab_test is None or isinstance(found.ab_test, Ask)
+        else [*told, f"the A/B test: {found.ab_test.detail}"]
     )
 
 
@@ -50,7 +52,7 @@ async def read_history(
     found: list[tuple[int, Said]] = []
     every = asked(due, _ALL_DUE)
     asks = [(check, each) for check, each in every.checks if isinstance(each, Ask) and remembers(check)]
-    test = every.trial if isinstance(every.trial, Ask) else None
+    test = every.ab_test if isinstance(every.ab_test, Ask) else None
     size = PIECE
     while len(found) < len(ticks):
         piece = tuple(ticks[len(found) : len(found) + size])
@@ -65,7 +67,7 @@ async def read_history(
         for tick in piece:
             due_asks = [(check, each) for check, each in asks if due.health.is_due(check, tick)]
             tested = (
-                kept.test(test, tick - due.trial.test.delay) if test is not None and due.trial is not None else None
+                kept.test(test, tick - due.ab_test.test.delay) if test is not None and due.ab_test is not None else None
             )
             found.append((tick, Said(outcomes[tick], kept.answers(due_asks, tick), tested)))
         progress(len(found))
@@ -75,7 +77,7 @@ async def read_history(
 def as_after_promotion(due: CheckRequest) -> CheckRequest | None:
     """The same when the version serves alone and is its own stable version; None when it asks for the same."""
     own = replace(due.subject, stable=due.subject.revision, stable_service=due.subject.service)
-    before = replace(due, trial=None)
+    before = replace(due, ab_test=None)
     after = replace(before, subject=own)
     (tick,) = _ALL_DUE
     return after if asked(after, _ALL_DUE).queries(tick) != asked(before, _ALL_DUE).queries(tick) else None

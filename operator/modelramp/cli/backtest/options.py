@@ -8,8 +8,8 @@ from typing import IO, Any, TypeVar
 import click
 
 from modelramp.adapters.clock import SystemClock
-from modelramp.analysis.experiment import Trial
 from modelramp.analysis.query_context import QueryContext
+from modelramp.api.abtest import ABTestRun
 from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.header import read_headers
 from modelramp.api.health import Health, PrometheusSpec
@@ -204,7 +204,7 @@ async def _read(asked: Asking, variants: Mapping[int, ModelDeploymentSpec]) -> d
                 asked.endpoint,
                 variants[key].health,
                 asked.subject,
-                trial=_trial(variants[key], asked.subject),
+                ab_test=_ab_test(variants[key], asked.subject),
             )
             if not found and (problems := unaskable(due)):
                 compares = not asked.subject.stable and any("stable" in problem for problem in problems)
@@ -220,10 +220,10 @@ async def _read(asked: Asking, variants: Mapping[int, ModelDeploymentSpec]) -> d
     return found
 
 
-def _trial(spec: ModelDeploymentSpec, subject: QueryContext) -> Trial | None:
+def _ab_test(spec: ModelDeploymentSpec, subject: QueryContext) -> ABTestRun | None:
     """The A/B test as history can be asked of it: with the version that served beside."""
     test = spec.rollout.ab_test
-    return Trial(test, test.split, subject.revision) if test is not None and subject.stable else None
+    return ABTestRun(test, test.split, subject.revision) if test is not None and subject.stable else None
 
 
 def _silence(done: int) -> None:

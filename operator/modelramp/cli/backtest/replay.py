@@ -14,20 +14,19 @@ from modelramp.api.errors import NoAnswer
 from modelramp.api.names import Phase, Reason
 from modelramp.api.rollout import Watching
 from modelramp.api.spec import ModelDeploymentSpec
-from modelramp.api.verdict import EXPERIMENT, CheckOutcome, ExperimentOutcome, TickOutcome, Verdict
+from modelramp.api.verdict import ABTestOutcome, CheckOutcome, TickOutcome, Verdict
 from modelramp.cli.backtest.ab_test import Look
 from modelramp.core.breaches import tick_verdict
 from modelramp.core.decide import decide
-from modelramp.core.experiment import has_won, under_test
 from modelramp.core.gates.evaluation import ungated
 from modelramp.core.schedule import finalize
 from modelramp.core.scores import judged
 from modelramp.core.state import Decision, Ending, Observed, Pods, RolloutInput, State, Version
-from modelramp.core.steps import blockers, step_ends
+from modelramp.core.steps import blockers
+from modelramp.core.strategies.registry import judged_by, stages_of, strategy_of
 from modelramp.core.transitions import label
 from modelramp.engine.ports import Endpoint, Sample
 from modelramp.engine.queries import CheckRequest
-from modelramp.engine.ticker import trial_of
 
 Given = Mapping[str, Mapping[str, Sequence[Sample]]]
 """For each check that adds up evidence its answers by the name of the question."""
@@ -137,27 +136,24 @@ class _World:
         """What the checks say at a tick; those that add up evidence go on from what they left in the state."""
         said = recorded.promoted if recorded.promoted is not None and state.running is None else recorded.said
         health = self.target.spec.health
-        plain = tuple(check for check in said.checks if check.name != EXPERIMENT)
-        tested = self._tested(state, recorded)
         if not any(remembers(check) for check in health.checks):
-            return (*plain, *tested)
+            return said.checks
         due = self._due(state)
-        found = (
+        return tuple(
             judge(check, said.answers[check.name], due.episode(check, recorded.tick))
             if check.name in said.answers
             else replace(outcome, memory=due.memory.get(check.name, ""))
-            for check, outcome in judged(health, plain)
+            for check, outcome in judged(health, said.checks)
         )
-        return (*found, *tested)
 
-    def _tested(self, state: State, recorded: Recorded) -> tuple[ExperimentOutcome, ...]:
+    def tested(self, state: State, recorded: Recorded) -> ABTestOutcome | None:
         """What an A/B test under way says, as the operator's plan puts it."""
-        trial, given = trial_of(self.target, state), recorded.said.test
-        if trial is None or given is None:
-            return ()
+        run, given = strategy_of(self.target.spec.rollout).comparison(self.target, state), recorded.said.test
+        if run is None or given is None:
+            return None
         if isinstance(given, NoAnswer):
-            return (silent_test(trial, given),)
-        return (judge_test(trial, given, whole=trial.covers(recorded.tick, self.target.spec.health.interval)),)
+            return silent_test(run, given)
+        return judge_test(run, given, whole=run.covers(recorded.tick, self.target.spec.health.interval))
 
     def _due(self, state: State) -> CheckRequest:
         """As the operator's ticker puts it."""
@@ -193,7 +189,8 @@ def _moments(world: _World, history: History, *, again: bool) -> Iterator[Moment
     trial, ended_at = 1, 0
     for number, recorded in enumerate(history, start=1):
         tick, checks = recorded.tick, world.outcomes(state, recorded)
-        given = TickOutcome(tick, target.revision, checks, available=True, pods=f"{replicas}/{replicas}")
+        pods, ab_test = f"{replicas}/{replicas}", world.tested(state, recorded)
+        given = TickOutcome(tick, target.revision, checks, available=True, pods=pods, ab_test=ab_test)
         if not ended_at:
             decision = world.after(state, given)
             yield _moment(world, number, state, decision, given, trial)
@@ -215,7 +212,7 @@ def _moments(world: _World, history: History, *, again: bool) -> Iterator[Moment
 def _moment(world: _World, number: int, before: State, decision: Decision, given: TickOutcome, trial: int) -> Moment:
     target, state = world.target, decision.state
     counted = before.running is not None or target.spec.after_promotion.watch is not Watching.NEVER
-    health = target.spec.health.during(rolling=before.running is not None)
+    health = judged_by(target, before)
     settled = replace(given, checks=state.checks) if counted else finalize(health, given, 0, 0, before.checks)
     verdict, _, detail = tick_verdict(health, settled)
     weight = state.weights.get(target.revision, 0)
@@ -223,7 +220,7 @@ def _moment(world: _World, number: int, before: State, decision: Decision, given
     event, told = _event(world, before, decision, settled, verdict, replayed=look is not None)
     if not counted:
         told = f"{detail}; not counted: spec.afterPromotion.watch is never"
-    last = len(target.spec.rollout.stages) - 1
+    last = len(stages_of(target.spec.rollout)) - 1
     return Moment(
         number=number,
         at=given.tick,
@@ -241,10 +238,9 @@ def _moment(world: _World, number: int, before: State, decision: Decision, given
 
 
 def _look(after: State, given: TickOutcome) -> Look | None:
-    found = next((check for check in given.checks if isinstance(check, ExperimentOutcome)), None)
+    found, known = given.ab_test, after.ab_test
     if found is None:
         return None
-    known = after.experiment
     if known is None:
         return Look(given.tick, found, Ending.UNDECIDED, found.detail, given.tick)
     return Look(given.tick, found, known.ending, known.message, known.since)
@@ -277,16 +273,16 @@ def _event(
     if before.weights != state.weights:
         return STEP, told
     candidate = before.running
-    tested = under_test(target, before) is not None
+    strategy = strategy_of(target.spec.rollout)
     if candidate is None or verdict is Verdict.BREACH:
         return "", told
-    if not (has_won(state) if replayed else settled.tick >= step_ends(target, candidate)):
+    if strategy.comparison(target, before) is not None and not replayed:
+        return (HELD, _NOT_REPLAYED) if settled.tick >= strategy.ends(target, candidate) else ("", told)
+    if not strategy.advance(target, state, settled.tick).due:
         return "", told
-    if tested and not replayed:
-        return HELD, _NOT_REPLAYED
     found = [finding.message for finding in blockers(target, before, world.seen(before), settled.checks)]
     if verdict is Verdict.NO_DATA:
         _, _, detail = tick_verdict(target.spec.health.during(rolling=True), settled)
         found.append(f"{detail}, so nothing is promoted")
-    place = f"step {candidate.step + 1}/{len(target.spec.rollout.stages)} of {label(candidate.version)} is over"
+    place = f"step {candidate.step + 1}/{len(stages_of(target.spec.rollout))} of {label(candidate.version)} is over"
     return (HELD, "; ".join((place, *found))) if found else ("", told)

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from modelramp.analysis.experiment import Trial, difference_in, evidence_of, judge_tick
-from modelramp.api.abtest import ABTest
+from modelramp.analysis.experiment import difference_in, evidence_of, judge_tick
+from modelramp.api.abtest import ABTest, ABTestRun
 from modelramp.api.verdict import Verdict
 from modelramp.cli.evaluate.data import loaded
-from modelramp.core.experiment import conclude
 from modelramp.core.state import Ending
+from modelramp.core.strategies.ab_test import conclude
 from modelramp.simulation.ab_test_input import read_ticks
 from modelramp.simulation.json_input import finite
 
@@ -21,15 +21,15 @@ def evaluate_test(test: ABTest, interval: int, text: str) -> dict[str, Any]:
     interval: from tick to tick, seconds. Raises BadData. value and interval are candidate less stable; limit is
     minEffect; verdict is breach for harm, no-data while nothing can be said.
     """
-    trial = Trial(test, test.split, "candidate")
+    run = ABTestRun(test, test.split, "candidate")
     ticks = read_ticks(loaded(text), test.metric)
     for number, tick in enumerate(ticks, start=1):
-        found = judge_tick(trial, tick)
-        trial = Trial(test, test.split, "candidate", memory=found.memory)
+        found = judge_tick(run, tick)
+        run = ABTestRun(test, test.split, "candidate", memory=found.memory)
         ending, why = conclude(test, found, 0, number * interval)
         if ending is not Ending.UNDECIDED:
             break
-    difference = difference_in(test, evidence_of(trial))
+    difference = difference_in(test, evidence_of(run))
     verdict = _VERDICTS.get(ending, Verdict.NO_DATA if difference is None or found.mismatch else Verdict.HEALTHY)
     ratio = f"sample ratio {found.sample_ratio}" if found.sample_ratio else ""
     place = f"{ending.value} after tick {number} of {len(ticks)}: {why}"

@@ -18,6 +18,7 @@ from modelramp.cli.lint.queries import of_check
 from modelramp.cli.lint.timing import of_timing
 from modelramp.cli.output import Advice, Level
 from modelramp.core.policies import Lookup, Resolved, resolve
+from modelramp.core.strategies.registry import stages_of
 
 Container = Mapping[str, Any]
 Names = frozenset[str]
@@ -61,10 +62,11 @@ def _of_steps(spec: ModelDeploymentSpec) -> Iterator[Advice]:
     if rollout.ab_test is not None:
         yield from of_test(rollout.ab_test, interval)
         return
+    stages = stages_of(rollout)
     for index, step in enumerate(rollout.steps):
         own = step.duration is not None
         path = f"spec.rollout.steps[{index}].duration" if own else "spec.rollout.stepDuration"
-        lasts = rollout.duration_of(index)
+        lasts = stages[index].duration
         if lasts < interval:
             message = f"{format_duration(lasts)} is shorter than health.interval ({format_duration(interval)}): a step "
             yield Advice(Level.WARNING, path, message + "would end at its first check")
@@ -99,7 +101,7 @@ def _of_checks(spec: ModelDeploymentSpec, found: Resolved) -> Iterator[Advice]:
         message = "none has role: rollback, so no measured value can bring the last version back"
         yield Advice(Level.WARNING, "spec.health.checks", message)
     beside = [check.name for check in health.checks if other_arm(check) == STABLE]
-    if beside and spec.rollout.stages[0].weight == 100:
+    if beside and stages_of(spec.rollout)[0].weight == 100:
         message = (
             f"no step below 100 %, so {', '.join(beside)} compares with a stable version that has no traffic any more; "
             "begin with a smaller step"

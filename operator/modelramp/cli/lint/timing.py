@@ -6,17 +6,18 @@ from modelramp.api.check import Check, Role, When
 from modelramp.api.quantity import format_duration
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.cli.output import Advice, Level
+from modelramp.core.strategies.registry import stages_of
 
 
 def of_timing(spec: ModelDeploymentSpec, check: Check, path: str) -> Iterator[Advice]:
     """Warnings about one check of a spec; `path` is where the check stands."""
-    health, rollout = spec.health, spec.rollout
+    health = spec.health
     asks_later = bool(check.delay) or health.is_slow(check)
     if asks_later and check.role is not Role.INFORM and check.when is not When.AFTER_PROMOTION:
         first = health.reach_of(check)
         latest = first + health.interval_of(check)
-        shortest = min(rollout.duration_of(index) for index in range(len(rollout.stages)))
-        lasts = rollout.duration_of(0) if check.role is Role.HOLD else shortest
+        stages = stages_of(spec.rollout)
+        lasts = stages[0].duration if check.role is Role.HOLD else min(stage.duration for stage in stages)
         which, start = (
             ("the first step", "traffic") if check.role is Role.HOLD else ("every step", "the step's beginning")
         )

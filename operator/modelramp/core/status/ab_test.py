@@ -1,41 +1,41 @@
 """An A/B test in the status, and back."""
 
-from modelramp.api.status import ExperimentStatus
+from modelramp.api.status import ABTestStatus
 from modelramp.api.times import to_seconds, to_text
-from modelramp.core.state import Ending, Experiment, RolloutInput
+from modelramp.core.state import ABTestState, Ending, RolloutInput
 
 
-def record_experiment(target: RolloutInput | None, experiment: Experiment | None) -> ExperimentStatus | None:
+def ab_test_status(target: RolloutInput | None, state: ABTestState | None) -> ABTestStatus | None:
     """The test as it stands in the status; its ends are those of the present spec."""
-    if experiment is None:
+    if state is None:
         return None
     test = target.spec.rollout.ab_test if target is not None else None
-    earliest, latest = map(to_text, test.ends(experiment.since)) if test is not None else (None, None)
-    return ExperimentStatus(
-        revision=experiment.revision,
-        question=experiment.question,
-        metric=experiment.metric,
-        verdict=experiment.ending.value,
-        message=experiment.message,
-        candidate=experiment.candidate,
-        stable=experiment.stable,
-        difference=experiment.difference,
-        interval=experiment.interval,
-        sample_ratio=experiment.sample_ratio,
-        sticky=experiment.sticky,
-        started_at=to_text(experiment.since),
+    earliest, latest = map(to_text, test.ends(state.since)) if test is not None else (None, None)
+    return ABTestStatus(
+        revision=state.revision,
+        question=state.question,
+        metric=state.metric,
+        verdict=state.ending.value,
+        message=state.message,
+        candidate=state.candidate,
+        stable=state.stable,
+        difference=state.difference,
+        interval=state.interval,
+        sample_ratio=state.sample_ratio,
+        sticky=state.sticky,
+        started_at=to_text(state.since),
         earliest_end=earliest,
         latest_end=latest,
-        memory=experiment.memory,
+        memory=state.memory,
     )
 
 
-def recall_experiment(status: ExperimentStatus | None) -> Experiment | None:
+def ab_test_of(status: ABTestStatus | None) -> ABTestState | None:
     """The test that a status carries; a verdict that only a newer operator knows counts as none yet."""
     if status is None:
         return None
     known = {ending.value for ending in Ending}
-    return Experiment(
+    return ABTestState(
         revision=status.revision,
         question=status.question,
         since=to_seconds(status.started_at),

@@ -21,9 +21,9 @@ from modelramp.api.times import to_seconds
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.core.conditions import HINDRANCES, OBSTACLES
 from modelramp.core.state import (
+    ABTestState,
     BreachCounter,
     Candidate,
-    Experiment,
     HistoryRecord,
     RequestAnswer,
     Retiring,
@@ -31,7 +31,7 @@ from modelramp.core.state import (
     State,
     Version,
 )
-from modelramp.core.status.ab_test import recall_experiment
+from modelramp.core.status.ab_test import ab_test_of
 from modelramp.core.status.evaluation import evaluation_of
 from modelramp.core.status.hooks import episodes_of
 
@@ -127,7 +127,7 @@ def state_of(status: Status) -> State:
         answer=_answer(status.answer),
         heard=tuple(status.heard.items()),
         hooks=episodes_of(status.hooks),
-        experiment=_experiment(status),
+        ab_test=_ab_test(status),
     )
 
 
@@ -204,10 +204,10 @@ def _answer(status: AnswerStatus | None) -> RequestAnswer | None:
     return RequestAnswer(_time(status.at), status.outcome == "Done", status.message) if status is not None else None
 
 
-def _experiment(status: Status) -> Experiment | None:
+def _ab_test(status: Status) -> ABTestState | None:
     """The A/B test; one that cannot be read begins anew, without evidence."""
     try:
-        return recall_experiment(status.experiment)
+        return ab_test_of(status.experiment)
     except ValueError:
         return None
 

@@ -35,9 +35,10 @@ from modelramp.core.state import (
     State,
     Version,
 )
-from modelramp.core.status.ab_test import record_experiment
+from modelramp.core.status.ab_test import ab_test_status
 from modelramp.core.status.evaluation import evaluation_status
 from modelramp.core.status.hooks import hook_statuses
+from modelramp.core.strategies.registry import judged_by, stages_of
 
 
 def status_of(
@@ -79,7 +80,7 @@ def status_of(
         watch=_watch_status(state.watch),
         scores=_scores(target, state),
         checks=_check_statuses(target, state),
-        experiment=record_experiment(target, state.experiment),
+        experiment=ab_test_status(target, state.ab_test),
         policies=tuple(PolicyStatus(**asdict(policy)) for policy in target.policies) if target else (),
         retiring=tuple(
             RetiringStatus(revision=item.revision, at=to_text(item.at) if item.at is not None else None)
@@ -177,7 +178,7 @@ def _candidate_status(candidate: Candidate | None, seen: Observed) -> CandidateS
 def _progress(target: RolloutInput | None, state: State) -> str:
     if state.candidate is None or target is None or state.stable is None:
         return ""  # a first version takes no steps
-    return f"{state.candidate.step + 1}/{len(target.spec.rollout.stages)}"
+    return f"{state.candidate.step + 1}/{len(stages_of(target.spec.rollout))}"
 
 
 def _next(target: RolloutInput | None, state: State) -> str:
@@ -201,7 +202,7 @@ def _watch_status(watch: BreachCounter | None) -> WatchStatus | None:
 def _scores(target: RolloutInput | None, state: State) -> dict[str, int]:
     if target is None:
         return {}
-    return scores(judged(target.spec.health.during(rolling=state.running is not None), state.checks))
+    return scores(judged(judged_by(target, state), state.checks))
 
 
 def _check_statuses(target: RolloutInput | None, state: State) -> tuple[CheckStatus, ...]:
