@@ -38,9 +38,9 @@ MOVES = ("controllerrevision", "deployment", "service")
 
 
 @pytest.fixture(scope="module")
-def released(tmp_path_factory):
+def released(shared_folder):
     """A plane with the released operator, and how to put either operator there."""
-    folder = tmp_path_factory.mktemp("upgrade")
+    folder = shared_folder
     archive = subprocess.run(
         ["git", "archive", RELEASED, "operator", "crds", "manifests", "tests/e2e/operator"],
         cwd=HERE.parents[1],
@@ -55,6 +55,8 @@ def released(tmp_path_factory):
             "image": "modelramp/operator:released",
             "entrypoint": ["{python}", "-m", "modelramp"],
             "environment": {"PYTHONPATH": str(old / "operator")},
+            # Without this, a tree that the pod does not see would be replaced by this one's package.
+            "workdir": str(old / "operator"),
         }
     ]
     catalogue = folder / "images.yaml"
