@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from modelramp.api.errors import Gone
+from modelramp.api.kinds import Kind, Ref
 from modelramp.engine.engine import Engine, Options
-from modelramp.engine.ports import SHARED, Asker, Delivered, Endpoint, Kind, Object, Ref, Sample, WebhookCall
+from modelramp.engine.ports import SHARED, Asker, Delivered, Endpoint, Object, Sample, WebhookCall
 from tests.sim.clock import VirtualLoop, run_virtually
 from tests.sim.scenarios import ROLLOUT, tell
 

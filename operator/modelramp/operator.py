@@ -29,11 +29,12 @@ from modelramp.adapters.telemetry import OperatorTelemetry, log_libraries
 from modelramp.adapters.web import Web, heartbeat_verdict
 from modelramp.adapters.webhooks import HttpWebhooks
 from modelramp.analysis.stats import distributions
+from modelramp.api.kinds import WRITTEN, Kind
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.core.host_bindings import read_bindings
 from modelramp.engine.engine import Engine, Options
 from modelramp.engine.listing import WATCHED
-from modelramp.engine.ports import WRITTEN, Kind, Telemetry
+from modelramp.engine.ports import Telemetry
 from modelramp.settings import Settings
 
 _PROBE_SECONDS = 2.0

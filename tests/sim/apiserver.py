@@ -7,8 +7,8 @@ from typing import Any
 from modelramp.api import names
 from modelramp.api.crd import NOT_OBSERVED
 from modelramp.api.errors import Conflict, Gone, Refused
+from modelramp.api.kinds import CLUSTER_HEALTH_POLICY, Kind, Ref
 from modelramp.api.times import to_text
-from modelramp.engine.ports import CLUSTER_HEALTH_POLICY, Kind, Ref
 from tests.sim.defaults import with_defaults
 from tests.sim.fieldowners import Path, applied, copied, edited
 

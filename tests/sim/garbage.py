@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from modelramp.api.errors import Gone
-from modelramp.engine.ports import Kind, Ref
+from modelramp.api.kinds import Kind, Ref
 from tests.sim.apiserver import Change
 from tests.sim.streams import Streams, key_of
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from modelramp.api.errors import Forbidden, PrometheusUnavailable, Refused
+from modelramp.api.kinds import MODEL_DEPLOYMENT, Ref
 from modelramp.api.names import FIELD_MANAGER, LABEL_DEPLOYMENT
-from modelramp.engine.ports import MODEL_DEPLOYMENT, Ref, Sample
+from modelramp.engine.ports import Sample
 from tests.sim.member import USER, Member
 from tests.sim.prometheus import Strange
 from tests.sim.scenarios import manifest

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from modelramp.api.kinds import MODEL_DEPLOYMENT, Ref
 from modelramp.api.spec import parse_spec
 from modelramp.api.times import to_text
 from modelramp.core.revisions import revision_of
-from modelramp.engine.ports import MODEL_DEPLOYMENT, Ref
 from tests.sim.gateway import Traffic
 from tests.sim.kubelet import Pods
 from tests.sim.ledger import Told

@@ -8,21 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from modelramp.adapters.catalogue import CATALOGUE, Type
 from modelramp.api.errors import ApiServerUnavailable, Conflict, Gone, PrometheusUnavailable, Refused
+from modelramp.api.kinds import POD, Kind, Ref
 from modelramp.api.names import LABEL_DEPLOYMENT
-from modelramp.engine.ports import (
-    DEPLOYMENT,
-    POD,
-    SHARED,
-    Asker,
-    Delivered,
-    Delivery,
-    Endpoint,
-    Kind,
-    Object,
-    Ref,
-    Sample,
-    WebhookCall,
-)
+from modelramp.desired.workloads.deployment import DEPLOYMENT
+from modelramp.engine.ports import SHARED, Asker, Delivered, Delivery, Endpoint, Object, Sample, WebhookCall
 from tests.sim.faults import FROZEN_SECONDS, LATE_SECONDS, OUTAGE_SECONDS, TIMEOUT_SECONDS, Call, Fault
 from tests.sim.fieldowners import copied
 from tests.sim.streams import Key, Streams, key_of

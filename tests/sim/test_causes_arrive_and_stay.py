@@ -3,7 +3,7 @@
 import pytest
 
 from modelramp.api.errors import Forbidden
-from modelramp.engine.ports import POD
+from modelramp.api.kinds import POD
 from modelramp.engine.sayings import AGAIN_SECONDS
 from tests.sim.kubelet import Pods
 from tests.sim.ports import SimCluster

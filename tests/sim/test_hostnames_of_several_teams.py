@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from modelramp.engine.ports import HTTP_ROUTE, Ref
+from modelramp.api.kinds import Ref
+from modelramp.desired.routers.gateway_api import HTTP_ROUTE
 from tests.sim.member import Member
 from tests.sim.neighbours import MINUTES, Honest, decisions, honest, outcome, routed
 from tests.sim.scenarios import manifest

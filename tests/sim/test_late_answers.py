@@ -1,6 +1,6 @@
 """The answer to a write comes after the news of a later write of somebody else: as with a process that stood still."""
 
-from modelramp.engine.ports import MODEL_DEPLOYMENT
+from modelramp.api.kinds import MODEL_DEPLOYMENT
 from tests.sim.clock import EPOCH
 from tests.sim.ports import SimCluster
 from tests.sim.scenarios import ROLLOUT_AT, manifest

@@ -3,7 +3,8 @@
 import pytest
 
 from modelramp.api.errors import Forbidden
-from modelramp.engine.ports import DEPLOYMENT, JOB, SERVICE
+from modelramp.api.kinds import JOB, SERVICE
+from modelramp.desired.workloads.deployment import DEPLOYMENT
 from tests.sim.clock import EPOCH
 from tests.sim.ports import SimCluster
 from tests.sim.scenarios import AFTER_PROMOTION, ROLLBACK, ROLLOUT_AT, manifest

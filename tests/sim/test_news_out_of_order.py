@@ -2,7 +2,8 @@
 
 import pytest
 
-from modelramp.engine.ports import DEPLOYMENT, MODEL_DEPLOYMENT, Ref
+from modelramp.api.kinds import MODEL_DEPLOYMENT, Ref
+from modelramp.desired.workloads.deployment import DEPLOYMENT
 from tests.sim.faults import Fault
 from tests.sim.neighbours import STORIES, Honest, outcome, settle_in
 from tests.sim.scenarios import ROLLOUT, ROLLOUT_AT, manifest

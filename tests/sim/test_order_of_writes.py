@@ -6,7 +6,7 @@ import os
 import pytest
 
 from modelramp.api.names import FIELD_MANAGER
-from modelramp.engine.ports import HTTP_ROUTE
+from modelramp.desired.routers.gateway_api import HTTP_ROUTE
 from tests.sim.clock import EPOCH
 from tests.sim.faults import Fault
 from tests.sim.ports import SimCluster

@@ -2,8 +2,9 @@
 
 import pytest
 
+from modelramp.api.kinds import SERVICE, Ref
 from modelramp.api.names import FIELD_MANAGER, LABEL_DEPLOYMENT, LABEL_REVISION
-from modelramp.engine.ports import DEPLOYMENT, SERVICE, Ref
+from modelramp.desired.workloads.deployment import DEPLOYMENT
 from tests.sim.counting import Counts, Minute
 from tests.sim.scenarios import manifest
 from tests.sim.world import World

@@ -3,7 +3,9 @@
 import pytest
 
 from modelramp.api.errors import Conflict, Gone, Refused
-from modelramp.engine.ports import DEPLOYMENT, HTTP_ROUTE, MODEL_DEPLOYMENT, SERVICE, Ref
+from modelramp.api.kinds import MODEL_DEPLOYMENT, SERVICE, Ref
+from modelramp.desired.routers.gateway_api import HTTP_ROUTE
+from modelramp.desired.workloads.deployment import DEPLOYMENT
 from tests.sim.apiserver import ApiServer, matches
 
 OURS = "modelramp"

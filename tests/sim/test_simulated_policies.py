@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from modelramp.api.errors import Forbidden, Refused
-from modelramp.engine.ports import CLUSTER_HEALTH_POLICY, HEALTH_POLICY, JOB, Ref
+from modelramp.api.kinds import CLUSTER_HEALTH_POLICY, HEALTH_POLICY, JOB, Ref
 from tests.sim import watch
 from tests.sim.faults import Fault
 from tests.sim.ports import SimCluster

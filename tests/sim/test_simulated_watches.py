@@ -2,8 +2,9 @@
 
 import pytest
 
+from modelramp.api.kinds import Ref
+from modelramp.desired.workloads.deployment import DEPLOYMENT
 from modelramp.engine.engine import Engine
-from modelramp.engine.ports import DEPLOYMENT, Ref
 from tests.sim.faults import Fault
 from tests.sim.scenarios import ROLLOUT
 

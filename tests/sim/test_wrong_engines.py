@@ -9,7 +9,8 @@ from modelramp.core.state import RolloutEvent
 from modelramp.core.strategies.ab_test import ABTestStrategy
 from modelramp.core.strategies.canary import Canary
 from modelramp.core.strategies.strategy import Advance
-from modelramp.desired import gateway_api
+from modelramp.desired.routers import gateway_api
+from modelramp.desired.routers.gateway_api import HTTP_ROUTE
 from modelramp.engine import ticker, writes
 from tests.sim.faults import Fault
 from tests.sim.kubelet import Pods
@@ -42,7 +43,7 @@ LATE = [(SUPERSEDED, {"fault": Fault.LATE_EFFECT, "at_call": call}) for call in 
 async def without_fence(writer, owner, obj, before, priority):
     if before is None or writes.differs(before, obj):
         answer = await writer.cluster.apply(obj)
-        writer.store.observe(writes.HTTP_ROUTE, "MODIFIED", answer)
+        writer.store.observe(HTTP_ROUTE, "MODIFIED", answer)
         return True
     return False
 
@@ -127,7 +128,11 @@ WRONG = {
         "stable keeps its capacity",
     ),
     "the route names what has no endpoint": (
-        ("modelramp.desired.gateway_api", "shown_weights", lambda state, *_: (state.weights, RolloutEvent("x", ""))),
+        (
+            gateway_api,
+            "shown_weights",
+            lambda state, *_: (state.weights, RolloutEvent("x", "")),
+        ),
         [(CRASHING, {})],
         "and still gets traffic",
     ),

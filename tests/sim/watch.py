@@ -9,10 +9,11 @@ import random
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from modelramp.api.kinds import WRITTEN, Kind
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
 from modelramp.desired.names import child_name
+from modelramp.desired.workloads.deployment import DEPLOYMENT
 from modelramp.engine.listing import WATCHED
-from modelramp.engine.ports import DEPLOYMENT, WRITTEN, Kind
 from tests.sim.faults import GAP_SECONDS, LAG_SECONDS, OUTAGE_SECONDS, Fault
 from tests.sim.fieldowners import copied
 from tests.sim.streams import Key, Streams, key_of

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelramp.api.kinds import MODEL_DEPLOYMENT, Kind, Ref
 from modelramp.api.names import LABEL_DEPLOYMENT
-from modelramp.engine.ports import MODEL_DEPLOYMENT, Delivery, Kind, Ref, WebhookCall
+from modelramp.engine.ports import Delivery, WebhookCall
 from tests.sim.apiserver import FIRST_VERSION, ApiServer, Change, ref_of
 from tests.sim.clock import EPOCH, MachineClock, VirtualLoop, run_virtually
 from tests.sim.faults import Fault, FaultPlan

@@ -6,11 +6,14 @@ from enum import StrEnum
 from itertools import product
 
 from modelramp.api.hooks import HookState, On
+from modelramp.api.kinds import CONFIG_MAP, MODEL_DEPLOYMENT, POD
 from modelramp.api.names import UNANSWERED
 from modelramp.api.verdict import Verdict
 from modelramp.core.transitions import OUTCOMES, ROLLED_BACK
+from modelramp.desired.kinds import OWNED
+from modelramp.desired.routers.gateway_api import GATEWAY
 from modelramp.engine.listing import WATCHED
-from modelramp.engine.ports import CONFIG_MAP, GATEWAY, MODEL_DEPLOYMENT, OWNED, POD, Delivery
+from modelramp.engine.ports import Delivery
 
 
 class Type(StrEnum):

@@ -18,9 +18,10 @@ from modelramp.adapters.encoding import APPLY, as_yaml
 from modelramp.adapters.login import Login, login_with
 from modelramp.adapters.paging import LARGEST, Pages, read_at_most
 from modelramp.api.errors import Broken, Conflict, Gone, ModelrampError, Refused
+from modelramp.api.kinds import WRITTEN, Kind, Ref
 from modelramp.api.names import FIELD_MANAGER
-from modelramp.engine import ports
-from modelramp.engine.ports import Kind, Object, Ref, Telemetry
+from modelramp.desired.kinds import OWNED
+from modelramp.engine.ports import Object, Telemetry
 
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
@@ -31,9 +32,7 @@ _PATIENCE_SECONDS = 5
 _BEGINNINGS = 3
 """Restarts of a list whose continue token expires while it is read."""
 _JSON = "application/json"
-_KINDS = {
-    (kind.api_version, kind.kind): kind for kind in (EVENT, LEASE, *vars(ports).values()) if isinstance(kind, Kind)
-}
+_KINDS = {(kind.api_version, kind.kind): kind for kind in (EVENT, LEASE, *WRITTEN, *OWNED)}
 
 Query = Sequence[tuple[str, str]]
 Heard = Callable[[str, float], None]  # takes an answer's header Date, and the seconds from the request to it
@@ -349,6 +348,6 @@ def _ref(obj: Object) -> Ref:
     api_version, kind_name = obj.get("apiVersion", ""), obj.get("kind", "")
     kind = _KINDS.get((api_version, kind_name))
     if kind is None:
-        raise Broken(f"engine.ports names no Kind for {api_version} {kind_name}")
+        raise Broken(f"desired.kinds names no Kind for {api_version} {kind_name}")
     metadata: Mapping[str, Any] = obj["metadata"]
     return Ref(kind, metadata.get("namespace", ""), metadata["name"])

@@ -11,8 +11,9 @@ from typing import Final
 
 from modelramp.adapters.prometheus_words import NOTHING_SENT, Sent
 from modelramp.api.errors import Gone, ModelrampError, PrometheusUnavailable
+from modelramp.api.kinds import SECRET, Ref
 from modelramp.api.names import Reason
-from modelramp.engine.ports import SECRET, Clock, Cluster, Endpoint, Ref
+from modelramp.engine.ports import Clock, Cluster, Endpoint
 
 ReadSecret = Callable[[str, str], Awaitable[Mapping[str, str]]]
 """(namespace, name) -> the Secret's data, decoded."""

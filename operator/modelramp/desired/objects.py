@@ -6,13 +6,13 @@ from typing import Any
 
 from modelramp.core.gates.evaluation_results import recorded_text
 from modelramp.core.state import Observed, RolloutEvent, RolloutInput, State, Version
-from modelramp.desired.gateway_api import http_route, named
 from modelramp.desired.jobs import abandoned, awaited_jobs, evaluation_job, surplus_jobs
 from modelramp.desired.names import child_name, route_name
 from modelramp.desired.ownership import Owner, owned_by
 from modelramp.desired.revision import Snapshot, controller_revision, next_number, remembered, snapshot_from
+from modelramp.desired.routers.gateway_api import http_route, named
 from modelramp.desired.service import service
-from modelramp.desired.workload import deployment
+from modelramp.desired.workloads.deployment import deployment
 
 PRUNED_KINDS = ("Job", "Deployment", "Service", "ControllerRevision", "HTTPRoute")
 """Kinds of which unwanted objects are deleted, in that order: what is forgotten last is how to bring it back."""

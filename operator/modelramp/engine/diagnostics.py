@@ -3,13 +3,15 @@
 from collections.abc import Iterable
 
 from modelramp.api.errors import Gone
+from modelramp.api.kinds import POD, Ref
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, Reason
 from modelramp.api.spec import GatewayRouting, ParentReference
 from modelramp.api.text import cut, visible
 from modelramp.core.state import RolloutEvent
 from modelramp.desired.reading import entries, part, text
+from modelramp.desired.routers.gateway_api import GATEWAY
 from modelramp.engine.lost_pods import Missing, why_missing
-from modelramp.engine.ports import GATEWAY, POD, Cluster, Object, Ref
+from modelramp.engine.ports import Cluster, Object
 from modelramp.engine.store import Key
 
 _WORDS = 400

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from functools import partial
 
+from modelramp.api.kinds import Kind
 from modelramp.core.host_bindings import Bindings
 from modelramp.core.ticks import SCRAPE_DELAY
 from modelramp.engine.failing import FailingChecks
@@ -14,7 +15,7 @@ from modelramp.engine.limiter import WriteLimiter
 from modelramp.engine.listing import Listing
 from modelramp.engine.loading import Load, Loading
 from modelramp.engine.lookups import Lookups
-from modelramp.engine.ports import Clock, Cluster, Events, Kind, Metrics, Object, Telemetry, Webhooks
+from modelramp.engine.ports import Clock, Cluster, Events, Metrics, Object, Telemetry, Webhooks
 from modelramp.engine.questions import Questions
 from modelramp.engine.reconciler import Reconciler
 from modelramp.engine.rollout_metrics import Reporter

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from modelramp.api.errors import ApiServerUnavailable, Gone, NoAnswer, Refused, StaleRead
 from modelramp.api.evaluation import RESULTS_KEY, EvaluationSpec, EvaluationState, ResultsIn
+from modelramp.api.kinds import CONFIG_MAP, JOB, POD, Ref
 from modelramp.api.text import visible
 from modelramp.core.gates.evaluation_results import Evaluation, JobSeen
 from modelramp.desired.jobs import JobEnd, born, end_of, first_container_end, job_name, made_by
 from modelramp.desired.ownership import owned_by, owner_of
 from modelramp.desired.reading import part, text
 from modelramp.engine.diagnostics import pod_trouble
-from modelramp.engine.ports import CONFIG_MAP, JOB, POD, Cluster, Object, Ref
+from modelramp.engine.ports import Cluster, Object
 from modelramp.engine.store import Key, Record, Store
 
 JOB_NAME_LABEL = "batch.kubernetes.io/job-name"

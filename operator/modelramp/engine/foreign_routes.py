@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from modelramp.api.errors import Gone, ModelrampError, Refused
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.core.hostnames import Claim
+from modelramp.desired.routers.gateway_api import HTTP_ROUTE
 from modelramp.engine.hosts import Hosts, claim_of_route
-from modelramp.engine.ports import HTTP_ROUTE, Clock, Cluster, Object, Telemetry
+from modelramp.engine.ports import Clock, Cluster, Object, Telemetry
 
 POLL_SECONDS = 60.0
 FRESH_SECONDS = 5.0

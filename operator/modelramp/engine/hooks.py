@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from modelramp.api.errors import Conflict, Forbidden, Gone, NoAnswer, Refused
 from modelramp.api.hooks import Hook, HookState, On, Webhook
+from modelramp.api.kinds import JOB, POD, Ref
 from modelramp.api.times import to_text
 from modelramp.core.hook_runs import LIVE, PAUSES, QUEUE_SECONDS, HookRun, HookUpdate, deadlines, find_hook
 from modelramp.core.state import RolloutInput, State
@@ -26,7 +27,7 @@ from modelramp.engine.beside import Beside
 from modelramp.engine.diagnostics import pod_trouble
 from modelramp.engine.evaluation import JOB_NAME_LABEL, PODS_MAX
 from modelramp.engine.limiter import WriteLimiter
-from modelramp.engine.ports import JOB, POD, Clock, Cluster, Delivery, Object, Ref, Telemetry, WebhookCall, Webhooks
+from modelramp.engine.ports import Clock, Cluster, Delivery, Object, Telemetry, WebhookCall, Webhooks
 from modelramp.engine.store import Key, Record, Store
 from modelramp.engine.turns import Name, Turns
 

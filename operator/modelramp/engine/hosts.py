@@ -23,10 +23,10 @@ from modelramp.core.hostnames import (
     turned_down,
     wildcards,
 )
-from modelramp.desired.gateway_api import scope_of_route
 from modelramp.desired.names import route_name
 from modelramp.desired.ownership import orphaned, owned_by, owner_of
-from modelramp.engine.ports import HTTP_ROUTE, Object
+from modelramp.desired.routers.gateway_api import HTTP_ROUTE, scope_of_route
+from modelramp.engine.ports import Object
 
 _Key = tuple[str, str]
 """Namespace and name of a ModelDeployment."""

@@ -7,25 +7,22 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from modelramp.api.errors import Gone, ModelrampError, NoAnswer, Refused
-from modelramp.api.names import LABEL_DEPLOYMENT
-from modelramp.core.conditions import unreadable
-from modelramp.engine.ports import (
+from modelramp.api.kinds import (
     CONTROLLER_REVISION,
-    DEPLOYMENT,
-    DISPENSABLE,
     ENDPOINT_SLICE,
-    HTTP_ROUTE,
     JOB,
     MODEL_DEPLOYMENT,
     POLICIES,
     SERVICE,
     WRITTEN,
-    Clock,
-    Cluster,
     Kind,
-    Object,
-    Telemetry,
 )
+from modelramp.api.names import LABEL_DEPLOYMENT
+from modelramp.core.conditions import unreadable
+from modelramp.desired.kinds import DISPENSABLE
+from modelramp.desired.routers.gateway_api import HTTP_ROUTE
+from modelramp.desired.workloads.deployment import DEPLOYMENT
+from modelramp.engine.ports import Clock, Cluster, Object, Telemetry
 from modelramp.engine.store import Key, Store, identified
 
 WATCHED = (*POLICIES, CONTROLLER_REVISION, SERVICE, DEPLOYMENT, ENDPOINT_SLICE, HTTP_ROUTE, JOB, MODEL_DEPLOYMENT)

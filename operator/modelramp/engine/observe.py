@@ -4,18 +4,20 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from modelramp.api.kinds import CONTROLLER_REVISION, ENDPOINT_SLICE
 from modelramp.api.names import LABEL_REVISION, Reason
 from modelramp.api.text import cut, visible
 from modelramp.api.times import to_seconds
 from modelramp.core.gates.evaluation_results import Results
 from modelramp.core.state import Observed, Pods, RolloutEvent
-from modelramp.desired.gateway_api import RouteAnswer, parents_of, route_answer, uncarried
 from modelramp.desired.names import revision_in
 from modelramp.desired.ownership import Owner
 from modelramp.desired.reading import entries, text
 from modelramp.desired.revision import recorded
+from modelramp.desired.routers.gateway_api import RouteAnswer, parents_of, route_answer, uncarried
+from modelramp.desired.workloads.deployment import DEPLOYMENT
 from modelramp.engine.lost_pods import Missing
-from modelramp.engine.ports import CONTROLLER_REVISION, DEPLOYMENT, ENDPOINT_SLICE, Object
+from modelramp.engine.ports import Object
 from modelramp.engine.store import Key, Record, Store
 
 WORDS = 400

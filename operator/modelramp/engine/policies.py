@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from modelramp.api.health import Health
+from modelramp.api.kinds import POLICIES, Kind
 from modelramp.api.policy import PolicyKind, PolicyReference
 from modelramp.core.policies import Policy, Resolved, Shared, policy_of, resolve
-from modelramp.engine.ports import POLICIES, Kind, Object
+from modelramp.engine.ports import Object
 
 User = tuple[str, str]
 """Namespace and name of a ModelDeployment."""

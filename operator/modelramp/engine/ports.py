@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from modelramp.analysis.stats.native_histograms import Native
+from modelramp.api.kinds import Kind, Ref
 
 Object = Mapping[str, Any]
 """A Kubernetes object as JSON."""
@@ -13,53 +14,6 @@ Object = Mapping[str, Any]
 
 TOO_DEEP = "nests more than 100 levels deep, which nobody can read; flatten it"
 """Stands in an object from the Cluster in the place of a member that could not be decoded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of Kubernetes object and where the API serves it."""
-
-    api_version: str
-    kind: str
-    plural: str
-    namespaced: bool = True
-
-
-MODEL_DEPLOYMENT = Kind("modelramp.io/v1alpha1", "ModelDeployment", "modeldeployments")
-HEALTH_POLICY = Kind("modelramp.io/v1alpha1", "HealthPolicy", "healthpolicies")
-CLUSTER_HEALTH_POLICY = Kind("modelramp.io/v1alpha1", "ClusterHealthPolicy", "clusterhealthpolicies", namespaced=False)
-CONTROLLER_REVISION = Kind("apps/v1", "ControllerRevision", "controllerrevisions")
-DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
-SERVICE = Kind("v1", "Service", "services")
-ENDPOINT_SLICE = Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
-HTTP_ROUTE = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
-GATEWAY = Kind("gateway.networking.k8s.io/v1", "Gateway", "gateways")
-SECRET = Kind("v1", "Secret", "secrets")
-POD = Kind("v1", "Pod", "pods")
-JOB = Kind("batch/v1", "Job", "jobs")
-CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
-
-POLICIES = (HEALTH_POLICY, CLUSTER_HEALTH_POLICY)
-WRITTEN = (*POLICIES, MODEL_DEPLOYMENT)
-"""Kinds that people write; objects of all other kinds are found by the operator's label."""
-
-DISPENSABLE = frozenset({*POLICIES, JOB})
-"""Kinds that only some ModelDeployments need. Where rights from before they existed refuse them, the rest goes on."""
-
-OWNED = (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE, JOB)
-"""Kinds of which the operator makes objects, in the order in which they are made."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ref:
-    """Names one object."""
-
-    kind: Kind
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.kind.kind} {self.namespace}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from modelramp.api.errors import ApiServerUnavailable, Gone, NameTaken, NoAnswer, Refused, StaleRead
+from modelramp.api.kinds import MODEL_DEPLOYMENT, Ref
 from modelramp.api.names import LABEL_DEPLOYMENT, Phase, Reason
 from modelramp.api.verdict import TickOutcome
 from modelramp.core.capacity import enough_available, with_pods
@@ -18,7 +19,8 @@ from modelramp.core.standing import standing
 from modelramp.core.state import Decision, Observed, RolloutEvent, RolloutInput, State
 from modelramp.core.status.read import read_status
 from modelramp.core.status.write import status_of
-from modelramp.desired.gateway_api import has_new_parents
+from modelramp.desired.kinds import DISPENSABLE, OWNED
+from modelramp.desired.routers.gateway_api import has_new_parents
 from modelramp.engine.announcer import Announced
 from modelramp.engine.applied import rewritten
 from modelramp.engine.foreign_routes import FRESH_SECONDS, TAKEN_SECONDS, ForeignRoutes
@@ -26,7 +28,7 @@ from modelramp.engine.hooks import HookRunner, next_looks
 from modelramp.engine.inspection import INSPECT_SECONDS, Inspector
 from modelramp.engine.limiter import Priority
 from modelramp.engine.observe import observe
-from modelramp.engine.ports import DISPENSABLE, MODEL_DEPLOYMENT, OWNED, Clock, Cluster, Events, Object, Ref, Telemetry
+from modelramp.engine.ports import Clock, Cluster, Events, Object, Telemetry
 from modelramp.engine.rollout_metrics import Reporter
 from modelramp.engine.store import Key, Record, Store
 from modelramp.engine.writes import RouteRefused, StatusRefused, Writer, spoken_of, worth_writing

@@ -6,8 +6,9 @@ Ten thousand objects stay in memory for as long as the operator runs, and most o
 from collections.abc import Mapping
 from typing import Any
 
+from modelramp.api.kinds import ENDPOINT_SLICE, JOB, MODEL_DEPLOYMENT, Kind
 from modelramp.api.names import GROUP
-from modelramp.engine.ports import ENDPOINT_SLICE, JOB, MODEL_DEPLOYMENT, Kind, Object
+from modelramp.engine.ports import Object
 
 _METADATA = frozenset(
     {

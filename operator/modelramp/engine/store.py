@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelramp.api.errors import InvalidSpec, UnreadableStatus
+from modelramp.api.kinds import CONTROLLER_REVISION, ENDPOINT_SLICE, MODEL_DEPLOYMENT, SERVICE, Kind
 from modelramp.api.names import LABEL_DEPLOYMENT, REQUEST_ANNOTATION, Phase
 from modelramp.api.spec import ModelDeploymentSpec, ParentReference, parse_spec
 from modelramp.api.verdict import TickOutcome
@@ -15,25 +16,16 @@ from modelramp.core.naming import Known, equal, named, roles, same
 from modelramp.core.requests import parse_request
 from modelramp.core.state import RolloutEvent, RolloutInput, State
 from modelramp.core.status.read import hindrance, recall
-from modelramp.desired.gateway_api import scope_of_route
 from modelramp.desired.names import route_name
 from modelramp.desired.ownership import Owner, belongs_to_service, named_for, orphaned, owned_by
 from modelramp.desired.revision import snapshots_of
+from modelramp.desired.routers.gateway_api import HTTP_ROUTE, scope_of_route
 from modelramp.engine.announcer import Announced
 from modelramp.engine.applied import Applied
 from modelramp.engine.hosts import Hosts
 from modelramp.engine.lost_pods import Missing
 from modelramp.engine.policies import Policies
-from modelramp.engine.ports import (
-    CONTROLLER_REVISION,
-    ENDPOINT_SLICE,
-    HTTP_ROUTE,
-    MODEL_DEPLOYMENT,
-    SERVICE,
-    TOO_DEEP,
-    Kind,
-    Object,
-)
+from modelramp.engine.ports import TOO_DEEP, Object
 from modelramp.engine.sayings import Sayings
 from modelramp.engine.slim import slim
 

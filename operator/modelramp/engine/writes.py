@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from modelramp.api.errors import Gone, NameTaken, Refused
+from modelramp.api.kinds import CONTROLLER_REVISION, JOB, MODEL_DEPLOYMENT, SERVICE, Kind, Ref
 from modelramp.api.times import to_seconds
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import Decision, Observed, State
@@ -18,21 +19,11 @@ from modelramp.desired.differences import differs, where_differs
 from modelramp.desired.objects import Deletion, desired, prune
 from modelramp.desired.ownership import Owner, orphaned, owned_by
 from modelramp.desired.revision import snapshots_of
+from modelramp.desired.routers.gateway_api import HTTP_ROUTE
+from modelramp.desired.workloads.deployment import DEPLOYMENT
 from modelramp.engine.applied import Applied, after, drift, mark, rewritten
 from modelramp.engine.limiter import Priority, WriteLimiter
-from modelramp.engine.ports import (
-    CONTROLLER_REVISION,
-    DEPLOYMENT,
-    HTTP_ROUTE,
-    JOB,
-    MODEL_DEPLOYMENT,
-    SERVICE,
-    Cluster,
-    Kind,
-    Object,
-    Ref,
-    Telemetry,
-)
+from modelramp.engine.ports import Cluster, Object, Telemetry
 from modelramp.engine.slim import slim
 from modelramp.engine.store import Key, Record, Store
 

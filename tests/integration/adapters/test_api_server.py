@@ -9,7 +9,9 @@ import pytest
 from modelramp.adapters import paging
 from modelramp.adapters.credentials import secret_reader
 from modelramp.api.errors import ApiServerUnavailable, Conflict, Gone, Refused
-from modelramp.engine.ports import DEPLOYMENT, HTTP_ROUTE, MODEL_DEPLOYMENT, SECRET, SERVICE, Kind, Ref
+from modelramp.api.kinds import MODEL_DEPLOYMENT, SECRET, SERVICE, Kind, Ref
+from modelramp.desired.routers.gateway_api import HTTP_ROUTE
+from modelramp.desired.workloads.deployment import DEPLOYMENT
 
 LABELS = {"app": "idle"}
 

@@ -7,7 +7,7 @@ import pytest
 
 from modelramp.adapters.clock import SystemClock
 from modelramp.adapters.events import KubernetesEvents
-from modelramp.engine.ports import SERVICE, Ref
+from modelramp.api.kinds import SERVICE, Ref
 
 
 async def test_describe_shows_the_event_and_how_often_it_happened(cluster, namespace, plane, telemetry):

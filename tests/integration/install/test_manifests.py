@@ -1,8 +1,10 @@
 import pytest
 import yaml
 
+from modelramp.api.kinds import CONFIG_MAP, MODEL_DEPLOYMENT, POD
+from modelramp.desired.kinds import OWNED
+from modelramp.desired.routers.gateway_api import GATEWAY
 from modelramp.engine.listing import WATCHED
-from modelramp.engine.ports import CONFIG_MAP, GATEWAY, MODEL_DEPLOYMENT, OWNED, POD
 
 OPERATOR = "system:serviceaccount:modelramp-system:modelramp"
 

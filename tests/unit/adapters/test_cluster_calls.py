@@ -12,7 +12,9 @@ from kubernetes.aio import client
 from modelramp.adapters.cluster import KubernetesCluster
 from modelramp.adapters.paging import FIRST, LARGEST, WANTED
 from modelramp.api.errors import ApiServerUnavailable, Broken, Conflict, Forbidden, Gone, Refused
-from modelramp.engine.ports import DEPLOYMENT, MODEL_DEPLOYMENT, SECRET, SERVICE, TOO_DEEP, Ref
+from modelramp.api.kinds import MODEL_DEPLOYMENT, SECRET, SERVICE, Ref
+from modelramp.desired.workloads.deployment import DEPLOYMENT
+from modelramp.engine.ports import TOO_DEEP
 
 DIGITS = Ref(DEPLOYMENT, "ml", "digits")
 OBJECT = {

@@ -4,7 +4,8 @@ import pytest
 
 from modelramp.adapters.credentials import Credentials, Files, authorization, presented_by, secret_reader
 from modelramp.api.errors import ApiServerUnavailable, Gone, PrometheusUnavailable
-from modelramp.engine.ports import SECRET, Endpoint, Ref
+from modelramp.api.kinds import SECRET, Ref
+from modelramp.engine.ports import Endpoint
 
 SECRET_NAME = ("ml", "prom")
 WITH_SECRET = Endpoint("https://prom", SECRET_NAME)

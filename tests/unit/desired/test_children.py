@@ -1,6 +1,6 @@
 from modelramp.desired.ownership import owned_by, owner_of
 from modelramp.desired.revision import Snapshot, controller_revision, snapshot_of, snapshots_of
-from modelramp.desired.workload import deployment, pod_template
+from modelramp.desired.workloads.deployment import deployment, pod_template
 from tests.unit.desired.world import CANDIDATE, OWNER, STABLE, made, of_kind, seen, state, target
 
 LABELS = {"modelramp.io/deployment": "digits", "modelramp.io/revision": STABLE}

@@ -4,7 +4,7 @@ import pytest
 
 from modelramp.desired.differences import differs
 from modelramp.desired.service import service
-from modelramp.desired.workload import deployment
+from modelramp.desired.workloads.deployment import deployment
 from tests.unit.desired.world import CANDIDATE, OWNER, STABLE, made, seen, state
 
 TEMPLATE = {

@@ -2,7 +2,7 @@ import pytest
 
 from modelramp.api.names import Reason
 from modelramp.core.hostnames import Parent, Path, Scope
-from modelramp.desired.gateway_api import named, scope_of_route
+from modelramp.desired.routers.gateway_api import named, scope_of_route
 from tests.unit.desired.world import CANDIDATE, OLD, OWNER, STABLE, made, route_naming, seen, state, target, weights
 
 S, C, D = STABLE, CANDIDATE, OLD

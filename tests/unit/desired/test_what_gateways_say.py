@@ -4,7 +4,7 @@ import pytest
 
 from modelramp.api.names import Reason
 from modelramp.api.spec import parse_spec
-from modelramp.desired.gateway_api import has_new_parents, parents_of, route_answer
+from modelramp.desired.routers.gateway_api import has_new_parents, parents_of, route_answer
 from tests.unit.desired.world import CANDIDATE, SPEC, made, route_naming, seen, state, target
 
 GENERATION = 4

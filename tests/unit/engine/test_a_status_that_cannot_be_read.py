@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from modelramp.api.crd import object_schema
 from modelramp.api.errors import UnreadableStatus
+from modelramp.api.kinds import MODEL_DEPLOYMENT
 from modelramp.core.conditions import unreadable
 from modelramp.core.state import State
 from modelramp.core.status.read import read_status, recall
-from modelramp.engine.ports import MODEL_DEPLOYMENT
 from tests.unit.engine.test_policies_and_their_users import deployment
 from tests.unit.engine.test_what_watches_and_lists_bring import Cluster, listing
 from tests.unit.engine.test_what_watches_and_lists_bring import unreadable as shown

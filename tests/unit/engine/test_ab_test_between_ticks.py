@@ -6,10 +6,11 @@ from modelramp.analysis.counts import CANDIDATE, STABLE
 from modelramp.analysis.experiment import evidence_of, judge_test
 from modelramp.api.abtest import ABTest, ABTestRun
 from modelramp.api.errors import PrometheusUnavailable
+from modelramp.api.kinds import MODEL_DEPLOYMENT
 from modelramp.api.names import Reason
 from modelramp.api.times import to_text
 from modelramp.api.verdict import Verdict
-from modelramp.engine.ports import MODEL_DEPLOYMENT, Sample
+from modelramp.engine.ports import Sample
 from modelramp.engine.store import Store
 from tests.unit.engine.turns_of_ticks import ticks_of
 

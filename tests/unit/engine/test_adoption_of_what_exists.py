@@ -3,9 +3,9 @@
 import pytest
 
 from modelramp.api.errors import NameTaken
+from modelramp.api.kinds import SERVICE
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.desired.ownership import Owner
-from modelramp.engine.ports import SERVICE
 from modelramp.engine.store import Store
 from modelramp.engine.writes import Writer
 

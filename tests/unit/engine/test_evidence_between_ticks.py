@@ -1,8 +1,9 @@
 """The ticker hands each check what it left at the last tick, in the order of the ticks, also after a restart."""
 
+from modelramp.api.kinds import MODEL_DEPLOYMENT
 from modelramp.api.times import to_text
 from modelramp.api.verdict import Verdict
-from modelramp.engine.ports import MODEL_DEPLOYMENT, Sample
+from modelramp.engine.ports import Sample
 from modelramp.engine.store import Store
 from tests.unit.engine.turns_of_ticks import ticks_of
 

@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelramp.api.errors import Forbidden
+from modelramp.api.kinds import JOB, MODEL_DEPLOYMENT
 from modelramp.core.hook_runs import GRACE, QUEUE_SECONDS, TRIES, after_news, patience
 from modelramp.engine.hooks import CALLS, CALLS_OF_ONE, REQUESTS_OF_ONE, HookRunner
 from modelramp.engine.limiter import WriteLimiter
-from modelramp.engine.ports import JOB, MODEL_DEPLOYMENT, Delivered, Delivery
+from modelramp.engine.ports import Delivered, Delivery
 from modelramp.engine.store import Store
 from tests.sim.clock import EPOCH, VirtualLoop, run_virtually
 

@@ -6,10 +6,11 @@ from collections import Counter
 
 import pytest
 
+from modelramp.api.kinds import MODEL_DEPLOYMENT
 from modelramp.core.host_bindings import read_bindings
 from modelramp.core.hostnames import Claim, Claimant, Standing, taken_by, turned_down
+from modelramp.desired.routers.gateway_api import HTTP_ROUTE
 from modelramp.engine.hosts import Hosts, asked_at, claim_of_route
-from modelramp.engine.ports import HTTP_ROUTE, MODEL_DEPLOYMENT
 from modelramp.engine.store import Store
 
 VICTIM, THIEF = ("shop", "pay"), ("evil", "a")

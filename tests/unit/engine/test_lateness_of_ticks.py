@@ -1,7 +1,7 @@
 """How late a tick is: counted from when it could be evaluated, and nothing that lies before a start is late."""
 
+from modelramp.api.kinds import MODEL_DEPLOYMENT
 from modelramp.engine.failing import FailingChecks
-from modelramp.engine.ports import MODEL_DEPLOYMENT
 from modelramp.engine.store import Store
 from modelramp.engine.ticker import Ticker
 from tests.unit.engine.test_policies_and_their_users import WEB, deployment

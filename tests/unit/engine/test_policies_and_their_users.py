@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from modelramp.engine.ports import CLUSTER_HEALTH_POLICY, HEALTH_POLICY, MODEL_DEPLOYMENT
+from modelramp.api.kinds import CLUSTER_HEALTH_POLICY, HEALTH_POLICY, MODEL_DEPLOYMENT
 from modelramp.engine.store import Store
 from tests.unit.core.story import spec
 

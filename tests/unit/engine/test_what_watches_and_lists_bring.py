@@ -7,17 +7,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modelramp.api.errors import ApiServerUnavailable
+from modelramp.api.kinds import ENDPOINT_SLICE, HEALTH_POLICY, MODEL_DEPLOYMENT, POLICIES, SERVICE
+from modelramp.desired.routers.gateway_api import HTTP_ROUTE
+from modelramp.desired.workloads.deployment import DEPLOYMENT
 from modelramp.engine.listing import WATCHED, Listing
-from modelramp.engine.ports import (
-    DEPLOYMENT,
-    ENDPOINT_SLICE,
-    HEALTH_POLICY,
-    HTTP_ROUTE,
-    MODEL_DEPLOYMENT,
-    POLICIES,
-    SERVICE,
-    TOO_DEEP,
-)
+from modelramp.engine.ports import TOO_DEEP
 from modelramp.engine.store import Store
 from tests.unit.engine.test_policies_and_their_users import WEB, deployment, limit, policy
 from tests.unit.engine.test_whose_children_are_believed import CHILD, KEY, child, endpoints

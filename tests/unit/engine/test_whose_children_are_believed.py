@@ -2,18 +2,12 @@
 
 import pytest
 
+from modelramp.api.kinds import CONTROLLER_REVISION, ENDPOINT_SLICE, JOB, MODEL_DEPLOYMENT, SERVICE
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
 from modelramp.desired.ownership import SERVICE_NAME
+from modelramp.desired.routers.gateway_api import HTTP_ROUTE
+from modelramp.desired.workloads.deployment import DEPLOYMENT
 from modelramp.engine.observe import observe
-from modelramp.engine.ports import (
-    CONTROLLER_REVISION,
-    DEPLOYMENT,
-    ENDPOINT_SLICE,
-    HTTP_ROUTE,
-    JOB,
-    MODEL_DEPLOYMENT,
-    SERVICE,
-)
 from modelramp.engine.store import Store
 from tests.unit.engine.test_policies_and_their_users import deployment as model_deployment
 

@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+from modelramp.api.kinds import Kind
 from modelramp.desired.names import child_name
 from modelramp.desired.ownership import Owner, metadata, selector
+
+DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
 
 
 def deployment(

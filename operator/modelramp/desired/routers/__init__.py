@@ -1,0 +1,1 @@
+"""Routers: what divides the requests between revisions, one module for each."""

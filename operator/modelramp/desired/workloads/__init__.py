@@ -1,0 +1,1 @@
+"""Workloads: what runs the pods of a revision, one module for each."""
