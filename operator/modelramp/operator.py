@@ -32,8 +32,8 @@ from modelramp.analysis.stats import distributions
 from modelramp.api.kinds import WRITTEN, Kind
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.core.host_bindings import read_bindings
+from modelramp.desired.kinds import watched
 from modelramp.engine.engine import Engine, Options
-from modelramp.engine.listing import WATCHED
 from modelramp.engine.ports import Telemetry
 from modelramp.settings import Settings
 
@@ -57,7 +57,7 @@ def kopf_settings(namespaces: tuple[str, ...]) -> kopf.OperatorSettings:
     settings.networking.request_timeout = 15.0
     settings.networking.connect_timeout = 5.0
     settings.process.ultimate_exiting_timeout = 10.0
-    for kind in WATCHED:
+    for kind in watched():
         if kind not in WRITTEN:
             settings.watching.label_selectors[_group(kind), kind.plural] = LABEL_DEPLOYMENT
     return settings
@@ -70,7 +70,7 @@ def watches(engine: Engine, login: Login, *, clusterwide: bool) -> kopf.Operator
     """
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry)(login)
-    for kind in WATCHED:
+    for kind in watched():
         if kind not in engine.listing.unwatched and (kind.namespaced or clusterwide):
             _watch(registry, kind, engine)
     return registry

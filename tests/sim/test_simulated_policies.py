@@ -180,7 +180,8 @@ def rights(monkeypatch):
         return await listed(self, kind, namespace, selector, **options)
 
     monkeypatch.setattr(SimCluster, "list", list_allowed)
-    monkeypatch.setattr(watch, "WATCHED", tuple(kind for kind in watch.WATCHED if kind not in lacking))
+    known = tuple(kind for kind in watch.watched() if kind not in lacking)
+    monkeypatch.setattr(watch, "watched", lambda: known)
     return lacking
 
 

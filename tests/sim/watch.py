@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from modelramp.api.kinds import WRITTEN, Kind
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
+from modelramp.desired.kinds import watched
 from modelramp.desired.names import child_name
 from modelramp.desired.workloads.deployment import DEPLOYMENT
-from modelramp.engine.listing import WATCHED
 from tests.sim.faults import GAP_SECONDS, LAG_SECONDS, OUTAGE_SECONDS, Fault
 from tests.sim.fieldowners import copied
 from tests.sim.streams import Key, Streams, key_of
@@ -32,7 +32,7 @@ class Watch:
     def __init__(self, process: "Process") -> None:
         self._process = process
         chance = random.Random(process.world.random.random())  # noqa: S311 - a simulation, not a secret
-        groups = [(kind,) for kind in WATCHED] if process.world.apart else [WATCHED]
+        groups = [(kind,) for kind in watched()] if process.world.apart else [watched()]
         self._streams = [_Stream(process, self, kinds, chance) for kinds in groups]
         self._newest: dict[tuple[str, str], int] = {}
         self.available: list[tuple[float, Key, str, int]] = []

@@ -10,9 +10,8 @@ from modelramp.api.kinds import CONFIG_MAP, MODEL_DEPLOYMENT, POD
 from modelramp.api.names import UNANSWERED
 from modelramp.api.verdict import Verdict
 from modelramp.core.transitions import OUTCOMES, ROLLED_BACK
-from modelramp.desired.kinds import OWNED
+from modelramp.desired.kinds import owned, watched
 from modelramp.desired.routers.gateway_api import GATEWAY
-from modelramp.engine.listing import WATCHED
 from modelramp.engine.ports import Delivery
 
 
@@ -53,14 +52,14 @@ def _each(*values: Iterable[str]) -> tuple[tuple[str, ...], ...]:
 
 _RESULTS = ("ok", "ApiServerUnavailable", "Conflict", "Forbidden", "Gone", "Refused")
 _REQUESTS = (
-    *_each(("list",), (kind.kind for kind in (*WATCHED, GATEWAY, POD)), (*_RESULTS, "expired")),
-    *_each(("get",), (kind.kind for kind in (MODEL_DEPLOYMENT, *OWNED, GATEWAY, CONFIG_MAP)), _RESULTS),
-    *_each(("create", "apply", "delete"), (kind.kind for kind in OWNED), _RESULTS),
+    *_each(("list",), (kind.kind for kind in (*watched(), GATEWAY, POD)), (*_RESULTS, "expired")),
+    *_each(("get",), (kind.kind for kind in (MODEL_DEPLOYMENT, *owned(), GATEWAY, CONFIG_MAP)), _RESULTS),
+    *_each(("create", "apply", "delete"), (kind.kind for kind in owned()), _RESULTS),
     *_each(("update",), (MODEL_DEPLOYMENT.kind,), _RESULTS),
     *_each(("apply",), ("Event",), _RESULTS),
     *_each(("get",), ("version",), _RESULTS),
 )
-_WRITES = (("status", "ok"), ("status", "refused"), *_each((kind.kind for kind in OWNED), ("ok",)))
+_WRITES = (("status", "ok"), ("status", "refused"), *_each((kind.kind for kind in owned()), ("ok",)))
 
 _ALL = (
     Metric(
@@ -236,7 +235,7 @@ _ALL = (
         Type.COUNTER,
         "What the watches reported.",
         ("kind", "type"),
-        born=_each((kind.kind for kind in WATCHED), ("ADDED", "MODIFIED", "DELETED", "LISTED")),
+        born=_each((kind.kind for kind in watched()), ("ADDED", "MODIFIED", "DELETED", "LISTED")),
     ),
     Metric(
         "modelramp_events_dropped_total",

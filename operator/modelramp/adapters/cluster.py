@@ -20,7 +20,7 @@ from modelramp.adapters.paging import LARGEST, Pages, read_at_most
 from modelramp.api.errors import Broken, Conflict, Gone, ModelrampError, Refused
 from modelramp.api.kinds import WRITTEN, Kind, Ref
 from modelramp.api.names import FIELD_MANAGER
-from modelramp.desired.kinds import OWNED
+from modelramp.desired.kinds import owned
 from modelramp.engine.ports import Object, Telemetry
 
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
@@ -32,7 +32,7 @@ _PATIENCE_SECONDS = 5
 _BEGINNINGS = 3
 """Restarts of a list whose continue token expires while it is read."""
 _JSON = "application/json"
-_KINDS = {(kind.api_version, kind.kind): kind for kind in (EVENT, LEASE, *WRITTEN, *OWNED)}
+_KINDS = {(kind.api_version, kind.kind): kind for kind in (EVENT, LEASE, *WRITTEN, *owned())}
 
 Query = Sequence[tuple[str, str]]
 Heard = Callable[[str, float], None]  # takes an answer's header Date, and the seconds from the request to it

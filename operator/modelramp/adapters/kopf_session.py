@@ -17,12 +17,12 @@ from yarl import URL
 
 from modelramp.adapters.decoding import decoded_line, decoded_list
 from modelramp.adapters.paging import LARGEST, Pages, read_at_most
-from modelramp.engine.listing import WATCHED
+from modelramp.desired.kinds import watched
 from modelramp.engine.ports import Telemetry
 
 ERROR_PAUSE_SECONDS = 5.0
 """Longest pause in seconds after an error within a watch: Kopf itself lists again at once."""
-_PLURALS = frozenset(kind.plural for kind in WATCHED)
+_PLURALS = frozenset(kind.plural for kind in watched())
 _EXPIRED = 410
 
 Login = Callable[..., Awaitable[kopf.AiohttpSession]]

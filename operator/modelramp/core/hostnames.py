@@ -9,8 +9,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from modelramp.api.spec import GatewayRouting
-
 CATCH_ALL = "*"
 """The host of a route without hostnames: all that a listener takes and no other route names."""
 _ESCAPE = re.compile("%([0-9a-fA-F]{2})")
@@ -61,7 +59,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Claimant:
-    """The object that claims: a ModelDeployment, or an HTTPRoute that belongs to nobody here."""
+    """The object that claims: a ModelDeployment, or a route that belongs to nobody here."""
 
     kind: str
     namespace: str
@@ -112,13 +110,15 @@ def _unescaped(found: re.Match[str]) -> str:
     return character if _PLAIN.fullmatch(character) else found[0].upper()
 
 
-def scope_of(gateway: GatewayRouting, namespace: str) -> Scope:
-    """What a spec asks for. namespace: of the object, for Gateways that are named without one."""
-    parents = tuple(
-        Parent(parent.namespace or namespace, parent.name, parent.section_name, parent.port)
-        for parent in gateway.parent_refs
+def together(one: Claim, *others: Claim) -> Claim:
+    """The claim of one object whose routes are several: all hosts and paths of all of them, as old as the oldest."""
+    claims = (one, *others)
+    scope = Scope(
+        tuple(dict.fromkeys(parent for claim in claims for parent in claim.scope.parents)),
+        tuple(dict.fromkeys(host for claim in claims for host in claim.scope.hosts)),
+        tuple(dict.fromkeys(path for claim in claims for path in claim.scope.paths)),
     )
-    return Scope(parents, gateway.hostnames or (CATCH_ALL,), (Path(path_of(gateway.path)),))
+    return replace(one, scope=scope, since=min(claim.since for claim in claims))
 
 
 def equal(one: Scope, other: Scope) -> bool:

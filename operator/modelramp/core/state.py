@@ -1,5 +1,6 @@
 """The values that the decisions work on. Times are whole seconds since the epoch."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -252,6 +253,7 @@ class Observed:
     examined: whether its pods were looked at, so that it is known what keeps them.
     kept: revisions whose ControllerRevision exists; empty when nobody asked.
     remark: which child is not as asked although the API server took it, for people.
+    look_at: when to look at the route again though nothing happens, seconds since the epoch.
     """
 
     pods: Mapping[str, Pods] = field(default_factory=dict)
@@ -270,6 +272,7 @@ class Observed:
     examined: bool = True
     kept: frozenset[str] = frozenset()
     remark: str = ""
+    look_at: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from modelramp.api.quantity import AMOUNT_FIELDS, AMOUNT_MAPS, parse_quantity
+from modelramp.desired.routers import maker_of
 
 MERGE_KEYS: Mapping[str, tuple[str, ...]] = {
     "containers": ("name",),
@@ -36,7 +37,7 @@ _QUANTITIES = AMOUNT_MAPS | AMOUNT_FIELDS | {"storage"}
 def differs(current: Mapping[str, Any] | None, wanted: Mapping[str, Any]) -> bool:
     """Whether a server-side apply of `wanted` would change `current` (None: it does not exist).
 
-    The whole spec of an HTTPRoute is ours: a filter or rule that somebody adds is a difference too.
+    The whole spec of a router's object is ours: a filter or rule that somebody adds is a difference too.
     """
     if current is None:
         return True
@@ -53,7 +54,7 @@ def where_differs(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
 
 def _parts(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any, bool]]:
     """The fields that are compared, as they are and as wanted, and whether each is ours as a whole."""
-    whole = wanted.get("kind") == "HTTPRoute"
+    whole = maker_of(wanted.get("kind", "")) is not None
     for key, value in wanted.items():
         if key not in {"apiVersion", "kind"}:
             yield key, current.get(key), value, whole and key == "spec"

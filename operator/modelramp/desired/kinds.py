@@ -1,11 +1,31 @@
 """The kinds that the operator makes and watches: those of the routers and workloads, and the few that all need."""
 
-from modelramp.api.kinds import CONTROLLER_REVISION, JOB, POLICIES, SERVICE
-from modelramp.desired.routers.gateway_api import HTTP_ROUTE
-from modelramp.desired.workloads.deployment import DEPLOYMENT
+from modelramp.api.kinds import CONTROLLER_REVISION, ENDPOINT_SLICE, JOB, MODEL_DEPLOYMENT, POLICIES, SERVICE, Kind
+from modelramp.desired.routers import ROUTERS, maker_of, route_kinds
+from modelramp.desired.workloads import workload_kinds
 
-DISPENSABLE = frozenset({*POLICIES, JOB})
-"""Kinds that only some ModelDeployments need. Where rights from before they existed refuse them, the rest goes on."""
 
-OWNED = (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE, JOB)
-"""Kinds of which the operator makes objects, in the order in which they are made."""
+def owned() -> tuple[Kind, ...]:
+    """Kinds of which the operator makes objects, in the order in which they are made."""
+    return (CONTROLLER_REVISION, *workload_kinds(), SERVICE, *route_kinds(), JOB)
+
+
+def watched() -> tuple[Kind, ...]:
+    """Kinds that the store keeps; ModelDeployments last: policies and children are known when they are decided."""
+    children = (CONTROLLER_REVISION, SERVICE, *workload_kinds(), ENDPOINT_SLICE, *route_kinds(), JOB)
+    return (*POLICIES, *children, MODEL_DEPLOYMENT)
+
+
+def pruned() -> tuple[Kind, ...]:
+    """Kinds of which unwanted objects are deleted, in that order: what is forgotten last is how to bring it back."""
+    return (JOB, *workload_kinds(), SERVICE, CONTROLLER_REVISION, *reversed(route_kinds()))
+
+
+def dispensable(kind: Kind) -> bool:
+    """Whether only some ModelDeployments need a kind. Where older rights refuse it, the rest goes on."""
+    return kind in {*POLICIES, JOB} or kind in {made for router in ROUTERS[1:] for made in router.kinds}
+
+
+def may_be_absent(kind: Kind) -> bool:
+    """Whether a cluster may not know a kind: no router's CRDs are installed everywhere."""
+    return maker_of(kind.kind) is not None

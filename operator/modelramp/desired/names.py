@@ -33,3 +33,8 @@ def revision_in(child: str, name: str) -> str | None:
 def route_name(name: str) -> str:
     """Name of the object that splits the traffic."""
     return name
+
+
+def preview_name(name: str) -> str:
+    """Name of the object that carries the hostnames of a preview; no ModelDeployment's name has a dot."""
+    return f"{name}.preview"

@@ -1,29 +1,32 @@
 """All objects that should exist for one ModelDeployment, and which of the existing ones should go."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from modelramp.api.kinds import CONTROLLER_REVISION, SERVICE
+from modelramp.api.names import Reason
 from modelramp.core.gates.evaluation_results import recorded_text
 from modelramp.core.state import Observed, RolloutEvent, RolloutInput, State, Version
+from modelramp.core.strategies.registry import strategy_of
+from modelramp.core.traffic import Traffic
 from modelramp.desired.jobs import abandoned, awaited_jobs, evaluation_job, surplus_jobs
+from modelramp.desired.kinds import pruned
 from modelramp.desired.names import child_name, route_name
 from modelramp.desired.ownership import Owner, owned_by
 from modelramp.desired.revision import Snapshot, controller_revision, next_number, remembered, snapshot_from
-from modelramp.desired.routers.gateway_api import http_route, named
+from modelramp.desired.routers import ROUTERS, router_of
 from modelramp.desired.service import service
-from modelramp.desired.workloads.deployment import deployment
-
-PRUNED_KINDS = ("Job", "Deployment", "Service", "ControllerRevision", "HTTPRoute")
-"""Kinds of which unwanted objects are deleted, in that order: what is forgotten last is how to bring it back."""
+from modelramp.desired.traffic import main_route, named_ports, of_router, shares_of, split_of
+from modelramp.desired.workloads import workload_kinds, workload_of
 
 
 @dataclass(frozen=True, slots=True)
 class Desired:
     """What should exist.
 
-    apply: ControllerRevision, Deployment and Service of each revision, in the order in which to write them.
-    route: written after them, or None while there should be none. finding: why the route is as it is.
+    apply: ControllerRevision, workload and Service of each revision, in the order in which to write them.
+    routes: of the router, written after them; none while no version can be reached. finding: why they are as they are.
     kept: (kind, name) of every object that may stay, also those that need no write.
     lost: revisions that should run but whose template nobody remembers; what still exists of them is left alone.
     job: the evaluation that should run, written last: should the API server refuse it, all else is done.
@@ -31,7 +34,7 @@ class Desired:
 
     owner: Owner
     apply: tuple[dict[str, Any], ...]
-    route: dict[str, Any] | None
+    routes: tuple[dict[str, Any], ...]
     finding: RolloutEvent
     kept: frozenset[tuple[str, str]]
     lost: tuple[str, ...] = ()
@@ -56,26 +59,28 @@ def desired(
     seen: Observed,
     *,
     snapshots: Mapping[str, Snapshot],
-    current_route: Mapping[str, Any] | None,
+    current_routes: Sequence[Mapping[str, Any]],
     now: int,
     admitted: bool = True,
+    preview_admitted: bool = True,
 ) -> Desired:
     """The objects that follow from a state: the same answer for the same state, whoever asks and how often.
 
-    snapshots: by revision, from the ControllerRevisions that exist. current_route: the route as it is now, or None.
-    now: seconds since the epoch; ends the pods of revisions that retired before.
-    admitted: whether the object may have the hosts that its spec asks for.
+    snapshots: by revision, from the ControllerRevisions that exist. current_routes: what routers
+    have made, as it is now. now: seconds since the epoch; ends the pods of revisions that retired before.
+    admitted: whether the object may have the hosts that its spec asks for; preview_admitted: those of its preview.
     """
-    shares = named(owner, current_route)
-    replicas = replicas_by_revision(target, state, shares, now)
+    ports = named_ports(owner, current_routes)
+    replicas = replicas_by_revision(target, state, ports, now)
     known = _with_candidate(target, state, snapshots)
-    ready = {revision for revision, pods in seen.pods.items() if pods.endpoints > 0}
-    gateway, port = target.spec.routing.gateway, target.spec.service.port
-    route, finding = http_route(owner, gateway, port, state, ready=ready, current=current_route, admitted=admitted)
+    traffic = strategy_of(target.spec.rollout).traffic(target, state)
+    if not preview_admitted:
+        traffic = replace(traffic, preview=None)
+    routes, finding = _routes(owner, target, state, seen, traffic, current_routes, admitted=admitted)
     apply: list[dict[str, Any]] = []
     for revision, count in replicas.items():
         if revision in known:
-            routed = {shares[revision][1]} if revision in shares else set()
+            routed = ports.get(revision, set())
             apply += _children(owner, target, revision, known[revision], replicas=count, routed_ports=routed)
     memory = remembered(
         known, {*replicas, *filter(None, (state.failed, target.revision))}, target.spec.rollout.revision_history_limit
@@ -84,12 +89,54 @@ def desired(
     return Desired(
         owner=owner,
         apply=tuple(apply),
-        route=route,
+        routes=routes,
         finding=finding,
-        kept=_kept(owner, replicas, memory) | {("Job", name) for name in _kept_jobs(owner, state, job)},
+        kept=frozenset(
+            {
+                *_kept(owner, replicas, memory),
+                *(("Job", name) for name in _kept_jobs(owner, state, job)),
+                (router_of(target.spec.routing).kinds[0].kind, route_name(owner.name)),
+                *((route["kind"], route["metadata"]["name"]) for route in routes),
+            }
+        ),
         lost=tuple(sorted(revision for revision in replicas.keys() - known.keys())),
         job=job,
     )
+
+
+def _routes(
+    owner: Owner,
+    target: RolloutInput,
+    state: State,
+    seen: Observed,
+    traffic: Traffic,
+    current: Sequence[Mapping[str, Any]],
+    *,
+    admitted: bool,
+) -> tuple[tuple[dict[str, Any], ...], RolloutEvent]:
+    """What routers should make of the traffic, and why.
+
+    The objects of a router that the spec no longer asks for follow the weights until the new one has taken them.
+    """
+    routing = target.spec.routing
+    asked = router_of(routing)
+    others = [router for router in ROUTERS if router is not asked and of_router(router, current)]
+    found = (shares_of(router, owner, current) for router in (asked, *others))
+    shares: dict[str, tuple[int, int]] = next(filter(None, found), {})
+    ready = {revision for revision, pods in seen.pods.items() if pods.endpoints > 0}
+    stable = state.stable.revision if state.stable is not None else None
+    split, finding = split_of(traffic, stable, ready, target.spec.service.port, shares)
+    taken = not admitted and main_route(asked, owner, current) is None
+    if taken:
+        finding = RolloutEvent(Reason.HOSTNAME_TAKEN, "there is no route yet: its hostnames are taken", warning=True)
+    if split is None:
+        return (), finding
+    routes = () if taken else asked.desired(owner, routing if admitted else None, split, of_router(asked, current))
+    if seen.routed is not True:
+        kept = replace(split, preview=None)
+        for other in others:
+            routes += other.desired(owner, None, kept, of_router(other, current))
+    return routes, finding
 
 
 def replicas_by_revision(target: RolloutInput, state: State, served: Iterable[str], now: int) -> dict[str, int]:
@@ -114,7 +161,7 @@ def prune(wanted: Desired, existing: Mapping[str, Iterable[Mapping[str, Any]]]) 
     surplus = set(surplus_jobs(obj for obj in existing.get("Job", ()) if owned_by(obj, wanted.owner)))
     return tuple(
         _doomed(kind, obj)
-        for kind in PRUNED_KINDS
+        for kind in (each.kind for each in pruned())
         for obj in existing.get(kind, ())
         if (kind, obj["metadata"]["name"]) not in wanted.kept
         and (kind != "Job" or abandoned(obj) or obj["metadata"]["name"] in surplus)
@@ -160,7 +207,7 @@ def _children(
     target_port = snapshot.target_port if snapshot.target_port is not None else spec.service.target_port
     return (
         controller_revision(owner, revision, snapshot),
-        deployment(owner, revision, snapshot.template, replicas, spec.rollout.progress_deadline),
+        *workload_of(spec).desired(owner, revision, snapshot.template, replicas, spec.rollout.progress_deadline),
         service(owner, revision, spec.service.port, target_port, routed_ports),
     )
 
@@ -171,6 +218,7 @@ def _kept_jobs(owner: Owner, state: State, evaluation: dict[str, Any] | None) ->
 
 
 def _kept(owner: Owner, replicas: Mapping[str, int], memory: Iterable[str]) -> frozenset[tuple[str, str]]:
-    living = {(kind, child_name(owner.name, revision)) for kind in ("Deployment", "Service") for revision in replicas}
-    remembered_names = {("ControllerRevision", child_name(owner.name, revision)) for revision in memory}
-    return frozenset(living | remembered_names | {("HTTPRoute", route_name(owner.name))})
+    kinds = [kind.kind for kind in (*workload_kinds(), SERVICE)]
+    living = {(kind, child_name(owner.name, revision)) for kind in kinds for revision in replicas}
+    remembered_names = {(CONTROLLER_REVISION.kind, child_name(owner.name, revision)) for revision in memory}
+    return frozenset(living | remembered_names)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelramp.api.names import API_VERSION, FIELD_MANAGER, KIND, LABEL_DEPLOYMENT, LABEL_REVISION
-from modelramp.desired.names import child_name, route_name
+from modelramp.desired.names import child_name, preview_name, route_name
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
 SERVICE_NAME = "kubernetes.io/service-name"
@@ -81,16 +81,17 @@ def orphaned(obj: Mapping[str, Any], owner: Owner) -> bool:
     return labelled and found.get("namespace") == owner.namespace and not controlled
 
 
-def named_for(kind: str, obj: Mapping[str, Any], owner: Owner) -> bool:
+def named_for(kind: str, obj: Mapping[str, Any], owner: Owner, *, is_route: bool = False) -> bool:
     """Whether an object has the name that this kind of child has; a copy of one cannot have it as well.
 
     Only Jobs have names that do not follow from their labels; whoever looks for one knows its name.
+    is_route: whether a router makes objects of this kind.
     """
     found = obj.get("metadata") or {}
     if kind == "Job":
         return True
-    if kind == "HTTPRoute":
-        return bool(found.get("name") == route_name(owner.name))
+    if is_route:
+        return found.get("name") in {route_name(owner.name), preview_name(owner.name)}
     revision = (found.get("labels") or {}).get(LABEL_REVISION)
     return isinstance(revision, str) and revision != "" and found.get("name") == child_name(owner.name, revision)
 

@@ -1,15 +1,16 @@
 """Why things do not move: asked only when they do not, and said in the words of the object that stands in the way."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 
 from modelramp.api.errors import Gone
-from modelramp.api.kinds import POD, Ref
-from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, Reason
-from modelramp.api.spec import GatewayRouting, ParentReference
+from modelramp.api.kinds import POD
+from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
+from modelramp.api.spec import Routing
 from modelramp.api.text import cut, visible
 from modelramp.core.state import RolloutEvent
 from modelramp.desired.reading import entries, part, text
-from modelramp.desired.routers.gateway_api import GATEWAY
+from modelramp.desired.routers import router_of
 from modelramp.engine.lost_pods import Missing, why_missing
 from modelramp.engine.ports import Cluster, Object
 from modelramp.engine.store import Key
@@ -18,30 +19,13 @@ _WORDS = 400
 """Bytes; the end of what a registry or an admission answers is the cause as often as its beginning."""
 
 
-async def inspect_gateway(cluster: Cluster, key: Key, gateway: GatewayRouting) -> RolloutEvent | None:
-    """What is wrong with the Gateways that should carry the route; None when they exist, with the listeners named."""
-    for parent in gateway.parent_refs:
-        ref = Ref(GATEWAY, parent.namespace or key[0], parent.name)
-        try:
-            found = await cluster.get(ref)
-        except Gone:
-            text = f"{ref} does not exist; create it or correct spec.routing.gateway.parentRefs"
-            return RolloutEvent(Reason.GATEWAY_NOT_FOUND, text, warning=True)
-        lacks = _lacks(found, parent)
-        if lacks:
-            text = f"{ref} has no listener with {lacks}; add it or correct spec.routing.gateway.parentRefs"
-            return RolloutEvent(Reason.GATEWAY_NOT_FOUND, text, warning=True)
-    return None
-
-
-def _lacks(gateway: Object, parent: ParentReference) -> str:
-    """Which listener a Gateway does not have although it is named; empty when it has it, or names none at all."""
-    listeners = tuple(entries(gateway, "spec", "listeners"))
-    sections = {listener.get("name") for listener in listeners}
-    if listeners and parent.section_name is not None and parent.section_name not in sections:
-        return f"the name {parent.section_name}"
-    ports = {listener.get("port") for listener in listeners if parent.section_name in {None, listener.get("name")}}
-    return f"port {parent.port}" if listeners and parent.port is not None and parent.port not in ports else ""
+async def inspect_routing(cluster: Cluster, key: Key, routing: Routing) -> RolloutEvent | None:
+    """What is wrong with the objects that a spec's router needs, such as Gateways; None when they are fine."""
+    router, found = router_of(routing), {}
+    for ref in router.needs(routing, key[0]):
+        with suppress(Gone):
+            found[ref] = await cluster.get(ref)
+    return router.lacks(routing, key[0], found)
 
 
 async def inspect_pods(

@@ -1,13 +1,14 @@
-"""HTTPRoutes that no ModelDeployment has: what they take already, a ModelDeployment that asks later cannot have."""
+"""Routes that no ModelDeployment has: what they take already, a ModelDeployment that asks later cannot have."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from modelramp.api.errors import Gone, ModelrampError, Refused
+from modelramp.api.kinds import Kind
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.core.hostnames import Claim
-from modelramp.desired.routers.gateway_api import HTTP_ROUTE
+from modelramp.desired.routers import route_kinds
 from modelramp.engine.hosts import Hosts, claim_of_route
 from modelramp.engine.ports import Clock, Cluster, Object, Telemetry
 
@@ -65,7 +66,7 @@ class ForeignRoutes:
                 try:
                     await self._refresh()
                 except ModelrampError as error:
-                    self.telemetry.warn("HTTPRoutes of others were not listed", reason=str(error))
+                    self.telemetry.warn("routes of others were not listed", reason=str(error))
                     await self.clock.sleep(_RETRY_SECONDS)
                     self._due.set()
 
@@ -86,18 +87,27 @@ class ForeignRoutes:
 
     async def _list(self) -> tuple[Iterable[Object], str]:
         """The routes that may be read, and why others may not."""
+        found: list[Object] = []
+        refusals = []
+        for kind in route_kinds():
+            routes, refusal = await self._list_kind(kind)
+            found += routes
+            refusals += [refusal] if refusal else []
+        return found, "; ".join(refusals)
+
+    async def _list_kind(self, kind: Kind) -> tuple[Iterable[Object], str]:
         try:
             if not self.namespaces:
-                return await self.cluster.list(HTTP_ROUTE, None, _FOREIGN), ""
-            return filter(self._is_foreign, await self.cluster.list(HTTP_ROUTE)), ""
+                return await self.cluster.list(kind, None, _FOREIGN), ""
+            return filter(self._is_foreign, await self.cluster.list(kind)), ""
         except Gone:
-            return (), ""  # without the Gateway API's CRDs there are none
+            return (), ""  # without the router's CRDs there are none
         except Refused as error:
             refusal = str(error)
         found: list[Object] = []
         for namespace in self.namespaces:
             try:
-                found += await self.cluster.list(HTTP_ROUTE, namespace, _FOREIGN)
+                found += await self.cluster.list(kind, namespace, _FOREIGN)
             except (Gone, Refused):
                 continue
         return found, refusal
@@ -110,10 +120,12 @@ class ForeignRoutes:
     def _claims(self, routes: Iterable[Object]) -> Iterator[Claim]:
         for route in routes:
             try:
-                yield claim_of_route(route)
+                claim = claim_of_route(route)
+                if claim is not None:
+                    yield claim
             except (KeyError, TypeError, AttributeError) as error:
                 name = f"{route['metadata']['namespace']}/{route['metadata']['name']}"
-                self.telemetry.warn("an HTTPRoute of others cannot be read", name=name, error=repr(error))
+                self.telemetry.warn("a route of others cannot be read", name=name, error=repr(error))
 
     def _say(self, refusal: str) -> None:
         readable = not refusal
@@ -121,8 +133,9 @@ class ForeignRoutes:
         if readable is self._readable:
             return
         if refusal:
-            advice = "grant list on httproutes in all namespaces; until then a ModelDeployment may get a host of theirs"
-            self.telemetry.warn("HTTPRoutes of others do not all count", reason=refusal, advice=advice)
+            plurals = ", ".join(kind.plural for kind in route_kinds())
+            advice = f"grant list on {plurals} in all namespaces; until then a ModelDeployment may get a host of theirs"
+            self.telemetry.warn("routes of others do not all count", reason=refusal, advice=advice)
         elif self._readable is not None:
-            self.telemetry.log("HTTPRoutes of others count again")
+            self.telemetry.log("routes of others count again")
         self._readable = readable

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from modelramp.api.names import KIND, ConditionType, Reason
-from modelramp.api.spec import GatewayRouting
+from modelramp.api.spec import Routing
 from modelramp.core.host_bindings import Bindings, bound_elsewhere
 from modelramp.core.hostnames import (
     CATCH_ALL,
@@ -17,15 +17,14 @@ from modelramp.core.hostnames import (
     equal,
     fresh,
     prefixes,
-    scope_of,
     shared_with,
     taken_by,
+    together,
     turned_down,
     wildcards,
 )
-from modelramp.desired.names import route_name
-from modelramp.desired.ownership import orphaned, owned_by, owner_of
-from modelramp.desired.routers.gateway_api import HTTP_ROUTE, scope_of_route
+from modelramp.desired.ownership import named_for, orphaned, owned_by, owner_of
+from modelramp.desired.routers import maker_of, router_of
 from modelramp.engine.ports import Object
 
 _Key = tuple[str, str]
@@ -54,11 +53,11 @@ class Hosts:
         self._uids: dict[_Key, str] = {}
         self._copies: dict[_Key, tuple[Claimant, ...]] = {}
 
-    def learn(self, key: _Key, obj: Object | None, gateway: GatewayRouting | None, routes: Iterable[Object]) -> None:
+    def learn(self, key: _Key, obj: Object | None, routing: Routing | None, routes: Iterable[Object]) -> None:
         """Take in what one ModelDeployment claims: by its spec, and by the routes that carry its label.
 
-        obj: the ModelDeployment; None when there is none. gateway: what it asks for; None when that cannot be read.
-        routes: only the one that it owns is its own; each other is a claimant by itself.
+        obj: the ModelDeployment; None when there is none. routing: what it asks for; None when that cannot be read.
+        routes: only those that it owns are its own; each other is a claimant by itself.
         """
         me, owner = claimant(key), owner_of(obj) if obj is not None else None
         new = owner is None or self._uids.get(key) != owner.uid
@@ -66,11 +65,12 @@ class Hosts:
             self._put(me, ())
         found: dict[Claimant, tuple[Claim, ...]] = {}
         for route in routes:
-            mine = owner is not None and route["metadata"]["name"] == route_name(key[1])
+            mine = owner is not None and named_for(route["kind"], route, owner, is_route=True)
             mine = mine and owner is not None and (owned_by(route, owner) or orphaned(route, owner))
             claim = claim_of_route(route, me if mine else None)
-            found[claim.claimant] = (claim,)
-        asked = self._asked(me, obj, gateway)
+            if claim is not None:
+                found[claim.claimant] = (together(claim, *found.get(claim.claimant, ())),)
+        asked = self._asked(me, obj, routing)
         kept = _routed_by_status(obj, asked) if new else self._kept(me, asked)
         self._put(me, (*(found.pop(me, ()) or kept), *asked))
         for copy in self._copies.pop(key, ()):
@@ -86,7 +86,7 @@ class Hosts:
             self._uids.pop(key, None)
 
     def foreign(self, claims: Iterable[Claim]) -> None:
-        """Take in what all HTTPRoutes claim that carry no ModelDeployment's label; the others are gone."""
+        """Take in what all routes claim that carry no ModelDeployment's label; the others are gone."""
         found = {claim.claimant: claim for claim in claims}
         for gone in self._foreign - found.keys():
             self._put(gone, ())
@@ -211,10 +211,12 @@ class Hosts:
             return ()
         return (replace(last, standing=Standing.KEPT),)
 
-    def _asked(self, me: Claimant, obj: Object | None, gateway: GatewayRouting | None) -> tuple[Claim, ...]:
-        if obj is None or gateway is None or "deletionTimestamp" in obj["metadata"]:
+    def _asked(self, me: Claimant, obj: Object | None, routing: Routing | None) -> tuple[Claim, ...]:
+        if obj is None or routing is None or "deletionTimestamp" in obj["metadata"]:
             return ()
-        scope, before = scope_of(gateway, me.namespace), self.of(me, Standing.ASKED)
+        scope, before = router_of(routing).asks(routing, me.namespace), self.of(me, Standing.ASKED)
+        if scope is None:
+            return ()
         if before is not None and before.scope == scope:
             return (before,)
         return (Claim(me, scope, Standing.ASKED, asked_at(obj)),)
@@ -254,16 +256,12 @@ def claimant(key: _Key) -> Claimant:
     return Claimant(KIND, *key)
 
 
-def claim_of_route(route: Object, owner: Claimant | None = None) -> Claim:
-    """What a route takes, for its owner; without one the route claims for itself."""
-    metadata = route["metadata"]
-    who = owner or Claimant(HTTP_ROUTE.kind, metadata["namespace"], metadata["name"])
-    return Claim(
-        who,
-        scope_of_route(route, refused_too=owner is not None),
-        Standing.ROUTED,
-        metadata.get("creationTimestamp", ""),
-    )
+def claim_of_route(route: Object, owner: Claimant | None = None) -> Claim | None:
+    """What a route takes, for its owner; without one the route claims for itself. None when it takes nothing."""
+    metadata, maker = route["metadata"], maker_of(route["kind"])
+    scope = maker.takes(route, refused_too=owner is not None) if maker is not None else None
+    who = owner or Claimant(route["kind"], metadata["namespace"], metadata["name"])
+    return Claim(who, scope, Standing.ROUTED, metadata.get("creationTimestamp", "")) if scope is not None else None
 
 
 def asked_at(obj: Object) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 
 from modelramp.api.errors import Gone, NoAnswer, Refused
 from modelramp.api.evaluation import EvaluationState
-from modelramp.api.spec import GatewayRouting
+from modelramp.api.spec import Routing
 from modelramp.core.state import Observed, Pods, RolloutInput
-from modelramp.engine.diagnostics import inspect_gateway, inspect_pods
+from modelramp.engine.diagnostics import inspect_pods, inspect_routing
 from modelramp.engine.evaluation import look_at_job
 from modelramp.engine.fair import FairSlots
 from modelramp.engine.lost_pods import Missing
@@ -112,7 +112,7 @@ class Inspector:
         lacking = tuple(revision for revision in involved if revision in seen.pods and revision not in full)
         record.missing = {revision: found for revision, found in record.missing.items() if revision in involved}
         unrouted = seen.routed is not True
-        unknown = unrouted and record.looked_for != target.spec.routing.gateway.parent_refs
+        unknown = unrouted and record.looked_for != target.spec.routing
         due = unknown or (now >= record.inspect_at and (unrouted or bool(lacking)))
         evaluation = candidate.evaluation if candidate is not None else None
         tried = record.evaluation is not None or (
@@ -130,7 +130,7 @@ class Inspector:
         async with self._slots.slot(key[0]):
             with suppress(NoAnswer):
                 if gateway:
-                    await self._look_at_gateways(key, record, target.spec.routing.gateway)
+                    await self._look_at_gateways(key, record, target.spec.routing)
             with suppress(NoAnswer):
                 if lacking:
                     after = self.clock.now() - target.spec.health.interval
@@ -138,11 +138,11 @@ class Inspector:
             with suppress(NoAnswer):
                 await look_at_job(self.cluster, self.store, key, record, int(self.clock.now()))
 
-    async def _look_at_gateways(self, key: Key, record: Record, gateway: GatewayRouting) -> None:
+    async def _look_at_gateways(self, key: Key, record: Record, routing: Routing) -> None:
         found = None
         with suppress(Refused):  # who may not read Gateways waits for nothing that he could learn
-            found = await inspect_gateway(self.cluster, key, gateway)
-        record.gateway, record.looked_for = found, gateway.parent_refs
+            found = await inspect_routing(self.cluster, key, routing)
+        record.gateway, record.looked_for = found, routing
 
     async def _guarded(self, key: Key, record: Record, look: Coroutine[Any, Any, None]) -> None:
         before = (record.gateway, record.looked_for, record.missing, record.evaluation, record.examined)

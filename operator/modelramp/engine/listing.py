@@ -7,26 +7,13 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from modelramp.api.errors import Gone, ModelrampError, NoAnswer, Refused
-from modelramp.api.kinds import (
-    CONTROLLER_REVISION,
-    ENDPOINT_SLICE,
-    JOB,
-    MODEL_DEPLOYMENT,
-    POLICIES,
-    SERVICE,
-    WRITTEN,
-    Kind,
-)
+from modelramp.api.kinds import MODEL_DEPLOYMENT, POLICIES, WRITTEN, Kind
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.core.conditions import unreadable
-from modelramp.desired.kinds import DISPENSABLE
-from modelramp.desired.routers.gateway_api import HTTP_ROUTE
-from modelramp.desired.workloads.deployment import DEPLOYMENT
+from modelramp.desired.kinds import dispensable, may_be_absent, watched
 from modelramp.engine.ports import Clock, Cluster, Object, Telemetry
 from modelramp.engine.store import Key, Store, identified
 
-WATCHED = (*POLICIES, CONTROLLER_REVISION, SERVICE, DEPLOYMENT, ENDPOINT_SLICE, HTTP_ROUTE, JOB, MODEL_DEPLOYMENT)
-"""Kinds that the store keeps; ModelDeployments last, so that policies and children are known when they are decided."""
 _SWEEP_POLL_SECONDS = 15.0
 _SLICE_SECONDS = 0.02
 """The event loop is given back after so much work: probes, watches and ticks wait no longer."""
@@ -132,7 +119,7 @@ class Listing:
         delay = 1.0
         while True:
             try:
-                for kind in WATCHED:
+                for kind in watched():
                     self._missing = f"{kind.plural} are being listed"
                     await self._list_kind(kind)
             except (NoAnswer, Refused) as error:
@@ -161,7 +148,7 @@ class Listing:
                     for key in self.store.lacking(kind, gone):
                         self._mark(key)
         except Refused as error:
-            if kind not in DISPENSABLE:
+            if not dispensable(kind):
                 raise
             self._cannot_read(kind, error)
         else:
@@ -214,8 +201,8 @@ class Listing:
                     listed.update((name,) if name is not None else ())
                     await self._breathe()
         except Gone:
-            if kind != HTTP_ROUTE:
-                raise  # without the Gateway API's CRDs there are no routes; each object's status says so
+            if not may_be_absent(kind):
+                raise  # without a router's CRDs it has made nothing; the status of who asks for it says so
         if not whole:
             return None
         for name in said - listed:
@@ -284,7 +271,7 @@ class Listing:
             if due:
                 self._relisted, listed = False, now
             again = left | self.unwatched
-            left = await self._list_again([kind for kind in WATCHED if due or kind in again])
+            left = await self._list_again([kind for kind in watched() if due or kind in again])
 
     async def _list_again(self, kinds: Sequence[Kind]) -> frozenset[Kind]:
         """List these kinds; those of which there was no list. While there is no answer the rest is not asked for."""

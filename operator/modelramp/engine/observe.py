@@ -1,42 +1,43 @@
 """What the known objects say of the world: pods by revision, weights on the route, the gateway's answer. Pure."""
 
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from modelramp.api.kinds import CONTROLLER_REVISION, ENDPOINT_SLICE
-from modelramp.api.names import LABEL_REVISION, Reason
-from modelramp.api.text import cut, visible
-from modelramp.api.times import to_seconds
+from modelramp.api.names import LABEL_REVISION
 from modelramp.core.gates.evaluation_results import Results
-from modelramp.core.state import Observed, Pods, RolloutEvent
-from modelramp.desired.names import revision_in
+from modelramp.core.state import Observed, Pods
 from modelramp.desired.ownership import Owner
-from modelramp.desired.reading import entries, text
+from modelramp.desired.reading import entries
 from modelramp.desired.revision import recorded
-from modelramp.desired.routers.gateway_api import RouteAnswer, parents_of, route_answer, uncarried
-from modelramp.desired.workloads.deployment import DEPLOYMENT
+from modelramp.desired.routers import ROUTERS, router_of
+from modelramp.desired.routers.protocol import Router, RouteStatus
+from modelramp.desired.traffic import of_router, served_weights
+from modelramp.desired.workloads import WORKLOADS
+from modelramp.desired.workloads.protocol import Running
 from modelramp.engine.lost_pods import Missing
 from modelramp.engine.ports import Object
 from modelramp.engine.store import Key, Record, Store
 
-WORDS = 400
-"""Bytes of what a controller says that people get to read."""
 _UNKNOWN = Missing()
 
 
-def observe(store: Store, key: Key, record: Record) -> Observed:
+def observe(store: Store, key: Key, record: Record, now: float) -> Observed:
     """The world as far as it concerns one ModelDeployment."""
-    route = store.route(key)
-    answer = _routed(route, record)
+    owner, routes = Owner(*key, record.uid), store.routes(key)
+    router = _router(record, routes)
+    status = _routed(router, owner, record, routes, now)
     return Observed(
         pods=pods_of(store, key, record),
-        served=served(route, key[1]),
-        routed=answer.taken,
-        route_reason=answer.finding.reason,
-        route_detail=answer.finding.message,
-        undated=answer.undated,
-        uncarried=uncarried(route) if route is not None else "there is no route yet",
+        served=served_weights(router, owner, routes),
+        routed=status.taken,
+        route_reason=status.finding.reason,
+        route_detail=status.finding.message,
+        undated=status.undated,
+        uncarried=status.uncarried,
+        look_at=status.again_at,
         shadowed=store.hosts.shadowed(key),
         shared=store.hosts.shared(key),
         evaluation=record.evaluation,
@@ -46,9 +47,12 @@ def observe(store: Store, key: Key, record: Record) -> Observed:
 
 
 def pods_of(store: Store, key: Key, record: Record) -> dict[str, Pods]:
-    """The pods of each revision of one ModelDeployment that has a Deployment."""
-    deployments, slices = (store.children(key, kind).values() for kind in (DEPLOYMENT, ENDPOINT_SLICE))
-    return _pods_by_revision(deployments, slices, record.missing)
+    """The pods of each revision of one ModelDeployment that a workload runs."""
+    running: dict[str, Running] = {}
+    for workload in WORKLOADS:
+        objects = [obj for kind in workload.kinds for obj in store.children(key, kind).values()]
+        running |= workload.observed(objects)
+    return _pods_by_revision(running, store.children(key, ENDPOINT_SLICE).values(), record.missing)
 
 
 def _kept(store: Store, key: Key, record: Record) -> frozenset[str]:
@@ -68,45 +72,28 @@ def _recorded(store: Store, key: Key, record: Record) -> dict[str, Results]:
 
 
 def _pods_by_revision(
-    deployments: Iterable[Object], slices: Iterable[Object], missing: Mapping[str, Missing]
+    running: Mapping[str, Running], slices: Iterable[Object], missing: Mapping[str, Missing]
 ) -> dict[str, Pods]:
-    """Pods of each revision that has a Deployment.
-
-    A revision's template never changes, so a count that lags behind a scaling still speaks of the right pods.
-    """
+    """Pods of each revision that a workload runs."""
     endpoints: dict[tuple[str, bool], int] = {}
     for item in slices:
         revision = item["metadata"].get("labels", {}).get(LABEL_REVISION, "")
         where = revision, _has_port(item)
         endpoints[where] = endpoints.get(where, 0) + sum(1 for point in item.get("endpoints") or () if _ready(point))
-    found = {}
-    for item in deployments:
-        revision = item["metadata"]["labels"].get(LABEL_REVISION, "")
-        status = item.get("status") or {}
-        found[revision] = Pods(
-            wanted=item["spec"].get("replicas", 1),
-            available=status.get("availableReplicas", 0),
+    return {
+        revision: Pods(
+            wanted=pods.wanted,
+            available=pods.available,
             endpoints=endpoints.get((revision, True), 0),
             portless=endpoints.get((revision, False), 0),
-            trouble=missing.get(revision, _UNKNOWN).trouble or _failure(status),
+            trouble=missing.get(revision, _UNKNOWN).trouble or pods.trouble,
             excuse=missing.get(revision, _UNKNOWN).excuse,
             lost=missing.get(revision, _UNKNOWN).since,
             kept=missing.get(revision, _UNKNOWN).kept,
-            since=_available_since(status),
+            since=pods.since,
         )
-    return found
-
-
-def served(route: Object | None, name: str) -> dict[str, int]:
-    """The weight of each revision that the route names; a Service that is no child counts under its own name."""
-    weights: dict[str, int] = {}
-    for rule in (route or {}).get("spec", {}).get("rules") or ():
-        for backend in rule.get("backendRefs") or ():
-            weight = backend.get("weight", 1)
-            revision = revision_in(backend["name"], name) or backend["name"]
-            if weight:
-                weights[revision] = weights.get(revision, 0) + weight
-    return weights
+        for revision, pods in running.items()
+    }
 
 
 def _has_port(item: Object) -> bool:
@@ -119,27 +106,17 @@ def _ready(endpoint: Mapping[str, Any]) -> bool:
     return conditions.get("ready", True) is not False and not conditions.get("terminating")
 
 
-def _available_since(status: Mapping[str, Any]) -> int:
-    """Since when a Deployment has had three quarters of its pods at least."""
-    for condition in entries(status, "conditions"):
-        if (condition.get("type"), condition.get("status")) == ("Available", "True"):
-            with suppress(ValueError):
-                return to_seconds(text(condition, "lastTransitionTime"))
-    return 0
+def _router(record: Record, routes: Sequence[Object]) -> Router:
+    """The router that the spec asks for; while nobody can read it, the one that has made something."""
+    if record.spec is not None:
+        return router_of(record.spec.routing)
+    return next((router for router in ROUTERS if of_router(router, routes)), ROUTERS[0])
 
 
-def _failure(status: Mapping[str, Any]) -> str:
-    for condition in status.get("conditions") or ():
-        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            return cut(visible(str(condition.get("message", ""))), WORDS)
-    return ""
-
-
-def _routed(route: Object | None, record: Record) -> RouteAnswer:
-    """What the Gateways that are wanted say of the route as it is now."""
-    wanted = record.target.spec.routing.gateway if record.target is not None else None
-    if wanted is not None and record.gateway is not None and record.looked_for == wanted.parent_refs:
-        return RouteAnswer(False, record.gateway)
-    if route is None or wanted is None:
-        return RouteAnswer(None, RolloutEvent(Reason.ROUTE_PENDING, "there is no route yet"))
-    return route_answer(route, parents_of(wanted, route["metadata"]["namespace"]))
+def _routed(router: Router, owner: Owner, record: Record, routes: Sequence[Object], now: float) -> RouteStatus:
+    """Whether traffic follows the objects of a router."""
+    wanted = record.target.spec.routing if record.target is not None else None
+    status = router.observed(owner, wanted, of_router(router, routes), now)
+    if wanted is not None and record.gateway is not None and record.looked_for == wanted:
+        return replace(status, taken=False, finding=record.gateway, undated="", again_at=math.inf)
+    return status

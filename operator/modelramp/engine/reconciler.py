@@ -19,8 +19,9 @@ from modelramp.core.standing import standing
 from modelramp.core.state import Decision, Observed, RolloutEvent, RolloutInput, State
 from modelramp.core.status.read import read_status
 from modelramp.core.status.write import status_of
-from modelramp.desired.kinds import DISPENSABLE, OWNED
-from modelramp.desired.routers.gateway_api import has_new_parents
+from modelramp.desired.kinds import dispensable, owned
+from modelramp.desired.routers import router_of
+from modelramp.desired.traffic import of_router
 from modelramp.engine.announcer import Announced
 from modelramp.engine.applied import rewritten
 from modelramp.engine.foreign_routes import FRESH_SECONDS, TAKEN_SECONDS, ForeignRoutes
@@ -46,8 +47,8 @@ _ADVICE = "grant the right (manifests/operator/rbac.yaml), or apply this version
 class Plan:
     """What was decided about one object, and is to be written.
 
-    obj: the object as it was decided on. status: None when it is not worth a write. route: the HTTPRoute as it was
-    known at the decision: its resourceVersion fences the write. ticks: the outcomes that the decision took in.
+    obj: the object as it was decided on. status: None when it is not worth a write. routes: what routers have made, as
+    it was known at the decision: its resourceVersions fence the writes. ticks: the outcomes that the decision took in.
     obstacle: what keeps the state from being followed.
     """
 
@@ -56,7 +57,7 @@ class Plan:
     decision: Decision
     seen: Observed
     status: dict[str, Any] | None
-    route: Object | None
+    routes: tuple[Object, ...]
     ticks: tuple[TickOutcome, ...]
     priority: Priority
     now: int
@@ -92,7 +93,7 @@ class Reconciler:
             if record is not None:
                 record.asked = None
             return False
-        seen = observe(self.store, key, record)
+        seen = observe(self.store, key, record, self.clock.now())
         record.ticks = (*record.ticks, *with_pods(record.target, record.state, seen, ticks))
         if len(record.ticks) > _TICKS_MAX:
             record.ticks, record.asked = (), None  # Prometheus has them all
@@ -108,8 +109,18 @@ class Reconciler:
         target = record.target
         if target is None:
             obstacle = RolloutEvent(Reason.INVALID_SPEC, record.problem, warning=True)
-            return self._plan(key, record, Decision(record.state), observe(self.store, key, record), obstacle, (), now)
-        seen = replace(observe(self.store, key, record), hooks=self.hooks.news(key, record), **_causes(record))
+            return self._plan(
+                key,
+                record,
+                Decision(record.state),
+                observe(self.store, key, record, self.clock.now()),
+                obstacle,
+                (),
+                now,
+            )
+        seen = replace(
+            observe(self.store, key, record, self.clock.now()), hooks=self.hooks.news(key, record), **_causes(record)
+        )
         if ticks and _begins_step(target, record.state, seen, now):
             ticks = ()  # the route's news first, by itself: the ticks are judged by the step that is written then
         decision = decide(target, record.state, seen, ticks, now)
@@ -121,7 +132,7 @@ class Reconciler:
         plan = self._plan(key, record, decision, seen, rival or record.obstacle, ticks, now)
         asks = self.store.hosts.asks_for_more(key)
         listed = not asks or self.foreign.listed_for(key, FRESH_SECONDS if rival is None else TAKEN_SECONDS)
-        plan = replace(plan, blocked=rival is not None or not listed or self._gateway_unknown(record, plan.route))
+        plan = replace(plan, blocked=rival is not None or not listed or self._gateway_unknown(record, plan.routes))
         if plan.status is None and ticks and record.quiet and _rests(record.state, decision.state):
             state, record.state = record.state, decision.state
             self._took(key, record, plan, state)
@@ -188,7 +199,7 @@ class Reconciler:
             decision=decision,
             seen=seen,
             status=status if worth_writing(record, status, decision, now) else None,
-            route=self.store.route(key),
+            routes=self.store.routes(key),
             ticks=ticks,
             priority=_priority(record.state, decision.state, seen),
             now=now,
@@ -241,7 +252,7 @@ class Reconciler:
         hindered = record.obstacle
         try:
             changed = await self.writer.children(
-                key, record, plan.seen, plan.route, plan.now, plan.priority, blocked=plan.blocked
+                key, record, plan.seen, plan.routes, plan.now, plan.priority, blocked=plan.blocked
             )
         except Refused as error:
             record.quiet = False
@@ -289,12 +300,13 @@ class Reconciler:
             await self.events.publish(record.obj, finding.reason.value, finding.message, finding.warning)
 
     @staticmethod
-    def _gateway_unknown(record: Record, route: Object | None) -> bool:
+    def _gateway_unknown(record: Record, routes: Sequence[Object]) -> bool:
         """Whether the spec moves a route to Gateways that are not known to exist: until then it stays where it is."""
-        wanted = record.target.spec.routing.gateway if record.target is not None else None
-        if wanted is None or route is None or not has_new_parents(route, wanted):
+        wanted = record.target.spec.routing if record.target is not None else None
+        router = router_of(wanted) if wanted is not None else None
+        if wanted is None or router is None or not router.moves(wanted, of_router(router, routes)):
             return False
-        return record.gateway is not None or record.looked_for != wanted.parent_refs
+        return record.gateway is not None or record.looked_for != wanted
 
     def _rival(self, key: Key) -> RolloutEvent | None:
         why = self.store.turned_down(key)
@@ -304,8 +316,8 @@ class Reconciler:
         """Read the object and its children again; False when it is gone or the API server does not answer."""
         try:
             self.store.observe(MODEL_DEPLOYMENT, "MODIFIED", await self.cluster.get(Ref(MODEL_DEPLOYMENT, *key)))
-            for kind in OWNED:
-                with suppress(Refused) if kind in DISPENSABLE else nullcontext():
+            for kind in owned():
+                with suppress(Refused) if dispensable(kind) else nullcontext():
                     found = await self.cluster.list(kind, key[0], f"{LABEL_DEPLOYMENT}={key[1]}")
                     self.store.replace_children(key, kind, found)
         except Gone:
@@ -386,6 +398,7 @@ def _reason_of(error: Refused) -> Reason:
 def _next_look(target: RolloutInput, state: State, seen: Observed, now: int) -> float | None:
     """When something is to be done though nobody calls: a deadline, pods that may end, a gateway that is silent."""
     times = [float(item.at) for item in state.retiring if item.at is not None]
+    times.append(seen.look_at)
     times += next_looks(target, state, now)
     if state.candidate is not None and state.candidate.step < 0:
         due = pods_due(target, state.candidate)
@@ -394,4 +407,5 @@ def _next_look(target: RolloutInput, state: State, seen: Observed, now: int) -> 
     moving = state.phase in {Phase.PROMOTING, Phase.ROLLING_BACK}
     if moving or seen.routed is not True or not enough_available(target, state, seen):
         times.append(now + INSPECT_SECONDS)
-    return min((time for time in times), default=None)
+    soonest = min(times)
+    return soonest if soonest < math.inf else None

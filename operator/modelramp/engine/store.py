@@ -7,7 +7,7 @@ from typing import Any
 from modelramp.api.errors import InvalidSpec, UnreadableStatus
 from modelramp.api.kinds import CONTROLLER_REVISION, ENDPOINT_SLICE, MODEL_DEPLOYMENT, SERVICE, Kind
 from modelramp.api.names import LABEL_DEPLOYMENT, REQUEST_ANNOTATION, Phase
-from modelramp.api.spec import ModelDeploymentSpec, ParentReference, parse_spec
+from modelramp.api.spec import ModelDeploymentSpec, Routing, parse_spec
 from modelramp.api.verdict import TickOutcome
 from modelramp.core.gates.evaluation_results import JobSeen
 from modelramp.core.host_bindings import Bindings
@@ -16,10 +16,9 @@ from modelramp.core.naming import Known, equal, named, roles, same
 from modelramp.core.requests import parse_request
 from modelramp.core.state import RolloutEvent, RolloutInput, State
 from modelramp.core.status.read import hindrance, recall
-from modelramp.desired.names import route_name
 from modelramp.desired.ownership import Owner, belongs_to_service, named_for, orphaned, owned_by
 from modelramp.desired.revision import snapshots_of
-from modelramp.desired.routers.gateway_api import HTTP_ROUTE, scope_of_route
+from modelramp.desired.routers import maker_of, route_kinds
 from modelramp.engine.announcer import Announced
 from modelramp.engine.applied import Applied
 from modelramp.engine.hosts import Hosts
@@ -64,7 +63,7 @@ class Record:
     problem: str = ""
     obstacle: RolloutEvent | None = None
     gateway: RolloutEvent | None = None
-    looked_for: tuple[ParentReference, ...] = ()
+    looked_for: Routing | None = None
     missing: dict[str, Missing] = field(default_factory=dict)
     wake_at: float | None = None
     inspect_at: float = 0.0
@@ -143,8 +142,9 @@ class Store:
         if event != "DELETED":
             if TOO_DEEP in obj.values():
                 raise ValueError(f"it {TOO_DEEP}")
-            if kind == HTTP_ROUTE:
-                scope_of_route(obj)  # raises when nobody could say what it takes
+            maker = maker_of(kind.kind)
+            if maker is not None:
+                maker.takes(obj)  # raises when nobody could say what it takes
             self._children.setdefault(key, {}).setdefault(kind, {})[metadata["name"]] = slim(kind, obj)
             self._index_hosts(kind, key)
             if kind == CONTROLLER_REVISION and known is None and key in self.records:
@@ -180,11 +180,11 @@ class Store:
         if kind == ENDPOINT_SLICE:
             services = self.children(key, SERVICE)
             return {name: obj for name, obj in known.items() if belongs_to_service(obj, services)}
-        owner = Owner(*key, record.uid)
+        owner, is_route = Owner(*key, record.uid), maker_of(kind.kind) is not None
         return {
             name: obj
             for name, obj in known.items()
-            if named_for(kind.kind, obj, owner) and (owned_by(obj, owner) or orphaned(obj, owner))
+            if named_for(kind.kind, obj, owner, is_route=is_route) and (owned_by(obj, owner) or orphaned(obj, owner))
         }
 
     def strays(self, key: Key, kind: Kind) -> Mapping[str, Object]:
@@ -192,9 +192,12 @@ class Store:
         record = self.records.get(key)
         if record is None or kind == ENDPOINT_SLICE:
             return {}
-        owner = Owner(*key, record.uid)
-        known = self._labelled(key, kind)
-        return {n: obj for n, obj in known.items() if owned_by(obj, owner) and not named_for(kind.kind, obj, owner)}
+        owner, is_route = Owner(*key, record.uid), maker_of(kind.kind) is not None
+        return {
+            name: obj
+            for name, obj in self._labelled(key, kind).items()
+            if owned_by(obj, owner) and not named_for(kind.kind, obj, owner, is_route=is_route)
+        }
 
     def _labelled(self, key: Key, kind: Kind) -> Mapping[str, Object]:
         """All known objects of a kind with the label of a ModelDeployment, whoever made them."""
@@ -229,9 +232,9 @@ class Store:
         if record is not None:
             self.on_forget(key)
 
-    def route(self, key: Key) -> Object | None:
-        """The HTTPRoute of a ModelDeployment as last seen."""
-        return self.children(key, HTTP_ROUTE).get(route_name(key[1]))
+    def routes(self, key: Key) -> tuple[Object, ...]:
+        """What routers have made for a ModelDeployment, as last seen."""
+        return tuple(obj for kind in route_kinds() for obj in self.children(key, kind).values())
 
     def names(self, kind: Kind, namespace: str | None) -> Names:
         """What is known of a kind, in one namespace or in all."""
@@ -326,13 +329,14 @@ class Store:
 
     def _index_hosts(self, kind: Kind, key: Key, obj: Object | None = None) -> None:
         """Keep what is known of claims in line. obj: the ModelDeployment with its managedFields, where that is news."""
-        if kind not in {MODEL_DEPLOYMENT, HTTP_ROUTE}:
+        if kind != MODEL_DEPLOYMENT and maker_of(kind.kind) is None:
             return
         record = self.records.get(key)
-        gateway = record.spec.routing.gateway if record is not None and record.spec is not None else None
+        routing = record.spec.routing if record is not None and record.spec is not None else None
         known = record or self.unreadable.get(key)
         owner = obj if obj is not None or known is None else known.obj
-        self.hosts.learn(key, owner, gateway, self._labelled(key, HTTP_ROUTE).values())
+        routes = [route for each in route_kinds() for route in self._labelled(key, each).values()]
+        self.hosts.learn(key, owner, routing, routes)
 
     def _forget(self, key: Key, obj: Object) -> Key | None:
         known, unreadable = self.records.get(key), self.unreadable.get(key)

@@ -4,7 +4,7 @@ Everything after the status is derived from it, so that repeating it is harmless
 resourceVersion that was read before the status: another process of the operator that wakes up late is refused.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,11 +16,11 @@ from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import Decision, Observed, State
 from modelramp.core.status.write import essential
 from modelramp.desired.differences import differs, where_differs
+from modelramp.desired.kinds import owned
 from modelramp.desired.objects import Deletion, desired, prune
 from modelramp.desired.ownership import Owner, orphaned, owned_by
 from modelramp.desired.revision import snapshots_of
-from modelramp.desired.routers.gateway_api import HTTP_ROUTE
-from modelramp.desired.workloads.deployment import DEPLOYMENT
+from modelramp.desired.routers import maker_of
 from modelramp.engine.applied import Applied, after, drift, mark, rewritten
 from modelramp.engine.limiter import Priority, WriteLimiter
 from modelramp.engine.ports import Cluster, Object, Telemetry
@@ -29,7 +29,6 @@ from modelramp.engine.store import Key, Record, Store
 
 CHECKPOINT_TICKS = 10
 """Healthy ticks of an idle object that share one status write."""
-_KINDS = {kind.kind: kind for kind in (CONTROLLER_REVISION, DEPLOYMENT, SERVICE, HTTP_ROUTE, JOB)}
 _MOVING = ("lastTick", "next", "message")
 
 
@@ -85,7 +84,7 @@ class Writer:
         key: Key,
         record: Record,
         seen: Observed,
-        route: Object | None,
+        routes: Sequence[Object],
         now: int,
         priority: Priority,
         *,
@@ -94,12 +93,13 @@ class Writer:
         """Make, change and delete what the persisted state calls for; True when anything was written.
 
         The route comes first, and what is refused holds up nothing else: the first refusal is raised at the end.
-        route: as read before the status write. blocked: the wanted hosts are taken, so that the route keeps its own.
+        routes: as read before the status write. blocked: the wanted hosts are taken, so that the route keeps its own.
         """
         if record.target is None:
             return False
         owner = Owner(key[0], key[1], record.uid)
-        known = {name: self.store.children(key, kind) for name, kind in _KINDS.items()}
+        kinds = {kind.kind: kind for kind in owned()}
+        known = {name: self.store.children(key, kind) for name, kind in kinds.items()}
         existing = {name: tuple(found.values()) for name, found in known.items()}
         snapshots = snapshots_of(owner, existing[CONTROLLER_REVISION.kind])
         wanted = desired(
@@ -108,16 +108,20 @@ class Writer:
             record.state,
             seen,
             snapshots=snapshots,
-            current_route=route,
+            current_routes=routes,
             now=now,
             admitted=not blocked,
         )
         record.applied = {at: found for at, found in record.applied.items() if (at[0].kind, at[1]) in wanted.kept}
         writes = [partial(self._apply, owner, obj, known[obj["kind"]], priority) for obj in wanted.apply]
-        if wanted.route is not None:
-            at = 0 if self._reachable(key, wanted.route) else len(writes)
-            writes.insert(at, partial(self._apply_route, owner, wanted.route, route, priority))
-        strays = {kind.kind: tuple(self.store.strays(key, kind).values()) for kind in _KINDS.values()}
+        before = {(found["kind"], found["metadata"]["name"]): found for found in routes}
+        moves = [
+            partial(self._apply_route, owner, obj, before.get((obj["kind"], obj["metadata"]["name"])), priority)
+            for obj in wanted.routes
+        ]
+        reachable = all(self._reachable(key, owner, obj) for obj in wanted.routes)
+        writes = [*moves, *writes] if reachable else [*writes, *moves]
+        strays = {kind.kind: tuple(self.store.strays(key, kind).values()) for kind in kinds.values()}
         gone = (*prune(wanted, existing), *prune(wanted, strays))
         writes += [partial(self._delete, key, doomed) for doomed in gone]
         if wanted.job is not None:
@@ -131,7 +135,7 @@ class Writer:
         shown = 1 if refused and key in self.store.records else None
         self.telemetry.gauge("modelramp_route_refused", shown, namespace=namespace, name=name)
 
-    def _reachable(self, key: Key, route: Mapping[str, Any]) -> bool:
+    def _reachable(self, key: Key, owner: Owner, route: Mapping[str, Any]) -> bool:
         """Whether every Service that a route names has the port that it names, so that the route may be written first.
 
         It has not when spec.service.port was changed: then the Services come first.
@@ -141,11 +145,12 @@ class Writer:
             for name, found in self.store.children(key, SERVICE).items()
             for port in found["spec"].get("ports") or ()
         }
-        backends = (backend for rule in route["spec"]["rules"] for backend in rule["backendRefs"])
-        return all((backend["name"], backend["port"]) in ports for backend in backends)
+        router = maker_of(route["kind"])
+        backends = router.backends(owner, route) if router is not None else ()
+        return all((each.name, each.port) in ports for each in backends if each.revision is not None)
 
     async def _apply(self, owner: Owner, obj: dict[str, Any], known: Mapping[str, Object], priority: Priority) -> bool:
-        kind = _KINDS[obj["kind"]]
+        kind = _kind(obj["kind"])
         current = known.get(obj["metadata"]["name"])
         if current is None or not owned_by(current, owner):
             current = await self._foreign(owner, kind, obj)
@@ -165,22 +170,19 @@ class Writer:
             raise RouteRefused(f"the route was refused, so traffic stays as it is: {error}") from error
 
     async def _move_route(self, owner: Owner, obj: dict[str, Any], before: Object | None, priority: Priority) -> bool:
+        kind = _kind(obj["kind"])
         if before is None:
-            before = await self._foreign(owner, HTTP_ROUTE, obj)
+            before = await self._foreign(owner, kind, obj)
         if before is None:
             await self.limiter.acquire(owner.namespace, priority)
-            self._as_wanted(owner, HTTP_ROUTE, None, obj)
-            return self._took(
-                owner, HTTP_ROUTE, None, obj, await self._sent(owner, HTTP_ROUTE, obj, self._create_route)
-            )
-        if self._as_wanted(owner, HTTP_ROUTE, before, obj):
+            self._as_wanted(owner, kind, None, obj)
+            return self._took(owner, kind, None, obj, await self._sent(owner, kind, obj, self._create_route))
+        if self._as_wanted(owner, kind, before, obj):
             return False
         await self.limiter.acquire(owner.namespace, priority)
         fence = {name: before["metadata"][name] for name in ("uid", "resourceVersion")}
         fenced = {**obj, "metadata": {**obj["metadata"], **fence}}
-        return self._took(
-            owner, HTTP_ROUTE, before, obj, await self._sent(owner, HTTP_ROUTE, fenced, self.cluster.apply)
-        )
+        return self._took(owner, kind, before, obj, await self._sent(owner, kind, fenced, self.cluster.apply))
 
     async def _foreign(self, owner: Owner, kind: Kind, obj: Mapping[str, Any]) -> Object | None:
         """The object of that name if it exists without our knowledge; NameTaken unless it is ours or may be adopted."""
@@ -198,7 +200,8 @@ class Writer:
         try:
             return await self.cluster.create(obj)
         except Gone:
-            raise Refused("the API server knows no HTTPRoute: install the Gateway API's CRDs") from None
+            router, kind = maker_of(obj["kind"]), _kind(obj["kind"])
+            raise Refused(router.absent(kind) if router is not None else f"there is no {kind.kind}") from None
 
     def _as_wanted(self, owner: Owner, kind: Kind, current: Object | None, wanted: Mapping[str, Any]) -> bool:
         """Whether nothing is to be written: the child is as wanted, or the API server makes another thing of it.
@@ -243,7 +246,7 @@ class Writer:
         return before is None or before["metadata"]["resourceVersion"] != answer["metadata"]["resourceVersion"]
 
     async def _delete(self, key: Key, doomed: Deletion) -> bool:
-        kind = _KINDS[doomed.kind]
+        kind = _kind(doomed.kind)
         await self.limiter.acquire(doomed.namespace)
         await self.cluster.delete(Ref(kind, doomed.namespace, doomed.name), doomed.uid)
         self.store.forget_child(key, kind, doomed.name)
@@ -252,6 +255,11 @@ class Writer:
             record.applied.pop((kind, doomed.name), None)
         self.telemetry.count("modelramp_writes_total", kind=kind.kind, result="ok")
         return True
+
+
+def _kind(name: str) -> Kind:
+    """The kind of that name of which the operator makes objects."""
+    return next(kind for kind in owned() if kind.kind == name)
 
 
 async def _every(writes: Iterable[Callable[[], Awaitable[bool]]], interrupted: Callable[[], bool]) -> bool:

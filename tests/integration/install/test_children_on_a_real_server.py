@@ -80,11 +80,11 @@ class Children:
             State(stable=Version(revision, "1.0.0")),
             Observed(pods={revision: Pods(2, 2, 2)}),
             snapshots={},
-            current_route=None,
+            current_routes=(),
             now=0,
         )
         self.spec, self.revision = spec, revision
-        self.wanted = {obj["kind"]: obj for obj in (*wanted.apply, wanted.route)}
+        self.wanted = {obj["kind"]: obj for obj in (*wanted.apply, *wanted.routes)}
         for obj in self.wanted.values():
             self.apply(obj)
 

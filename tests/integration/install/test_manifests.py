@@ -2,9 +2,8 @@ import pytest
 import yaml
 
 from modelramp.api.kinds import CONFIG_MAP, MODEL_DEPLOYMENT, POD
-from modelramp.desired.kinds import OWNED
+from modelramp.desired.kinds import owned, watched
 from modelramp.desired.routers.gateway_api import GATEWAY
-from modelramp.engine.listing import WATCHED
 
 OPERATOR = "system:serviceaccount:modelramp-system:modelramp"
 
@@ -49,8 +48,8 @@ def test_the_namespaced_operator_works_in_its_own_namespace(kustomize):
 
 
 ALLOWED = [
-    *((verb, kind) for kind in WATCHED for verb in ("list", "watch")),
-    *((verb, kind) for kind in OWNED for verb in ("get", "create", "patch", "delete")),
+    *((verb, kind) for kind in watched() for verb in ("list", "watch")),
+    *((verb, kind) for kind in owned() for verb in ("get", "create", "patch", "delete")),
     ("get", MODEL_DEPLOYMENT),
     ("get", GATEWAY),
     ("get", CONFIG_MAP),

@@ -8,7 +8,7 @@ LABELS = {"modelramp.io/deployment": "digits", "modelramp.io/revision": STABLE}
 
 def test_every_child_is_ours_and_carries_nothing_that_a_gitops_tool_tracks():
     wanted = made(state(STABLE, CANDIDATE, 10), seen=seen(STABLE, CANDIDATE))
-    objects = (*wanted.apply, wanted.route)
+    objects = (*wanted.apply, *wanted.routes)
     assert len(objects) == 7
     for obj in objects:
         assert owned_by(obj, OWNER)

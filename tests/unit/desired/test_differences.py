@@ -28,7 +28,7 @@ TEMPLATE = {
 }
 WORKLOAD = deployment(OWNER, STABLE, TEMPLATE, replicas=3, progress_deadline=600)
 SERVICE = service(OWNER, STABLE, 80, "http")
-ROUTE = made(state(STABLE, CANDIDATE, 10), seen=seen(STABLE, CANDIDATE)).route
+ROUTE = made(state(STABLE, CANDIDATE, 10), seen=seen(STABLE, CANDIDATE)).routes[0]
 
 
 def as_the_server_shows_it(obj):

@@ -2,8 +2,22 @@ import pytest
 
 from modelramp.api.names import Reason
 from modelramp.core.hostnames import Parent, Path, Scope
-from modelramp.desired.routers.gateway_api import named, scope_of_route
-from tests.unit.desired.world import CANDIDATE, OLD, OWNER, STABLE, made, route_naming, seen, state, target, weights
+from modelramp.desired.routers import ROUTERS
+from modelramp.desired.routers.gateway_api import scope_of_route
+from modelramp.desired.traffic import shares_of
+from tests.unit.desired.world import (
+    CANDIDATE,
+    OLD,
+    OWNER,
+    STABLE,
+    made,
+    route_naming,
+    route_of,
+    seen,
+    state,
+    target,
+    weights,
+)
 
 S, C, D = STABLE, CANDIDATE, OLD
 
@@ -39,13 +53,14 @@ ROUTES = {
 @pytest.mark.parametrize(("before", "ready", "current", "wanted"), ROUTES.values(), ids=ROUTES)
 def test_the_route_names_who_is_ready_with_the_weight_that_was_decided(before, ready, current, wanted):
     now = route_naming(**current) if current else None
-    assert weights(made(before, seen=seen(*ready), route=now).route) == wanted
+    assert weights(route_of(made(before, seen=seen(*ready), route=now))) == wanted
 
 
 def test_no_state_and_no_readiness_names_a_new_revision_without_endpoints_or_raises_a_candidate():
     for before, _, current, _ in ROUTES.values():
         for ready in ((), (S,), (C,), (S, C), (D,), (S, D), (C, D), (S, C, D)):
-            found = weights(made(before, seen=seen(*ready), route=route_naming(**current) if current else None).route)
+            now = route_naming(**current) if current else None
+            found = weights(route_of(made(before, seen=seen(*ready), route=now)))
             for revision, weight in (found or {}).items():
                 kept = (current or {}).get(revision) == weight
                 decided = before.weights.get(revision) == weight or (revision == S and weight == 100)
@@ -54,7 +69,7 @@ def test_no_state_and_no_readiness_names_a_new_revision_without_endpoints_or_rai
 
 
 def test_a_route_writes_out_what_the_api_server_would_add():
-    spec = made(state(stable=C), seen=seen(C)).route["spec"]
+    spec = made(state(stable=C), seen=seen(C)).routes[0]["spec"]
     assert spec["parentRefs"] == [
         {"group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": "ml", "name": "public"}
     ]
@@ -69,7 +84,7 @@ def test_a_route_writes_out_what_the_api_server_would_add():
 
 def test_a_parent_may_name_a_listener_and_a_port():
     routing = {"gateway": {"parentRefs": [{"name": "a", "namespace": "b", "sectionName": "web", "port": 8080}]}}
-    (parent,) = made(state(stable=C), seen=seen(C), target=target(routing=routing)).route["spec"]["parentRefs"]
+    (parent,) = made(state(stable=C), seen=seen(C), target=target(routing=routing)).routes[0]["spec"]["parentRefs"]
     assert parent["sectionName"] == "web"
     assert parent["port"] == 8080
     assert parent["namespace"] == "b"
@@ -96,7 +111,7 @@ def test_only_our_own_services_count_as_named_revisions():
         {"kind": "TraefikService", "group": "traefik.io", "name": f"digits-{D}", "port": 80},
         {"kind": "Service", "name": f"digits-{D}", "port": 80, "weight": 0},
     ]
-    assert named(OWNER, route) == {S: (90, 80)}
+    assert shares_of(ROUTERS[0], OWNER, (route,)) == {S: (90, 80)}
 
 
 def test_people_read_who_was_left_out_and_who_serves():
@@ -109,8 +124,8 @@ ELSEWHERE = {"gateway": {"parentRefs": [{"name": "other"}], "hostnames": ["taken
 
 def test_without_the_hosts_that_it_asks_for_a_route_keeps_its_own_and_still_moves_its_weights():
     rolled_back = state(S, retiring={C: None}, failed=C)
-    before = made(state(S, C, 10), seen=seen(S, C)).route
-    after = made(rolled_back, seen=seen(S, C), route=before, target=target(routing=ELSEWHERE), admitted=False).route
+    before = made(state(S, C, 10), seen=seen(S, C)).routes[0]
+    after = made(rolled_back, seen=seen(S, C), route=before, target=target(routing=ELSEWHERE), admitted=False).routes[0]
 
     assert (weights(before), weights(after)) == ({S: 90, C: 10}, {S: 100})
     for kept in ("parentRefs", "hostnames"):
@@ -120,12 +135,12 @@ def test_without_the_hosts_that_it_asks_for_a_route_keeps_its_own_and_still_move
 
 def test_without_the_hosts_that_it_asks_for_there_is_no_first_route():
     wanted = made(state(stable=C), seen=seen(C), admitted=False)
-    assert (wanted.route, wanted.finding.reason) == (None, Reason.HOSTNAME_TAKEN)
+    assert (route_of(wanted), wanted.finding.reason) == (None, Reason.HOSTNAME_TAKEN)
 
 
 def test_a_route_that_somebody_emptied_takes_all_paths():
     emptied = {**route_naming(**{S: 100}), "spec": {"parentRefs": [], "rules": []}}
-    (rule,) = made(state(stable=S), seen=seen(S), route=emptied, admitted=False).route["spec"]["rules"]
+    (rule,) = made(state(stable=S), seen=seen(S), route=emptied, admitted=False).routes[0]["spec"]["rules"]
     assert rule["matches"] == [{"path": {"type": "PathPrefix", "value": "/"}}]
 
 

@@ -163,13 +163,13 @@ def test_a_changed_service_port_keeps_the_old_one_until_the_route_has_followed()
     moved = target(C, service={"port": 8080})
     before = made(state(stable=C), target=moved, seen=seen(C), route=route_naming(**{C: 100}))
     assert [port["port"] for port in of_kind(before, "Service")[f"digits-{C}"]["spec"]["ports"]] == [8080, 80]
-    assert before.route["spec"]["rules"][0]["backendRefs"][0]["port"] == 8080
-    after = made(state(stable=C), target=moved, seen=seen(C), route=before.route)
+    assert before.routes[0]["spec"]["rules"][0]["backendRefs"][0]["port"] == 8080
+    after = made(state(stable=C), target=moved, seen=seen(C), route=before.routes[0])
     assert [port["port"] for port in of_kind(after, "Service")[f"digits-{C}"]["spec"]["ports"]] == [8080]
 
 
 def test_a_route_that_stays_keeps_the_port_at_which_its_services_answer():
     moved = target(C, service={"port": 8080})
     wanted = made(state(stable=C), target=moved, route=route_naming(**{C: 100}))
-    assert weights(wanted.route) == {C: 100}
-    assert wanted.route["spec"]["rules"][0]["backendRefs"][0]["port"] == 80
+    assert weights(wanted.routes[0]) == {C: 100}
+    assert wanted.routes[0]["spec"]["rules"][0]["backendRefs"][0]["port"] == 80

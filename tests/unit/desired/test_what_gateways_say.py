@@ -111,7 +111,7 @@ def parents_after(*wanted, named, answers):
     now = route(*answers)
     now["spec"] = {**now["spec"], "parentRefs": named, "hostnames": ["digits.example.com"]}
     spec = target(routing={"gateway": {"parentRefs": list(wanted), "hostnames": ["digits.example.com"]}})
-    found = made(state(stable=CANDIDATE), seen=seen(CANDIDATE), route=now, target=spec).route["spec"]["parentRefs"]
+    found = made(state(stable=CANDIDATE), seen=seen(CANDIDATE), route=now, target=spec).routes[0]["spec"]["parentRefs"]
     return ["/".join(parent[part] for part in ("name", "sectionName") if part in parent) for parent in found]
 
 

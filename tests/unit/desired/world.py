@@ -50,10 +50,15 @@ def made(state, *, target=None, seen=None, snapshots=None, route=None, now=NOW, 
         state,
         seen or Observed(),
         snapshots=known,
-        current_route=route,
+        current_routes=(route,) if route else (),
         now=now,
         admitted=admitted,
     )
+
+
+def route_of(wanted):
+    """The route that should exist; None while there should be none."""
+    return next(iter(wanted.routes), None)
 
 
 def default_target():

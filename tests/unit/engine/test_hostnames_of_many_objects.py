@@ -62,6 +62,7 @@ class Cluster:
             HTTP_ROUTE,
             event,
             {
+                "kind": "HTTPRoute",
                 "metadata": {
                     "namespace": key[0],
                     "name": name or key[1],
@@ -330,6 +331,7 @@ def test_whom_a_host_is_bound_to_is_kept_from_it_by_nobody_else():
 
 def foreign(namespace, name, *hosts, path="/", **more):
     route = {
+        "kind": "HTTPRoute",
         "metadata": {"namespace": namespace, "name": name, "creationTimestamp": "2026-11-28T10:10:00Z"},
         "spec": {
             "parentRefs": [PARENT],

@@ -15,6 +15,7 @@ KEY = ("shop", "pay")
 def route(namespace, name, label=None):
     labels = {"modelramp.io/deployment": label} if label else {}
     return {
+        "kind": "HTTPRoute",
         "metadata": {"namespace": namespace, "name": name, "labels": labels},
         "spec": {"parentRefs": [{"name": "public"}], "hostnames": ["pay.example"]},
     }
@@ -149,7 +150,7 @@ async def test_without_the_right_to_list_them_they_do_not_count_and_that_is_said
         await world.clock.pass_by(POLL_SECONDS)
 
         assert world.foreign.listed_for(KEY)
-        assert [event for event, _ in world.telemetry.warned] == ["HTTPRoutes of others do not all count"]
+        assert [event for event, _ in world.telemetry.warned] == ["routes of others do not all count"]
         assert world.telemetry.gauges == {"modelramp_foreign_routes_readable": 0}
         world.cluster.readable = lambda namespace: True
         await world.clock.pass_by(POLL_SECONDS)

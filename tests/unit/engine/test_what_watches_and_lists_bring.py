@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from modelramp.api.errors import ApiServerUnavailable
 from modelramp.api.kinds import ENDPOINT_SLICE, HEALTH_POLICY, MODEL_DEPLOYMENT, POLICIES, SERVICE
+from modelramp.desired.kinds import watched
 from modelramp.desired.routers.gateway_api import HTTP_ROUTE
 from modelramp.desired.workloads.deployment import DEPLOYMENT
-from modelramp.engine.listing import WATCHED, Listing
+from modelramp.engine.listing import Listing
 from modelramp.engine.ports import TOO_DEEP
 from modelramp.engine.store import Store
 from tests.unit.engine.test_policies_and_their_users import WEB, deployment, limit, policy
@@ -245,7 +246,7 @@ ODD = {
 
 
 @pytest.mark.parametrize("obj", ODD.values(), ids=ODD)
-@pytest.mark.parametrize("kind", WATCHED, ids=lambda kind: kind.kind)
+@pytest.mark.parametrize("kind", watched(), ids=lambda kind: kind.kind)
 @pytest.mark.parametrize("event", ["", "ADDED", "DELETED"])
 def test_an_odd_object_is_no_matter_of_the_others(kind, event, obj):
     found = listing()
@@ -268,7 +269,7 @@ metadata = st.dictionaries(
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    st.sampled_from(WATCHED),
+    st.sampled_from(watched()),
     st.sampled_from(["", "ADDED", "MODIFIED", "DELETED"]),
     st.fixed_dictionaries(
         {"metadata": metadata | anything},
@@ -389,7 +390,7 @@ async def test_names_that_are_gone_are_forgotten_everywhere():
 
 
 def test_policies_and_children_are_kinds_that_are_watched():
-    assert set(POLICIES) < set(WATCHED)
+    assert set(POLICIES) < set(watched())
 
 
 async def test_a_list_that_ends_in_the_middle_takes_nothing_for_gone():

@@ -75,10 +75,10 @@ def test_a_revisions_child_has_the_name_of_that_revision_and_of_no_other():
 
 def test_the_route_is_the_one_that_the_operator_makes():
     store = store_with((HTTP_ROUTE, child(HTTP_ROUTE, "aaa", owner=None, spec=SERVED)))
-    assert store.route(KEY) is None
+    assert store.routes(KEY) == ()
 
     store.observe(HTTP_ROUTE, "ADDED", child(HTTP_ROUTE, spec=SERVED, uid="real"))
-    assert store.route(KEY)["metadata"]["uid"] == "real"
+    assert store.routes(KEY)[0]["metadata"]["uid"] == "real"
 
 
 def test_pods_are_counted_by_the_deployment_and_the_service_that_the_operator_made():
@@ -94,7 +94,7 @@ def test_pods_are_counted_by_the_deployment_and_the_service_that_the_operator_ma
         (ENDPOINT_SLICE, endpoints("of-another-revision", revision="cccccccccc", ready=9)),
     )
 
-    pods = observe(store, KEY, store.records[KEY]).pods
+    pods = observe(store, KEY, store.records[KEY], 0.0).pods
     assert {name: (found.wanted, found.available, found.endpoints) for name, found in pods.items()} == {
         REVISION: (2, 2, 2)
     }
@@ -110,7 +110,7 @@ def test_nothing_is_a_child_of_an_object_that_is_not_known():
     store = Store()
     store.observe(HTTP_ROUTE, "ADDED", child(HTTP_ROUTE))
 
-    assert store.route(KEY) is None
+    assert store.routes(KEY) == ()
     assert not store.strays(KEY, HTTP_ROUTE)
 
 
@@ -120,7 +120,7 @@ def test_children_of_a_former_object_of_that_name_are_not_those_of_its_successor
     successor["metadata"]["uid"] = "successor"
     store.observe(MODEL_DEPLOYMENT, "ADDED", successor)
 
-    assert store.route(KEY) is None
+    assert store.routes(KEY) == ()
 
 
 def test_copies_that_carry_the_owner_reference_are_strays_and_others_are_nobodys_business():
@@ -138,4 +138,4 @@ def test_a_list_of_one_objects_children_forgets_copies_that_are_gone_too():
     store.replace_children(KEY, HTTP_ROUTE, [child(HTTP_ROUTE, version=2)])
 
     assert not store.strays(KEY, HTTP_ROUTE)
-    assert store.route(KEY)["metadata"]["resourceVersion"] == "2"
+    assert store.routes(KEY)[0]["metadata"]["resourceVersion"] == "2"

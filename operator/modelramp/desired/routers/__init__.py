@@ -1,1 +1,24 @@
-"""Routers: what divides the requests between revisions, one module for each."""
+"""Routers: what divides the requests between revisions, one module for each, and the list of them."""
+
+from modelramp.api.kinds import Kind
+from modelramp.api.spec import Routing
+from modelramp.desired.routers.gateway_api import GatewayApi
+from modelramp.desired.routers.protocol import Router
+
+ROUTERS: list[Router] = [GatewayApi()]
+"""The first that a spec asks for divides its traffic."""
+
+
+def router_of(routing: Routing) -> Router:
+    """The router that a spec asks for."""
+    return next(router for router in ROUTERS if router.asked(routing))
+
+
+def maker_of(kind: str) -> Router | None:
+    """The router that makes objects of a kind, by its name; None when none does."""
+    return next((router for router in ROUTERS if any(made.kind == kind for made in router.kinds)), None)
+
+
+def route_kinds() -> tuple[Kind, ...]:
+    """Kinds of the objects that routers make."""
+    return tuple(kind for router in ROUTERS for kind in router.kinds)

@@ -1,19 +1,19 @@
-"""The HTTPRoute (Gateway API v1) that splits the traffic."""
+"""HTTPRoutes of the Gateway API, v1."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from modelramp.api.kinds import Kind
+from modelramp.api.kinds import Kind, Ref
 from modelramp.api.names import Reason
-from modelramp.api.spec import GatewayRouting
+from modelramp.api.spec import GatewayRouting, ParentReference, Routing
 from modelramp.api.text import cut, visible
 from modelramp.core.hostnames import CATCH_ALL, Parent, Path, Scope, path_of
-from modelramp.core.state import RolloutEvent, State
-from modelramp.desired.names import child_name, revision_in, route_name
+from modelramp.core.state import RolloutEvent
+from modelramp.desired.names import child_name, preview_name, revision_in, route_name
 from modelramp.desired.ownership import Owner, metadata
 from modelramp.desired.reading import entries, part, text
-from modelramp.desired.traffic import shown_weights
+from modelramp.desired.routers.protocol import Backend, Features, Object, RouteStatus, Split
 
 GATEWAY_GROUP = "gateway.networking.k8s.io"
 HTTP_ROUTE = Kind(f"{GATEWAY_GROUP}/v1", "HTTPRoute", "httproutes")
@@ -21,77 +21,133 @@ GATEWAY = Kind(f"{GATEWAY_GROUP}/v1", "Gateway", "gateways")
 _PARENTS_MAX = 32
 """Parents that the API admits on one route."""
 _WORDS = 256
-
-Shares = Mapping[str, tuple[int, int]]
-"""By revision: its weight, and the port of its Service."""
+_NO_ROUTE = "there is no route yet"
 
 
-def http_route(
-    owner: Owner,
-    gateway: GatewayRouting,
-    port: int,
-    state: State,
-    *,
-    ready: Collection[str],
-    current: Mapping[str, Any] | None,
-    admitted: bool = True,
-) -> tuple[dict[str, Any] | None, RolloutEvent]:
-    """The route that should exist, or None when there should be none yet, and why.
+class GatewayApi:
+    """Divides requests by an HTTPRoute; hostnames of a preview have another one, which names one revision alone."""
 
-    port: of the Services. ready: revisions with ready endpoints. current: the route as it is now, or None.
-    admitted: whether `gateway` may have its hosts; if not, the route keeps those that it has, and only weights move.
-    """
-    if not admitted and current is None:
-        return None, RolloutEvent(Reason.HOSTNAME_TAKEN, "there is no route yet: its hostnames are taken", warning=True)
-    current_shares = named(owner, current)
-    weights, finding = shown_weights(state, ready, current_shares.keys())
-    shares: Shares = {revision: (weight, port) for revision, weight in weights.items()}
-    if not shares:
-        shares = current_shares
-        finding = _kept(shares, state) if shares else finding
-    if not shares:
-        return None, finding
-    place = _asked(owner, gateway, current) if admitted or current is None else _as_it_is(current)
-    return _route(owner, shares, place), finding
+    field = "gateway"
+    kinds = (HTTP_ROUTE,)
+    features = Features()
+
+    def asked(self, routing: Routing) -> bool:
+        """Whether a spec names Gateways."""
+        return routing.gateway is not None
+
+    def sticky(self, routing: Routing) -> bool:
+        """Never: the backendRefs of an HTTPRoute split requests, each for itself."""
+        del routing
+        return False
+
+    def desired(
+        self, owner: Owner, routing: Routing | None, split: Split, current: Sequence[Object]
+    ) -> tuple[dict[str, Any], ...]:
+        """The HTTPRoute with the weights, and that of the preview."""
+        names = {obj["metadata"]["name"]: obj for obj in current}
+        route = names.get(route_name(owner.name))
+        gateway = routing.gateway if routing is not None else None
+        if gateway is None:
+            if route is None:
+                return ()
+            place = _as_it_is(route)
+        else:
+            place = _asked(owner, gateway, route)
+        routes = [_route(owner, route_name(owner.name), split.shares, place)]
+        if split.preview is not None:
+            shares = {split.preview.revision: (1, split.preview_port)}
+            hosts = {**place, "hostnames": list(split.preview.hostnames)}
+            routes.append(_route(owner, preview_name(owner.name), shares, hosts))
+        return tuple(routes)
+
+    def observed(self, owner: Owner, routing: Routing | None, current: Sequence[Object], now: float) -> RouteStatus:
+        """What Gateways say of the route."""
+        del now
+        route = next((obj for obj in current if obj["metadata"]["name"] == route_name(owner.name)), None)
+        answer = _pending(Reason.ROUTE_PENDING, _NO_ROUTE)
+        if route is not None and routing is not None and routing.gateway is not None:
+            answer = route_answer(route, parents_of(routing.gateway, owner.namespace))
+        return replace(answer, uncarried=uncarried(route) if route is not None else _NO_ROUTE)
+
+    def backends(self, owner: Owner, obj: Object) -> Iterator[Backend]:
+        """The backendRefs of a route; a missing weight is 1."""
+        for rule in (obj.get("spec") or {}).get("rules") or ():
+            for backend in rule.get("backendRefs") or ():
+                name = str(backend.get("name", ""))
+                revision = revision_in(name, owner.name) if _is_service(backend, owner.namespace) else None
+                yield Backend(name, backend.get("weight", 1), backend.get("port"), revision)
+
+    def asks(self, routing: Routing, namespace: str) -> Scope | None:
+        """The hosts, path and Gateways of a spec."""
+        gateway = routing.gateway
+        return scope_of(gateway, namespace) if gateway is not None else None
+
+    def takes(self, obj: Object, *, refused_too: bool = True) -> Scope | None:
+        """The requests that a route takes from Gateways."""
+        return scope_of_route(obj, refused_too=refused_too)
+
+    def moves(self, routing: Routing, current: Sequence[Object]) -> bool:
+        """Whether a spec asks for a Gateway, or a listener of one, that a route does not name."""
+        gateway = routing.gateway
+        return gateway is not None and any(has_new_parents(route, gateway) for route in current)
+
+    def needs(self, routing: Routing, namespace: str) -> tuple[Ref, ...]:
+        """The Gateways."""
+        parents = routing.gateway.parent_refs if routing.gateway is not None else ()
+        return tuple(Ref(GATEWAY, parent.namespace or namespace, parent.name) for parent in parents)
+
+    def lacks(self, routing: Routing, namespace: str, found: Mapping[Ref, Object]) -> RolloutEvent | None:
+        """Which Gateway does not exist, or lacks the listener that is named."""
+        for parent in routing.gateway.parent_refs if routing.gateway is not None else ():
+            ref = Ref(GATEWAY, parent.namespace or namespace, parent.name)
+            if ref not in found:
+                text = f"{ref} does not exist; create it or correct spec.routing.gateway.parentRefs"
+                return RolloutEvent(Reason.GATEWAY_NOT_FOUND, text, warning=True)
+            lacks = _lacks(found[ref], parent)
+            if lacks:
+                text = f"{ref} has no listener with {lacks}; add it or correct spec.routing.gateway.parentRefs"
+                return RolloutEvent(Reason.GATEWAY_NOT_FOUND, text, warning=True)
+        return None
+
+    def absent(self, kind: Kind) -> str:
+        """The CRDs that are missing."""
+        return f"the API server knows no {kind.kind}: install the Gateway API's CRDs"
 
 
-def _kept(shares: Shares, state: State) -> RolloutEvent:
-    missing = ", ".join(sorted(state.weights.keys() - shares.keys()) or sorted(state.weights)) or "no version"
-    text = f"the route stays as it is ({', '.join(sorted(shares))}): {missing} has no ready endpoint to name instead"
-    return RolloutEvent(Reason.PODS_UNAVAILABLE, text, warning=True)
+def scope_of(gateway: GatewayRouting, namespace: str) -> Scope:
+    """What a spec asks for. namespace: of the object, for Gateways that are named without one."""
+    parents = tuple(
+        Parent(parent.namespace or namespace, parent.name, parent.section_name, parent.port)
+        for parent in gateway.parent_refs
+    )
+    return Scope(parents, gateway.hostnames or (CATCH_ALL,), (Path(path_of(gateway.path)),))
 
 
-def named(owner: Owner, route: Mapping[str, Any] | None) -> dict[str, tuple[int, int]]:
-    """The revisions that a route names with their weights as written (a missing weight is 1) and Service ports."""
-    shares: dict[str, tuple[int, int]] = {}
-    for backend in _backends(route):
-        revision = revision_in(str(backend.get("name", "")), owner.name)
-        weight, port = backend.get("weight", 1), backend.get("port")
-        if revision is not None and weight and port and _is_service(backend, owner.namespace):
-            shares[revision] = (weight + shares.get(revision, (0, 0))[0], port)
-    return shares
+def _lacks(gateway: Object, parent: ParentReference) -> str:
+    """Which listener a Gateway does not have although it is named; empty when it has it, or names none at all."""
+    listeners = tuple(entries(gateway, "spec", "listeners"))
+    sections = {listener.get("name") for listener in listeners}
+    if listeners and parent.section_name is not None and parent.section_name not in sections:
+        return f"the name {parent.section_name}"
+    ports = {listener.get("port") for listener in listeners if parent.section_name in {None, listener.get("name")}}
+    return f"port {parent.port}" if listeners and parent.port is not None and parent.port not in ports else ""
 
 
-def _backends(route: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
-    for rule in ((route or {}).get("spec") or {}).get("rules") or ():
-        yield from rule.get("backendRefs") or ()
-
-
-def _is_service(backend: Mapping[str, Any], namespace: str) -> bool:
+def _is_service(backend: Object, namespace: str) -> bool:
     group, kind, where = backend.get("group", ""), backend.get("kind", "Service"), backend.get("namespace", namespace)
     return (group, kind, where) == ("", "Service", namespace)
 
 
-def _route(owner: Owner, shares: Shares, place: Mapping[str, Any]) -> dict[str, Any]:
+def _route(owner: Owner, name: str, shares: Mapping[str, tuple[int, int]], place: Mapping[str, Any]) -> dict[str, Any]:
     """The route of these shares. place: its parents, hostnames and the matches of its only rule."""
     backends = [
         {"group": "", "kind": "Service", "name": child_name(owner.name, revision), "port": port, "weight": weight}
         for revision, (weight, port) in sorted(shares.items())
     ]
     return {
-        "apiVersion": f"{GATEWAY_GROUP}/v1",
-        "kind": "HTTPRoute",
-        "metadata": metadata(owner, route_name(owner.name)),
+        "apiVersion": HTTP_ROUTE.api_version,
+        "kind": HTTP_ROUTE.kind,
+        "metadata": metadata(owner, name),
         "spec": {
             "parentRefs": place["parentRefs"],
             "hostnames": place["hostnames"],
@@ -203,20 +259,7 @@ def _kept_parents(route: Mapping[str, Any], wanted: Collection[Mapping[str, Any]
             yield reference
 
 
-@dataclass(frozen=True, slots=True)
-class RouteAnswer:
-    """What Gateways say of a route as it is now.
-
-    taken: None while that is not known; finding: then, and when they refuse it, why. undated: which Gateway does not
-    say of which generation of the route it speaks, for people.
-    """
-
-    taken: bool | None
-    finding: RolloutEvent
-    undated: str = ""
-
-
-def route_answer(route: Mapping[str, Any], parents: Iterable[Mapping[str, Any]]) -> RouteAnswer:
+def route_answer(route: Mapping[str, Any], parents: Iterable[Mapping[str, Any]]) -> RouteStatus:
     """Whether every one of these parents has taken the route in its present generation, and can find its Services."""
     undated: list[str] = []
     for reference in parents:
@@ -224,7 +267,7 @@ def route_answer(route: Mapping[str, Any], parents: Iterable[Mapping[str, Any]])
         if answer.taken is not True:
             return answer
         undated += filter(None, (answer.undated,))
-    return RouteAnswer(True, RolloutEvent(Reason.ROUTE_ACCEPTED, ""), "; ".join(undated))
+    return RouteStatus(True, RolloutEvent(Reason.ROUTE_ACCEPTED, ""), "; ".join(undated))
 
 
 def carries(route: Mapping[str, Any], reference: Mapping[str, Any]) -> bool:
@@ -242,7 +285,7 @@ def uncarried(route: Mapping[str, Any]) -> str:
     return ""
 
 
-def _answer(route: Mapping[str, Any], reference: Mapping[str, Any], *, of_any_generation: bool = False) -> RouteAnswer:
+def _answer(route: Mapping[str, Any], reference: Mapping[str, Any], *, of_any_generation: bool = False) -> RouteStatus:
     """The answer of one parent. What another controller once said of it counts only if it is of this generation."""
     name = _name_of(reference, _where(route))
     generation = route["metadata"].get("generation")
@@ -252,7 +295,7 @@ def _answer(route: Mapping[str, Any], reference: Mapping[str, Any], *, of_any_ge
     return min(found, key=lambda answer: (answer.taken is not False, answer.taken is not True))
 
 
-def _answer_in(said: Mapping[str, Any], name: str, generation: Any, *, dated: bool) -> RouteAnswer:
+def _answer_in(said: Mapping[str, Any], name: str, generation: Any, *, dated: bool) -> RouteStatus:
     """What one controller says. generation: of the route as it is now. dated: whether what it says of others is old."""
     conditions, undated = _conditions(said), ""
     if "Accepted" not in conditions:
@@ -267,12 +310,12 @@ def _answer_in(said: Mapping[str, Any], name: str, generation: Any, *, dated: bo
             return _pending(Reason.ROUTE_UNCONFIRMED, why)
         words = cut(visible(f"{text(condition, 'reason')}: {text(condition, 'message')}"), _WORDS)
         if condition.get("status") == "False":
-            return RouteAnswer(False, RolloutEvent(refusal[0], f"{name} {refusal[1]}: {words}"))
+            return RouteStatus(False, RolloutEvent(refusal[0], f"{name} {refusal[1]}: {words}"))
         if condition.get("status") != "True":
             return _pending(Reason.ROUTE_PENDING, f"{name} does not know yet whether it takes the route: {words}")
         if not observed:
             undated = f"{name} does not say which generation of the route it speaks of: it counts for the present one"
-    return RouteAnswer(True, RolloutEvent(Reason.ROUTE_ACCEPTED, ""), undated)
+    return RouteStatus(True, RolloutEvent(Reason.ROUTE_ACCEPTED, ""), undated)
 
 
 _ASKED_FOR = {
@@ -282,8 +325,8 @@ _ASKED_FOR = {
 """The conditions of a parent that must be true of the present generation, and what is said when one is not."""
 
 
-def _pending(reason: Reason, why: str) -> RouteAnswer:
-    return RouteAnswer(None, RolloutEvent(reason, why))
+def _pending(reason: Reason, why: str) -> RouteStatus:
+    return RouteStatus(None, RolloutEvent(reason, why))
 
 
 def _said(route: Mapping[str, Any], reference: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

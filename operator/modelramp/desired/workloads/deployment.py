@@ -1,13 +1,71 @@
 """The Deployment of one revision."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from modelramp.api.kinds import Kind
+from modelramp.api.names import LABEL_REVISION
+from modelramp.api.spec import ModelDeploymentSpec
+from modelramp.api.text import cut, visible
+from modelramp.api.times import to_seconds
 from modelramp.desired.names import child_name
 from modelramp.desired.ownership import Owner, metadata, selector
+from modelramp.desired.reading import entries, text
+from modelramp.desired.workloads.protocol import Object, Running
 
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
+_WORDS = 400
+"""Bytes of what the controller says that people get to read."""
+
+
+class Deployments:
+    """Runs each revision by a Deployment of its own."""
+
+    kinds = (DEPLOYMENT,)
+
+    def runs(self, spec: ModelDeploymentSpec) -> bool:
+        """Every spec: it is the workload of those that ask for no other."""
+        del spec
+        return True
+
+    def desired(
+        self, owner: Owner, revision: str, template: Mapping[str, Any], replicas: int, progress_deadline: int
+    ) -> tuple[dict[str, Any], ...]:
+        """The Deployment of one revision, with the fields that modelramp owns and no others."""
+        return (deployment(owner, revision, template, replicas, progress_deadline),)
+
+    def observed(self, objects: Iterable[Object]) -> dict[str, Running]:
+        """The pods by revision.
+
+        A revision's template never changes, so a count that lags behind a scaling still speaks of the right pods.
+        """
+        found = {}
+        for item in objects:
+            status = item.get("status") or {}
+            found[item["metadata"]["labels"].get(LABEL_REVISION, "")] = Running(
+                wanted=item["spec"].get("replicas", 1),
+                available=status.get("availableReplicas", 0),
+                trouble=_failure(status),
+                since=_available_since(status),
+            )
+        return found
+
+
+def _available_since(status: Mapping[str, Any]) -> int:
+    """Since when a Deployment has had three quarters of its pods at least."""
+    for condition in entries(status, "conditions"):
+        if (condition.get("type"), condition.get("status")) == ("Available", "True"):
+            with suppress(ValueError):
+                return to_seconds(text(condition, "lastTransitionTime"))
+    return 0
+
+
+def _failure(status: Mapping[str, Any]) -> str:
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            return cut(visible(str(condition.get("message", ""))), _WORDS)
+    return ""
 
 
 def deployment(
