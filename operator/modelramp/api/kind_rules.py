@@ -87,13 +87,6 @@ KIND_RULES: tuple[Rule, ...] = (
         reads_numbers=True,
     ),
     Rule(
-        "!has(self.sequential) || !has(self.max) || "
-        "(has(self.sequential.bad) && double(self.max) > 0.0 && double(self.max) < 1.0)",
-        "max of a sequential check is a rate between 0 and 1, and needs bad and total",
-        _rate_between,
-        reads_numbers=True,
-    ),
-    Rule(
         "!has(self.ratio) || (!has(self.min) && !has(self.max)) || ("
         "(!has(self.min) || (double(self.min) >= 0.0 && double(self.min) <= 1.0)) && "
         "(!has(self.max) || (double(self.max) >= 0.0 && double(self.max) <= 1.0)) && "
@@ -112,11 +105,11 @@ KIND_RULES: tuple[Rule, ...] = (
         field=".compare.maxIncrease",
     ),
     Rule(
-        "!has(self.fairness) || !has(self.fairness.maxDifference) || double(self.fairness.maxDifference) < 1.0",
-        "must be below 1: no two error rates differ by more; write 5 percentage points as 0.05",
-        _gap_within_reach,
+        "!has(self.sequential) || !has(self.max) || "
+        "(has(self.sequential.bad) && double(self.max) > 0.0 && double(self.max) < 1.0)",
+        "max of a sequential check is a rate between 0 and 1, and needs bad and total",
+        _rate_between,
         reads_numbers=True,
-        field=".fairness.maxDifference",
     ),
     Rule(
         "!has(self.drift) || !has(self.max) || ((!(self.drift.measure in ['ks', 'chi-square']) && "
@@ -127,6 +120,13 @@ KIND_RULES: tuple[Rule, ...] = (
         _distance_within_reach,
         reads_numbers=True,
         field=".max",
+    ),
+    Rule(
+        "!has(self.fairness) || !has(self.fairness.maxDifference) || double(self.fairness.maxDifference) < 1.0",
+        "must be below 1: no two error rates differ by more; write 5 percentage points as 0.05",
+        _gap_within_reach,
+        reads_numbers=True,
+        field=".fairness.maxDifference",
     ),
     Rule(
         "(has(self.query) || has(self.preset)) ? has(self.minSamples) == has(self.samples) : !has(self.samples)",
