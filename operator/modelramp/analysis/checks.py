@@ -17,7 +17,7 @@ from modelramp.analysis.counts import (
     single,
     stored,
 )
-from modelramp.analysis.evidence import Problem, Result, count_problem, too_few
+from modelramp.analysis.evidence import Result, Unusable, count_problem, too_few
 from modelramp.analysis.kinds import limits_of_kind, weigh
 from modelramp.analysis.matchers import narrowed
 from modelramp.analysis.presets import ALIASES, PRESETS, Labels, Preset, preset_named
@@ -143,7 +143,7 @@ def judge(check: Check, answers: Answers, episode: Window = ONCE) -> CheckOutcom
     if parts_of(check) and VALUE not in answers:
         return judge_arms(check, arm_from(check, answers, CANDIDATE), _other(check, answers, episode), episode)
     if SAMPLES in answers and (problem := _sample_problem(check, answers)):
-        return _no_data(check, *problem)
+        return _no_data(check, problem.reason, problem.message)
     series = answers.get(VALUE, ())
     if not series:
         return _no_data(check, Reason.EMPTY_RESULT, _nothing_found(check))
@@ -151,7 +151,8 @@ def judge(check: Check, answers: Answers, episode: Window = ONCE) -> CheckOutcom
         hint = f"the query returned {len(series)} series; aggregate it to one, as in sum(...)"
         return _no_data(check, Reason.SEVERAL_SERIES, hint)
     if series[0].histogram is not None:
-        return _no_data(check, *no_number("the query"))
+        problem = no_number("the query")
+        return _no_data(check, problem.reason, problem.message)
     value = series[0].value
     if math.isnan(value):
         hint = "the query gave NaN (not a number), most often because there was no traffic in the window"
@@ -163,7 +164,7 @@ def judge(check: Check, answers: Answers, episode: Window = ONCE) -> CheckOutcom
 
 
 def judge_arms(
-    check: Check, candidate: VersionCounts | Problem, other: VersionCounts | Problem | None, episode: Window
+    check: Check, candidate: VersionCounts | Unusable, other: VersionCounts | Unusable | None, episode: Window
 ) -> CheckOutcome:
     """The verdict of a check that is neither a query nor a preset, on the counts of its arms."""
     result, memory = weigh(check, candidate, other, episode)
@@ -182,7 +183,7 @@ def outcome_of(check: Check, result: Result, memory: str = "") -> CheckOutcome:
     )
 
 
-def _other(check: Check, answers: Answers, episode: Window) -> VersionCounts | Problem | None:
+def _other(check: Check, answers: Answers, episode: Window) -> VersionCounts | Unusable | None:
     """Whom the candidate is held against; itself once no other version has traffic, for there is nobody else then."""
     reference = check.drift.reference if check.drift is not None else None
     if reference is not None and reference.query is None:
@@ -193,13 +194,13 @@ def _other(check: Check, answers: Answers, episode: Window) -> VersionCounts | P
     return arm_from(check, answers, name) if name is not None else None
 
 
-def _sample_problem(check: Check, answers: Answers) -> Problem | None:
+def _sample_problem(check: Check, answers: Answers) -> Unusable | None:
     found = single(answers[SAMPLES], SAMPLES)
     if not isinstance(found, float):
         return found
     least = check.min_samples or 1
     if math.isnan(found):
-        return Reason.NOT_A_NUMBER, "samples gave NaN (not a number)"
+        return Unusable(Reason.NOT_A_NUMBER, "samples gave NaN (not a number)")
     if problem := count_problem(SAMPLES, found):
         return problem
     return too_few(found, least, "samples") if found < least else None

@@ -4,7 +4,17 @@ import math
 import sys
 from dataclasses import dataclass
 
-from modelramp.analysis.evidence import Mean, Proportion, Result, count_text, first_problem, no_data, p_text, too_few
+from modelramp.analysis.evidence import (
+    Mean,
+    Proportion,
+    Result,
+    Unusable,
+    count_text,
+    first_problem,
+    no_data,
+    p_text,
+    too_few,
+)
 from modelramp.analysis.stats.histograms import EDGES_DIFFER, Buckets, on_same_edges, quantile, quantile_interval
 from modelramp.analysis.stats.intervals import Interval, newcombe, normal_tail
 from modelramp.analysis.wording import RATIO, points, shown
@@ -182,7 +192,7 @@ def quantiles(
     one, other = quantile(candidate, q), quantile(stable, q)
     if math.isinf(other):
         beyond = f"p{q * 100:g} lies beyond the largest bucket; add buckets"
-        return no_data((Reason.NOT_A_NUMBER, beyond), candidate.total, arm="stable version")
+        return no_data(Unusable(Reason.NOT_A_NUMBER, beyond), candidate.total, arm="stable version")
     interval = _mover(candidate, stable, q, one, other, 1 - tolerance.alpha)
     allowed = tolerance.allowed(other)
     words = f"p{q * 100:g} {_quantile_text(one, candidate, unit)} against {shown(other, unit)} with the stable version"

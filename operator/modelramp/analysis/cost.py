@@ -3,14 +3,14 @@
 import math
 from collections.abc import Mapping
 
-from modelramp.analysis.evidence import Mean, Problem, Result, count_text, no_data, too_few
+from modelramp.analysis.evidence import Mean, Result, Unusable, count_text, no_data, too_few
 from modelramp.analysis.wording import Limits, apart, percents, shown
 from modelramp.api.names import Reason
 from modelramp.api.quantity import above
 from modelramp.api.verdict import Verdict
 
 
-def priced(usage: Mapping[str, float], prices: Mapping[str, float]) -> float | Problem:
+def priced(usage: Mapping[str, float], prices: Mapping[str, float]) -> float | Unusable:
     """What was used (tokens, seconds, calls; by kind) at the declared price of one of each.
 
     A kind that was used and has no price is a problem, not free.
@@ -19,12 +19,12 @@ def priced(usage: Mapping[str, float], prices: Mapping[str, float]) -> float | P
     for kind, amount in usage.items():
         if not math.isfinite(amount):
             strange = f"usage of {kind} is not a finite number"
-            return Reason.NOT_A_NUMBER, f"{strange}; count with increase(), and do not divide"
+            return Unusable(Reason.NOT_A_NUMBER, f"{strange}; count with increase(), and do not divide")
         if amount < 0:
             below = f"usage of {kind} is negative ({amount:g})"
-            return Reason.NOT_A_NUMBER, f"{below}; a counter never falls: use increase()"
+            return Unusable(Reason.NOT_A_NUMBER, f"{below}; a counter never falls: use increase()")
         if amount > 0 and kind not in prices:
-            return Reason.NOT_EVALUATED, f"{kind} was used and has no price; add prices.{kind}"
+            return Unusable(Reason.NOT_EVALUATED, f"{kind} was used and has no price; add prices.{kind}")
         spent.append(amount * prices.get(kind, 0.0))
     return math.fsum(spent)
 
@@ -37,7 +37,9 @@ def cost(spent: Mean, limits: Limits, min_samples: float = 1) -> Result:
     if problem := spent.problem():
         return no_data(problem, spent.observed)
     if spent.sum < 0:
-        return no_data((Reason.NOT_A_NUMBER, f"the cost is negative ({spent.sum:g}); check the prices"), spent.count)
+        return no_data(
+            Unusable(Reason.NOT_A_NUMBER, f"the cost is negative ({spent.sum:g}); check the prices"), spent.count
+        )
     if spent.count < min_samples:
         return no_data(too_few(spent.count, min_samples), spent.count)
     value, verdict, reason, limit = spent.mean, Verdict.HEALTHY, Reason.WITHIN_LIMIT, limits.max
@@ -58,9 +60,9 @@ def cost(spent: Mean, limits: Limits, min_samples: float = 1) -> Result:
 def budget(spent: float | None, most: float, unit: str = "") -> Result:
     """What a rollout has cost so far against its budget; above it is a breach. spent: None when it is not known."""
     if spent is None or not math.isfinite(spent):
-        return no_data((Reason.NOT_A_NUMBER, "what the rollout has cost so far is not known"))
+        return no_data(Unusable(Reason.NOT_A_NUMBER, "what the rollout has cost so far is not known"))
     if spent < 0:
-        return no_data((Reason.NOT_A_NUMBER, f"the cost so far is negative ({spent:g}); check the prices"))
+        return no_data(Unusable(Reason.NOT_A_NUMBER, f"the cost so far is negative ({spent:g}); check the prices"))
     over = above(spent, most, scale=0.0)
     verdict, reason = (Verdict.BREACH, Reason.ABOVE_MAXIMUM) if over else (Verdict.HEALTHY, Reason.WITHIN_LIMIT)
     share = f"{percents(spent / most, 3)} % of " if most > 0 else "against "

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from modelramp.analysis.cost import priced
-from modelramp.analysis.evidence import Groups, Mean, Problem, Proportion, counted
+from modelramp.analysis.evidence import Groups, Mean, Proportion, Unusable, counted
 from modelramp.analysis.stats.histograms import Buckets, from_classic
 from modelramp.analysis.stats.native_histograms import Native, from_native
 from modelramp.api.check import Check
-from modelramp.api.check_kinds import Reference
+from modelramp.api.checks.drift import Reference
 from modelramp.api.names import Reason
 
 VersionCounts = Proportion | Mean | Buckets | Groups
@@ -70,7 +70,7 @@ def other_arm(check: Check) -> str | None:
     return STABLE if compares or (check.sequential is not None and check.max is None) else None
 
 
-def arm_from(check: Check, answers: Answers, arm: str) -> VersionCounts | Problem:
+def arm_from(check: Check, answers: Answers, arm: str) -> VersionCounts | Unusable:
     """One version's counts; or, when an answer does not hold them, why."""
     if check.fairness is not None:
         return _groups(answers[f"{arm}.bad"], answers[f"{arm}.total"], check.fairness.group_label)
@@ -88,14 +88,14 @@ def arm_from(check: Check, answers: Answers, arm: str) -> VersionCounts | Proble
     return counted(found["bad"], found["total"]) if "bad" in found else Mean(found["sum"], found["count"])
 
 
-def money(check: Check, used: Mapping[str, float], count: float) -> Mean | Problem:
+def money(check: Check, used: Mapping[str, float], count: float) -> Mean | Unusable:
     """What was used at the check's prices, and how much that bought."""
     prices = check.cost.prices if check.cost is not None else None
     spent = priced(used, prices or {})
     return Mean(spent, count) if isinstance(spent, float) else spent
 
 
-def stored(reference: Reference) -> VersionCounts | Problem:
+def stored(reference: Reference) -> VersionCounts | Unusable:
     """The counts that stand in the spec."""
     if reference.buckets is not None:
         return from_classic(reference.buckets)
@@ -104,60 +104,68 @@ def stored(reference: Reference) -> VersionCounts | Problem:
     return Mean(reference.sum or 0.0, reference.count or 0.0)
 
 
-def single(samples: Sequence[Series], part: str) -> float | Problem:
+def single(samples: Sequence[Series], part: str) -> float | Unusable:
     """The number in an answer that must hold one; it may be NaN, which the statistics refuse with a reason."""
     if len(samples) > 1:
-        return Reason.SEVERAL_SERIES, f"{part} returned {len(samples)} series; aggregate it to one, as in sum(...)"
+        return Unusable(
+            Reason.SEVERAL_SERIES, f"{part} returned {len(samples)} series; aggregate it to one, as in sum(...)"
+        )
     if samples:
         return no_number(part) if samples[0].histogram is not None else float(samples[0].value)
     if part == "bad":
-        return Reason.EMPTY_RESULT, _NO_FAILURES
-    return Reason.EMPTY_RESULT, f"{part} returned nothing; is it scraped, with the right labels, and is there traffic?"
+        return Unusable(Reason.EMPTY_RESULT, _NO_FAILURES)
+    return Unusable(
+        Reason.EMPTY_RESULT, f"{part} returned nothing; is it scraped, with the right labels, and is there traffic?"
+    )
 
 
-def no_number(what: str) -> Problem:
+def no_number(what: str) -> Unusable:
     """The problem of a native histogram where a number is wanted. what: the query that gave it."""
     wrapped = "wrap it, as in histogram_quantile(0.95, ...), histogram_count(...) or histogram_sum(...)"
-    return Reason.QUERY_INVALID, f"{what} gives a native histogram, not a number; {wrapped}"
+    return Unusable(Reason.QUERY_INVALID, f"{what} gives a native histogram, not a number; {wrapped}")
 
 
-def _by_label(samples: Sequence[Series], label: str, part: str) -> dict[str, float] | Problem:
+def _by_label(samples: Sequence[Series], label: str, part: str) -> dict[str, float] | Unusable:
     found: dict[str, float] = {}
     for series in samples:
         if series.histogram is not None:
             return no_number(part)
         value = series.labels.get(label)
         if not isinstance(value, str):
-            return Reason.EMPTY_RESULT, f"the series of {part} have no label {label}; keep it: sum by ({label}) (...)"
+            return Unusable(
+                Reason.EMPTY_RESULT, f"the series of {part} have no label {label}; keep it: sum by ({label}) (...)"
+            )
         if value in found:
-            return Reason.SEVERAL_SERIES, f"{part} returned several series for {label}={value}; use sum by ({label})"
+            return Unusable(
+                Reason.SEVERAL_SERIES, f"{part} returned several series for {label}={value}; use sum by ({label})"
+            )
         found[value] = series.value
     return found
 
 
-def _buckets(samples: Sequence[Series]) -> Buckets | Problem:
+def _buckets(samples: Sequence[Series]) -> Buckets | Unusable:
     if any(series.histogram is not None for series in samples):
         return _native(samples)
     found = _by_label(samples, "le", "buckets")
     return from_classic(found) if isinstance(found, dict) else found
 
 
-def _native(samples: Sequence[Series]) -> Buckets | Problem:
+def _native(samples: Sequence[Series]) -> Buckets | Unusable:
     if len(samples) > 1:
         sentence = f"buckets returned {len(samples)} series, native histograms among them; add them up: sum(...)"
-        return Reason.SEVERAL_SERIES, sentence
+        return Unusable(Reason.SEVERAL_SERIES, sentence)
     found = samples[0].histogram
     return from_native(found.buckets, found.count) if found is not None else no_number("buckets")
 
 
-def _groups(bad: Sequence[Series], total: Sequence[Series], label: str) -> Groups | Problem:
+def _groups(bad: Sequence[Series], total: Sequence[Series], label: str) -> Groups | Unusable:
     failed, everything = _by_label(bad, label, "bad"), _by_label(total, label, "total")
     if not isinstance(failed, dict):
         return failed
     if not isinstance(everything, dict):
         return everything
     if everything and not failed:
-        return Reason.EMPTY_RESULT, _NO_FAILURES
+        return Unusable(Reason.EMPTY_RESULT, _NO_FAILURES)
     # A group in which nothing went wrong has no series of its own when the metric counts only failures.
     found = {name: counted(failed.get(name, 0.0), value) for name, value in everything.items()}
     # One that only bad knows stays in, so that it is refused instead of overlooked.

@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from modelramp.analysis.compare import rates_p_value
-from modelramp.analysis.evidence import Proportion, Result, count_text, no_data, p_text, too_few
+from modelramp.analysis.evidence import (
+    Proportion,
+    Result,
+    Unusable,
+    count_text,
+    no_data,
+    p_text,
+    too_few,
+)
 from modelramp.analysis.stats.distributions import chi_square_quantile, chi_square_tail, kolmogorov_tail
 from modelramp.analysis.stats.histograms import EDGES_DIFFER, Buckets, mean_and_deviation, on_same_edges
 from modelramp.analysis.stats.intervals import normal_tail
@@ -74,7 +82,7 @@ def drift(candidate: Buckets, reference: Buckets, rule: Rule | None = None, name
     if found is None:
         whose = f" of the {name}" if rule.measure is Measure.MEAN_SHIFT else ""
         flat = f"all observations{whose} lie in one bucket: no spread to compare; add edges"
-        return no_data((Reason.NOT_EVALUATED, flat), candidate.total)
+        return no_data(Unusable(Reason.NOT_EVALUATED, flat), candidate.total)
     value, limit, p_value = found
     far = above(value, limit, scale=1.0)
     drifted = far and p_value <= rule.alpha

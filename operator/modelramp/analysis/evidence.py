@@ -25,8 +25,13 @@ LEAST_COUNT = 1e-9
 MOST_SUM = 1e100
 """A sum of larger size can't be squared and added up."""
 
-Problem = tuple[Reason, str]
-"""Why numbers say nothing: a code and a sentence."""
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """Why numbers cannot be judged: the reason, and a sentence for people."""
+
+    reason: Reason
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +60,14 @@ class Proportion:
         """How many went right."""
         return max(0.0, self.total - self.bad)
 
-    def problem(self) -> Problem | None:
+    def problem(self) -> Unusable | None:
         """Why these counts cannot be used; None when they can."""
         if problem := _impossible({"bad": self.bad, "total": self.total}):
             return problem
         if self.bad > self.total * (1 + TOLERATED):
-            return Reason.NOT_A_NUMBER, f"bad ({self.bad:g}) is more than total ({self.total:g}); check both queries"
+            return Unusable(
+                Reason.NOT_A_NUMBER, f"bad ({self.bad:g}) is more than total ({self.total:g}); check both queries"
+            )
         return nothing_counted() if self.total < LEAST_COUNT else None
 
     def plus(self, other: "Proportion") -> "Proportion":
@@ -104,12 +111,16 @@ class Mean:
         """Sum by count; count must not be 0."""
         return self.sum / self.count
 
-    def problem(self) -> Problem | None:
+    def problem(self) -> Unusable | None:
         """Why these numbers cannot be used; None when they can."""
         if not math.isfinite(self.sum):
-            return Reason.NOT_A_NUMBER, "sum is not a finite number; add up with increase(), and do not divide"
+            return Unusable(
+                Reason.NOT_A_NUMBER, "sum is not a finite number; add up with increase(), and do not divide"
+            )
         if abs(self.sum) > MOST_SUM:
-            return Reason.NOT_A_NUMBER, f"sum is too large to calculate with ({self.sum:g}); use a larger unit"
+            return Unusable(
+                Reason.NOT_A_NUMBER, f"sum is too large to calculate with ({self.sum:g}); use a larger unit"
+            )
         if problem := _impossible({"count": self.count}):
             return problem
         return nothing_counted() if self.count < LEAST_COUNT else None
@@ -145,10 +156,10 @@ class Result:
     n: float | None = None
 
 
-def no_data(problem: Problem, n: float | None = None, arm: str = "") -> Result:
+def no_data(problem: Unusable, n: float | None = None, arm: str = "") -> Result:
     """The result when the numbers say nothing. arm: whose numbers, for the sentence."""
-    reason, sentence = problem
-    return Result(Verdict.NO_DATA, reason, f"{arm}: {sentence}" if arm else sentence, n=n)
+    message = f"{arm}: {problem.message}" if arm else problem.message
+    return Result(Verdict.NO_DATA, problem.reason, message, n=n)
 
 
 def first_problem(
@@ -162,22 +173,22 @@ def first_problem(
     return None
 
 
-def too_few(n: float, least: float, what: str = "observations") -> Problem:
+def too_few(n: float, least: float, what: str = "observations") -> Unusable:
     """The problem of a thin sample. what: its plural, which comes first.
 
-    >>> too_few(1, 30)[1], too_few(29.7, 30, "samples")[1]
+    >>> too_few(1, 30).message, too_few(29.7, 30, "samples").message
     ('1 observation, at least 30 are needed', '29.7 samples, at least 30 are needed')
     """
     found = count_text(n) if round(n) < least else f"{math.floor(n * 10) / 10:,}"
     noun, _, rest = what.partition(" ")
     named = " ".join(filter(None, (noun.removesuffix("s") if n == 1 else noun, rest)))
     verb = "is" if least == 1 else "are"
-    return Reason.TOO_FEW_SAMPLES, f"{found} {named}, at least {count_text(least)} {verb} needed"
+    return Unusable(Reason.TOO_FEW_SAMPLES, f"{found} {named}, at least {count_text(least)} {verb} needed")
 
 
-def nothing_counted() -> Problem:
+def nothing_counted() -> Unusable:
     """The problem of an arm without traffic."""
-    return Reason.EMPTY_RESULT, "nothing was counted in the window; is there traffic?"
+    return Unusable(Reason.EMPTY_RESULT, "nothing was counted in the window; is there traffic?")
 
 
 def count_text(n: float) -> str:
@@ -201,14 +212,16 @@ def p_text(p_value: float, alpha: float | None = None) -> str:
     return f"p = {p_value:.4g}" if alike else f"p = {p_value:.2g}"
 
 
-def count_problem(name: str, value: float) -> Problem | None:
+def count_problem(name: str, value: float) -> Unusable | None:
     """Why a number is no count; None when it is one."""
     if not math.isfinite(value):
-        return Reason.NOT_A_NUMBER, f"{name} is not a finite number; count with increase(), and do not divide"
+        return Unusable(Reason.NOT_A_NUMBER, f"{name} is not a finite number; count with increase(), and do not divide")
     if value < 0:
-        return Reason.NOT_A_NUMBER, f"{name} is negative ({value:g}); a counter never falls: use increase()"
+        return Unusable(Reason.NOT_A_NUMBER, f"{name} is negative ({value:g}); a counter never falls: use increase()")
     if value > MOST_COUNT:
-        return Reason.NOT_A_NUMBER, f"{name} is too large for a count ({value:g}); at most 2^53 can be counted exactly"
+        return Unusable(
+            Reason.NOT_A_NUMBER, f"{name} is too large for a count ({value:g}); at most 2^53 can be counted exactly"
+        )
     return None
 
 
@@ -223,8 +236,8 @@ def finite(values: Iterable[object]) -> list[float]:
 def can_add_up(*arms: "Proportion | Mean") -> bool:
     """Whether counts can be added to: they are possible, or nothing was counted yet."""
     problems = (arm.problem() for arm in arms)
-    return all(problem is None or problem[0] is Reason.EMPTY_RESULT for problem in problems)
+    return all(problem is None or problem.reason is Reason.EMPTY_RESULT for problem in problems)
 
 
-def _impossible(counts: Mapping[str, float]) -> Problem | None:
+def _impossible(counts: Mapping[str, float]) -> Unusable | None:
     return next((problem for name, value in counts.items() if (problem := count_problem(name, value))), None)

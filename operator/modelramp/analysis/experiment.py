@@ -22,8 +22,8 @@ from modelramp.analysis.checks import Ask, question
 from modelramp.analysis.counts import CANDIDATE, STABLE, Answers, single
 from modelramp.analysis.evidence import (
     Mean,
-    Problem,
     Proportion,
+    Unusable,
     can_add_up,
     count_problem,
     count_text,
@@ -59,11 +59,11 @@ class Tick:
     stable: Proportion | Mean
     assigned: tuple[float, float]
 
-    def problem(self) -> Problem | None:
+    def problem(self) -> Unusable | None:
         """Why the tick adds nothing; None when it does. A version without traffic is no problem: it adds nothing."""
         for arm in (self.candidate, self.stable):
             found = arm.problem()
-            if found is not None and found[0] is not Reason.EMPTY_RESULT:
+            if found is not None and found.reason is not Reason.EMPTY_RESULT:
                 return found
         problems = (count_problem("assignment", count) for count in self.assigned)
         return next(filter(None, problems), None)
@@ -103,7 +103,7 @@ class Evidence:
 def ask_of_test(run: ABTestRun, subject: QueryContext, window: int) -> Ask | ABTestOutcome:
     """The test's questions; or, when they cannot be asked, the outcome (NO_DATA) that says why. window: seconds."""
     if subject.stable is None:
-        return _nothing(run, (Reason.NOT_EVALUATED, "there is no stable version to compare with"))
+        return _nothing(run, Unusable(Reason.NOT_EVALUATED, "there is no stable version to compare with"))
     beside = replace(subject, revision=subject.stable, service=subject.stable_service or "")
     try:
         return Ask(
@@ -114,7 +114,7 @@ def ask_of_test(run: ABTestRun, subject: QueryContext, window: int) -> Ask | ABT
             )
         )
     except (NoStableVersion, ValueError) as error:
-        return _nothing(run, (Reason.QUERY_INVALID, str(error)))
+        return _nothing(run, Unusable(Reason.QUERY_INVALID, str(error)))
 
 
 def parts_of_test(test: ABTest) -> dict[str, str]:
@@ -135,19 +135,21 @@ def silent_test(run: ABTestRun, error: NoAnswer) -> ABTestOutcome:
     """The outcome when Prometheus could not be asked."""
     code = error.reason if isinstance(error, PrometheusUnavailable) else ""
     reason = Reason(code) if code in frozenset(Reason) else Reason.QUERY_FAILED
-    return _nothing(run, (reason, str(error) or "Prometheus gave no usable answer"))
+    return _nothing(run, Unusable(reason, str(error) or "Prometheus gave no usable answer"))
 
 
 def judge_test(run: ABTestRun, answers: Answers, whole: bool) -> ABTestOutcome:
     """What the test has found with this tick's answers. whole: see ABTestRun.covers."""
     if not whole:
-        return _nothing(run, (Reason.WARMING_UP, "the window still reaches back before the versions were split"))
+        return _nothing(
+            run, Unusable(Reason.WARMING_UP, "the window still reaches back before the versions were split")
+        )
     read = {}
     for name, series in answers.items():
         value = single(series, name)
         if not isinstance(value, float):
             rare = not series and name.endswith((".good", ".bad"))
-            return _nothing(run, (value[0], f"{name} {_RARE}") if rare else value)
+            return _nothing(run, Unusable(value.reason, f"{name} {_RARE}") if rare else value)
         read[name] = value
     return judge_tick(run, _tick(read))
 
@@ -155,9 +157,9 @@ def judge_test(run: ABTestRun, answers: Answers, whole: bool) -> ABTestOutcome:
 def judge_tick(run: ABTestRun, tick: Tick) -> ABTestOutcome:
     """What the test has found with one more tick."""
     if problem := tick.problem():
-        reason, why = problem
+        why = problem.message
         named = why.replace("bad ", "good ", 1) if run.test.metric.good is not None else why
-        return _nothing(run, (reason, named))
+        return _nothing(run, Unusable(problem.reason, named))
     return _said(run, evidence_of(run).plus(tick, run.weight / 100), None)
 
 
@@ -210,22 +212,24 @@ def _memory(run: ABTestRun, evidence: Evidence) -> str:
     return json.dumps(found, separators=(",", ":"))
 
 
-def _nothing(run: ABTestRun, problem: Problem) -> ABTestOutcome:
+def _nothing(run: ABTestRun, problem: Unusable) -> ABTestOutcome:
     """A tick that adds nothing: what was counted before still stands."""
     return _said(run, evidence_of(run), problem)
 
 
-def _said(run: ABTestRun, evidence: Evidence, problem: Problem | None) -> ABTestOutcome:
+def _said(run: ABTestRun, evidence: Evidence, problem: Unusable | None) -> ABTestOutcome:
     test, found = run.test, difference_in(run.test, evidence)
     sign = 1 if test.metric.rises else -1
     ends = sorted((sign * found.low, sign * found.high)) if found else (None, None)
     words = _words(test, evidence, found)
     if problem is None and found is None:
-        problem = Reason.TOO_FEW_SAMPLES, "too little was counted to bound the difference" if words else _NOTHING
-    detail = visible("; ".join(filter(None, (words, problem[1] if problem else ""))))
+        problem = Unusable(
+            Reason.TOO_FEW_SAMPLES, "too little was counted to bound the difference" if words else _NOTHING
+        )
+    detail = visible("; ".join(filter(None, (words, problem.message if problem else ""))))
     return ABTestOutcome(
         Verdict.NO_DATA if problem else Verdict.HEALTHY,
-        problem[0] if problem else Reason.WITHIN_LIMIT,
+        problem.reason if problem else Reason.WITHIN_LIMIT,
         detail,
         samples=evidence.candidate[1],
         memory=_memory(run, evidence),

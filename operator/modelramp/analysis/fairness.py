@@ -7,7 +7,7 @@ from itertools import accumulate
 
 from modelramp.analysis.compare import FISHER_BELOW, pooled_z, rates_p_value, rates_test
 from modelramp.analysis.drift import chi_square
-from modelramp.analysis.evidence import Groups, Problem, Proportion, Result, count_text, no_data, p_text
+from modelramp.analysis.evidence import Groups, Proportion, Result, Unusable, count_text, no_data, p_text
 from modelramp.analysis.stats.distributions import chi_square_tail, holm
 from modelramp.analysis.stats.intervals import newcombe, normal_tail
 from modelramp.analysis.wording import RATIO, apart, points, shown
@@ -50,7 +50,7 @@ def fairness(groups: Groups, rule: Fairness | None = None) -> Result:
     n = sum(arm.total for arm in looked.values())
     if len(looked) < 2:
         few = f"{len(looked)} of {len(groups.by_name)} groups with at least {count_text(rule.min_samples)} answers"
-        return no_data((Reason.TOO_FEW_SAMPLES, f"{few}; two are needed"), n)
+        return no_data(Unusable(Reason.TOO_FEW_SAMPLES, f"{few}; two are needed"), n)
     p_value, test = homogeneity(looked)
     best = min(looked, key=lambda g: looked[g].rate)
     worst = max((name for name in looked if name != best), key=lambda g: looked[g].rate)
@@ -126,16 +126,18 @@ def _against_the_rest(arms: Sequence[Proportion]) -> list[tuple[Proportion, Prop
     return [(arm, before[place].plus(after[place + 1])) for place, arm in enumerate(arms)]
 
 
-def _problem(groups: Groups) -> Problem | None:
+def _problem(groups: Groups) -> Unusable | None:
     if not groups.by_name:
-        return Reason.EMPTY_RESULT, "no group was counted; has the metric the group's label?"
+        return Unusable(Reason.EMPTY_RESULT, "no group was counted; has the metric the group's label?")
     if len(groups.by_name) > MOST_GROUPS:
         found = count_text(len(groups.by_name))
-        return Reason.SEVERAL_SERIES, f"{found} groups, at most {MOST_GROUPS}: the label names no groups of people"
+        return Unusable(
+            Reason.SEVERAL_SERIES, f"{found} groups, at most {MOST_GROUPS}: the label names no groups of people"
+        )
     for name, arm in groups.by_name.items():
         problem = arm.problem()
-        if problem and problem[0] is not Reason.EMPTY_RESULT:
-            return problem[0], f"group {name}: {problem[1]}"
+        if problem and problem.reason is not Reason.EMPTY_RESULT:
+            return Unusable(problem.reason, f"group {name}: {problem.message}")
     return None
 
 

@@ -17,7 +17,7 @@ from modelramp.analysis.accumulated import (
 from modelramp.analysis.compare import Tolerance, means, quantiles, rates
 from modelramp.analysis.cost import budget, cost
 from modelramp.analysis.counts import REFERENCE, STABLE, VersionCounts, other_arm
-from modelramp.analysis.evidence import LEAST_COUNT, Groups, Mean, Problem, Proportion, Result, count_text, no_data
+from modelramp.analysis.evidence import LEAST_COUNT, Groups, Mean, Proportion, Result, Unusable, count_text, no_data
 from modelramp.analysis.performance import performance
 from modelramp.analysis.sequential import Design, look_at_limit, look_at_means, look_at_rates
 from modelramp.analysis.stats.change import (
@@ -31,7 +31,8 @@ from modelramp.analysis.stats.histograms import Buckets
 from modelramp.analysis.stats.intervals import ratio
 from modelramp.analysis.wording import Limits
 from modelramp.api.check import Check
-from modelramp.api.check_kinds import Detect, DriftMeasure
+from modelramp.api.checks.drift import DriftMeasure
+from modelramp.api.checks.sequential import Detect
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 
@@ -41,23 +42,23 @@ PERFORMANCE_LIMIT = 0.05
 """The field's default: 5 % from the baseline."""
 _WITHOUT = frozenset({DriftMeasure.MEAN_SHIFT, DriftMeasure.PERFORMANCE})
 _NAMES = {STABLE: "stable version", REFERENCE: "reference"}
-_WRONG_SHAPE: Problem = (Reason.NOT_EVALUATED, "the numbers are of another kind than the check counts")
+_WRONG_SHAPE = Unusable(Reason.NOT_EVALUATED, "the numbers are of another kind than the check counts")
 
 
 def weigh(
-    check: Check, candidate: VersionCounts | Problem, other: VersionCounts | Problem | None, episode: Window
+    check: Check, candidate: VersionCounts | Unusable, other: VersionCounts | Unusable | None, episode: Window
 ) -> tuple[Result, str]:
     """What a check says of its arms, and what it will remember ("" when nothing).
 
     other: whom the candidate is held against (see arms.other_arm); None when that is a limit. An arm that could not
-    be read is a Problem and gives NO_DATA in its name; what was remembered then stays as it was.
+    be read is Unusable and gives NO_DATA in its name; what was remembered then stays as it was.
     """
     name = other_arm(check)
     for title, arm in (("candidate", candidate), (_NAMES.get(name or "", ""), other)):
-        if isinstance(arm, tuple):
+        if isinstance(arm, Unusable):
             return no_data(arm, arm=title if name else ""), episode.memory
-    assert not isinstance(candidate, tuple)  # noqa: S101 - handled above
-    assert not isinstance(other, tuple)  # noqa: S101 - handled above
+    assert not isinstance(candidate, Unusable)  # noqa: S101 - handled above
+    assert not isinstance(other, Unusable)  # noqa: S101 - handled above
     if check.sequential is not None:
         result, memory = _sequential(check, candidate, other, episode)
     elif check.cost is not None:
@@ -160,7 +161,7 @@ def _sequential(
         return no_data(_WRONG_SHAPE), episode.memory
     if not episode.whole:
         young = "its window still reaches back before this step; the evidence begins with the step"
-        return no_data((Reason.WARMING_UP, young)), episode.memory
+        return no_data(Unusable(Reason.WARMING_UP, young)), episode.memory
     if wanted.detect is Detect.CHANGE:
         return _change(check, candidate, other, episode)
     of_means = wanted.sum is not None
@@ -202,7 +203,7 @@ def _cost(check: Check, candidate: VersionCounts, episode: Window) -> tuple[Resu
     so_far = spent(check, episode)
     if episode.trial:
         problem = candidate.problem()
-        if candidate.sum < 0 or (problem is not None and problem[0] is not Reason.EMPTY_RESULT):
+        if candidate.sum < 0 or (problem is not None and problem.reason is not Reason.EMPTY_RESULT):
             return each, episode.memory
         so_far += candidate.sum
     if candidate.count < LEAST_COUNT and episode.trial and so_far <= check.cost.budget:

@@ -3,7 +3,17 @@
 import math
 
 from modelramp.analysis.compare import rates_p_value, rates_test
-from modelramp.analysis.evidence import Mean, Proportion, Result, count_text, first_problem, no_data, p_text, too_few
+from modelramp.analysis.evidence import (
+    Mean,
+    Proportion,
+    Result,
+    Unusable,
+    count_text,
+    first_problem,
+    no_data,
+    p_text,
+    too_few,
+)
 from modelramp.analysis.wording import RATIO, percents, shown
 from modelramp.api.names import Reason
 from modelramp.api.quantity import ROUNDING, above
@@ -36,9 +46,9 @@ def performance(
     elif isinstance(candidate, Mean) and isinstance(baseline, Mean):
         p_value, now, before, sign = None, candidate.mean, baseline.mean, 1
     else:
-        return no_data((Reason.NOT_EVALUATED, "candidate and baseline are of different kinds"))
+        return no_data(Unusable(Reason.NOT_EVALUATED, "candidate and baseline are of different kinds"))
     if before == 0 or math.isinf((now - before) / abs(before)):
-        return no_data((Reason.NOT_EVALUATED, "the baseline is 0: no share of it can be taken; use compare"), n)
+        return no_data(Unusable(Reason.NOT_EVALUATED, "the baseline is 0: no share of it can be taken; use compare"), n)
     change = (now - before) / abs(before)
     off = above(sign * change, limit, scale=1.0)
     worse = off and (p_value is None or p_value <= alpha)

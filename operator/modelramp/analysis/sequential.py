@@ -13,6 +13,7 @@ from modelramp.analysis.evidence import (
     Mean,
     Proportion,
     Result,
+    Unusable,
     count_text,
     first_problem,
     no_data,
@@ -114,7 +115,7 @@ def look_at_rates(
         return looks, problem
     now = replace(looks, candidate=looks.candidate.plus(candidate), stable=looks.stable.plus(stable))
     if min(now.candidate.total, now.stable.total) < LEAST_COUNT:
-        return now, first_problem(now.candidate, now.stable) or no_data((Reason.EMPTY_RESULT, "no traffic"))
+        return now, first_problem(now.candidate, now.stable) or no_data(Unusable(Reason.EMPTY_RESULT, "no traffic"))
     if now.candidate.total < design.min_samples:
         return now, no_data(too_few(now.candidate.total, design.min_samples), now.candidate.total)
     both = now.candidate.plus(now.stable)
@@ -163,7 +164,7 @@ def bad_limit(limit: float) -> Result | None:
     """NO_DATA for a limit that no rate can cross or keep; None when it lies between 0 and 1."""
     if 0 < limit < 1:
         return None
-    return no_data((Reason.NOT_EVALUATED, f"a sequential check needs a limit between 0 and 1, not {limit:g}"))
+    return no_data(Unusable(Reason.NOT_EVALUATED, f"a sequential check needs a limit between 0 and 1, not {limit:g}"))
 
 
 def gains_over_limit(arm: Proportion, limit: float) -> list[float]:
@@ -193,7 +194,7 @@ def look_at_means(
         return looks, problem
     now = MeanLooks(_grown(looks.candidate, candidate), _grown(looks.stable, stable), looks.p_value)
     if 0 in (now.candidate.ticks, now.stable.ticks):
-        return now, first_problem(candidate, stable) or no_data((Reason.EMPTY_RESULT, "no traffic"))
+        return now, first_problem(candidate, stable) or no_data(Unusable(Reason.EMPTY_RESULT, "no traffic"))
     one, other = now.candidate.total, now.stable.total
     freedom = now.candidate.ticks + now.stable.ticks - 2
     if freedom < MIN_SPREADS or one.count < design.min_samples:
@@ -201,9 +202,13 @@ def look_at_means(
         return now, no_data(few if freedom < MIN_SPREADS else too_few(one.count, design.min_samples), one.count)
     variance = (now.candidate.deviation() + now.stable.deviation()) / freedom
     if not math.isfinite(variance):
-        return looks, no_data((Reason.NOT_A_NUMBER, "the sums are too large to reckon with; count in a larger unit"))
+        return looks, no_data(
+            Unusable(Reason.NOT_A_NUMBER, "the sums are too large to reckon with; count in a larger unit")
+        )
     if variance <= 0:
-        return now, no_data((Reason.NOT_EVALUATED, "every tick has the same mean: there is no spread to judge by"))
+        return now, no_data(
+            Unusable(Reason.NOT_EVALUATED, "every tick has the same mean: there is no spread to judge by")
+        )
     difference = one.mean - other.mean
     if difference > 0:
         noise = variance * (1 / one.count + 1 / other.count)
@@ -220,7 +225,7 @@ def _grown(spread: Spread, tick: Mean) -> Spread:
 def _idle(candidate: Proportion | Mean, stable: Proportion | Mean) -> bool:
     """Whether an arm has merely no traffic in this tick, with nothing else wrong: the evidence so far still stands."""
     problems = [problem for arm in (candidate, stable) if (problem := arm.problem())]
-    return all(reason is Reason.EMPTY_RESULT for reason, _ in problems)
+    return all(problem.reason is Reason.EMPTY_RESULT for problem in problems)
 
 
 def _result(difference: float, p_value: float, alpha: float, words: str, n: float) -> Result:

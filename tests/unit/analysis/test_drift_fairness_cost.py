@@ -306,9 +306,9 @@ def test_the_cost_of_one_answer_is_held_against_its_limits(spent, limits, verdic
 def test_usage_is_priced_by_kind_and_a_missing_price_is_not_free():
     prices = {"prompt": 0.000_002, "completion": 0.000_008}
     assert priced({"prompt": 1_000_000, "completion": 500_000}, prices) == pytest.approx(6.0)
-    assert priced({"prompt": 10, "image": 1}, prices)[1] == "image was used and has no price; add prices.image"
+    assert priced({"prompt": 10, "image": 1}, prices).message == "image was used and has no price; add prices.image"
     assert priced({"prompt": 10, "image": 0}, prices) == pytest.approx(0.000_02)
-    assert priced({"prompt": -10}, prices)[0] is Reason.NOT_A_NUMBER
+    assert priced({"prompt": -10}, prices).reason is Reason.NOT_A_NUMBER
 
 
 def test_a_budget_is_kept_until_it_is_overdrawn():

@@ -139,8 +139,8 @@ def test_what_is_no_count_is_none():
 
 
 def test_usage_that_is_no_number_is_not_called_a_fall():
-    assert "is not a finite number" in priced({"tokens": float("nan")}, {"tokens": 1.0})[1]
-    assert "is negative (-3)" in priced({"tokens": -3.0}, {"tokens": 1.0})[1]
+    assert "is not a finite number" in priced({"tokens": float("nan")}, {"tokens": 1.0}).message
+    assert "is negative (-3)" in priced({"tokens": -3.0}, {"tokens": 1.0}).message
 
 
 def test_money_that_only_rounding_puts_above_its_limit_keeps_it():
@@ -168,4 +168,4 @@ def test_numbers_beside_each_other_can_be_told_apart():
     assert p_text(0.0496, 0.05) == "p = 0.0496"
     assert p_text(0.05, 0.05) == "p = 0.05"
     assert (shown(0.99999, "ratio"), shown(1.0, "ratio")) == ("99.999 %", "100 %")
-    assert too_few(1, 2, "ticks with traffic")[1] == "1 tick with traffic, at least 2 are needed"
+    assert too_few(1, 2, "ticks with traffic").message == "1 tick with traffic, at least 2 are needed"

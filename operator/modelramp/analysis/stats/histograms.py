@@ -5,7 +5,7 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from modelramp.analysis.evidence import LEAST_COUNT, MOST_COUNT, MOST_SUM, Problem, count_text, nothing_counted
+from modelramp.analysis.evidence import LEAST_COUNT, MOST_COUNT, MOST_SUM, Unusable, count_text, nothing_counted
 from modelramp.analysis.stats.intervals import Interval, normal_quantile
 from modelramp.api.names import Reason
 
@@ -18,7 +18,7 @@ MOST_BUCKETS = 2048
 Side = tuple[float, float, float]
 """Lower edge, upper edge and count of a bucket."""
 
-EDGES_DIFFER: Problem = (
+EDGES_DIFFER = Unusable(
     Reason.NOT_EVALUATED,
     "the two histograms have different buckets; give both versions the same edges",
 )
@@ -54,7 +54,7 @@ class Buckets:
             found.append(running)
         return tuple(found)
 
-    def problem(self) -> Problem | None:
+    def problem(self) -> Unusable | None:
         """Why this histogram says nothing; None when it can be used."""
         return nothing_counted() if self.total < LEAST_COUNT else bad_counts(self.counts)
 
@@ -64,57 +64,57 @@ class Buckets:
         return list(zip(lows, self.edges, self.counts, strict=True))
 
 
-def from_classic(buckets: Mapping[str, float]) -> Buckets | Problem:
+def from_classic(buckets: Mapping[str, float]) -> Buckets | Unusable:
     """Buckets from cumulative counts by `le`, as a classic histogram has them.
 
     Falls within TOLERATED_FALL are rounding and are mended; larger ones mean that the counts do not belong together.
     """
     if not buckets:
-        return Reason.EMPTY_RESULT, "the histogram has no buckets; is it a histogram with the label le?"
+        return Unusable(Reason.EMPTY_RESULT, "the histogram has no buckets; is it a histogram with the label le?")
     if problem := bad_counts(buckets.values()):
         return problem
     try:
         rows = _rows(buckets)
     except ValueError:
-        return Reason.NOT_A_NUMBER, "an le label is not a number"
+        return Unusable(Reason.NOT_A_NUMBER, "an le label is not a number")
     if len(rows) < 2 or rows[-1][0] != math.inf:
-        return Reason.EMPTY_RESULT, "the histogram needs the bucket +Inf and at least one other; keep all le"
+        return Unusable(Reason.EMPTY_RESULT, "the histogram needs the bucket +Inf and at least one other; keep all le")
     if problem := bad_edges([edge for edge, _ in rows]):
         return problem
     running, counts = 0.0, []
     for edge, count in rows:
         if count < running * (1 - TOLERATED_FALL):
             lower = f"the count at le={edge:g} is lower than at the bucket before it"
-            return Reason.NOT_A_NUMBER, f"{lower}; count all buckets alike: sum by (le) (increase(...))"
+            return Unusable(Reason.NOT_A_NUMBER, f"{lower}; count all buckets alike: sum by (le) (increase(...))")
         counts.append(count - running if count - running >= LEAST_COUNT else 0.0)
         running = max(running, count)
     edges = tuple(edge for edge, _ in rows)
     return Buckets(edges, tuple(counts), lowest=0.0 if edges[0] > 0 else -math.inf)
 
 
-def bad_counts(counts: Collection[float]) -> Problem | None:
+def bad_counts(counts: Collection[float]) -> Unusable | None:
     """Why the counts of a histogram's buckets, cumulative or not, cannot be used; None when they can."""
     if len(counts) > MOST_BUCKETS:
         found = f"the histogram has {count_text(len(counts))} buckets, at most {count_text(MOST_BUCKETS)} are used"
-        return Reason.SEVERAL_SERIES, f"{found}; add up over all labels but le"
+        return Unusable(Reason.SEVERAL_SERIES, f"{found}; add up over all labels but le")
     if counts and min(counts) >= 0 and max(counts) <= MOST_COUNT and math.isfinite(sum(counts)):
         return None  # the rule, at a glance: a NaN hides from min and max, not from the sum
     if any(not math.isfinite(count) for count in counts):
-        return Reason.NOT_A_NUMBER, "a bucket's count is not a finite number; use increase()"
+        return Unusable(Reason.NOT_A_NUMBER, "a bucket's count is not a finite number; use increase()")
     if any(count < 0 for count in counts):
-        return Reason.NOT_A_NUMBER, "a bucket's count is negative; a counter never falls: use increase()"
+        return Unusable(Reason.NOT_A_NUMBER, "a bucket's count is negative; a counter never falls: use increase()")
     if any(count > MOST_COUNT for count in counts):
-        return Reason.NOT_A_NUMBER, "a bucket's count is too large; at most 2^53 can be counted exactly"
+        return Unusable(Reason.NOT_A_NUMBER, "a bucket's count is too large; at most 2^53 can be counted exactly")
     return None
 
 
-def bad_edges(edges: Sequence[float]) -> Problem | None:
+def bad_edges(edges: Sequence[float]) -> Unusable | None:
     """Why rising edges cannot be calculated with; None when they can.
 
     Infinite ones, and the largest number, are open ends.
     """
     if any(MOST_SUM < abs(edge) < sys.float_info.max for edge in (*edges[:3], *edges[-3:])):
-        return Reason.NOT_A_NUMBER, "a bucket's edge is too large to calculate with; use a larger unit"
+        return Unusable(Reason.NOT_A_NUMBER, "a bucket's edge is too large to calculate with; use a larger unit")
     return None
 
 

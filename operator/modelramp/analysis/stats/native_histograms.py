@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modelramp.analysis.evidence import LEAST_COUNT, Problem, count_problem, nothing_counted
+from modelramp.analysis.evidence import LEAST_COUNT, Unusable, count_problem, nothing_counted
 from modelramp.analysis.stats.histograms import TOLERATED_FALL, Buckets, Side, bad_counts, bad_edges
 from modelramp.api.names import Reason
 
@@ -13,7 +13,7 @@ _SCHEMAS = range(-4, 9)
 """Of exponential buckets: each ends 2 ** (2 ** -schema) times as high as it begins."""
 _NEAR = 1e-9
 
-_OVERLAP: Problem = (Reason.NOT_A_NUMBER, "a native histogram's buckets overlap")
+_OVERLAP = Unusable(Reason.NOT_A_NUMBER, "a native histogram's buckets overlap")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Native:
     count: float
 
 
-def from_native(rows: Sequence[Side], count: float | None = None) -> Buckets | Problem:
+def from_native(rows: Sequence[Side], count: float | None = None) -> Buckets | Unusable:
     """Buckets from a native histogram's (left, right, count), as `histogram.buckets` of Prometheus' API has them.
 
     Works for exponential and for custom buckets (NHCB). count: all observations. What it holds beyond the buckets was
@@ -57,15 +57,15 @@ def from_native(rows: Sequence[Side], count: float | None = None) -> Buckets | P
     return Buckets(tuple(edges), tuple(counts), lowest, sparse=True, geometric=_are_geometric(rows))
 
 
-def _unusable(rows: Sequence[Side], count: float | None) -> Problem | None:
+def _unusable(rows: Sequence[Side], count: float | None) -> Unusable | None:
     if count == 0:
         return nothing_counted()
     if not rows and count is None:
-        return Reason.EMPTY_RESULT, "the histogram has no buckets"
+        return Unusable(Reason.EMPTY_RESULT, "the histogram has no buckets")
     if problem := bad_counts([inside for _, _, inside in rows]) or (count_problem("count", count or 0.0)):
         return problem
     if any(not left < right for left, right, _ in rows):
-        return Reason.NOT_A_NUMBER, "a native histogram's bucket ends before it begins"
+        return Unusable(Reason.NOT_A_NUMBER, "a native histogram's bucket ends before it begins")
     return None
 
 

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelramp.analysis.counts import VersionCounts, money, other_arm, stored
-from modelramp.analysis.evidence import Groups, Mean, Problem, Proportion, counted
+from modelramp.analysis.evidence import Groups, Mean, Proportion, Unusable, counted
 from modelramp.analysis.stats.histograms import Side, from_classic
 from modelramp.analysis.stats.native_histograms import from_native
 from modelramp.api.check import Check
 from modelramp.api.names import Reason
 from modelramp.simulation.json_input import BadData, kind_of, number_in
 
-Read = VersionCounts | Problem
+Read = VersionCounts | Unusable
 _OTHERS = ("stable", "reference")
 _PROPORTION = '{"bad": 12, "total": 1204}'
 _MEAN = '{"sum": 12.5, "count": 300}'
@@ -40,7 +40,7 @@ class Measured:
 
     value: float
     samples: float | None = None
-    problem: Problem | None = None
+    problem: Unusable | None = None
 
 
 def read_data(text: str, check: Check) -> Ticks | Measured:
@@ -74,7 +74,7 @@ def _others(given: Mapping[str, Any], check: Check, ticks: int) -> tuple[Read | 
         return (stored(reference),) * ticks
     if not written:
         missing = f'no numbers of it are given; add "{other_arm(check)}": {_shape(check)} to the data'
-        return ((Reason.EMPTY_RESULT, missing),) * ticks
+        return (Unusable(Reason.EMPTY_RESULT, missing),) * ticks
     found = _ticks(given[written[0]], written[0], check)
     if len(found) != ticks:
         raise BadData(f"candidate has {ticks} ticks and {written[0]} {len(found)}; each tick needs both")
@@ -183,7 +183,7 @@ def _measured(given: Any, check: Check) -> Measured:
 def _divided(arm: Proportion | Mean, value: float, samples: float) -> Measured:
     """The number that a query would have made of counts; without any it is 0 / 0, as in Prometheus."""
     problem = arm.problem()
-    return Measured(value, samples, None if problem is None or problem[0] is Reason.EMPTY_RESULT else problem)
+    return Measured(value, samples, None if problem is None or problem.reason is Reason.EMPTY_RESULT else problem)
 
 
 def _only(
