@@ -13,7 +13,7 @@ from modelramp.analysis.fairness import MOST_GROUPS
 from modelramp.analysis.stats.histograms import MOST_BUCKETS
 from modelramp.analysis.stats.native_histograms import Native
 from modelramp.api.check import Check
-from modelramp.api.check_kinds import MOST_PRICES
+from modelramp.api.checks.cost import MOST_PRICES
 from modelramp.api.verdict import CheckOutcome
 from modelramp.engine.ports import Sample
 

@@ -7,7 +7,7 @@ from zlib import crc32
 
 from pydantic import Field
 
-from modelramp.api.counted import Alpha, Count, Positive, Total, query_field
+from modelramp.api.checks.counted import Alpha, Count, Positive, Total, query_field
 from modelramp.api.quantity import Duration, Seconds, between, cel_duration
 from modelramp.api.rules import ApiModel, Rule, matches
 

@@ -1,13 +1,14 @@
 """One declared check of a model: what is measured, the limit that it must keep, and what it may do."""
 
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from zlib import crc32
 
-from pydantic import Field
+from pydantic import Field, create_model
 
-from modelramp.api.check_kinds import Compare, Cost, Drift, Fairness, Ratio, Sequential
-from modelramp.api.kind_rules import KIND_RULES
+from modelramp.api.checks import SCHEMAS
+from modelramp.api.checks.rules import kind_rules, kinds_of
+from modelramp.api.checks.schema import holds
 from modelramp.api.quantity import Duration, Number, Seconds, between
 from modelramp.api.rules import ApiModel, Rule, matches
 
@@ -37,12 +38,8 @@ class When(StrEnum):
     AFTER_PROMOTION = "after-promotion"
 
 
-class Check(ApiModel):
-    """One measured condition on a revision: exactly one kind of check, and the limit that it must keep.
-
-    query, preset: one number against min and max. ratio: a rate with its interval. compare, sequential: against the
-    stable version. drift, fairness, cost: distributions, groups of people, money.
-    """
+class _Measured(ApiModel):
+    """The fields of a check that come before those of the registered kinds."""
 
     name: Annotated[
         str,
@@ -81,16 +78,25 @@ class Check(ApiModel):
         str | None,
         Field(min_length=1, max_length=63, description="A query that modelramp brings; `modelramp presets`."),
     ] = None
-    ratio: Annotated[Ratio | None, Field(description="A rate of two counters, judged by its interval.")] = None
-    compare: Annotated[
-        Compare | None, Field(description="Rates, means or quantiles against those of the stable version.")
-    ] = None
-    sequential: Annotated[
-        Sequential | None, Field(description="Rates or means, with evidence that adds up from tick to tick.")
-    ] = None
-    drift: Annotated[Drift | None, Field(description="A distribution or a quality against what it was.")] = None
-    fairness: Annotated[Fairness | None, Field(description="Error rates of groups of people.")] = None
-    cost: Annotated[Cost | None, Field(description="Cost of one answer, and a budget.")] = None
+
+
+if TYPE_CHECKING:
+    _KindsOfCheck = _Measured
+else:
+    _KindsOfCheck = create_model(
+        "_KindsOfCheck",
+        __base__=_Measured,
+        **{field: (schema.annotation, None) for field, schema in SCHEMAS.items() if schema.annotation is not None},
+    )
+
+
+class Check(_KindsOfCheck):
+    """One measured condition on a revision: exactly one kind of check, and the limit that it must keep.
+
+    query, preset: one number against min and max. ratio: a rate with its interval. compare, sequential: against the
+    stable version. drift, fairness, cost: distributions, groups of people, money.
+    """
+
     min_samples: Annotated[
         int | None,
         Field(
@@ -140,7 +146,7 @@ class Check(ApiModel):
     unit: Annotated[str, Field(max_length=12, description="Unit for messages, such as s, % or tokens.")] = ""
 
     RULES: ClassVar[tuple[Rule, ...]] = (
-        *KIND_RULES,
+        *kind_rules(),
         Rule(
             "!has(self.min) || !has(self.max) || double(self.min) <= double(self.max)",
             "min must not be above max",
@@ -163,3 +169,19 @@ class Check(ApiModel):
     def identity(self) -> int:
         """Tells an edited check from what it was; a newer operator with more fields gives the same number."""
         return crc32(self.model_dump_json(exclude_defaults=True).encode())
+
+    @property
+    def kind(self) -> str:
+        """The field that selects the kind of the check, such as "ratio"."""
+        return kinds_of(self)[0].field
+
+    @property
+    def settings(self) -> Any:
+        """The value of that field: the model of the kind, or the text of a query or preset."""
+        return getattr(self, self.kind)
+
+    @property
+    def accumulates(self) -> bool:
+        """Whether evidence adds up from tick to tick, so that the check carries a memory."""
+        schema = kinds_of(self)[0]
+        return holds(schema.accumulates, getattr(self, schema.field))

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from modelramp.api.counted import NotNegative
+from modelramp.api.checks.counted import NotNegative
 from modelramp.api.job_template import JobTemplate
 from modelramp.api.quantity import Number, Seconds, between
 from modelramp.api.rules import ApiModel, Rule, matches

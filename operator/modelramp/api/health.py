@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from modelramp.api.check import Check, Role, When
+from modelramp.api.checks.rules import accumulates_cel
 from modelramp.api.header import MOST_HEADERS, PrometheusHeader, names_differ
 from modelramp.api.hooks import Hooks
 from modelramp.api.policy import MOST_CHECKS, MOST_POLICIES, PolicyReference
@@ -77,12 +78,8 @@ def _window_fits(health: "Health") -> bool:
     return all(c.role is not Role.ROLLBACK or (c.window or 0) <= health.interval_of(c) for c in health.checks)
 
 
-def _adds_up(check: Check) -> bool:
-    return check.sequential is not None or (check.cost is not None and check.cost.budget is not None)
-
-
 def _sums_fit(health: "Health") -> bool:
-    return all((c.window or 0) <= health.interval_of(c) for c in health.checks if _adds_up(c))
+    return all((c.window or 0) <= health.interval_of(c) for c in health.checks if c.accumulates)
 
 
 def _slow_ones_count_alone(health: "Health") -> bool:
@@ -157,8 +154,7 @@ class Health(ApiModel):
             field=".checks",
         ),
         Rule(
-            "!has(self.checks) || self.checks.all(c, !(has(c.sequential) || (has(c.cost) && has(c.cost.budget))) || "
-            f"!has(c.window) || {_WINDOW_FITS})",
+            f"!has(self.checks) || self.checks.all(c, !({accumulates_cel('c')}) || !has(c.window) || {_WINDOW_FITS})",
             "checks[].window of a sequential check or a budget must not be longer than the check's interval: its "
             "answers are added up, and some would be counted several times",
             _sums_fit,

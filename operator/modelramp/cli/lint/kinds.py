@@ -9,9 +9,8 @@ from modelramp.analysis.kinds import weigh
 from modelramp.analysis.promql import nodes, parse, parse_problem, render, variables_in
 from modelramp.analysis.query_context import QueryContext
 from modelramp.api.check import Check, Role
-from modelramp.api.check_kinds import Detect
+from modelramp.api.checks.sequential import Detect
 from modelramp.api.health import Health
-from modelramp.api.kind_rules import KINDS
 from modelramp.api.verdict import Verdict
 from modelramp.cli.output import Advice, Level
 
@@ -31,7 +30,7 @@ def of_kind(check: Check, health: Health, path: str) -> Iterator[Advice]:
         yield Advice(Level.WARNING, f"{path}.failureThreshold", f"{message}{in_a_row - 1} later: set it to 1 here")
     yield from _of_reference(check, path)
     yield from _of_prices(check, path)
-    kind = next(kind for kind in KINDS if getattr(check, kind) is not None)
+    kind = check.kind
     for part, query in _queries(check).items():
         field = f"{path}.{kind}.{part}"
         yield from of_count(query, field, both=other_arm(check) == STABLE, any_version=part == "reference.query")
