@@ -8,8 +8,8 @@ from benchmarks.rules import Counts
 from benchmarks.sums import Sums, over_stable
 from benchmarks.watching import HORIZON_TICKS, MINUTES, Delay, Estimate, delay_of, minutes, per_thousand
 from modelramp.analysis.evidence import Proportion
-from modelramp.analysis.sequential import Design, RateLooks, look_at_rates
 from modelramp.analysis.stats.change import STABLE_ALPHA
+from modelramp.analysis.stats.sequential import Design, RateLooks, look_at_rates
 from modelramp.api.verdict import Verdict
 
 TIMES = 9

@@ -12,7 +12,7 @@ from benchmarks import beside, levels
 from benchmarks.chances import Cusum, mean_ticks, per_thousand_hours
 from benchmarks.rules import ALPHAS, BY_ALPHA, CHANGE_ALPHAS, PLAIN, RATIO, RULES, Evidence, Rule, detecting
 from benchmarks.watching import Delay, Estimate, detection, false_rollbacks
-from modelramp.analysis.drift import Measure
+from modelramp.analysis.stats.drift import Measure
 
 DOCS = Path(__file__).parents[1] / "docs" / "reference"
 TRAFFIC = (3, 30, 300, 3_000)

@@ -9,7 +9,7 @@ from typing import Any
 from modelramp.analysis.accumulated import Window
 from modelramp.analysis.checks import VALUE, judge
 from modelramp.analysis.evidence import MOST_COUNT
-from modelramp.analysis.fairness import MOST_GROUPS
+from modelramp.analysis.stats.fairness import MOST_GROUPS
 from modelramp.analysis.stats.histograms import MOST_BUCKETS
 from modelramp.analysis.stats.native_histograms import Native
 from modelramp.api.check import Check

@@ -11,12 +11,12 @@ from scipy.stats import binom  # type: ignore[import-untyped]
 from benchmarks.rules import LIMIT, Border, Counts, sequential_breaches
 from benchmarks.sums import Sums, over_limit, over_stable
 from benchmarks.watching import Estimate, minutes, per_thousand, share
-from modelramp.analysis.drift import Measure, Rule, drift
 from modelramp.analysis.evidence import Mean, Proportion, Result
-from modelramp.analysis.performance import performance
-from modelramp.analysis.sequential import Design, MeanLooks, RateLooks, look_at_means, look_at_rates
 from modelramp.analysis.stats.change import LIMIT_ALPHA
+from modelramp.analysis.stats.drift import Measure, Rule, drift
 from modelramp.analysis.stats.histograms import Buckets
+from modelramp.analysis.stats.performance import performance
+from modelramp.analysis.stats.sequential import Design, MeanLooks, RateLooks, look_at_means, look_at_rates
 from modelramp.api.verdict import Verdict
 
 Looks = TypeVar("Looks")

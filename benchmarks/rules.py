@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from modelramp.analysis.checks import VALUE, judge
 from modelramp.analysis.evidence import Proportion
-from modelramp.analysis.sequential import Design, RateLooks, look_at_limit
 from modelramp.analysis.stats.change import LIMIT_ALPHA
 from modelramp.analysis.stats.intervals import ratio
+from modelramp.analysis.stats.sequential import Design, RateLooks, look_at_limit
 from modelramp.analysis.wording import Limits
 from modelramp.api.check import Check
 from modelramp.api.verdict import Verdict

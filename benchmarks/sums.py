@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from benchmarks.rules import LIMIT, Counts
 from modelramp.analysis.evidence import Proportion
-from modelramp.analysis.sequential import ODDS, gains_over_limit
 from modelramp.analysis.stats.change import MOST
+from modelramp.analysis.stats.sequential import ODDS, gains_over_limit
 
 Flags = NDArray[np.bool_]
 Gains = NDArray[np.float64]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelramp.analysis.evidence import Mean, Proportion, can_add_up, finite
-from modelramp.analysis.sequential import MeanLooks, RateLooks, Spread
 from modelramp.analysis.stats.change import ChangeLooks
+from modelramp.analysis.stats.sequential import MeanLooks, RateLooks, Spread
 from modelramp.api.check import Check
 
 

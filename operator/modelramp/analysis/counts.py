@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from modelramp.analysis.cost import priced
 from modelramp.analysis.evidence import Groups, Mean, Proportion, Unusable, counted
+from modelramp.analysis.stats.cost import priced
 from modelramp.analysis.stats.histograms import Buckets, from_classic
 from modelramp.analysis.stats.native_histograms import Native, from_native
 from modelramp.api.check import Check

@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-from modelramp.analysis import drift as drifting
-from modelramp.analysis import fairness as fair
 from modelramp.analysis.accumulated import (
     Window,
     change_looks,
@@ -14,12 +12,10 @@ from modelramp.analysis.accumulated import (
     spent,
     spent_text,
 )
-from modelramp.analysis.compare import Tolerance, means, quantiles, rates
-from modelramp.analysis.cost import budget, cost
 from modelramp.analysis.counts import REFERENCE, STABLE, VersionCounts, other_arm
 from modelramp.analysis.evidence import LEAST_COUNT, Groups, Mean, Proportion, Result, Unusable, count_text, no_data
-from modelramp.analysis.performance import performance
-from modelramp.analysis.sequential import Design, look_at_limit, look_at_means, look_at_rates
+from modelramp.analysis.stats import drift as drifting
+from modelramp.analysis.stats import fairness as fair
 from modelramp.analysis.stats.change import (
     LIMIT_ALPHA,
     STABLE_ALPHA,
@@ -27,8 +23,12 @@ from modelramp.analysis.stats.change import (
     change_over_limit,
     change_over_stable,
 )
+from modelramp.analysis.stats.compare import Tolerance, means, quantiles, rates
+from modelramp.analysis.stats.cost import budget, cost
 from modelramp.analysis.stats.histograms import Buckets
 from modelramp.analysis.stats.intervals import ratio
+from modelramp.analysis.stats.performance import performance
+from modelramp.analysis.stats.sequential import Design, look_at_limit, look_at_means, look_at_rates
 from modelramp.analysis.wording import Limits
 from modelramp.api.check import Check
 from modelramp.api.checks.drift import DriftMeasure

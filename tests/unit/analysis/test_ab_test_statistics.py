@@ -17,7 +17,7 @@ from modelramp.analysis.abtest import (
     needed_samples,
 )
 from modelramp.analysis.evidence import Mean, Proportion
-from modelramp.analysis.sequential import likelihood_ratio
+from modelramp.analysis.stats.sequential import likelihood_ratio
 
 ALPHA = 0.05
 RUNS = 300

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from modelramp.analysis.drift import Measure, Rule, drift, homogeneity
+from modelramp.analysis.stats.drift import Measure, Rule, drift, homogeneity
 from modelramp.analysis.stats.histograms import Buckets
 from modelramp.api.verdict import Verdict
 

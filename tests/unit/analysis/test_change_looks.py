@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from scipy.stats import binom, hypergeom
 
 from modelramp.analysis.evidence import Proportion
-from modelramp.analysis.sequential import ODDS
 from modelramp.analysis.stats.change import (
     LIMIT_ALPHA,
     MOST,
@@ -19,6 +18,7 @@ from modelramp.analysis.stats.change import (
     change_over_limit,
     change_over_stable,
 )
+from modelramp.analysis.stats.sequential import ODDS
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 

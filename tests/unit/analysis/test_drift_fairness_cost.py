@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from modelramp.analysis.cost import budget, cost, priced
-from modelramp.analysis.drift import (
+from modelramp.analysis.evidence import Groups, Mean, Proportion
+from modelramp.analysis.stats.cost import budget, cost, priced
+from modelramp.analysis.stats.distributions import holm
+from modelramp.analysis.stats.drift import (
     Measure,
     Rule,
     chi_square,
@@ -19,11 +21,9 @@ from modelramp.analysis.drift import (
     ks_distance,
     psi,
 )
-from modelramp.analysis.evidence import Groups, Mean, Proportion
-from modelramp.analysis.fairness import Fairness, fairness, homogeneity, worse_groups
-from modelramp.analysis.performance import performance
-from modelramp.analysis.stats.distributions import holm
+from modelramp.analysis.stats.fairness import Fairness, fairness, homogeneity, worse_groups
 from modelramp.analysis.stats.histograms import Buckets, from_classic
+from modelramp.analysis.stats.performance import performance
 from modelramp.analysis.wording import Limits
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from modelramp.analysis.accumulated import Window, change_looks, change_text, looks_text, mean_looks, rate_looks
 from modelramp.analysis.evidence import Mean, Proportion
 from modelramp.analysis.query_context import QueryContext
-from modelramp.analysis.sequential import MeanLooks, RateLooks, Spread
 from modelramp.analysis.stats.change import ChangeLooks
+from modelramp.analysis.stats.sequential import MeanLooks, RateLooks, Spread
 from modelramp.api.check import Check
 from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.health import Health

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from modelramp.analysis.compare import Tolerance, quantiles
+from modelramp.analysis.stats.compare import Tolerance, quantiles
 from modelramp.analysis.stats.histograms import (
     Buckets,
     from_classic,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelramp.analysis.compare import quantiles
-from modelramp.analysis.drift import Measure, Rule, drift
+from modelramp.analysis.stats.compare import quantiles
+from modelramp.analysis.stats.drift import Measure, Rule, drift
 from modelramp.analysis.stats.histograms import (
     EDGES_DIFFER,
     Buckets,

@@ -2,11 +2,11 @@
 
 import pytest
 
-from modelramp.analysis.compare import fisher, pooled_z, rates, rates_p_value
-from modelramp.analysis.drift import Measure, Rule, chi_square, drift, jensen_shannon, ks_distance, psi
 from modelramp.analysis.evidence import Groups, Proportion
-from modelramp.analysis.fairness import Fairness, fairness
+from modelramp.analysis.stats.compare import fisher, pooled_z, rates, rates_p_value
 from modelramp.analysis.stats.distributions import chi_square_tail, holm, kolmogorov_tail
+from modelramp.analysis.stats.drift import Measure, Rule, chi_square, drift, jensen_shannon, ks_distance, psi
+from modelramp.analysis.stats.fairness import Fairness, fairness
 from modelramp.analysis.stats.histograms import from_classic, quantile_interval
 from modelramp.analysis.stats.intervals import wilson
 from modelramp.api.verdict import Verdict

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from modelramp.analysis.compare import Tolerance, fisher, means, pooled_z, rates, rates_p_value
 from modelramp.analysis.evidence import Mean, Proportion
+from modelramp.analysis.stats.compare import Tolerance, fisher, means, pooled_z, rates, rates_p_value
 from modelramp.analysis.stats.intervals import newcombe, normal_tail, ratio, wilson
 from modelramp.analysis.wording import Limits
 from modelramp.api.names import Reason

@@ -4,16 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelramp.analysis.compare import Tolerance, quantiles, rates
-from modelramp.analysis.cost import budget, cost, priced
-from modelramp.analysis.drift import Measure, Rule, drift
 from modelramp.analysis.evidence import Groups, Mean, Proportion, p_text, too_few
-from modelramp.analysis.fairness import Fairness, fairness
-from modelramp.analysis.performance import performance
-from modelramp.analysis.sequential import Design, MeanLooks, RateLooks, look_at_means, look_at_rates
+from modelramp.analysis.stats.compare import Tolerance, quantiles, rates
+from modelramp.analysis.stats.cost import budget, cost, priced
+from modelramp.analysis.stats.drift import Measure, Rule, drift
+from modelramp.analysis.stats.fairness import Fairness, fairness
 from modelramp.analysis.stats.histograms import from_classic
 from modelramp.analysis.stats.intervals import ratio
 from modelramp.analysis.stats.native_histograms import from_native
+from modelramp.analysis.stats.performance import performance
+from modelramp.analysis.stats.sequential import Design, MeanLooks, RateLooks, look_at_means, look_at_rates
 from modelramp.analysis.wording import Limits, percents, shown
 from modelramp.api.quantity import format_number
 from modelramp.api.verdict import Verdict

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from modelramp.analysis.evidence import Mean, Proportion
-from modelramp.analysis.sequential import (
+from modelramp.analysis.stats.sequential import (
     Design,
     MeanLooks,
     RateLooks,

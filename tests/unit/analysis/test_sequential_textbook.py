@@ -15,7 +15,7 @@ from scipy import integrate
 from scipy.stats import binom, norm
 
 from modelramp.analysis.evidence import Mean, Proportion
-from modelramp.analysis.sequential import (
+from modelramp.analysis.stats.sequential import (
     Design,
     MeanLooks,
     RateLooks,

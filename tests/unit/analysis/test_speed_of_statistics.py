@@ -4,16 +4,23 @@ import time
 
 import pytest
 
-from modelramp.analysis.compare import quantiles, rates
-from modelramp.analysis.cost import cost
-from modelramp.analysis.drift import Measure, Rule, drift
 from modelramp.analysis.evidence import Groups, Mean, Proportion
-from modelramp.analysis.fairness import fairness
-from modelramp.analysis.sequential import Design, MeanLooks, RateLooks, look_at_limit, look_at_means, look_at_rates
 from modelramp.analysis.stats.change import Bound, ChangeLooks, change_over_limit, change_over_stable
+from modelramp.analysis.stats.compare import quantiles, rates
+from modelramp.analysis.stats.cost import cost
+from modelramp.analysis.stats.drift import Measure, Rule, drift
+from modelramp.analysis.stats.fairness import fairness
 from modelramp.analysis.stats.histograms import from_classic
 from modelramp.analysis.stats.intervals import ratio
 from modelramp.analysis.stats.native_histograms import from_native
+from modelramp.analysis.stats.sequential import (
+    Design,
+    MeanLooks,
+    RateLooks,
+    look_at_limit,
+    look_at_means,
+    look_at_rates,
+)
 from modelramp.analysis.wording import Limits
 
 ONE, OTHER, RARE = Proportion(31, 1204), Proportion(90, 9000), Proportion(3, 60)

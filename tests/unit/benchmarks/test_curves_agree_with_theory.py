@@ -18,7 +18,7 @@ from benchmarks.levels import (
 )
 from benchmarks.rules import PLAIN, RATIO, Border, Rule
 from benchmarks.watching import Estimate, delay_of, detection, per_thousand, share
-from modelramp.analysis.drift import Measure
+from modelramp.analysis.stats.drift import Measure
 
 THREE, AT_ONCE = Rule("plain", PLAIN), Rule("at once", PLAIN, 1)
 

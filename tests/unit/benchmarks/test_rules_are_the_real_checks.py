@@ -17,8 +17,8 @@ from benchmarks.rules import (
 from benchmarks.sums import Sums, over_stable
 from benchmarks.watching import Watching
 from modelramp.analysis.evidence import Proportion
-from modelramp.analysis.sequential import Design, RateLooks, look_at_limit
 from modelramp.analysis.stats.change import Bound, ChangeLooks, change_over_limit, change_over_stable
+from modelramp.analysis.stats.sequential import Design, RateLooks, look_at_limit
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict

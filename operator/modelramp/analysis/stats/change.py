@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modelramp.analysis.evidence import Proportion, Result, count_text, first_problem, no_data, too_few
-from modelramp.analysis.sequential import NOTHING, ODDS, bad_limit, gains_over_limit
+from modelramp.analysis.stats.sequential import NOTHING, ODDS, bad_limit, gains_over_limit
 from modelramp.analysis.wording import RATIO, shown
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict

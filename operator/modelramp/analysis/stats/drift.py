@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from modelramp.analysis.compare import rates_p_value
 from modelramp.analysis.evidence import (
     Proportion,
     Result,
@@ -20,6 +19,7 @@ from modelramp.analysis.evidence import (
     p_text,
     too_few,
 )
+from modelramp.analysis.stats.compare import rates_p_value
 from modelramp.analysis.stats.distributions import chi_square_quantile, chi_square_tail, kolmogorov_tail
 from modelramp.analysis.stats.histograms import EDGES_DIFFER, Buckets, mean_and_deviation, on_same_edges
 from modelramp.analysis.stats.intervals import normal_tail

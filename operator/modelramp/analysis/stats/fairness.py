@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from modelramp.analysis.compare import FISHER_BELOW, pooled_z, rates_p_value, rates_test
-from modelramp.analysis.drift import chi_square
 from modelramp.analysis.evidence import Groups, Proportion, Result, Unusable, count_text, no_data, p_text
+from modelramp.analysis.stats.compare import FISHER_BELOW, pooled_z, rates_p_value, rates_test
 from modelramp.analysis.stats.distributions import chi_square_tail, holm
+from modelramp.analysis.stats.drift import chi_square
 from modelramp.analysis.stats.intervals import newcombe, normal_tail
 from modelramp.analysis.wording import RATIO, apart, points, shown
 from modelramp.api.names import Reason

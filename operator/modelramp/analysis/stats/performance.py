@@ -2,7 +2,6 @@
 
 import math
 
-from modelramp.analysis.compare import rates_p_value, rates_test
 from modelramp.analysis.evidence import (
     Mean,
     Proportion,
@@ -14,6 +13,7 @@ from modelramp.analysis.evidence import (
     p_text,
     too_few,
 )
+from modelramp.analysis.stats.compare import rates_p_value, rates_test
 from modelramp.analysis.wording import RATIO, percents, shown
 from modelramp.api.names import Reason
 from modelramp.api.quantity import ROUNDING, above
