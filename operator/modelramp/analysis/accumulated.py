@@ -8,9 +8,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from modelramp.analysis.evidence import Mean, Proportion, can_add_up, finite
-from modelramp.analysis.stats.change import ChangeLooks
-from modelramp.analysis.stats.sequential import MeanLooks, RateLooks, Spread
 from modelramp.api.check import Check
 
 
@@ -31,92 +28,27 @@ class Window:
     memory: str = ""
 
 
-def remembers(check: Check) -> bool:
-    """Whether a check carries anything from tick to tick."""
-    return check.sequential is not None or (check.cost is not None and check.cost.budget is not None)
+ONCE = Window()
+"""A tick that stands for itself: nothing was remembered."""
 
 
-def rate_looks(check: Check, episode: Window) -> RateLooks:
-    """What a sequential check of rates has seen so far."""
-    try:
-        bad, total, stable_bad, stable_total, p_value = finite(_read(check, episode, "looks"))
-    except (TypeError, ValueError):
-        return RateLooks()
-    found = RateLooks(Proportion(bad, total), Proportion(stable_bad, stable_total), p_value)
-    return found if can_add_up(found.candidate, found.stable) else RateLooks()
-
-
-def mean_looks(check: Check, episode: Window) -> MeanLooks:
-    """What a sequential check of means has seen so far."""
-    try:
-        *numbers, p_value = finite(_read(check, episode, "looks"))
-        one, other = (
-            Spread(Mean(sum_, count), int(ticks), squares) for sum_, count, ticks, squares in (numbers[:4], numbers[4:])
-        )
-    except (TypeError, ValueError):
-        return MeanLooks()
-    return MeanLooks(one, other, p_value) if can_add_up(one.total, other.total) else MeanLooks()
-
-
-def change_looks(check: Check, episode: Window) -> ChangeLooks:
-    """What a sequential check that detects a change has seen so far."""
-    try:
-        seen, looks, bad, total, stable_bad, stable_total, *evidence = finite(_read(check, episode, "change"))
-        counts = Proportion(bad, total), Proportion(stable_bad, stable_total)
-        found = ChangeLooks(tuple(evidence), *counts, int(looks), seen)
-    except (TypeError, ValueError):
-        return ChangeLooks()
-    sound = len(evidence) == len(ChangeLooks().evidence) and can_add_up(*counts)
-    return found if sound else ChangeLooks()
-
-
-def spent(check: Check, episode: Window) -> float:
-    """What the rollout has cost so far; a new weight does not change that, a new revision does."""
-    try:
-        (found,) = finite([_read(check, episode, "spent")])
-    except ValueError:
-        return 0.0
-    return found
-
-
-def looks_text(check: Check, episode: Window, looks: RateLooks | MeanLooks) -> str:
-    """The text that carries a sequential check's evidence."""
-    if isinstance(looks, RateLooks):
-        one, other = looks.candidate, looks.stable
-        return _write(check, episode, "looks", [one.bad, one.total, other.bad, other.total, looks.p_value])
-    numbers: list[float] = []
-    for arm in (looks.candidate, looks.stable):
-        numbers += [arm.total.sum, arm.total.count, arm.ticks, arm.squares]
-    return _write(check, episode, "looks", [*numbers, looks.p_value])
-
-
-def change_text(check: Check, episode: Window, looks: ChangeLooks) -> str:
-    """The text that carries the evidence of a change."""
-    one, other = looks.candidate, looks.stable
-    counts = [looks.seen, looks.looks, one.bad, one.total, other.bad, other.total]
-    return _write(check, episode, "change", [*counts, *looks.evidence])
-
-
-def spent_text(check: Check, episode: Window, amount: float) -> str:
-    """The text that carries what a rollout has cost."""
-    return _write(check, episode, "spent", amount)
-
-
-def _write(check: Check, episode: Window, what: str, value: object) -> str:
-    found = {"check": check.identity(), "revision": episode.revision, "since": episode.since, what: value}
+def memory_of(check: Check, window: Window, what: str, value: object) -> str:
+    """The text that carries a value to the next tick, under the name `what`."""
+    found = {"check": check.identity(), "revision": window.revision, "since": window.since, what: value}
     return json.dumps(found, separators=(",", ":"))
 
 
-def _read(check: Check, episode: Window, what: str) -> Any:
-    """The remembered value; None when there is none, or when it speaks of something else.
+def remembered(check: Check, window: Window, what: str, *, across_weights: bool = False) -> Any:
+    """The value that the last tick left; None when there is none, or when it speaks of something else.
 
-    Evidence for another question is no evidence: an edited check begins anew.
+    Evidence for another question is no evidence: an edited check begins anew, and so does one at a new weight unless
+    it counts across_weights.
     """
     try:
-        found = json.loads(episode.memory) if episode.memory else {}
+        found = json.loads(window.memory) if window.memory else {}
     except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict) or found.get("check") != check.identity():
         return None
-    same = found.get("revision") == episode.revision and (what == "spent" or found.get("since") == episode.since)
+    same = found.get("revision") == window.revision and (across_weights or found.get("since") == window.since)
     return found.get(what) if same else None

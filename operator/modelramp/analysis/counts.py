@@ -1,23 +1,29 @@
-"""Arms from answers: what Prometheus said of one version, as the counts that the statistics work on."""
+"""What Prometheus said of one version, as the counts that the statistics work on."""
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import Protocol
 
 from modelramp.analysis.evidence import Groups, Mean, Proportion, Unusable, counted
-from modelramp.analysis.stats.cost import priced
 from modelramp.analysis.stats.histograms import Buckets, from_classic
 from modelramp.analysis.stats.native_histograms import Native, from_native
-from modelramp.api.check import Check
-from modelramp.api.checks.drift import Reference
 from modelramp.api.names import Reason
 
 VersionCounts = Proportion | Mean | Buckets | Groups
 """The counts of one version."""
 
 CANDIDATE, STABLE, REFERENCE = "candidate", "stable", "reference"
-"""Names of arms: of the measured revision, the stable version's, and a stored one."""
-USAGE = "usage."
-"""Begins the names of parts that a price belongs to."""
+"""Whose counts they are: of the measured revision, of the stable version, or of a stored baseline."""
+
+
+class Shape(Enum):
+    """How people write the counts of one version as JSON, each with an example."""
+
+    PROPORTION = '{"bad": 12, "total": 1204}'
+    MEAN = '{"sum": 12.5, "count": 300}'
+    BUCKETS = '{"buckets": {"0.1": 3, "0.5": 10, "+Inf": 12}}'
+    GROUPS = '{"groups": {"a": {"bad": 3, "total": 100}, "b": {"bad": 9, "total": 100}}}'
+    USAGE = '{"usage": {"tokens": 5000}, "count": 300}'
 
 
 _NO_FAILURES = (
@@ -49,62 +55,7 @@ Answers = Mapping[str, Sequence[Series]]
 """Series by the name of the question."""
 
 
-def parts_of(check: Check) -> dict[str, str]:
-    """The queries of one arm by part (bad, total, sum, count, buckets, usage.KIND); none for a query or a preset."""
-    measured = check.ratio or check.compare or check.sequential or check.drift or check.fairness or check.cost
-    found = {
-        part: query
-        for part in ("bad", "total", "sum", "count", "buckets")
-        if (query := getattr(measured, part, None)) is not None
-    }
-    if check.cost is not None and check.cost.usage is not None:
-        found |= {f"{USAGE}{kind}": query for kind, query in check.cost.usage.items()}
-    return found
-
-
-def other_arm(check: Check) -> str | None:
-    """Whom the candidate is held against: STABLE, REFERENCE, or None when it is a limit."""
-    if check.drift is not None and check.drift.reference is not None:
-        return REFERENCE
-    compares = check.compare is not None or check.drift is not None
-    return STABLE if compares or (check.sequential is not None and check.max is None) else None
-
-
-def arm_from(check: Check, answers: Answers, arm: str) -> VersionCounts | Unusable:
-    """One version's counts; or, when an answer does not hold them, why."""
-    if check.fairness is not None:
-        return _groups(answers[f"{arm}.bad"], answers[f"{arm}.total"], check.fairness.group_label)
-    if f"{arm}.buckets" in answers:
-        return _buckets(answers[f"{arm}.buckets"])
-    found: dict[str, float] = {}
-    for part in parts_of(check):
-        value = single(answers[f"{arm}.{part}"], part)
-        if not isinstance(value, float):
-            return value
-        found[part] = value
-    if check.cost is not None and check.cost.usage is not None:
-        used = {part.removeprefix(USAGE): value for part, value in found.items() if part.startswith(USAGE)}
-        return money(check, used, found["count"])
-    return counted(found["bad"], found["total"]) if "bad" in found else Mean(found["sum"], found["count"])
-
-
-def money(check: Check, used: Mapping[str, float], count: float) -> Mean | Unusable:
-    """What was used at the check's prices, and how much that bought."""
-    prices = check.cost.prices if check.cost is not None else None
-    spent = priced(used, prices or {})
-    return Mean(spent, count) if isinstance(spent, float) else spent
-
-
-def stored(reference: Reference) -> VersionCounts | Unusable:
-    """The counts that stand in the spec."""
-    if reference.buckets is not None:
-        return from_classic(reference.buckets)
-    if reference.bad is not None and reference.total is not None:
-        return Proportion(reference.bad, reference.total)
-    return Mean(reference.sum or 0.0, reference.count or 0.0)
-
-
-def single(samples: Sequence[Series], part: str) -> float | Unusable:
+def number_of(samples: Sequence[Series], part: str) -> float | Unusable:
     """The number in an answer that must hold one; it may be NaN, which the statistics refuse with a reason."""
     if len(samples) > 1:
         return Unusable(
@@ -143,7 +94,8 @@ def _by_label(samples: Sequence[Series], label: str, part: str) -> dict[str, flo
     return found
 
 
-def _buckets(samples: Sequence[Series]) -> Buckets | Unusable:
+def buckets_of(samples: Sequence[Series]) -> Buckets | Unusable:
+    """The histogram in an answer, classic or native."""
     if any(series.histogram is not None for series in samples):
         return _native(samples)
     found = _by_label(samples, "le", "buckets")
@@ -158,7 +110,8 @@ def _native(samples: Sequence[Series]) -> Buckets | Unusable:
     return from_native(found.buckets, found.count) if found is not None else no_number("buckets")
 
 
-def _groups(bad: Sequence[Series], total: Sequence[Series], label: str) -> Groups | Unusable:
+def groups_of(bad: Sequence[Series], total: Sequence[Series], label: str) -> Groups | Unusable:
+    """The proportions by group in two answers, whose series have the label that names the group."""
     failed, everything = _by_label(bad, label, "bad"), _by_label(total, label, "total")
     if not isinstance(failed, dict):
         return failed

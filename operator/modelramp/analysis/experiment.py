@@ -18,8 +18,7 @@ from modelramp.analysis.abtest import (
     imbalance,
     mismatched,
 )
-from modelramp.analysis.checks import Ask, question
-from modelramp.analysis.counts import CANDIDATE, STABLE, Answers, single
+from modelramp.analysis.counts import CANDIDATE, STABLE, Answers, number_of
 from modelramp.analysis.evidence import (
     Mean,
     Proportion,
@@ -33,6 +32,7 @@ from modelramp.analysis.evidence import (
 )
 from modelramp.analysis.promql import NoStableVersion
 from modelramp.analysis.query_context import QueryContext
+from modelramp.analysis.questions import Ask, question
 from modelramp.analysis.wording import RATIO, shown
 from modelramp.api.abtest import ABTest, ABTestRun
 from modelramp.api.errors import NoAnswer, PrometheusUnavailable
@@ -146,7 +146,7 @@ def judge_test(run: ABTestRun, answers: Answers, whole: bool) -> ABTestOutcome:
         )
     read = {}
     for name, series in answers.items():
-        value = single(series, name)
+        value = number_of(series, name)
         if not isinstance(value, float):
             rare = not series and name.endswith((".good", ".bad"))
             return _nothing(run, Unusable(value.reason, f"{name} {_RARE}") if rare else value)

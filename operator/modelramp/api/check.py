@@ -1,6 +1,7 @@
 """One declared check of a model: what is measured, the limit that it must keep, and what it may do."""
 
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from zlib import crc32
 
@@ -170,18 +171,22 @@ class Check(_KindsOfCheck):
         """Tells an edited check from what it was; a newer operator with more fields gives the same number."""
         return crc32(self.model_dump_json(exclude_defaults=True).encode())
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """The field that selects the kind of the check, such as "ratio"."""
         return kinds_of(self)[0].field
 
-    @property
+    @cached_property
     def settings(self) -> Any:
         """The value of that field: the model of the kind, or the text of a query or preset."""
         return getattr(self, self.kind)
 
     @property
+    def starts_drift_hooks(self) -> bool:
+        """Whether a breach starts the hooks of spec.health.onDrift that name no checks."""
+        return SCHEMAS[self.kind].starts_drift_hooks
+
+    @cached_property
     def accumulates(self) -> bool:
         """Whether evidence adds up from tick to tick, so that the check carries a memory."""
-        schema = kinds_of(self)[0]
-        return holds(schema.accumulates, getattr(self, schema.field))
+        return holds(SCHEMAS[self.kind].accumulates, self.settings)

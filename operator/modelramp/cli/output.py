@@ -5,33 +5,17 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from modelramp.api.advice import Level
 from modelramp.api.text import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _PIPED = 400
-
-
-class Level(StrEnum):
-    """Severity of a finding. Error: is refused or can never work. Warning: works, but is probably not intended."""
-
-    ERROR = "error"
-    WARNING = "warning"
-
-
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """A problem of a field of an object; `path` as in the YAML."""
-
-    level: Level
-    path: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)

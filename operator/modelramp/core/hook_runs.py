@@ -227,7 +227,7 @@ def hook_verdict(health: Health, on: On, hook: Hook, tick: Judged) -> tuple[Verd
     names = set(hook.checks)
     if not names and on is On.BREACH:
         return tick.verdict, tick.checks, tick.detail
-    names = names or {check.name for check in health.checks if check.drift is not None}
+    names = names or {check.name for check in health.checks if check.starts_drift_hooks}
     found = [check for check in tick.outcome.checks if check.name in names]
     asked = [check for check in found if check.at == tick.at]
     breached = [check for check in asked if check.verdict is Verdict.BREACH]

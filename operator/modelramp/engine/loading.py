@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
-from modelramp.analysis.kinds import needs_distributions
+from modelramp.analysis.kinds import check_kind
 from modelramp.api.check import Check
 
 Load = Callable[[], Awaitable[None]]
@@ -20,7 +20,7 @@ class Loading:
 
     def needed(self, checks: Iterable[Check]) -> bool:
         """Whether one of these checks cannot be judged before `done`."""
-        return self._load is not None and any(needs_distributions(check) for check in checks)
+        return self._load is not None and any(check_kind(check).needs_scipy(check) for check in checks)
 
     async def done(self) -> None:
         """Return when everything is loaded, by whoever asked first."""

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from modelramp.analysis.accumulated import Window, remembers
+from modelramp.analysis.accumulated import Window
 from modelramp.analysis.checks import Ask, Question, ask, judge, no_answer
 from modelramp.analysis.experiment import ask_of_test, judge_test, silent_test
 from modelramp.analysis.presets import Labels
@@ -249,7 +249,7 @@ def _tested(each: BoundQueries, answers: Answers, tick: int) -> ABTestOutcome | 
 
 def _judged(due: CheckRequest, check: Check, asked: Ask | CheckOutcome, answers: Answers, tick: int) -> CheckOutcome:
     outcome = _said(due, check, asked, answers, tick) if isinstance(asked, Ask) else asked
-    if remembers(check) and not outcome.memory:
+    if check.accumulates and not outcome.memory:
         return replace(outcome, memory=due.memory.get(check.name, ""))
     return outcome
 

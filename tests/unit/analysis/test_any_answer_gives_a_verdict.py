@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from modelramp.analysis.accumulated import Window
 from modelramp.analysis.checks import SAMPLES, VALUE, judge
-from modelramp.analysis.counts import parts_of
 from modelramp.analysis.experiment import judge_test, parts_of_test
+from modelramp.analysis.kinds import check_kind
 from modelramp.analysis.stats.native_histograms import Native
 from modelramp.api.abtest import ABTest, ABTestRun
 from modelramp.api.check import Check
@@ -163,7 +163,7 @@ def series_of(check: Check, part: str) -> st.SearchStrategy[list[Series]]:
 def answers_of(check: Check) -> st.SearchStrategy[dict[str, list[Series]]]:
     if check.query is not None:
         return st.fixed_dictionaries({VALUE: singles} | ({SAMPLES: singles} if check.samples else {}))
-    parts = parts_of(check)
+    parts = check_kind(check).parts(check)
     asked = {f"{arm}.{part}": series_of(check, part) for arm in ("candidate", "stable", "reference") for part in parts}
     return st.fixed_dictionaries(asked)
 
@@ -230,7 +230,7 @@ def answered(check: Check, **changed: float) -> dict[str, list[Series]]:
     edges = ("1", "2", "+Inf")
     found = {}
     for arm in ("candidate", "stable", "reference"):
-        for part in parts_of(check):
+        for part in check_kind(check).parts(check):
             if part == "buckets":
                 rows = [(le, changed.get("buckets", 200.0) * place) for place, le in enumerate(edges, 1)]
                 found[f"{arm}.{part}"] = [Series(count, {"le": le}) for le, count in rows]
@@ -249,7 +249,7 @@ NO_COUNTS = [math.nan, math.inf, -math.inf, -1.0, -LARGEST, 2.0**53 + 2, 1e16, 1
 @pytest.mark.parametrize("name", COUNTING)
 def test_what_is_no_count_is_no_data_with_a_reason_and_a_sentence(name, number):
     check = Check.model_validate({"name": "measured", **CHECKS[name]})
-    part = next(part for part in ("total", "count", "buckets") if part in parts_of(check))
+    part = next(part for part in ("total", "count", "buckets") if part in check_kind(check).parts(check))
     outcome = judge(check, answered(check, **{part: number}), Window("r2", 0))
     assert (outcome.verdict, outcome.reason) == (Verdict.NO_DATA, Reason.NOT_A_NUMBER)
     assert len(outcome.detail) > 20

@@ -21,7 +21,7 @@ from modelramp.analysis.stats.drift import (
     ks_distance,
     psi,
 )
-from modelramp.analysis.stats.fairness import Fairness, fairness, homogeneity, worse_groups
+from modelramp.analysis.stats.fairness import FairnessRule, fairness, homogeneity, worse_groups
 from modelramp.analysis.stats.histograms import Buckets, from_classic
 from modelramp.analysis.stats.performance import performance
 from modelramp.analysis.wording import Limits
@@ -197,20 +197,24 @@ def groups(**rates):
 
 
 FAIR = {
-    "one group treated worse": (groups(a=(30, 1000), b=(90, 1000)), Fairness(), Verdict.BREACH),
-    "alike": (groups(a=(30, 1000), b=(33, 1000)), Fairness(), Verdict.HEALTHY),
-    "worse, but tolerated": (groups(a=(30, 1000), b=(60, 1000)), Fairness(difference=0.05), Verdict.HEALTHY),
-    "worse, yet four fifths": (groups(a=(30, 1000), b=(90, 1000)), Fairness(four_fifths=0.8), Verdict.HEALTHY),
-    "less than four fifths": (groups(a=(100, 1000), b=(400, 1000)), Fairness(four_fifths=0.8), Verdict.BREACH),
-    "one of five": (groups(a=(10, 400), b=(11, 400), c=(9, 400), d=(12, 400), e=(60, 400)), Fairness(), Verdict.BREACH),
-    "nothing went wrong": (groups(a=(0, 100), b=(0, 100)), Fairness(), Verdict.HEALTHY),
-    "everything went wrong": (groups(a=(100, 100), b=(100, 100)), Fairness(), Verdict.HEALTHY),
-    "one group is too small": (groups(a=(30, 1000), b=(9, 10)), Fairness(), Verdict.NO_DATA),
-    "one group": (groups(a=(30, 1000)), Fairness(), Verdict.NO_DATA),
-    "no group": (Groups({}), Fairness(), Verdict.NO_DATA),
-    "a group without traffic": (groups(a=(30, 1000), b=(33, 1000), c=(0, 0)), Fairness(), Verdict.HEALTHY),
-    "impossible counts": (groups(a=(30, 1000), b=(33, 30)), Fairness(), Verdict.NO_DATA),
-    "ten thousand groups": (groups(**{f"g{n}": (1, 100) for n in range(10_000)}), Fairness(), Verdict.NO_DATA),
+    "one group treated worse": (groups(a=(30, 1000), b=(90, 1000)), FairnessRule(), Verdict.BREACH),
+    "alike": (groups(a=(30, 1000), b=(33, 1000)), FairnessRule(), Verdict.HEALTHY),
+    "worse, but tolerated": (groups(a=(30, 1000), b=(60, 1000)), FairnessRule(difference=0.05), Verdict.HEALTHY),
+    "worse, yet four fifths": (groups(a=(30, 1000), b=(90, 1000)), FairnessRule(four_fifths=0.8), Verdict.HEALTHY),
+    "less than four fifths": (groups(a=(100, 1000), b=(400, 1000)), FairnessRule(four_fifths=0.8), Verdict.BREACH),
+    "one of five": (
+        groups(a=(10, 400), b=(11, 400), c=(9, 400), d=(12, 400), e=(60, 400)),
+        FairnessRule(),
+        Verdict.BREACH,
+    ),
+    "nothing went wrong": (groups(a=(0, 100), b=(0, 100)), FairnessRule(), Verdict.HEALTHY),
+    "everything went wrong": (groups(a=(100, 100), b=(100, 100)), FairnessRule(), Verdict.HEALTHY),
+    "one group is too small": (groups(a=(30, 1000), b=(9, 10)), FairnessRule(), Verdict.NO_DATA),
+    "one group": (groups(a=(30, 1000)), FairnessRule(), Verdict.NO_DATA),
+    "no group": (Groups({}), FairnessRule(), Verdict.NO_DATA),
+    "a group without traffic": (groups(a=(30, 1000), b=(33, 1000), c=(0, 0)), FairnessRule(), Verdict.HEALTHY),
+    "impossible counts": (groups(a=(30, 1000), b=(33, 30)), FairnessRule(), Verdict.NO_DATA),
+    "ten thousand groups": (groups(**{f"g{n}": (1, 100) for n in range(10_000)}), FairnessRule(), Verdict.NO_DATA),
 }
 
 

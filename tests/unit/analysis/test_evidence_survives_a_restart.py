@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modelramp.analysis.accumulated import Window, change_looks, change_text, looks_text, mean_looks, rate_looks
+from modelramp.analysis.accumulated import Window
 from modelramp.analysis.evidence import Mean, Proportion
+from modelramp.analysis.kinds.sequential import change_looks, change_text, looks_text, mean_looks, rate_looks
 from modelramp.analysis.query_context import QueryContext
 from modelramp.analysis.stats.change import ChangeLooks
 from modelramp.analysis.stats.sequential import MeanLooks, RateLooks, Spread

@@ -9,10 +9,10 @@ from click.testing import CliRunner
 from modelramp.analysis.checks import limits_of
 from modelramp.analysis.presets import ALIASES, PRESETS
 from modelramp.analysis.presets.series import UNKNOWN
+from modelramp.analysis.query_advice import never_negative
 from modelramp.api.check import Check
 from modelramp.cli.commands.lint import lint_text
 from modelramp.cli.commands.presets import command
-from modelramp.cli.lint.queries import never_negative
 from tests.refused.samples import EVERY_FIELD, load
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "presets.md"

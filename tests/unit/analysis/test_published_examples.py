@@ -6,7 +6,7 @@ from modelramp.analysis.evidence import Groups, Proportion
 from modelramp.analysis.stats.compare import fisher, pooled_z, rates, rates_p_value
 from modelramp.analysis.stats.distributions import chi_square_tail, holm, kolmogorov_tail
 from modelramp.analysis.stats.drift import Measure, Rule, chi_square, drift, jensen_shannon, ks_distance, psi
-from modelramp.analysis.stats.fairness import Fairness, fairness
+from modelramp.analysis.stats.fairness import FairnessRule, fairness
 from modelramp.analysis.stats.histograms import from_classic, quantile_interval
 from modelramp.analysis.stats.intervals import wilson
 from modelramp.api.verdict import Verdict
@@ -90,7 +90,7 @@ def test_admissions_to_berkeley_in_1973():
 
 def test_the_four_fifths_rule_by_its_own_example():
     """48 of 80 and 12 of 40 applicants hired: 30 % is half of 60 % (Uniform Guidelines, Questions and Answers, 12)."""
-    found = fairness(Groups({"White": P(32, 80), "Black": P(28, 40)}), Fairness(four_fifths=0.8))
+    found = fairness(Groups({"White": P(32, 80), "Black": P(28, 40)}), FairnessRule(four_fifths=0.8))
     assert found.verdict is Verdict.BREACH
     assert found.p_value == pytest.approx(0.0019458, abs=1e-7)
     assert found.detail == (

@@ -8,7 +8,7 @@ from modelramp.analysis.evidence import Groups, Mean, Proportion, p_text, too_fe
 from modelramp.analysis.stats.compare import Tolerance, quantiles, rates
 from modelramp.analysis.stats.cost import budget, cost, priced
 from modelramp.analysis.stats.drift import Measure, Rule, drift
-from modelramp.analysis.stats.fairness import Fairness, fairness
+from modelramp.analysis.stats.fairness import FairnessRule, fairness
 from modelramp.analysis.stats.histograms import from_classic
 from modelramp.analysis.stats.intervals import ratio
 from modelramp.analysis.stats.native_histograms import from_native
@@ -57,11 +57,11 @@ SENTENCES = {
     ),
     "one point tolerated": (rates(P(25, 1000), P(20, 1000), Tolerance(relative=0.5)), "; 1 percentage point more tol"),
     "four fifths are kept": (
-        fairness(Groups({"a": P(30, 1000), "b": P(90, 1000)}), Fairness(four_fifths=0.8)),
+        fairness(Groups({"a": P(30, 1000), "b": P(90, 1000)}), FairnessRule(four_fifths=0.8)),
         "success ratio 0.9381 (at least 0.8 wished), p < 0.0001 (chi-square)",
     ),
     "four fifths are just missed": (
-        fairness(Groups({"a": P(0, 10_000_000), "b": P(2_000_010, 10_000_000)}), Fairness(four_fifths=0.8)),
+        fairness(Groups({"a": P(0, 10_000_000), "b": P(2_000_010, 10_000_000)}), FairnessRule(four_fifths=0.8)),
         "success ratio 0.799999 (at least 0.8 wished)",
     ),
     "groups that chance tells apart": (fairness(Groups({"a": P(10, 100), "b": P(15, 100)})), ": may be chance"),

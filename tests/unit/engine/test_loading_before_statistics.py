@@ -46,17 +46,18 @@ async def test_it_is_loaded_once_and_only_for_a_check_that_needs_it(fields, wish
 
 JUDGE = """
 import sys
-from modelramp.analysis import evidence, kinds
+from modelramp.analysis import accumulated, evidence
+from modelramp.analysis.counts import Shape
+from modelramp.analysis.kinds import check_kind
 from modelramp.analysis.stats import histograms
-from modelramp.analysis import accumulated
 from modelramp.api.check import Check
 buckets = histograms.Buckets((1.0, 2.0, float("inf")), (500.0, 300.0, 200.0))
-groups = evidence.Groups({name: evidence.Proportion(50.0, 500.0) for name in "abc"})
 rates, means = evidence.Proportion(50.0, 500.0), evidence.Mean(50.0, 500.0)
 for fields in FIELDS:
     check = Check.model_validate({"name": "a", **fields})
-    for arm in (buckets, groups, rates, means):
-        kinds.weigh(check, arm, arm, accumulated.Window())
+    kind, arms = check_kind(check), {Shape.BUCKETS: buckets, Shape.PROPORTION: rates, Shape.MEAN: means}
+    arm = arms[kind.shapes(check)[0]]
+    kind.result(check, arm, arm, accumulated.Window())
 print("scipy" in sys.modules)
 """
 

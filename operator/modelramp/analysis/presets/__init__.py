@@ -21,4 +21,15 @@ def preset_named(name: str | None) -> Preset | None:
     return PRESETS.get(ALIASES.get(name or "", name or ""))
 
 
-__all__ = ["ALIASES", "PRESETS", "Labels", "Preset", "preset_named"]
+def preset_problem(name: str) -> str | None:
+    """Why a preset cannot be used, as a sentence; None when it exists."""
+    from difflib import get_close_matches
+
+    if preset_named(name) is not None:
+        return None
+    near = get_close_matches(name, (*PRESETS, *ALIASES), n=1)
+    hint = f"did you mean {ALIASES.get(near[0], near[0])}?" if near else "`modelramp presets` lists them"
+    return f"there is no preset {name!r}; {hint}"
+
+
+__all__ = ["ALIASES", "PRESETS", "Labels", "Preset", "preset_named", "preset_problem"]

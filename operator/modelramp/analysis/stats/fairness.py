@@ -23,7 +23,7 @@ FOUR_FIFTHS = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Fairness:
+class FairnessRule:
     """When groups count as treated differently.
 
     alpha: of the chi-square test over all groups. difference: of error rates, below which it does not matter (0: any).
@@ -37,13 +37,13 @@ class Fairness:
     min_samples: float = 30
 
 
-def fairness(groups: Groups, rule: Fairness | None = None) -> Result:
+def fairness(groups: Groups, rule: FairnessRule | None = None) -> Result:
     """Whether error rates differ between groups: chi-square over all, and Holm's correction to say which.
 
     value: the largest difference of error rates, between the worst and the best group. p_value: for all groups alike
     (see homogeneity). Groups too small for it are left out; with fewer than two left there is no verdict.
     """
-    rule = rule or Fairness()
+    rule = rule or FairnessRule()
     if problem := _problem(groups):
         return no_data(problem)
     looked = {name: arm for name, arm in groups.by_name.items() if arm.total >= max(1.0, rule.min_samples)}
@@ -141,7 +141,7 @@ def _problem(groups: Groups) -> Unusable | None:
     return None
 
 
-def _wished(rule: Fairness, success: float) -> str:
+def _wished(rule: FairnessRule, success: float) -> str:
     """The success ratio, and what is tolerated, for people."""
     tolerated = f"; {points(rule.difference)} tolerated" if rule.difference else ""
     least = rule.four_fifths

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from modelramp.analysis.accumulated import remembers
 from modelramp.analysis.checks import Ask
 from modelramp.api.check import Check
 from modelramp.api.errors import NoAnswer, PrometheusUnavailable
@@ -51,7 +50,7 @@ async def read_history(
     """
     found: list[tuple[int, Said]] = []
     every = asked(due, _ALL_DUE)
-    asks = [(check, each) for check, each in every.checks if isinstance(each, Ask) and remembers(check)]
+    asks = [(check, each) for check, each in every.checks if isinstance(each, Ask) and check.accumulates]
     test = every.ab_test if isinstance(every.ab_test, Ask) else None
     size = PIECE
     while len(found) < len(ticks):

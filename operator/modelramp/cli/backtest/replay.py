@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import NamedTuple
 
-from modelramp.analysis.accumulated import remembers
 from modelramp.analysis.checks import judge
 from modelramp.analysis.experiment import judge_test, silent_test
 from modelramp.analysis.query_context import QueryContext
@@ -136,7 +135,7 @@ class _World:
         """What the checks say at a tick; those that add up evidence go on from what they left in the state."""
         said = recorded.promoted if recorded.promoted is not None and state.running is None else recorded.said
         health = self.target.spec.health
-        if not any(remembers(check) for check in health.checks):
+        if not any(check.accumulates for check in health.checks):
             return said.checks
         due = self._due(state)
         return tuple(

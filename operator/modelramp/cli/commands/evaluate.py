@@ -7,8 +7,9 @@ import click
 
 from modelramp.analysis.accumulated import Window
 from modelramp.analysis.checks import SAMPLES, VALUE, judge, limits_of
+from modelramp.analysis.counting import CountingKind
 from modelramp.analysis.evidence import Result, no_data
-from modelramp.analysis.kinds import weigh
+from modelramp.analysis.kinds import check_kind
 from modelramp.api.abtest import ABTest
 from modelramp.api.check import Check
 from modelramp.api.names import Reason
@@ -66,10 +67,11 @@ def evaluate(check: Check, numbers: Ticks | Measured) -> Result:
     """What the check says of the numbers; of a sequential one after the last tick."""
     if isinstance(numbers, Measured):
         return _of_number(check, numbers)
-    episode, result = Window(), None
+    kind, window, result = check_kind(check), Window(), None
+    assert isinstance(kind, CountingKind)  # noqa: S101 - only such a kind has ticks
     for candidate, other in zip(numbers.candidate, numbers.other, strict=True):
-        result, memory = weigh(check, candidate, other, episode)
-        episode = Window(memory=memory)
+        result, memory = kind.result(check, candidate, other, window)
+        window = Window(memory=memory)
     assert result is not None  # noqa: S101 - the data holds at least one tick
     return result
 

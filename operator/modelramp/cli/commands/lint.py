@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from modelramp.cli.output import Advice, Finding, Level, as_json, count, print_findings
+from modelramp.api.advice import Advice, Level
+from modelramp.cli.output import Finding, as_json, count, print_findings
 
 if TYPE_CHECKING:
     from modelramp.cli.documents import Document, Malformed

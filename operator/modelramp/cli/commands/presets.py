@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from modelramp.analysis.checks import preset_problem
-from modelramp.analysis.presets import PRESETS, Preset, preset_named
+from modelramp.analysis.presets import PRESETS, Preset, preset_named, preset_problem
 from modelramp.analysis.wording import Limits, limit_text
 
 

@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from modelramp.analysis.counts import VersionCounts, money, other_arm, stored
+from modelramp.analysis.counting import CountingKind
+from modelramp.analysis.counts import Shape, VersionCounts
 from modelramp.analysis.evidence import Groups, Mean, Proportion, Unusable, counted
+from modelramp.analysis.kinds import check_kind
 from modelramp.analysis.stats.histograms import Side, from_classic
 from modelramp.analysis.stats.native_histograms import from_native
 from modelramp.api.check import Check
@@ -15,11 +17,6 @@ from modelramp.simulation.json_input import BadData, kind_of, number_in
 
 Read = VersionCounts | Unusable
 _OTHERS = ("stable", "reference")
-_PROPORTION = '{"bad": 12, "total": 1204}'
-_MEAN = '{"sum": 12.5, "count": 300}'
-_BUCKETS = '{"buckets": {"0.1": 3, "0.5": 10, "+Inf": 12}}'
-_GROUPS = '{"groups": {"a": {"bad": 3, "total": 100}, "b": {"bad": 9, "total": 100}}}'
-_USAGE = '{"usage": {"tokens": 5000}, "count": 300}'
 _VALUE = '{"value": 0.031}'
 
 
@@ -57,62 +54,62 @@ def read_data(text: str, check: Check) -> Ticks | Measured:
             raise BadData(f'has the unknown key "{key}"; known are candidate, stable and reference')
     if given.get("candidate") is None:
         raise BadData(f'has no "candidate"; write {{"candidate": {_shape(check)}}}')
-    if check.query is not None or check.preset is not None:
+    kind = check_kind(check)
+    if not isinstance(kind, CountingKind):
         return _measured(given["candidate"], check)
-    candidate = _ticks(given["candidate"], "candidate", check)
-    return Ticks(candidate, _others(given, check, len(candidate)))
+    candidate = _ticks(given["candidate"], "candidate", check, kind)
+    return Ticks(candidate, _others(given, check, kind, len(candidate)))
 
 
-def _others(given: Mapping[str, Any], check: Check, ticks: int) -> tuple[Read | None, ...]:
-    if other_arm(check) is None:
+def _others(given: Mapping[str, Any], check: Check, kind: CountingKind, ticks: int) -> tuple[Read | None, ...]:
+    baseline = kind.baseline(check)
+    if baseline is None:
         return (None,) * ticks
     written = [key for key in _OTHERS if given.get(key) is not None]
     if len(written) > 1:
         raise BadData('has both "stable" and "reference"; the candidate is held against one')
-    reference = check.drift.reference if check.drift is not None else None
-    if not written and reference is not None and reference.query is None:
-        return (stored(reference),) * ticks
+    if not written and (stored := kind.stored(check)) is not None:
+        return (stored,) * ticks
     if not written:
-        missing = f'no numbers of it are given; add "{other_arm(check)}": {_shape(check)} to the data'
+        missing = f'no numbers of it are given; add "{baseline}": {_shape(check)} to the data'
         return (Unusable(Reason.EMPTY_RESULT, missing),) * ticks
-    found = _ticks(given[written[0]], written[0], check)
+    found = _ticks(given[written[0]], written[0], check, kind)
     if len(found) != ticks:
         raise BadData(f"candidate has {ticks} ticks and {written[0]} {len(found)}; each tick needs both")
     return found
 
 
-def _ticks(given: Any, where: str, check: Check) -> tuple[Read, ...]:
-    if check.sequential is None or not isinstance(given, list):
-        return (_arm(given, where, check),)
+def _ticks(given: Any, where: str, check: Check, kind: CountingKind) -> tuple[Read, ...]:
+    if check.kind != "sequential" or not isinstance(given, list):
+        return (_version(given, where, check, kind),)
     if not given:
         raise BadData(f"{where} is an empty list; write one arm for each tick, as in [{_shape(check)}]")
-    return tuple(_arm(arm, f"{where}[{index}]", check) for index, arm in enumerate(given))
+    return tuple(_version(arm, f"{where}[{index}]", check, kind) for index, arm in enumerate(given))
 
 
-def _arm(given: Any, where: str, check: Check) -> Read:
+def _version(given: Any, where: str, check: Check, kind: CountingKind) -> Read:
+    """The counts of one version at one tick."""
     fields = given if isinstance(given, dict) else None
     if fields is None:
         raise BadData(f"{where} is {kind_of(given)}; write {_shape(check)}")
-    reader = _READERS[_shape(check)]
-    if check.cost is not None and "usage" in fields:
-        _only(fields, ("usage", "count"), where, _USAGE)
-        used = {kind: number_in(amount, f"{where}.usage.{kind}") for kind, amount in _mapping(fields, "usage", where)}
-        return money(check, used, number_in(fields["count"], f"{where}.count"))
-    return reader(fields, where)
+    shapes = kind.shapes(check)
+    if Shape.USAGE in shapes and "usage" in fields:
+        return kind.counts(check, _usage(fields, where))
+    return _READERS[shapes[0]](fields, where)
 
 
 def _proportion(fields: Mapping[str, Any], where: str) -> Proportion:
-    _only(fields, ("bad", "total"), where, _PROPORTION)
+    _only(fields, ("bad", "total"), where, Shape.PROPORTION.value)
     return counted(number_in(fields["bad"], f"{where}.bad"), number_in(fields["total"], f"{where}.total"))
 
 
 def _mean(fields: Mapping[str, Any], where: str) -> Mean:
-    _only(fields, ("sum", "count"), where, _MEAN)
+    _only(fields, ("sum", "count"), where, Shape.MEAN.value)
     return Mean(number_in(fields["sum"], f"{where}.sum"), number_in(fields["count"], f"{where}.count"))
 
 
 def _buckets(fields: Mapping[str, Any], where: str) -> Read:
-    _only(fields, ("buckets",), where, _BUCKETS)
+    _only(fields, ("buckets",), where, Shape.BUCKETS.value)
     given = fields["buckets"]
     if isinstance(given, list):
         return from_native([_native(row, f"{where}.buckets[{index}]") for index, row in enumerate(given)])
@@ -129,35 +126,35 @@ def _native(row: Any, where: str) -> Side:
 
 
 def _groups(fields: Mapping[str, Any], where: str) -> Groups:
-    _only(fields, ("groups",), where, _GROUPS)
+    _only(fields, ("groups",), where, Shape.GROUPS.value)
     found = {}
     for name, arm in _mapping(fields, "groups", where):
         if not isinstance(arm, dict):
-            raise BadData(f"{where}.groups.{name} is {kind_of(arm)}; write {_PROPORTION}")
+            raise BadData(f"{where}.groups.{name} is {kind_of(arm)}; write {Shape.PROPORTION.value}")
         found[name] = _proportion(arm, f"{where}.groups.{name}")
     return Groups(found)
 
 
-_READERS: dict[str, Callable[[Mapping[str, Any], str], Read]] = {
-    _PROPORTION: _proportion,
-    _MEAN: _mean,
-    _BUCKETS: _buckets,
-    _GROUPS: _groups,
+def _usage(fields: Mapping[str, Any], where: str) -> dict[str, float]:
+    """The numbers by part, as the queries of a check would have given them."""
+    _only(fields, ("usage", "count"), where, Shape.USAGE.value)
+    used = _mapping(fields, "usage", where)
+    numbers = {f"usage.{kind}": number_in(amount, f"{where}.usage.{kind}") for kind, amount in used}
+    return numbers | {"count": number_in(fields["count"], f"{where}.count")}
+
+
+_READERS: dict[Shape, Callable[[Mapping[str, Any], str], Read]] = {
+    Shape.PROPORTION: _proportion,
+    Shape.MEAN: _mean,
+    Shape.BUCKETS: _buckets,
+    Shape.GROUPS: _groups,
 }
 
 
 def _shape(check: Check) -> str:
-    """What an arm of the check looks like, as an example."""
-    if check.fairness is not None:
-        return _GROUPS
-    if check.cost is not None:
-        return _MEAN
-    measured = check.ratio or check.compare or check.sequential or check.drift
-    if measured is None:
-        return _VALUE
-    if getattr(measured, "buckets", None) is not None:
-        return _BUCKETS
-    return _PROPORTION if measured.bad is not None else _MEAN
+    """What the numbers of a version look like, as an example."""
+    kind = check_kind(check)
+    return kind.shapes(check)[0].value if isinstance(kind, CountingKind) else _VALUE
 
 
 def _measured(given: Any, check: Check) -> Measured:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from modelramp.analysis.abtest import needed_samples
 from modelramp.analysis.evidence import count_text
 from modelramp.analysis.experiment import parts_of_test
+from modelramp.analysis.query_advice import of_count
 from modelramp.api.abtest import ABTest
+from modelramp.api.advice import Advice, Level
 from modelramp.api.quantity import format_duration, format_number
-from modelramp.cli.lint.kinds import of_count
-from modelramp.cli.output import Advice, Level
 
 _DAY = 86_400
 _PATH = "spec.rollout.abTest"

@@ -3,20 +3,20 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from modelramp.analysis.counts import STABLE, other_arm
+from modelramp.analysis.counts import STABLE
+from modelramp.analysis.kinds import check_kind
+from modelramp.api.advice import Advice, Level
 from modelramp.api.check import Role
+from modelramp.api.health import Health
 from modelramp.api.quantity import format_duration
 from modelramp.api.rollout import Watching
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.cli.lint.ab_test import of_test
 from modelramp.cli.lint.hooks import of_hooks
 from modelramp.cli.lint.jobs import of_evaluation
-from modelramp.cli.lint.kinds import of_watch
 from modelramp.cli.lint.known_policies import NOT_AT_HAND
 from modelramp.cli.lint.pods import of_config_maps, of_references
-from modelramp.cli.lint.queries import of_check
 from modelramp.cli.lint.timing import of_timing
-from modelramp.cli.output import Advice, Level
 from modelramp.core.policies import Lookup, Resolved, resolve
 from modelramp.core.strategies.registry import stages_of
 
@@ -100,7 +100,7 @@ def _of_checks(spec: ModelDeploymentSpec, found: Resolved) -> Iterator[Advice]:
     elif all(check.role is not Role.ROLLBACK for check in health.checks):
         message = "none has role: rollback, so no measured value can bring the last version back"
         yield Advice(Level.WARNING, "spec.health.checks", message)
-    beside = [check.name for check in health.checks if other_arm(check) == STABLE]
+    beside = [check.name for check in health.checks if check_kind(check).baseline(check) == STABLE]
     if beside and stages_of(spec.rollout)[0].weight == 100:
         message = (
             f"no step below 100 %, so {', '.join(beside)} compares with a stable version that has no traffic any more; "
@@ -108,17 +108,26 @@ def _of_checks(spec: ModelDeploymentSpec, found: Resolved) -> Iterator[Advice]:
         )
         yield Advice(Level.WARNING, "spec.rollout.steps", message)
     for index, check in enumerate(spec.health.checks):
-        yield from of_check(check, health, f"spec.health.checks[{index}]")
+        yield from check_kind(check).lint(check, health, f"spec.health.checks[{index}]")
         yield from of_timing(spec, check, f"spec.health.checks[{index}]")
     for check in health.checks:
         if check.name in found.origin:
             path = f"spec.health.policies[{found.origin[check.name]}]"
             # Warnings about its queries are said once, of the policy; those about its times depend on the rollout.
-            items = [item for item in of_check(check, health, "") if item.level is Level.ERROR]
+            items = [item for item in check_kind(check).lint(check, health, "") if item.level is Level.ERROR]
             for item in (*items, *of_timing(spec, check, "")):
                 yield Advice(item.level, path, f"check {check.name}{item.path}: {item.message}")
     if spec.after_promotion.watch is Watching.FOREVER and not found.missing:
-        yield from of_watch(health.during(rolling=False))
+        yield from _of_watch(health.during(rolling=False))
+
+
+def _of_watch(health: Health) -> Iterator[Advice]:
+    """A warning when after promotion nothing would soon find what goes wrong after good hours."""
+    rolling = [check for check in health.checks if check.role is Role.ROLLBACK]
+    if rolling and not any(check_kind(check).notices_late_changes(check) for check in rolling):
+        message = "after promotion good hours outweigh a bad one in sequential checks that detect a difference, and no "
+        message += "other check has role: rollback; add one with detect: change, or a ratio"
+        yield Advice(Level.WARNING, "spec.health.checks", message)
 
 
 def _of_port(spec: ModelDeploymentSpec, containers: list[Container]) -> Iterator[Advice]:

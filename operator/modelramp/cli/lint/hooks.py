@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
+from modelramp.api.advice import Advice, Level
 from modelramp.api.health import Health
 from modelramp.api.hooks import Hook, On
 from modelramp.api.rollout import OnBreach
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.cli.lint.pods import of_references
-from modelramp.cli.output import Advice, Level
 
 _LISTS = {On.DRIFT: "on_drift", On.BREACH: "on_breach"}
 
@@ -36,7 +36,7 @@ def _of_checks(on: On, hook: Hook, health: Health, path: str) -> Iterator[Advice
         if name not in known:
             declared = f"declared are {', '.join(sorted(known))}" if known else "none is declared"
             yield Advice(Level.ERROR, f"{path}.checks[{place}]", f"no check is named {name}; {declared}")
-    if on is On.DRIFT and not hook.checks and all(check.drift is None for check in health.checks):
+    if on is On.DRIFT and not hook.checks and not any(check.starts_drift_hooks for check in health.checks):
         yield Advice(Level.ERROR, path, "no check is of kind drift, so this never starts; add one, or name checks")
 
 

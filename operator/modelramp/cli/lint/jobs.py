@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from modelramp.api.advice import Advice, Level
 from modelramp.api.evaluation import EvaluationSpec
 from modelramp.cli.lint.pods import of_references
-from modelramp.cli.output import Advice, Level
 
 EVALUATION = "spec.rollout.evaluation"
 

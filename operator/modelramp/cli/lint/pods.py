@@ -5,7 +5,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any, Final
 
-from modelramp.cli.output import Advice, Level
+from modelramp.api.advice import Advice, Level
 
 _CONTAINERS: Final = ("containers", "initContainers", "ephemeralContainers")
 _PROBES: Final = ("readinessProbe", "livenessProbe", "startupProbe")

@@ -7,14 +7,14 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from modelramp.analysis.kinds import check_kind
+from modelramp.api.advice import Advice, Level
 from modelramp.api.check import Check
 from modelramp.api.crd import models
 from modelramp.api.errors import InvalidSpec, Problem
 from modelramp.api.health import Health
 from modelramp.api.policy import HealthPolicySpec, filled, parse_policy, placeholders, texts
 from modelramp.api.rules import BROKEN_RULE, problem_of
-from modelramp.cli.lint.queries import of_check
-from modelramp.cli.output import Advice, Level
 
 _PROBES = ("0.5", "1", "60s", "2")
 """Values tried for a parameter that has none; the words of every field that takes one of some words follow."""
@@ -45,7 +45,8 @@ def policy_advice(spec: HealthPolicySpec) -> Iterator[Advice]:
         values = _values(spec, raw)
         if _errors(raw, values):
             continue
-        found = of_check(Check.model_validate(filled(raw, values)), Health(), f"spec.checks[{index}]")
+        check = Check.model_validate(filled(raw, values))
+        found = check_kind(check).lint(check, Health(), f"spec.checks[{index}]")
         lacking = _lacking(spec, raw)
         yield from (item for item in found if item.level is Level.WARNING or not lacking)
 

@@ -1,17 +1,15 @@
 """Lint of queries beyond what the API server can check."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from modelramp.analysis.checks import limits_of, preset_problem
-from modelramp.analysis.presets import ALIASES, preset_named
-from modelramp.analysis.promql import nodes, parse, render, variables_in
+from modelramp.analysis.promql import nodes, parse, parse_problem, render, variables_in
 from modelramp.analysis.query_context import QueryContext
+from modelramp.api.advice import Advice, Level
 from modelramp.api.check import Check, Role
 from modelramp.api.health import Health
 from modelramp.api.quantity import format_duration
-from modelramp.cli.lint.kinds import of_kind, of_namespace, of_syntax
-from modelramp.cli.output import Advice, Level
 
 _PROBE = QueryContext("namespace", "name", "revision", "service", "stable", "stable-service")
 _PROBE_WINDOW = 7919  # seconds; no query has this range by itself, so what has it came from {{window}}
@@ -48,50 +46,56 @@ _AS_GIVEN = frozenset(
 _COUNTER_ENDINGS = ("_total", "_count", "_bucket")
 
 
-_OLD = "it reads what the reference model server serves, and no other; the old name goes with the next release"
+_PER_SECOND = re.compile(r"\bi?rate\s*\(")
 
 
-def of_check(check: Check, health: Health, path: str) -> Iterator[Advice]:
-    """Errors and warnings about one check; `path` is where it stands."""
-    if check.preset is None and check.query is None:
-        yield from of_kind(check, health, path)
-    if check.samples is not None and (unread := of_syntax(check.samples, f"{path}.samples")) is not None:
-        yield unread
-    elif check.samples is not None:
-        yield from of_namespace(check.samples, f"{path}.samples")
-    if check.preset is not None:
-        preset = preset_named(check.preset)
-        if preset is None:
-            yield Advice(Level.ERROR, f"{path}.preset", preset_problem(check.preset) or "")
+_OURS = QueryContext(
+    "ns-of-ours", "name-of-ours", "revision-of-ours", "service-of-ours", "stable-of-ours", "before-of-ours"
+)
+
+
+def of_count(query: str, field: str, *, both: bool, any_version: bool = False) -> Iterator[Advice]:
+    """Errors and warnings about a query that counts.
+
+    both: it is asked of both versions. any_version: it need not say of which version it speaks.
+    """
+    if (problem := of_syntax(query, field)) is not None:
+        yield problem
+        return
+    yield from of_namespace(query, field)
+    if _PER_SECOND.search(query):
+        message = "counts per second; evidence needs how many there were: use increase(...[{{window}}])"
+        yield Advice(Level.WARNING, field, message)
+    if not any_version and not variables_in(query) & {"revision", "service"} and "revision" not in query:
+        each = " of both versions" if both else ""
+        message = f"names no version: the series{each} are found by the label revision, which it does not mention"
+        yield Advice(Level.WARNING, field, message)
+
+
+def of_syntax(query: str, field: str) -> Advice | None:
+    """An error for a query that no server takes, a warning for one that the parser is too old or too strict for."""
+    problem = parse_problem(query)
+    if problem is None:
+        return None
+    return Advice(Level.ERROR if problem.certain else Level.WARNING, field, problem.message)
+
+
+def of_namespace(query: str, field: str) -> Iterator[Advice]:
+    """A warning when series of this name or revision are taken from every namespace. query: one that can be parsed."""
+    for node in nodes(parse(render(query, _OURS, 60))):
+        if type(node).__name__ != "VectorSelector":
+            continue
+        matchers = node.matchers.matchers
+        fixed = any(one.name.endswith("namespace") or _OURS.namespace in one.value for one in matchers)
+        if not fixed and any("-of-ours" in one.value for one in matchers):
+            message = "names no namespace; a revision of the same model and template has the same name in another one"
+            message += ': add namespace="{{namespace}}"'
+            yield Advice(Level.WARNING, field, message)
             return
-        if check.preset in ALIASES:
-            yield Advice(Level.WARNING, f"{path}.preset", f"{check.preset} is the old name of {preset.name}: {_OLD}")
-        yield from _of_limits(check, path, *preset.range)
-    if check.query is not None:
-        if (unread := of_syntax(check.query, f"{path}.query")) is not None:
-            yield unread
-            return
-        yield from of_namespace(check.query, f"{path}.query")
-        yield from _of_query(check, health, f"{path}.query")
-        low = 0.0 if never_negative(check.query) else float("-inf")
-        yield from _of_limits(check, path, low, float("inf"))
 
 
-def _of_limits(check: Check, path: str, low: float, high: float) -> Iterator[Advice]:
-    """low, high: between these every value that the check measures lies."""
-    limits = limits_of(check)
-    field = f"{path}.max" if check.max is not None else f"{path}.min" if check.min is not None else path
-    above = limits.max is not None and limits.max < high
-    below = limits.min is not None and limits.min > low
-    if not above and not below:
-        span = f"lies between {low:g} and {high:g}" if high != float("inf") else f"is never below {low:g}"
-        why = f"the value {span}" if limits.max is not None or limits.min is not None else "it has no limit"
-        yield Advice(Level.ERROR, field, f"this check can never breach: {why}; set a limit that can be crossed")
-    if (limits.max is not None and limits.max < low) or (limits.min is not None and limits.min > high):
-        yield Advice(Level.ERROR, field, "this check always breaches: no value of the query can keep the limit")
-
-
-def _of_query(check: Check, health: Health, path: str) -> Iterator[Advice]:
+def of_query(check: Check, health: Health, path: str) -> Iterator[Advice]:
+    """Warnings about a query that gives one number; `path`: where it stands."""
     query = check.query or ""
     tree, used = _parsed(query), variables_in(query)
     spread = _spread(tree)

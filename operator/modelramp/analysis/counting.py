@@ -1,0 +1,147 @@
+"""Checks that count: each version has counts of its own, of which a statistic says whether they are healthy."""
+
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from modelramp.analysis.accumulated import Window
+from modelramp.analysis.counts import (
+    CANDIDATE,
+    REFERENCE,
+    STABLE,
+    Answers,
+    Shape,
+    VersionCounts,
+    buckets_of,
+    number_of,
+)
+from modelramp.analysis.evidence import Mean, Proportion, Result, Unusable, count_text, counted, no_data
+from modelramp.analysis.kind import CheckKind, outcome_of
+from modelramp.analysis.promql import NoStableVersion
+from modelramp.analysis.query_advice import of_count
+from modelramp.analysis.query_context import QueryContext
+from modelramp.analysis.questions import Question, question
+from modelramp.api.advice import Advice
+from modelramp.api.check import Check
+from modelramp.api.health import Health
+from modelramp.api.verdict import CheckOutcome, Verdict
+
+PARTS = ("bad", "total", "sum", "count", "buckets")
+"""Fields of a kind that hold a query for what is counted."""
+_TITLES = {STABLE: "stable version", REFERENCE: "reference"}
+
+
+class CountingKind(CheckKind):
+    """A kind that counts something of the candidate, and of whatever it is compared with."""
+
+    @abstractmethod
+    def weigh(
+        self, check: Check, candidate: VersionCounts, other: VersionCounts | None, window: Window
+    ) -> tuple[Result, str]:
+        """What the statistic says of the counts, and the memory for the next tick ("" when there is none).
+
+        other: counts of the baseline; None when the candidate is compared with a limit. window: over what evidence
+        adds up.
+        """
+
+    def parts(self, check: Check) -> dict[str, str]:
+        """The queries of one version, by part."""
+        settings = check.settings
+        return {part: query for part in PARTS if (query := getattr(settings, part, None)) is not None}
+
+    def shapes(self, check: Check) -> tuple[Shape, ...]:
+        """How people may write the counts of one version by hand; the first is shown as an example."""
+        parts = self.parts(check)
+        if "buckets" in parts:
+            return (Shape.BUCKETS,)
+        return (Shape.PROPORTION,) if "bad" in parts else (Shape.MEAN,)
+
+    def stored(self, check: Check) -> VersionCounts | Unusable | None:
+        """The counts of the baseline, when the check itself holds them."""
+        del check
+        return None
+
+    def counts(self, check: Check, numbers: Mapping[str, float]) -> VersionCounts | Unusable:
+        """The counts of one version from the numbers of its parts."""
+        del check
+        if "bad" in numbers:
+            return counted(numbers["bad"], numbers["total"])
+        return Mean(numbers["sum"], numbers["count"])
+
+    def read(self, check: Check, answers: Answers, version: str) -> VersionCounts | Unusable:
+        """The counts of one version; or, when an answer does not hold them, why."""
+        if f"{version}.buckets" in answers:
+            return buckets_of(answers[f"{version}.buckets"])
+        numbers: dict[str, float] = {}
+        for part in self.parts(check):
+            value = number_of(answers[f"{version}.{part}"], part)
+            if isinstance(value, Unusable):
+                return value
+            numbers[part] = value
+        return self.counts(check, numbers)
+
+    def queries(self, check: Check, context: QueryContext, window: int) -> Iterator[Question]:
+        """Each part of the candidate and, if it is compared with the stable version, of that one."""
+        parts = self.parts(check)
+        for part, text in parts.items():
+            yield question(f"{CANDIDATE}.{part}", text, context, window)
+        if self.baseline(check) != STABLE:
+            return
+        if context.stable is None:
+            raise NoStableVersion("there is no stable version to compare with: no version has worked yet")
+        stable = replace(context, revision=context.stable, service=context.stable_service or "")
+        for part, text in parts.items():
+            yield question(f"{STABLE}.{part}", text, stable, window)
+
+    def judge(self, check: Check, answers: Answers, window: Window) -> CheckOutcome:
+        """The verdict on the counts in the answers."""
+        result, memory = self.result(
+            check, self.read(check, answers, CANDIDATE), self._other(check, answers, window), window
+        )
+        return self.outcome(check, result, memory)
+
+    def outcome(self, check: Check, result: Result, memory: str) -> CheckOutcome:
+        """A result as the check's outcome at a tick."""
+        return outcome_of(self, check, result, memory)
+
+    def result(
+        self,
+        check: Check,
+        candidate: VersionCounts | Unusable,
+        other: VersionCounts | Unusable | None,
+        window: Window,
+    ) -> tuple[Result, str]:
+        """What the check says of counts, and the memory for the next tick ("" when there is none).
+
+        Counts that could not be read give NO_DATA in the name of their version; the memory then stays as it was.
+        """
+        baseline = self.baseline(check)
+        if isinstance(candidate, Unusable):
+            return no_data(candidate, arm="candidate" if baseline else ""), window.memory
+        if isinstance(other, Unusable):
+            return no_data(other, arm=_TITLES.get(baseline or "", "")), window.memory
+        result, memory = self.weigh(check, candidate, other, window)
+        if isinstance(candidate, Proportion) and candidate.beyond and result.verdict is not Verdict.NO_DATA:
+            counts = f"{count_text(candidate.bad + candidate.beyond)} of {count_text(candidate.total)}"
+            result = replace(result, detail=f"{result.detail} (bad counts {counts}, which is all of them)")
+        if baseline == STABLE and (window.alone or not window.trial) and result.verdict is not Verdict.NO_DATA:
+            result = replace(result, detail=f"{result.detail} (no other version serves: it is compared with itself)")
+        return result, memory
+
+    def _other(self, check: Check, answers: Answers, window: Window) -> VersionCounts | Unusable | None:
+        """The counts of the baseline; the candidate's own once no other version has traffic."""
+        stored, baseline = self.stored(check), self.baseline(check)
+        if stored is not None or baseline is None:
+            return stored
+        return self.read(check, answers, CANDIDATE if baseline == STABLE and window.alone else baseline)
+
+    def lint(self, check: Check, health: Health, path: str) -> Iterator[Advice]:
+        """About the queries of the check."""
+        del health
+        for part, query in self.parts(check).items():
+            yield from of_count(query, f"{path}.{check.kind}.{part}", both=self.baseline(check) == STABLE)
+
+
+def wrong_shape(check: Check) -> TypeError:
+    """The error of a kind that was given counts of a shape that it does not read."""
+    return TypeError(f"the counts of check {check.name} have another shape than {check.kind} reads")

@@ -1,0 +1,59 @@
+"""Check kind `compare`: rates, means or quantiles of the candidate against those of the stable version."""
+
+from dataclasses import replace
+
+from modelramp.analysis.accumulated import Window
+from modelramp.analysis.counting import CountingKind, wrong_shape
+from modelramp.analysis.counts import STABLE, VersionCounts
+from modelramp.analysis.evidence import Mean, Proportion, Result
+from modelramp.analysis.kind import CheckKind, outcome_of
+from modelramp.analysis.stats.compare import Tolerance, means, quantiles, rates
+from modelramp.analysis.stats.histograms import Buckets
+from modelramp.analysis.wording import Limits
+from modelramp.api.check import Check
+from modelramp.api.checks.compare import Compare
+from modelramp.api.verdict import CheckOutcome
+
+
+class CompareKind(CountingKind):
+    """Both versions in the same window; each tick stands for itself."""
+
+    def baseline(self, check: Check) -> str:
+        """The stable version."""
+        del check
+        return STABLE
+
+    def limits(self, check: Check) -> Limits:
+        """The absolute tolerance: a relative one depends on the stable version's value."""
+        settings: Compare = check.settings
+        return Limits(max=settings.max_increase or 0.0, unit=check.unit)
+
+    def outcome(self, check: Check, result: Result, memory: str) -> CheckOutcome:
+        """With the limit that follows from the stable version's value."""
+        limits = self.limits(check)
+        if result.limit is not None:
+            limits = replace(limits, max=result.limit)
+        return outcome_of(self, check, result, memory, limits)
+
+    def weigh(
+        self, check: Check, candidate: VersionCounts, other: VersionCounts | None, window: Window
+    ) -> tuple[Result, str]:
+        """The difference of rates, means or quantiles, as the check counts."""
+        del window
+        settings: Compare = check.settings
+        tolerance = Tolerance(
+            absolute=settings.max_increase or 0.0,
+            relative=settings.max_relative_increase or 0.0,
+            alpha=settings.alpha or 0.05,
+            min_samples=check.min_samples or 1,
+        )
+        if isinstance(candidate, Proportion) and isinstance(other, Proportion):
+            return rates(candidate, other, tolerance), ""
+        if isinstance(candidate, Mean) and isinstance(other, Mean):
+            return means(candidate, other, tolerance, check.unit), ""
+        if isinstance(candidate, Buckets) and isinstance(other, Buckets):
+            return quantiles(candidate, other, settings.quantile or 0.95, tolerance, check.unit), ""
+        raise wrong_shape(check)
+
+
+KIND: CheckKind = CompareKind()
