@@ -1,4 +1,4 @@
-"""One declared check of a model: what is measured, the limit that it must keep, and what it may do."""
+"""One check of a model: what it measures, its limit, and the effect of a breach."""
 
 from enum import StrEnum
 from functools import cached_property
@@ -15,7 +15,7 @@ from modelramp.api.rules import ApiModel, Rule, matches
 
 
 class Dimension(StrEnum):
-    """Which of the four views of a model a check belongs to."""
+    """The aspect of a model that a check measures; each has a score."""
 
     TECHNICAL = "technical"
     BUSINESS = "business"
@@ -24,7 +24,7 @@ class Dimension(StrEnum):
 
 
 class Role(StrEnum):
-    """What a check may do: count towards rollback, hold back promotion, or only report."""
+    """Effect of a breach: counts towards rollback, blocks promotion, or is only reported."""
 
     ROLLBACK = "rollback"
     HOLD = "hold"
@@ -32,7 +32,7 @@ class Role(StrEnum):
 
 
 class When(StrEnum):
-    """While what a check is asked."""
+    """When a check is evaluated."""
 
     ALWAYS = "always"
     ROLLOUT = "rollout"
@@ -44,7 +44,7 @@ class _Measured(ApiModel):
 
     name: Annotated[
         str,
-        Field(max_length=63, description="Unique name; appears in status, Events and metrics."),
+        Field(max_length=63, description="Unique name. Appears in the status, in Events and in metrics."),
         matches(
             "[a-z0-9]([-a-z0-9]*[a-z0-9])?",
             "must consist of a-z, 0-9 and '-', and begin and end with a letter or digit, as in p95-latency",
@@ -53,7 +53,7 @@ class _Measured(ApiModel):
     dimension: Annotated[
         Dimension,
         Field(
-            description="The view of the model that this check belongs to; if not set, that of the preset, else "
+            description="Aspect of the model that the check measures. Defaults to that of the preset, else to "
             "technical.",
             # No default for the server to fill in: it would hide that nobody chose a dimension.
             json_schema_extra={"default": None},
@@ -62,8 +62,8 @@ class _Measured(ApiModel):
     role: Annotated[
         Role,
         Field(
-            description="rollback: breaches count towards rollback. hold: blocks promotion while breached or without "
-            "data. inform: only reports."
+            description="rollback: breaches count towards a rollback. hold: blocks promotion while breached or without "
+            "data. inform: is only reported."
         ),
     ] = Role.ROLLBACK
     query: Annotated[
@@ -71,13 +71,13 @@ class _Measured(ApiModel):
         Field(
             min_length=1,
             max_length=4096,
-            description="PromQL that gives one number. Variables: {{namespace}}, {{name}}, {{revision}}, {{stable}}, "
+            description="PromQL that returns one number. Variables: {{namespace}}, {{name}}, {{revision}}, {{stable}}, "
             "{{service}}, {{stableService}}, {{window}}.",
         ),
     ] = None
     preset: Annotated[
         str | None,
-        Field(min_length=1, max_length=63, description="A query that modelramp brings; `modelramp presets`."),
+        Field(min_length=1, max_length=63, description="Name of a built-in query; `modelramp presets` lists them."),
     ] = None
 
 
@@ -92,59 +92,66 @@ else:
 
 
 class Check(_KindsOfCheck):
-    """One measured condition on a revision: exactly one kind of check, and the limit that it must keep.
+    """One condition that a revision must meet: exactly one kind of check, and its limit.
 
-    query, preset: one number against min and max. ratio: a rate with its interval. compare, sequential: against the
-    stable version. drift, fairness, cost: distributions, groups of people, money.
+    query, preset: one number, compared with min and max. ratio: a rate with its interval. compare, sequential: a
+    comparison with the stable version. drift, fairness, cost: distributions, groups of people, money.
     """
 
     min_samples: Annotated[
         int | None,
         Field(
             ge=1,
-            description="Fewer observations than this are no data: of the candidate, in comparisons of either "
-            "version, in fairness of each group.",
+            description="Minimum number of observations; with fewer, the check has no data. Applies to the "
+            "candidate, in comparisons to both versions, in fairness to each group.",
         ),
     ] = None
     samples: Annotated[
         str | None,
-        Field(min_length=1, max_length=4096, description="PromQL that counts the samples of a query or preset."),
+        Field(
+            min_length=1, max_length=4096, description="PromQL that counts the observations behind a query or preset."
+        ),
     ] = None
-    min: Annotated[Number | None, Field(description="Breach below this value, such as 0.85.")] = None
-    max: Annotated[Number | None, Field(description="Breach above this value, such as 0.01.")] = None
+    min: Annotated[Number | None, Field(description="Minimum: a lower value is a breach. Example: 0.85.")] = None
+    max: Annotated[Number | None, Field(description="Maximum: a higher value is a breach. Example: 0.01.")] = None
     window: Annotated[
         Annotated[Seconds, between(1)] | None,
-        Field(description="Time range that {{window}} stands for; the check's interval if not set."),
+        Field(description="Time range of the variable {{window}}. Defaults to the interval of the check."),
     ] = None
     interval: Annotated[
         Annotated[Seconds, between(5)] | None,
         Field(
-            description="Time from asking to asking, a multiple of spec.health.interval, which counts if not set. In "
-            "between the last answer stands."
+            description="Time between two evaluations, a multiple of spec.health.interval (the default). In between, "
+            "the last result applies."
         ),
     ] = None
     delay: Annotated[
         Duration,
-        Field(description="Each tick asks for the time so long before it: labels need that long to be complete."),
+        Field(
+            description="Evaluates each query this long in the past, for metrics that arrive late, such as "
+            "ground-truth labels."
+        ),
     ] = 0
     when: Annotated[
         When,
-        Field(description="rollout: asked of a candidate only. after-promotion: asked of what serves only."),
+        Field(description="rollout: evaluated for a candidate only. after-promotion: for the stable version only."),
     ] = When.ALWAYS
     failure_threshold: Annotated[
         int | None,
         Field(
             ge=1,
             le=100,
-            description="Consecutive breaches of this check alone that roll back; 1 is at once. Not set: its breaches "
-            "feed the common count of spec.health.failureThreshold.",
+            description="Number of consecutive breaches of this check that trigger a rollback. If not set, its "
+            "breaches count towards spec.health.failureThreshold.",
         ),
     ] = None
     critical: Annotated[
-        bool, Field(description="A breach makes the score of its dimension 0, and breaches the tick whatever the rest.")
+        bool, Field(description="A breach sets the score of the dimension to 0 and makes the tick a breach.")
     ] = False
-    weight: Annotated[int, Field(ge=1, le=100, description="Share in the score of its dimension.")] = 1
-    unit: Annotated[str, Field(max_length=12, description="Unit for messages, such as s, % or tokens.")] = ""
+    weight: Annotated[int, Field(ge=1, le=100, description="Weight in the score of the dimension.")] = 1
+    unit: Annotated[str, Field(max_length=12, description="Unit of the value in messages, such as s, % or tokens.")] = (
+        ""
+    )
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         *kind_rules(),
@@ -168,7 +175,7 @@ class Check(_KindsOfCheck):
     )
 
     def identity(self) -> int:
-        """Tells an edited check from what it was; a newer operator with more fields gives the same number."""
+        """A number that changes when the check is edited, but not when a newer operator knows more fields."""
         return crc32(self.model_dump_json(exclude_defaults=True).encode())
 
     @cached_property

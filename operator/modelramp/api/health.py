@@ -1,4 +1,4 @@
-"""What "healthy" means: spec.health, and where it is asked."""
+"""spec.health: the checks of a model, and the Prometheus that answers them."""
 
 from typing import Annotated, ClassVar
 
@@ -24,25 +24,25 @@ Address = Annotated[
 
 
 class PrometheusSpec(ApiModel):
-    """Which Prometheus answers the checks. Empty means the one that the operator was started with."""
+    """The Prometheus that answers the checks. Defaults to the one that the operator is configured with."""
 
     address: Annotated[
         Address | None,
-        Field(description="Base URL, such as http://prometheus.monitoring:9090. No credentials: use secretRef."),
+        Field(description="Base URL, such as http://prometheus.monitoring:9090. Put credentials into secretRef."),
     ] = None
     secret_ref: Annotated[
         SecretReference | None,
         Field(
-            description="Secret with the key `token` (bearer), the keys `username` and `password` (basic), the keys "
-            "`tls.crt` and `tls.key` (client certificate; `ca.crt` is then the only authority that is trusted), or "
-            "what headers take from it."
+            description="Secret with credentials: `token` (bearer), `username` and `password` (basic), or `tls.crt` "
+            "and `tls.key` (client certificate; `ca.crt` is then the only trusted authority). Headers may use other "
+            "keys of it."
         ),
     ] = None
     headers: Annotated[
         tuple[PrometheusHeader, ...],
         Field(
             max_length=MOST_HEADERS,
-            description="Sent with every question, such as a tenant's X-Scope-OrgID.",
+            description="HTTP headers of every query, such as X-Scope-OrgID for a tenant.",
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = ()
@@ -91,40 +91,45 @@ _WINDOW_FITS = f"{cel_duration('c.window')} <= {cel_duration('(has(c.interval) ?
 
 
 class Health(ApiModel):
-    """When a revision counts as healthy, and how many bad minutes are too many."""
+    """When a revision is healthy, and how many breaches trigger a rollback."""
 
     interval: Annotated[
         Seconds,
         between(5, 3600),
-        Field(description="Time from tick to tick; the ticks lie on one grid for all objects."),
+        Field(description="Time between two evaluations of the checks (ticks)."),
     ] = 60
-    failure_threshold: Annotated[int, Field(ge=1, le=100, description="Consecutive breached ticks that roll back.")] = 3
+    failure_threshold: Annotated[
+        int, Field(ge=1, le=100, description="Number of consecutive breached ticks that trigger a rollback.")
+    ] = 3
     min_score: Annotated[
         int | None,
         Field(
             ge=0,
             le=100,
-            description="A tick breaches when a dimension scores less: 100 x the weight of its rollback checks within "
-            "their limits / the weight of those that have data. Not set: every breach breaches the tick.",
+            description="Minimum score of each dimension; a lower score makes the tick a breach. The score is 100 x "
+            "the weight of the rollback checks within their limits / the weight of those with data. If not set, any "
+            "breach of a check makes the tick a breach.",
         ),
     ] = None
-    prometheus: Annotated[PrometheusSpec, Field(description="Where the checks are asked.")] = PrometheusSpec()
+    prometheus: Annotated[PrometheusSpec, Field(description="The Prometheus that answers the checks.")] = (
+        PrometheusSpec()
+    )
     checks: Annotated[
         tuple[Check, ...],
         Field(
             max_length=MOST_CHECKS,
-            description="What is measured each tick, beside the built-in check that pods are available.",
+            description="Checks to evaluate at each tick, in addition to the built-in check that pods are available.",
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = ()
-    on_drift: Annotated[Hooks, Field(description="What is started when the inputs or outputs drift.")] = ()
-    on_breach: Annotated[Hooks, Field(description="What is started when a revision breaches.")] = ()
+    on_drift: Annotated[Hooks, Field(description="Hooks to run when a drift check breaches.")] = ()
+    on_breach: Annotated[Hooks, Field(description="Hooks to run when a revision breaches.")] = ()
     policies: Annotated[
         tuple[PolicyReference, ...],
         Field(
             max_length=MOST_POLICIES,
-            description="Policies whose checks count as well, before those written here; a check written here takes "
-            "the place of a policy's check of the same name.",
+            description="Health policies whose checks apply in addition to `checks`. A check in `checks` overrides "
+            "one of the same name in a policy.",
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["kind", "name"]},
         ),
     ] = ()
@@ -181,27 +186,27 @@ class Health(ApiModel):
     )
 
     def interval_of(self, check: Check) -> int:
-        """Seconds from one asking of the check to the next."""
+        """Seconds between two evaluations of the check."""
         return check.interval if check.interval is not None else self.interval
 
     def window_of(self, check: Check) -> int:
-        """The check's time range in seconds."""
+        """The time range of the check, seconds."""
         return check.window if check.window is not None else self.interval_of(check)
 
     def reach_of(self, check: Check) -> int:
-        """How far an asking looks back, seconds: its answer speaks of nothing before."""
+        """How far an evaluation looks back, seconds: its delay and its window."""
         return check.delay + self.window_of(check)
 
     def is_slow(self, check: Check) -> bool:
-        """Whether there are ticks at which the check is not asked."""
+        """Whether the check skips ticks."""
         return self.interval_of(check) > self.interval
 
     def is_due(self, check: Check, tick: int) -> bool:
-        """Whether the check is asked at a tick (seconds since the epoch)."""
+        """Whether the check is evaluated at a tick (seconds since the epoch)."""
         return not self.is_slow(check) or tick % self.interval_of(check) == 0
 
     def during(self, *, rolling: bool) -> "Health":
-        """What counts for a candidate that is being rolled out, or else for what serves; itself when all checks do."""
+        """With only the checks that apply to a candidate (rolling), or to the stable version."""
         other = When.AFTER_PROMOTION if rolling else When.ROLLOUT
         if all(check.when is not other for check in self.checks):
             return self

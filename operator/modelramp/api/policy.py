@@ -1,4 +1,4 @@
-"""Health policies: checks that a platform team writes once, with parameters, and ModelDeployments refer to by name."""
+"""Health policies: parameterized checks that a platform team writes and ModelDeployments refer to by name."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,22 +12,22 @@ from modelramp.api.quantity import as_text, number_or_text
 from modelramp.api.rules import ApiModel, Rule, matches, problems_of
 
 MOST_CHECKS = 32
-"""Checks of one policy, and of one ModelDeployment with those of all its policies."""
+"""Maximum number of checks of a policy, and of a ModelDeployment including those of its policies."""
 MOST_POLICIES = 8
 MOST_PARAMETERS = 32
 LONGEST_PLACEHOLDER = 80
-"""Characters that a placeholder may have where a number or a duration stands."""
+"""Maximum length of a placeholder in the place of a number or a duration."""
 
 _PARAMETER = "[a-zA-Z][-_a-zA-Z0-9]*"
 PLACEHOLDER = rf"\{{\{{ *params\.{_PARAMETER} *\}}\}}"
-"""What stands for a parameter's value, as a regular expression: {{params.maxErrorRate}}."""
+"""A placeholder for the value of a parameter, as a regular expression: {{params.maxErrorRate}}."""
 
 _WITHIN = re.compile(rf"\{{\{{ *params\.({_PARAMETER}) *\}}\}}", re.ASCII)
 _MALFORMED = re.compile(r"\{\{\s*params\b")
 DNS_NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 """The name of a policy, as a regular expression."""
 _BREAKING = r"\x22\x27\x60\\\x00-\x1f\x7f"
-"""Characters of a value that could end the text of a query in which it stands: quotes, backslashes, line breaks."""
+"""Characters of a value that could break out of a PromQL string: quotes, backslashes, line breaks."""
 
 
 _UNSAFE = re.compile(rf"[{_BREAKING}]|\{{\{{|\}}\}}")
@@ -35,7 +35,7 @@ _MUST_BE_SAFE = "must hold no quotes, backslashes, line breaks, {{ or }}: it is 
 
 
 class PolicyKind(StrEnum):
-    """Where a policy lives: in a namespace, for the ModelDeployments there, or in the cluster, for all."""
+    """Scope of a policy: the ModelDeployments of its namespace, or those of all namespaces."""
 
     NAMESPACED = "HealthPolicy"
     CLUSTER = "ClusterHealthPolicy"
@@ -46,7 +46,7 @@ ParameterValue = Annotated[
     BeforeValidator(as_text),
     WithJsonSchema(number_or_text(256)),
 ]
-"""A parameter's value: a number, or a text of at most 256 characters that cannot break out of a query's text."""
+"""The value of a parameter: a number, or a string of at most 256 characters that is safe inside a query."""
 
 
 def _cel_safe(value: str) -> str:
@@ -59,17 +59,17 @@ def _is_safe(text: str) -> bool:
 
 ParameterName = Annotated[
     str,
-    Field(max_length=63, description="Name; checks use it as {{params.NAME}}."),
+    Field(max_length=63, description="Name of the parameter. Checks use it as {{params.NAME}}."),
     matches(_PARAMETER, "must begin with a letter and consist of letters, digits, '-' and '_', as in maxErrorRate"),
 ]
 
 
 class PolicyReference(ApiModel):
-    """Names a policy whose checks count here as well, with the values of its parameters."""
+    """Refers to a health policy, with values for its parameters."""
 
-    kind: Annotated[
-        PolicyKind, Field(description="HealthPolicy of this namespace, or ClusterHealthPolicy for all namespaces.")
-    ] = PolicyKind.NAMESPACED
+    kind: Annotated[PolicyKind, Field(description="HealthPolicy (of this namespace) or ClusterHealthPolicy.")] = (
+        PolicyKind.NAMESPACED
+    )
     name: Annotated[
         str,
         Field(max_length=253, description="Name of the policy."),
@@ -79,7 +79,7 @@ class PolicyReference(ApiModel):
         dict[str, ParameterValue],
         Field(
             max_length=MOST_PARAMETERS,
-            description="Values by name of the parameter, as in {maxErrorRate: 0.01}.",
+            description="Values of the parameters of the policy, as in {maxErrorRate: 0.01}.",
         ),
     ] = {}  # noqa: RUF012 - pydantic copies it and the model is frozen
 
@@ -98,13 +98,16 @@ class PolicyReference(ApiModel):
 
 
 class Parameter(ApiModel):
-    """What a policy leaves to those who refer to it."""
+    """A parameter of a policy."""
 
     name: ParameterName
     default: Annotated[
-        ParameterValue | None, Field(description="Used where no value is given; without it a value must be given.")
+        ParameterValue | None,
+        Field(description="Value if the reference sets none. A parameter without a default is required."),
     ] = None
-    description: Annotated[str, Field(max_length=1024, description="What it means, for those who set it.")] = ""
+    description: Annotated[
+        str, Field(max_length=1024, description="Meaning of the parameter, for the authors of ModelDeployments.")
+    ] = ""
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -118,17 +121,17 @@ class Parameter(ApiModel):
 
 
 class HealthPolicySpec(ApiModel):
-    """Checks as in spec.health.checks of a ModelDeployment; {{params.NAME}} stands for the value of a parameter.
+    """Checks that apply to every ModelDeployment that refers to this policy in spec.health.policies.
 
-    They count for every ModelDeployment that names this policy in spec.health.policies.
+    They are written as in spec.health.checks; {{params.NAME}} is replaced by the value of a parameter.
     """
 
-    description: Annotated[str, Field(max_length=1024, description="Whom the policy is for, in a sentence.")] = ""
+    description: Annotated[str, Field(max_length=1024, description="Purpose of the policy, in a sentence.")] = ""
     parameters: Annotated[
         tuple[Parameter, ...],
         Field(
             max_length=MOST_PARAMETERS,
-            description="What those who refer to this policy may set.",
+            description="Parameters that a reference to this policy may set.",
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = ()
@@ -137,7 +140,8 @@ class HealthPolicySpec(ApiModel):
         Field(
             min_length=1,
             max_length=MOST_CHECKS,
-            description="What is measured; any text may hold {{params.NAME}}, and numbers and durations may be one.",
+            description="Checks as in spec.health.checks. Any string may contain {{params.NAME}}; a number or a "
+            "duration may be a placeholder.",
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ]

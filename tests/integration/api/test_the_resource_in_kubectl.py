@@ -85,4 +85,6 @@ def test_checks_of_two_field_managers_are_merged_by_name(resource, digits):
 
 
 def test_explain_describes_the_fields(resource, digits):
-    assert "Breach above this value" in resource.kubectl("explain", "modeldeployment.spec.health.checks.max")
+    assert "Maximum: a higher value is a breach" in resource.kubectl(
+        "explain", "modeldeployment.spec.health.checks.max"
+    )

@@ -1,7 +1,7 @@
 """Sequential checks that detect a change: healthy hours weigh nothing, and false alarms stay rare in the long run.
 
 A test whose alpha holds over all looks together has to eat up the good evidence of the hours before it can alarm
-(analysis.sequential). Here the change may have come at any look: R, the sum over all of them of the likelihood of what
+(stats.sequential). Here the change may have come at any look: R, the sum over all of them of the likelihood of what
 was counted since, grows when something is wrong now, and forgets while nothing is.
 
 R := (1 + R) L at every look, L its likelihood ratio. While nothing is wrong the expectation of L is at most 1, so that

@@ -21,9 +21,9 @@ from modelramp.api.rules import ApiModel, Rule
 
 
 class Compare(ApiModel):
-    """The candidate against the stable version that serves at the same time.
+    """Compares the candidate with the stable version in the same window.
 
-    Each query is asked twice: with {{revision}} and {{service}} of the candidate, and with those of the stable version.
+    Each query runs twice: with {{revision}} and {{service}} of the candidate, and with those of the stable version.
     """
 
     bad: Bad | None = None
@@ -31,18 +31,19 @@ class Compare(ApiModel):
     sum: Sum | None = None
     count: Count | None = None
     buckets: Buckets | None = None
-    quantile: Annotated[
-        Probability | None, Field(description="Which quantile of buckets is compared; 0.95 if not set.")
-    ] = None
+    quantile: Annotated[Probability | None, Field(description="Quantile of buckets to compare. Defaults to 0.95.")] = (
+        None
+    )
     max_increase: Annotated[
         NotNegative | None,
-        Field(
-            description="How much more than the stable version is tolerated, in the measure's own unit; 0 if not set."
-        ),
+        Field(description="Tolerated increase over the stable version, in the unit of the measure. Defaults to 0."),
     ] = None
     max_relative_increase: Annotated[
         NotNegative | None,
-        Field(description="As a share of the stable version's value, 0.1 is 10 %. The larger of the two counts."),
+        Field(
+            description="Tolerated increase as a fraction of the stable version's value: 0.1 is 10 %. If both "
+            "are set, the larger one applies."
+        ),
     ] = None
     alpha: Alpha = None
 
@@ -68,7 +69,9 @@ def _rise_within_reach(check: Any) -> bool:
 
 SCHEMA = CheckSchema(
     "compare",
-    Annotated[Compare | None, Field(description="Rates, means or quantiles against those of the stable version.")],
+    Annotated[
+        Compare | None, Field(description="Rates, means or quantiles, compared with those of the stable version.")
+    ],
     own_limit=True,
     takes=(),
     instead=("compare.maxIncrease", "compare.maxRelativeIncrease"),

@@ -12,24 +12,25 @@ MOST_PRICES = 16
 
 
 class Cost(ApiModel):
-    """What one request, conversation or token costs, against min and max; and a budget for the whole rollout."""
+    """Cost of one request, conversation or token, compared with min and max; and a budget for the rollout."""
 
     sum: Annotated[str | None, query_field("the money spent in {{window}}")] = None
     usage: Annotated[
         dict[str, Annotated[str, Field(min_length=1, max_length=4096)]] | None,
         Field(
             max_length=MOST_PRICES,
-            description="Instead of sum: PromQL by kind of what is paid for, such as promptTokens, in {{window}}.",
+            description="Alternative to sum: PromQL for the usage in {{window}}, by unit of billing such as "
+            "promptTokens.",
         ),
     ] = None
     prices: Annotated[
         dict[str, NotNegative] | None,
-        Field(max_length=MOST_PRICES, description="Price of one of each kind of usage: {promptTokens: 0.000003}."),
+        Field(max_length=MOST_PRICES, description="Price of one unit of each kind of usage: {promptTokens: 0.000003}."),
     ] = None
-    count: Annotated[str, query_field("the requests, conversations or tokens that it bought in {{window}}")]
+    count: Annotated[str, query_field("the number of requests, conversations or tokens in {{window}}")]
     budget: Annotated[
         Positive | None,
-        Field(description="Most that the candidate may cost from its first tick to promotion; above it is a breach."),
+        Field(description="Maximum total cost of the candidate from its first tick to its promotion."),
     ] = None
 
     RULES: ClassVar[tuple[Rule, ...]] = (
@@ -44,7 +45,7 @@ class Cost(ApiModel):
 
 SCHEMA = CheckSchema(
     "cost",
-    Annotated[Cost | None, Field(description="Cost of one answer, and a budget.")],
+    Annotated[Cost | None, Field(description="Cost of one request, and a budget for the rollout.")],
     own_limit="budget",
     accumulates="budget",
 )

@@ -1,4 +1,4 @@
-"""What the kinds of check count: the fields that several of them share."""
+"""Fields that several check kinds share: the queries of counters, and numbers with bounds."""
 
 from typing import Annotated, Any
 
@@ -7,7 +7,7 @@ from pydantic import Field
 from modelramp.api.quantity import Number
 from modelramp.api.rules import Rule
 
-# The quoted forms, for which a schema has no bounds: of a mantissa below 10 only, where an exponent is written.
+# A schema has no bounds for quoted numbers, so patterns check them; with an exponent, only for a mantissa below 10.
 _EXPONENT = "[eE][-+]?[0-9]{1,2}"
 _NOT_NEGATIVE = rf"[0-9]+(\.[0-9]+)?({_EXPONENT})?"
 _POSITIVE = rf"(0*[1-9][0-9]*(\.[0-9]+)?|0+\.0*[1-9][0-9]*)({_EXPONENT})?"
@@ -50,24 +50,24 @@ Positive = Annotated[
 
 
 def query_field(what: str) -> Any:
-    """The field of a query that counts something."""
-    return Field(min_length=1, max_length=4096, description=f"PromQL that counts {what}.")
+    """The schema field of a PromQL query for `what`."""
+    return Field(min_length=1, max_length=4096, description=f"PromQL for {what}.")
 
 
-Bad = Annotated[str, query_field("what went wrong in {{window}}; over increase(), not rate()")]
-Total = Annotated[str, query_field("all that happened in {{window}}, right or wrong")]
-Sum = Annotated[str, query_field("the sum of what is averaged, such as seconds, in {{window}}; larger is worse")]
-Count = Annotated[str, query_field("how many were summed up in {{window}}")]
+Bad = Annotated[str, query_field("the number of failures in {{window}}; use increase(), not rate()")]
+Total = Annotated[str, query_field("the number of events in {{window}}, both successes and failures")]
+Sum = Annotated[str, query_field("the sum of the observations, such as seconds, in {{window}}; larger is worse")]
+Count = Annotated[str, query_field("the number of observations in that sum, in {{window}}")]
 Buckets = Annotated[
     str,
     query_field(
-        "a histogram, by its label le, as in sum by (le) (increase(x_bucket{...}[{{window}}])), or a native one, as in "
+        "a histogram: classic, as in sum by (le) (increase(x_bucket{...}[{{window}}])), or native, as in "
         "sum(increase(x{...}[{{window}}]))"
     ),
 ]
 Alpha = Annotated[
     Probability | None,
-    Field(description="How often chance alone may look like a breach; 0.05 if not set."),
+    Field(description="Probability of a false alarm, 0 to 1. Defaults to 0.05."),
 ]
 
 
@@ -75,5 +75,5 @@ CEL_PAIRS = "has(self.bad) == has(self.total) && has(self.sum) == has(self.count
 
 
 def pairs(measure: Any) -> bool:
-    """CEL_PAIRS in Python: what is counted comes in pairs."""
+    """CEL_PAIRS in Python: bad needs total, and sum needs count."""
     return (measure.bad is None) == (measure.total is None) and (measure.sum is None) == (measure.count is None)

@@ -16,7 +16,7 @@ _MOST_JENSEN_SHANNON = 0.8326
 
 
 class DriftMeasure(StrEnum):
-    """How two distributions, or two measures of quality, are held against each other."""
+    """How two distributions, or two measures of quality, are compared."""
 
     PSI = "psi"
     KOLMOGOROV_SMIRNOV = "ks"
@@ -27,20 +27,20 @@ class DriftMeasure(StrEnum):
 
 
 class Reference(ApiModel):
-    """What the candidate is held against instead of the stable version: numbers written here, or a query."""
+    """Baseline for the candidate instead of the stable version: numbers, or a query."""
 
     query: Buckets | None = None
     buckets: Annotated[
         dict[str, NotNegative] | None,
         Field(
             max_length=MOST_EDGES,
-            description='Cumulative counts by upper edge, as Prometheus has them: {"0.5": 10, "+Inf": 12}.',
+            description='Cumulative counts by upper bound, as in Prometheus: {"0.5": 10, "+Inf": 12}.',
         ),
     ] = None
-    bad: Annotated[NotNegative | None, Field(description="What went wrong, of total; for measure performance.")] = None
-    total: Annotated[NotNegative | None, Field(description="All that happened; for measure performance.")] = None
-    sum: Annotated[Number | None, Field(description="Sum of what is averaged; for measure performance.")] = None
-    count: Annotated[NotNegative | None, Field(description="How many were summed up.")] = None
+    bad: Annotated[NotNegative | None, Field(description="Failures out of total, for measure performance.")] = None
+    total: Annotated[NotNegative | None, Field(description="All events, for measure performance.")] = None
+    sum: Annotated[Number | None, Field(description="Sum of the observations, for measure performance.")] = None
+    count: Annotated[NotNegative | None, Field(description="Number of observations in sum.")] = None
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -65,17 +65,17 @@ def _same_kind(drift: "Drift") -> bool:
 
 
 class Drift(ApiModel):
-    """Whether a distribution (inputs, outputs, scores), or a measure of quality, is still what it was.
+    """Detects drift of a distribution (inputs, outputs, scores) or of a measure of quality.
 
-    A breach needs a distance above max and a p-value at or below alpha. Held against the stable version's numbers of
-    the same window, or against reference.
+    Breaches if the distance is above max and the p-value is at most alpha. The baseline is the stable version in the
+    same window, or reference.
     """
 
     measure: Annotated[
         DriftMeasure,
         Field(
             description="psi, ks (Kolmogorov-Smirnov), js (Jensen-Shannon distance), chi-square (Cramer's V), "
-            "mean-shift (in standard deviations), or performance (share of the baseline)."
+            "mean-shift (in standard deviations), or performance (relative to the baseline)."
         ),
     ] = DriftMeasure.PSI
     buckets: Buckets | None = None
@@ -83,10 +83,10 @@ class Drift(ApiModel):
     total: Total | None = None
     sum: Sum | None = None
     count: Count | None = None
-    reference: Annotated[Reference | None, Field(description="Held against instead of the stable version.")] = None
+    reference: Annotated[Reference | None, Field(description="Baseline to use instead of the stable version.")] = None
     alpha: Annotated[
         Probability | None,
-        Field(description="How often chance alone may look like drift; 0.01 if not set, 0.05 for performance."),
+        Field(description="Probability of a false alarm. Defaults to 0.01, and to 0.05 for performance."),
     ] = None
 
     RULES: ClassVar[tuple[Rule, ...]] = (
@@ -122,7 +122,7 @@ def _distance_within_reach(check: Any) -> bool:
 
 SCHEMA = CheckSchema(
     "drift",
-    Annotated[Drift | None, Field(description="A distribution or a quality against what it was.")],
+    Annotated[Drift | None, Field(description="Distribution or quality, compared with a baseline.")],
     own_limit=True,
     takes=("max",),
     starts_drift_hooks=True,

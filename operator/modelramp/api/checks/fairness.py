@@ -10,26 +10,29 @@ from modelramp.api.rules import ApiModel, Rule
 
 
 class Fairness(ApiModel):
-    """Whether one group of people is failed more often than another: chi-square over all groups.
+    """Detects different failure rates between groups of people, with a chi-square test over all groups.
 
-    Groups with fewer than minSamples answers (30 if not set) are left out; with fewer than two left there is no data.
+    Ignores groups with fewer than minSamples (defaults to 30) requests; with fewer than two groups left, reports no
+    data.
     """
 
-    bad: Annotated[str, query_field("what went wrong in {{window}} by group, as in sum by (group) (increase(...))")]
-    total: Annotated[str, query_field("all answers in {{window}} by group")]
-    group_label: Annotated[str, Field(min_length=1, max_length=128, description="The label that names the group.")] = (
-        "group"
-    )
+    bad: Annotated[
+        str, query_field("the number of failures in {{window}} by group, as in sum by (group) (increase(...))")
+    ]
+    total: Annotated[str, query_field("the number of requests in {{window}} by group")]
+    group_label: Annotated[
+        str, Field(min_length=1, max_length=128, description="Label of the series that names the group.")
+    ] = "group"
     alpha: Alpha = None
     max_difference: Annotated[
         NotNegative | None,
-        Field(description="Difference of error rates, worst against best group, that is tolerated; 0 if not set."),
+        Field(description="Tolerated difference of error rates between the worst and the best group. Defaults to 0."),
     ] = None
     min_success_ratio: Annotated[
         Probability | None,
         Field(
-            description="If set, a breach also needs a worst group with less than this share of the best group's "
-            "success: 0.8 is the four-fifths rule."
+            description="If set, breaches only if the worst group's success rate is also below this fraction of the "
+            "best group's: 0.8 is the four-fifths rule."
         ),
     ] = None
 
@@ -41,7 +44,7 @@ def _gap_within_reach(check: Any) -> bool:
 
 SCHEMA = CheckSchema(
     "fairness",
-    Annotated[Fairness | None, Field(description="Error rates of groups of people.")],
+    Annotated[Fairness | None, Field(description="Failure rates of groups of people, compared with each other.")],
     own_limit=True,
     takes=(),
     instead=("fairness.maxDifference",),

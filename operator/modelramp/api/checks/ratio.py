@@ -10,12 +10,12 @@ from modelramp.api.rules import ApiModel, Rule
 
 
 class Ratio(ApiModel):
-    """What went wrong out of all, with its Wilson interval: a breach needs the whole interval beyond min or max."""
+    """Failure rate from two counters. Breaches only if its whole Wilson interval is beyond min or max."""
 
     bad: Bad
     total: Total
     confidence: Annotated[
-        Probability | None, Field(description="Confidence of the two-sided interval; 0.95 if not set.")
+        Probability | None, Field(description="Confidence level of the two-sided interval. Defaults to 0.95.")
     ] = None
 
 
@@ -29,7 +29,7 @@ def _share(check: Any) -> bool:
 
 SCHEMA = CheckSchema(
     "ratio",
-    Annotated[Ratio | None, Field(description="A rate of two counters, judged by its interval.")],
+    Annotated[Ratio | None, Field(description="Failure rate from two counters, judged by its confidence interval.")],
     rules=(
         Rule(
             "!has(self.ratio) || (!has(self.min) && !has(self.max)) || ("

@@ -11,17 +11,17 @@ from modelramp.api.rules import ApiModel, Rule
 
 
 class Detect(StrEnum):
-    """What a sequential check looks for, and which promise it keeps in doing so."""
+    """What a sequential check looks for, and the error that it bounds."""
 
     DIFFERENCE = "difference"
     CHANGE = "change"
 
 
 class Sequential(ApiModel):
-    """Evidence that adds up from tick to tick, and may be looked at every time.
+    """Accumulates evidence from tick to tick, and may be evaluated at every tick.
 
-    Without the check's max the candidate is compared with the stable version; with max (a rate between 0 and 1) its
-    rate is held against that limit. A new weight or a new revision begins anew.
+    Without max, compares the candidate with the stable version. With max, a rate between 0 and 1, compares the
+    candidate's rate with that limit. The evidence is reset when the weight or the revision changes.
     """
 
     bad: Bad | None = None
@@ -31,23 +31,24 @@ class Sequential(ApiModel):
     detect: Annotated[
         Detect,
         Field(
-            description="difference: all evidence since the step began, wrong with chance alpha over all looks "
-            "together. change: found as soon after healthy hours as before, with a false alarm at most every 1/alpha "
-            "looks on average; for the watch after promotion, and for limits."
+            description="difference: uses all evidence since the step began; the probability of a false alarm is "
+            "alpha over all ticks together. change: detects a change as fast after hours of healthy traffic as at the "
+            "start, with on average at least 1/alpha ticks between false alarms; use it after promotion, and with max."
         ),
     ] = Detect.DIFFERENCE
     alpha: Annotated[
         Probability | None,
         Field(
-            description="How often chance alone may look like a breach. With difference in all, 0.05 if not set; "
-            "with change a look, 0.01 against max and 0.00002 against the stable version if not set."
+            description="Probability of a false alarm: over all ticks with difference (defaults to 0.05), at each "
+            "tick with change (defaults to 0.01 with max, else to 0.00002)."
         ),
     ] = None
     effect: Annotated[
         Positive | None,
         Field(
-            description="The difference to expect when something is wrong: of rates absolute, 0.02 if not set; "
-            "of means in standard deviations of one observation, 0.1 if not set. A wrong guess costs only time."
+            description="Expected difference of a bad version: absolute for rates (defaults to 0.02), in standard "
+            "deviations of one observation for means (defaults to 0.1). A wrong value delays detection; it does not "
+            "cause false alarms."
         ),
     ] = None
 
@@ -80,7 +81,9 @@ def _rate_between(check: Any) -> bool:
 
 SCHEMA = CheckSchema(
     "sequential",
-    Annotated[Sequential | None, Field(description="Rates or means, with evidence that adds up from tick to tick.")],
+    Annotated[
+        Sequential | None, Field(description="Rates or means, with evidence that accumulates from tick to tick.")
+    ],
     own_limit=True,
     takes=("max",),
     accumulates=True,
