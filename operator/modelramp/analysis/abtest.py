@@ -13,8 +13,8 @@ MIN_EVENTS = 10
 """Events and non-events to be expected in the smaller version (by the rate of both together) from which on the normal
 approximation of rates is used."""
 LEAST_TAU = 0.01
-"""Least spread of the differences of rates that the mixture expects, so that great harm is seen soon however small a
-difference is looked for."""
+"""Minimum spread of the differences of rates that the mixture expects, so that great harm is detected soon even if the
+test looks for a small difference."""
 MEAN_TAU = 0.1
 """The same for means, in standard deviations of one observation (Cohen: 0.2 is small)."""
 IMBALANCE_ALPHA = 0.001

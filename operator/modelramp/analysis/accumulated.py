@@ -1,7 +1,7 @@
-"""What a check remembers from tick to tick, as a short text that the status carries.
+"""The memory of a check from tick to tick: a short text in the status.
 
-The text holds every sum exactly (a float's shortest text is read back as the same float), so that a restarted operator
-goes on where the old one was, and a replay of missed ticks ends in the same state.
+Sums are exact (a float is read back from its shortest text unchanged), so a restarted operator continues with the same
+evidence, and a replay of missed ticks ends in the same state.
 """
 
 import json
@@ -13,11 +13,11 @@ from modelramp.api.check import Check
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Over what a check's evidence adds up.
+    """The period over which a check accumulates evidence.
 
-    revision: the one that is measured. since: start of its present weight, seconds since the epoch; a change begins
-    anew. whole: this tick's window lies wholly after that. trial: it is a candidate beside another, stable version.
-    alone: it has all the traffic, so there is nobody to hold it against. memory: what the last tick left.
+    revision: the measured revision. since: start of its current weight, seconds since the epoch; a change resets the
+    evidence. whole: the window of this tick lies entirely after that. trial: it is a candidate, next to a stable
+    version. alone: it has all the traffic, so there is no other version to compare it with. memory: of the last tick.
     """
 
     revision: str = ""
@@ -29,7 +29,7 @@ class Window:
 
 
 ONCE = Window()
-"""A tick that stands for itself: nothing was remembered."""
+"""A single tick, without memory."""
 
 
 def memory_of(check: Check, window: Window, what: str, value: object) -> str:
@@ -39,10 +39,10 @@ def memory_of(check: Check, window: Window, what: str, value: object) -> str:
 
 
 def remembered(check: Check, window: Window, what: str, *, across_weights: bool = False) -> Any:
-    """The value that the last tick left; None when there is none, or when it speaks of something else.
+    """The value that the last tick kept; None when there is none, or when it belongs to other evidence.
 
-    Evidence for another question is no evidence: an edited check begins anew, and so does one at a new weight unless
-    it counts across_weights.
+    Evidence is reset when the check is edited or the revision changes, and when the weight changes unless
+    across_weights.
     """
     try:
         found = json.loads(window.memory) if window.memory else {}

@@ -1,4 +1,4 @@
-"""A check as questions to Prometheus, and their answers as a verdict; modelramp.analysis.kinds does the work."""
+"""Checks of any kind: from a check to its queries, and from their answers to an outcome."""
 
 from modelramp.analysis.accumulated import ONCE, Window
 from modelramp.analysis.counts import Answers
@@ -19,9 +19,9 @@ __all__ = ["SAMPLES", "VALUE", "Ask", "Question", "ask", "dimension_of", "judge"
 
 
 def ask(check: Check, subject: QueryContext, window: int) -> Ask | CheckOutcome:
-    """The check's questions; or, when nothing can be asked, the outcome (always NO_DATA) that says why.
+    """The queries of a check; or the outcome (always NO_DATA) that says why it has none.
 
-    window: seconds that {{window}} stands for.
+    window: value of {{window}}, seconds.
     """
     kind = check_kind(check)
     try:
@@ -33,16 +33,16 @@ def ask(check: Check, subject: QueryContext, window: int) -> Ask | CheckOutcome:
 
 
 def judge(check: Check, answers: Answers, window: Window = ONCE) -> CheckOutcome:
-    """The verdict on the answers, by name of the question; `window`: over what evidence adds up.
+    """The outcome of a check on the answers, by name of the question.
 
-    An answer to VALUE is one number against the limits, whatever the kind: simulations give such numbers.
+    A check of any kind takes an answer to VALUE, one number to compare with the limits: simulations give such numbers.
     """
     kind = check_kind(check)
     return judge_number(kind, check, answers) if VALUE in answers else kind.judge(check, answers, window)
 
 
 def no_answer(check: Check, error: NoAnswer) -> CheckOutcome:
-    """The outcome when Prometheus could not be asked: NO_DATA with the error's reason and words."""
+    """The outcome when Prometheus did not answer: NO_DATA with the reason and message of the error."""
     code = error.reason if isinstance(error, PrometheusUnavailable) else ""
     reason = Reason(code) if code in frozenset(Reason) else Reason.QUERY_FAILED
     problem = Unusable(reason, str(error) or "Prometheus gave no usable answer")
@@ -50,10 +50,10 @@ def no_answer(check: Check, error: NoAnswer) -> CheckOutcome:
 
 
 def limits_of(check: Check) -> Limits:
-    """The limits that count: the check's own if it gives any, else those of its preset or its kind."""
+    """The effective limits: those of the check, else those of its preset or kind."""
     return check_kind(check).limits(check)
 
 
 def dimension_of(check: Check) -> Dimension:
-    """The check's dimension: its own if it gives one, else that of its preset."""
+    """The effective dimension: that of the check, else that of its preset."""
     return check_kind(check).dimension(check)

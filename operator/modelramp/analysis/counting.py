@@ -1,4 +1,4 @@
-"""Checks that count: each version has counts of its own, of which a statistic says whether they are healthy."""
+"""Base of the check kinds that count events of each version and judge the counts with a statistic."""
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
@@ -27,21 +27,20 @@ from modelramp.api.health import Health
 from modelramp.api.verdict import CheckOutcome, Verdict
 
 PARTS = ("bad", "total", "sum", "count", "buckets")
-"""Fields of a kind that hold a query for what is counted."""
+"""Fields of a kind that hold the query of a counter."""
 _TITLES = {STABLE: "stable version", REFERENCE: "reference"}
 
 
 class CountingKind(CheckKind):
-    """A kind that counts something of the candidate, and of whatever it is compared with."""
+    """A kind that counts events of the candidate, and of the version that it is compared with."""
 
     @abstractmethod
     def weigh(
         self, check: Check, candidate: VersionCounts, other: VersionCounts | None, window: Window
     ) -> tuple[Result, str]:
-        """What the statistic says of the counts, and the memory for the next tick ("" when there is none).
+        """The result of the statistic, and the memory for the next tick ("" for none).
 
-        other: counts of the baseline; None when the candidate is compared with a limit. window: over what evidence
-        adds up.
+        other: counts of the baseline; None when the candidate is compared with a limit.
         """
 
     def parts(self, check: Check) -> dict[str, str]:
@@ -50,14 +49,14 @@ class CountingKind(CheckKind):
         return {part: query for part in PARTS if (query := getattr(settings, part, None)) is not None}
 
     def shapes(self, check: Check) -> tuple[Shape, ...]:
-        """How people may write the counts of one version by hand; the first is shown as an example."""
+        """JSON forms of the counts of one version in `modelramp evaluate`; the first is shown as an example."""
         parts = self.parts(check)
         if "buckets" in parts:
             return (Shape.BUCKETS,)
         return (Shape.PROPORTION,) if "bad" in parts else (Shape.MEAN,)
 
     def stored(self, check: Check) -> VersionCounts | Unusable | None:
-        """The counts of the baseline, when the check itself holds them."""
+        """The counts of the baseline, if the check itself contains them."""
         del check
         return None
 
@@ -69,7 +68,7 @@ class CountingKind(CheckKind):
         return Mean(numbers["sum"], numbers["count"])
 
     def read(self, check: Check, answers: Answers, version: str) -> VersionCounts | Unusable:
-        """The counts of one version; or, when an answer does not hold them, why."""
+        """The counts of one version, or why the answers do not contain them."""
         if f"{version}.buckets" in answers:
             return buckets_of(answers[f"{version}.buckets"])
         numbers: dict[str, float] = {}
@@ -81,7 +80,7 @@ class CountingKind(CheckKind):
         return self.counts(check, numbers)
 
     def queries(self, check: Check, context: QueryContext, window: int) -> Iterator[Question]:
-        """Each part of the candidate and, if it is compared with the stable version, of that one."""
+        """The parts of the candidate and, if the check compares with it, of the stable version."""
         parts = self.parts(check)
         for part, text in parts.items():
             yield question(f"{CANDIDATE}.{part}", text, context, window)
@@ -111,9 +110,9 @@ class CountingKind(CheckKind):
         other: VersionCounts | Unusable | None,
         window: Window,
     ) -> tuple[Result, str]:
-        """What the check says of counts, and the memory for the next tick ("" when there is none).
+        """The result of the check on counts, and the memory for the next tick ("" for none).
 
-        Counts that could not be read give NO_DATA in the name of their version; the memory then stays as it was.
+        Counts that could not be read give NO_DATA with the name of their version, and leave the memory unchanged.
         """
         baseline = self.baseline(check)
         if isinstance(candidate, Unusable):
@@ -129,19 +128,19 @@ class CountingKind(CheckKind):
         return result, memory
 
     def _other(self, check: Check, answers: Answers, window: Window) -> VersionCounts | Unusable | None:
-        """The counts of the baseline; the candidate's own once no other version has traffic."""
+        """The counts of the baseline; those of the candidate while no other version has traffic."""
         stored, baseline = self.stored(check), self.baseline(check)
         if stored is not None or baseline is None:
             return stored
         return self.read(check, answers, CANDIDATE if baseline == STABLE and window.alone else baseline)
 
     def lint(self, check: Check, health: Health, path: str) -> Iterator[Advice]:
-        """About the queries of the check."""
+        """Advice about the queries of the check."""
         del health
         for part, query in self.parts(check).items():
             yield from of_count(query, f"{path}.{check.kind}.{part}", both=self.baseline(check) == STABLE)
 
 
 def wrong_shape(check: Check) -> TypeError:
-    """The error of a kind that was given counts of a shape that it does not read."""
+    """The error of a kind that was given counts of a type that it does not read."""
     return TypeError(f"the counts of check {check.name} have another shape than {check.kind} reads")

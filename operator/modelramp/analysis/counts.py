@@ -1,4 +1,4 @@
-"""What Prometheus said of one version, as the counts that the statistics work on."""
+"""Counts of one version, read from the answers of Prometheus."""
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
@@ -13,11 +13,11 @@ VersionCounts = Proportion | Mean | Buckets | Groups
 """The counts of one version."""
 
 CANDIDATE, STABLE, REFERENCE = "candidate", "stable", "reference"
-"""Whose counts they are: of the measured revision, of the stable version, or of a stored baseline."""
+"""Versions that have counts: the measured revision, the stable version, and a stored baseline."""
 
 
 class Shape(Enum):
-    """How people write the counts of one version as JSON, each with an example."""
+    """JSON forms of the counts of one version, each with an example."""
 
     PROPORTION = '{"bad": 12, "total": 1204}'
     MEAN = '{"sum": 12.5, "count": 300}'
@@ -47,7 +47,7 @@ class Series(Protocol):
 
     @property
     def histogram(self) -> Native | None:
-        """What it holds instead of a value when it is a native histogram."""
+        """The native histogram that it has instead of a value, if any."""
         ...
 
 
@@ -56,7 +56,7 @@ Answers = Mapping[str, Sequence[Series]]
 
 
 def number_of(samples: Sequence[Series], part: str) -> float | Unusable:
-    """The number in an answer that must hold one; it may be NaN, which the statistics refuse with a reason."""
+    """The number of an answer that must have exactly one; it may be NaN, which the statistics refuse."""
     if len(samples) > 1:
         return Unusable(
             Reason.SEVERAL_SERIES, f"{part} returned {len(samples)} series; aggregate it to one, as in sum(...)"

@@ -1,4 +1,4 @@
-"""What the statistics work on: counts of one version (an arm), and what a test of them says."""
+"""Counts of one version, and the result of a statistical test on counts."""
 
 import math
 import sys
@@ -9,10 +9,10 @@ from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 
 TOLERATED = 1e-6
-"""Relative size of what adding up may lose in Prometheus: when everything fails, bad may come out above total by it."""
+"""Relative rounding error of sums in Prometheus: if everything fails, bad may exceed total by this much."""
 
 MOST_COUNT = 2.0**53
-"""More than this is no count: a float can't tell it from one more, and products of such numbers leave its range."""
+"""Maximum count: above it, a float does not distinguish n from n + 1, and products overflow."""
 NOISE = 0.001
 """How far below 0, as a part of the total, failures may lie that were counted as a difference of two counters.
 
@@ -36,9 +36,9 @@ class Unusable:
 
 @dataclass(frozen=True, slots=True)
 class Proportion:
-    """So many of so many went wrong. Increases of counters, so not always whole numbers.
+    """`bad` failures out of `total` requests. Increases of counters, so not always whole numbers.
 
-    beyond: what `counted` took off bad, as it was above the total.
+    beyond: the excess of bad over total that `counted` removed.
     """
 
     bad: float
@@ -47,17 +47,17 @@ class Proportion:
 
     @property
     def rate(self) -> float:
-        """Share that went wrong, 0 to 1; total must not be 0."""
+        """Failure rate, 0 to 1. total must not be 0."""
         return min(1.0, self.bad / self.total)
 
     @property
     def observed(self) -> float | None:
-        """How many were counted; None when that is no count."""
+        """Number of requests; None when it is not a valid count."""
         return self.total if 0 <= self.total <= MOST_COUNT else None
 
     @property
     def good(self) -> float:
-        """How many went right."""
+        """Number of successes."""
         return max(0.0, self.total - self.bad)
 
     def problem(self) -> Unusable | None:
@@ -71,7 +71,7 @@ class Proportion:
         return nothing_counted() if self.total < LEAST_COUNT else None
 
     def plus(self, other: "Proportion") -> "Proportion":
-        """Both counts together."""
+        """The sum of both counts."""
         return Proportion(self.bad + other.bad, self.total + other.total)
 
 
@@ -96,14 +96,14 @@ def counted(bad: float, total: float) -> Proportion:
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A sum over so many observations, as in `_sum` and `_count`. The sum may be negative."""
+    """A sum and its number of observations, as in `_sum` and `_count`. The sum may be negative."""
 
     sum: float
     count: float
 
     @property
     def observed(self) -> float | None:
-        """How many were summed up; None when that is no count."""
+        """Number of observations; None when it is not a valid count."""
         return self.count if 0 <= self.count <= MOST_COUNT else None
 
     @property
@@ -126,7 +126,7 @@ class Mean:
         return nothing_counted() if self.count < LEAST_COUNT else None
 
     def plus(self, other: "Mean") -> "Mean":
-        """Both together."""
+        """The sum of both."""
         return Mean(self.sum + other.sum, self.count + other.count)
 
 
@@ -139,11 +139,10 @@ class Groups:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a check found, beside its verdict.
+    """The verdict of a check, with its numbers; None for those that do not apply.
 
-    value: what was measured. limit: what it is held against. interval: where the true value lies, with the check's
-    confidence. p_value: how surprising the numbers are if nothing is wrong. n: observations of the candidate.
-    detail: one sentence for people. What does not apply is None.
+    value: the measured value. limit: the limit that it was compared with. interval: confidence interval of the value.
+    p_value: of the hypothesis that nothing is wrong. n: observations of the candidate. detail: a sentence for people.
     """
 
     verdict: Verdict
@@ -157,7 +156,7 @@ class Result:
 
 
 def no_data(problem: Unusable, n: float | None = None, arm: str = "") -> Result:
-    """The result when the numbers say nothing. arm: whose numbers, for the sentence."""
+    """The result for unusable numbers. arm: the version whose numbers they are, for the sentence."""
     message = f"{arm}: {problem.message}" if arm else problem.message
     return Result(Verdict.NO_DATA, problem.reason, message, n=n)
 
@@ -165,7 +164,7 @@ def no_data(problem: Unusable, n: float | None = None, arm: str = "") -> Result:
 def first_problem(
     candidate: Proportion | Mean, other: Proportion | Mean | None, other_name: str = "stable version"
 ) -> Result | None:
-    """NO_DATA for the first arm whose numbers cannot be used; None when all can."""
+    """NO_DATA for the first version with unusable numbers; None when there is none."""
     if problem := candidate.problem():
         return no_data(problem, candidate.observed, arm="candidate")
     if other is not None and (problem := other.problem()):
@@ -174,7 +173,7 @@ def first_problem(
 
 
 def too_few(n: float, least: float, what: str = "observations") -> Unusable:
-    """The problem of a thin sample. what: its plural, which comes first.
+    """The problem of a sample that is too small. what: what was counted, in the plural.
 
     >>> too_few(1, 30).message, too_few(29.7, 30, "samples").message
     ('1 observation, at least 30 are needed', '29.7 samples, at least 30 are needed')
@@ -187,7 +186,7 @@ def too_few(n: float, least: float, what: str = "observations") -> Unusable:
 
 
 def nothing_counted() -> Unusable:
-    """The problem of an arm without traffic."""
+    """The problem of a version without traffic."""
     return Unusable(Reason.EMPTY_RESULT, "nothing was counted in the window; is there traffic?")
 
 
@@ -213,7 +212,7 @@ def p_text(p_value: float, alpha: float | None = None) -> str:
 
 
 def count_problem(name: str, value: float) -> Unusable | None:
-    """Why a number is no count; None when it is one."""
+    """Why a number is not a valid count; None when it is."""
     if not math.isfinite(value):
         return Unusable(Reason.NOT_A_NUMBER, f"{name} is not a finite number; count with increase(), and do not divide")
     if value < 0:

@@ -1,4 +1,4 @@
-"""What every kind of check does. modelramp.analysis.kinds has the kinds and their registry."""
+"""The protocol of check kinds. modelramp.analysis.kinds has the kinds and their registry."""
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
@@ -20,34 +20,33 @@ DETAIL_MOST = 256
 
 
 class CheckKind(Protocol):
-    """One kind of check, as YAML selects it by a field: what it asks, and how it judges the answers.
+    """A kind of check, selected by a field of the spec: its queries, and the verdict on their answers.
 
-    It holds no state: what it carries from tick to tick is the memory of its outcome.
+    A kind has no state. What a check keeps from tick to tick is the memory of its outcome.
     """
 
     @abstractmethod
     def queries(self, check: Check, context: QueryContext, window: int) -> Iterable[Question]:
-        """What to ask about one version; `window`: seconds that {{window}} stands for.
+        """The queries about one version. window: value of {{window}}, seconds.
 
-        Raises NoStableVersion when there is no version to compare with, and ValueError for a query that cannot be
-        asked.
+        Raises NoStableVersion when there is no version to compare with, and ValueError for an invalid query.
         """
 
     @abstractmethod
     def judge(self, check: Check, answers: Answers, window: Window) -> CheckOutcome:
-        """The verdict on the answers, by name of the question; `window`: over what evidence adds up."""
+        """The outcome on the answers, by name of the question. window: the period of the evidence."""
 
     def limits(self, check: Check) -> Limits:
-        """The limits as far as the check says them, without numbers of another version."""
+        """The limits that follow from the check alone, without numbers of another version."""
         return Limits(check.min, check.max, check.unit)
 
     def baseline(self, check: Check) -> str | None:
-        """What the candidate is compared with: counts.STABLE, counts.REFERENCE, or None when that is a limit."""
+        """What the candidate is compared with: counts.STABLE, counts.REFERENCE, or None for a limit."""
         del check
         return None
 
     def dimension(self, check: Check) -> Dimension:
-        """The view of the model that the check belongs to."""
+        """The effective dimension of the check."""
         return check.dimension
 
     def needs_scipy(self, check: Check) -> bool:
@@ -56,7 +55,7 @@ class CheckKind(Protocol):
         return False
 
     def notices_late_changes(self, check: Check) -> bool:
-        """Whether a change after many healthy hours is found as soon as one at the beginning."""
+        """Whether a change after hours of healthy traffic is detected as fast as one at the start."""
         del check
         return True
 
@@ -69,7 +68,7 @@ class CheckKind(Protocol):
 def outcome_of(
     kind: CheckKind, check: Check, result: Result, memory: str = "", limits: Limits | None = None
 ) -> CheckOutcome:
-    """A result as the check's outcome at a tick; `limits`: those of this tick, if they are others than kind.limits."""
+    """The outcome of a check from a result. limits: those of this tick, if they differ from kind.limits."""
     return CheckOutcome(
         check.name,
         result.verdict,
@@ -84,5 +83,5 @@ def outcome_of(
 
 
 def without_data(kind: CheckKind, check: Check, problem: Unusable) -> CheckOutcome:
-    """The outcome NO_DATA of a check whose answers cannot be judged."""
+    """The outcome NO_DATA of a check whose answers are unusable."""
     return outcome_of(kind, check, no_data(problem))

@@ -40,7 +40,7 @@ def lookup(preset: Preset, subject: QueryContext) -> str:
 
 
 def told(preset: Preset, subject: QueryContext, samples: Sequence[Series]) -> str:
-    """What the look-up found, as a clause for people."""
+    """The result of the lookup, as a clause for a message."""
     found = {sample.labels.get(_FOUND) for sample in samples}
     serves = {name for sample in samples if (name := sample.labels.get(_SERVES))}
     others = sorted(

@@ -1,4 +1,4 @@
-"""Checks that judge one number against min and max: of a query, or of a preset."""
+"""Base of the check kinds that compare one number with min and max: query and preset."""
 
 import math
 from abc import abstractmethod
@@ -21,9 +21,9 @@ from modelramp.api.quantity import ROUNDING
 from modelramp.api.verdict import CheckOutcome, Verdict
 
 VALUE = "value"
-"""Name of the question whose answer is the number that is judged."""
+"""Name of the question for the number."""
 SAMPLES = "samples"
-"""Name of the question how many samples stand behind that number."""
+"""Name of the question for the number of observations behind it."""
 
 
 class NumberKind(CheckKind):
@@ -39,7 +39,7 @@ class NumberKind(CheckKind):
         return ()
 
     def queries(self, check: Check, context: QueryContext, window: int) -> Iterator[Question]:
-        """The number and, if the check says so, how many samples it has."""
+        """The query for the number and, if the check has one, the query for its samples."""
         yield self.value(check, context, window)
         if check.samples is not None:
             pick = self.samples_pick(check.samples, context)
@@ -51,17 +51,17 @@ class NumberKind(CheckKind):
         return judge_number(self, check, answers)
 
     def nothing_found(self, check: Check) -> str:
-        """What an answer without series means, for people."""
+        """The message for an answer without series."""
         del check
         return "the query returned an empty result"
 
     def refused(self, check: Check, value: float) -> Unusable | None:
-        """Why a number is none that can be judged; None when it is one."""
+        """Why a number cannot be judged; None when it can."""
         del check, value
         return None
 
     def lint(self, check: Check, health: Health, path: str) -> Iterator[Advice]:
-        """About the query that counts samples."""
+        """Advice about the query that counts samples."""
         del health
         if check.samples is not None and (unread := of_syntax(check.samples, f"{path}.samples")) is not None:
             yield unread
@@ -141,5 +141,5 @@ def _sample_problem(check: Check, answers: Answers) -> Unusable | None:
 
 
 def _as_good_as(value: float, limit: float) -> bool:
-    """Whether only rounding tells the two apart, as when a query divides 0.05 by 5."""
+    """Whether the two differ by no more than a rounding error, as when a query divides 0.05 by 5."""
     return math.isclose(value, limit, rel_tol=ROUNDING)

@@ -39,7 +39,7 @@ class Hole:
 
 
 class NoStableVersion(Exception):
-    """The query speaks of the stable version, and there is none yet."""
+    """The query refers to the stable version, and there is none yet."""
 
 
 def _parts(query: str) -> tuple[str | Hole, ...]:
@@ -87,7 +87,7 @@ def unknown_variables(query: str) -> frozenset[str]:
 
 
 def variable_problem(query: str) -> str | None:
-    """What is wrong with the variables of a query, as a sentence; None when nothing is."""
+    """An error message about the variables of a query; None when they are valid."""
     if unknown := unknown_variables(query):
         listed = ", ".join(f"{{{{{name}}}}}" for name in sorted(unknown))
         return f"unknown variable {listed}; known are {', '.join(VARIABLES)}"
@@ -158,7 +158,7 @@ def _too_deep(tree: Any) -> bool:
 
 
 class Unreadable(ValueError):
-    """The parser does not read a query; the message says why, for people."""
+    """The parser cannot read a query; the message says why."""
 
 
 def parse(query: str) -> Any:

@@ -1,15 +1,15 @@
-"""Whom a check is about: the names that stand behind the variables of a query."""
+"""The values of the variables in queries."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class QueryContext:
-    """One revision of one ModelDeployment, and the version that it is measured against.
+    """One revision of one ModelDeployment, and the stable version that it is compared with.
 
     service, stable_service: names of the Services that select only that revision's pods.
-    stable, stable_service: None while no version has worked yet. limited: queries that people wrote see series of the
-    namespace only.
+    stable, stable_service: None before the first promotion. limited: queries of the spec see only series of the
+    namespace.
     """
 
     namespace: str
@@ -22,11 +22,11 @@ class QueryContext:
 
 
 VARIABLES = ("namespace", "name", "revision", "stable", "service", "stableService", "window")
-"""What may stand in double braces in a query."""
+"""Names of the variables: a query may contain {{namespace}}, and so on."""
 
 
 def value_of(variable: str, subject: QueryContext) -> str | None:
-    """The text behind a variable other than `window`; None when there is no stable version to name."""
+    """The value of a variable other than `window`; None when there is no stable version."""
     match variable:
         case "namespace":
             return subject.namespace

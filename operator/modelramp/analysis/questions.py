@@ -1,4 +1,4 @@
-"""The queries of a check about one version, ready to be sent."""
+"""Rendered queries about one version."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from modelramp.analysis.query_context import QueryContext
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One query.
+    """A rendered query.
 
-    name: by which the judge finds the answer. pick: the labels of the subject's series in an answer that serves
-    many subjects; empty when the whole answer belongs to the subject.
+    name: key of its answer. pick: the labels that select the series of this version from an answer for many versions;
+    empty when the whole answer is about this version.
     """
 
     name: str
@@ -23,18 +23,18 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """All that has to be asked for one check of one subject at one tick."""
+    """The queries of one check about one version at one tick."""
 
     questions: tuple[Question, ...]
 
 
 def question(name: str, query: str, subject: QueryContext, window: int) -> Question:
-    """A query about one version, with the series that are its own. Raises ValueError when it cannot be asked."""
+    """A query about one version, with the labels of its series. Raises ValueError for an invalid query."""
     return Question(name, rendered(query, subject, window), own_series(query, subject))
 
 
 def rendered(query: str, subject: QueryContext, window: int) -> str:
-    """A query that people wrote, with its variables filled in. Raises ValueError when it cannot be asked."""
+    """The text of a query of the spec, with its variables replaced. Raises ValueError for an invalid query."""
     if problem := variable_problem(query):
         raise ValueError(problem)
     text = render(query, subject, window)
@@ -42,10 +42,10 @@ def rendered(query: str, subject: QueryContext, window: int) -> str:
 
 
 def own_series(query: str, subject: QueryContext) -> Labels:
-    """Which series of the answer belong to the subject; () when the query itself names it.
+    """The labels that select the series of the version; () when the query itself names the version.
 
-    A query that names no version answers for all of them at once and must keep the label revision; one that names no
-    ModelDeployment either serves all of them with one answer, and must keep their labels too.
+    A query without a version is answered once for all versions and must keep the label revision; one that names no
+    ModelDeployment either is answered once for all of them, and must keep their labels, too.
     """
     named = variables_in(query)
     if named & {"revision", "service"}:

@@ -1,4 +1,4 @@
-"""Measured numbers and limits as people read them."""
+"""Formats measured values and limits for messages."""
 
 import math
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from modelramp.api.quantity import format_number
 
 RATIO = "ratio"
-"""Unit of a number from 0 to 1 that people read as a percentage."""
+"""Unit of a number from 0 to 1 that is shown as a percentage."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a value must keep: not below min, not above max; None is no limit."""
+    """Minimum and maximum of a value; None is no limit."""
 
     min: float | None = None
     max: float | None = None
@@ -19,7 +19,7 @@ class Limits:
 
 
 def shown(value: float, unit: str = "", digits: int = 4) -> str:
-    """A number with its unit; ratios as percentages.
+    """A number with its unit; a ratio as a percentage.
 
     >>> shown(6.2, "s"), shown(0.031, "ratio"), shown(12, "/s"), shown(0.99997, "ratio")
     ('6.2 s', '3.1 %', '12/s', '99.997 %')
@@ -32,7 +32,7 @@ def shown(value: float, unit: str = "", digits: int = 4) -> str:
 
 
 def percents(share: float, digits: int = 4) -> str:
-    """A share in percent, without the sign; what is missing to the whole keeps two digits.
+    """A ratio in percent, without the sign; the difference to 100 % keeps two significant digits.
 
     >>> percents(0.0307), percents(0.9999512), percents(1)
     ('3.07', '99.9951', '100')
@@ -46,7 +46,7 @@ def percents(share: float, digits: int = 4) -> str:
 
 
 def apart(value: float, limit: float, unit: str = "") -> str:
-    """A value beside a limit: with as many digits as it takes to tell the two apart.
+    """A value, with enough digits to distinguish it from a limit.
 
     >>> apart(5.00001, 5, "s"), apart(0.200004, 0.2), apart(0.31, 0.2)
     ('5.00001 s', '0.200004', '0.31')
@@ -56,7 +56,7 @@ def apart(value: float, limit: float, unit: str = "") -> str:
 
 
 def points(share: float) -> str:
-    """A difference of shares for people.
+    """A difference of ratios in percentage points.
 
     >>> points(0.01), points(0.025)
     ('1 percentage point', '2.5 percentage points')
@@ -66,7 +66,7 @@ def points(share: float) -> str:
 
 
 def limit_text(limits: Limits) -> str:
-    """The limits beside the raw value of the status: ratios stay ratios here.
+    """The limits in the status, next to the raw value; ratios are not converted to percentages.
 
     >>> limit_text(Limits(max=5, unit="s")), limit_text(Limits(0.1, 0.9, "ratio")), limit_text(Limits())
     ('<= 5 s', '>= 0.1, <= 0.9', 'none')
@@ -78,7 +78,7 @@ def limit_text(limits: Limits) -> str:
 
 
 def compared(value: float, limits: Limits) -> str:
-    """What was found and what was wished.
+    """A value and the limit that it was compared with.
 
     >>> compared(6.2, Limits(max=5, unit="s"))
     '6.2 s, limit 5 s'

@@ -1,4 +1,4 @@
-"""What a preset is, and how one object's series is found in the answer that all objects share."""
+"""Presets: queries with limits, whose answers serve all objects that use them."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""The measures that most servers and gateways have, so that they are called, limited and told alike."""
+"""Measures that most servers and gateways have, with the same names, limits and units."""
 
 from collections.abc import Callable
 

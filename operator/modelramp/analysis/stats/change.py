@@ -31,7 +31,7 @@ MOST = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What is fixed before the first look. alpha: false alarms a look, in the long run, at most."""
+    """Parameters that are fixed before the first look. alpha: maximum long-run rate of false alarms per look."""
 
     alpha: float
     min_samples: float = 1
@@ -39,7 +39,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class ChangeLooks:
-    """What is remembered.
+    """The memory of a check.
 
     evidence: R for each of ODDS. candidate, stable: counts of the last `looks` ticks, those since the counts last
     looked healthy, for people to read. seen: observations of the candidate in all.

@@ -1,4 +1,4 @@
-"""The candidate against the stable version that serves at the same time: rates, means and quantiles."""
+"""Compares the candidate with the stable version in the same window: rates, means and quantiles."""
 
 import math
 import sys
@@ -32,7 +32,7 @@ EXACT_SPREAD = 100.0
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How much worse the candidate may be, and how sure one must be of more than that.
+    """The tolerated difference, and the significance that a larger one needs.
 
     absolute: in the measure's own unit. relative: share of the stable version's value, 0.05 is 5 %. The larger counts.
     alpha: a difference as large comes up by chance in this share of comparisons when there is none (two-sided).
@@ -45,12 +45,12 @@ class Tolerance:
     min_samples: float = 1
 
     def allowed(self, stable: float) -> float:
-        """How far above the stable version's value the candidate may lie."""
+        """The tolerated increase over the stable version's value."""
         return max(self.absolute, self.relative * abs(stable))
 
 
 def rates(candidate: Proportion, stable: Proportion, tolerance: Tolerance | None = None) -> Result:
-    """Whether more goes wrong with the candidate: pooled two-proportion z test, Fisher's exact test for small counts.
+    """Compares failure rates: pooled two-proportion z test, Fisher's exact test for small counts.
 
     A breach needs both: p < alpha, and a difference above the tolerance. The value is the difference of the rates,
     the interval Newcombe's, the p-value two-sided.
@@ -205,7 +205,7 @@ def quantiles(
 
 
 def _quantile_text(value: float, arm: Buckets, unit: str) -> str:
-    """A quantile for people; of one beyond the buckets only the largest edge is known."""
+    """A quantile as text; of one beyond the last finite bucket, only its lower bound is known."""
     edge = arm.sides()[-1][0]
     known = math.isfinite(value) or not abs(edge) < sys.float_info.max
     return shown(value, unit) if known else f"above {shown(edge, unit)}, the largest edge,"

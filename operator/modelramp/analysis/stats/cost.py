@@ -11,9 +11,9 @@ from modelramp.api.verdict import Verdict
 
 
 def priced(usage: Mapping[str, float], prices: Mapping[str, float]) -> float | Unusable:
-    """What was used (tokens, seconds, calls; by kind) at the declared price of one of each.
+    """The price of usage (tokens, seconds, calls; by kind) from the price of one unit of each kind.
 
-    A kind that was used and has no price is a problem, not free.
+    Usage without a price is an error, not free.
     """
     spent = []
     for kind, amount in usage.items():
@@ -30,9 +30,9 @@ def priced(usage: Mapping[str, float], prices: Mapping[str, float]) -> float | U
 
 
 def cost(spent: Mean, limits: Limits, min_samples: float = 1) -> Result:
-    """The cost of one request, conversation or token against its limits; no interval, as a sum holds no spread.
+    """Compares the cost of one request, conversation or token with its limits.
 
-    spent: money, and how many requests, conversations or tokens it bought.
+    spent: money, and the number of requests, conversations or tokens. No interval: a sum has no known variance.
     """
     if problem := spent.problem():
         return no_data(problem, spent.observed)
@@ -58,7 +58,7 @@ def cost(spent: Mean, limits: Limits, min_samples: float = 1) -> Result:
 
 
 def budget(spent: float | None, most: float, unit: str = "") -> Result:
-    """What a rollout has cost so far against its budget; above it is a breach. spent: None when it is not known."""
+    """Compares the cost of a rollout so far with its budget. spent: None when it is unknown."""
     if spent is None or not math.isfinite(spent):
         return no_data(Unusable(Reason.NOT_A_NUMBER, "what the rollout has cost so far is not known"))
     if spent < 0:

@@ -1,8 +1,8 @@
-"""Tail probabilities that the standard library lacks. scipy is imported when first used: start-up stays light."""
+"""Tail probabilities from scipy, which is imported at the first use."""
 
 
 def load() -> None:
-    """Import what the functions below need: half a second that an event loop should not wait for."""
+    """Imports scipy, which takes half a second: call it outside of an event loop."""
     import scipy.special  # type: ignore[import-untyped]  # noqa: F401 - for its effect
 
 

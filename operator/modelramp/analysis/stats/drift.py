@@ -1,4 +1,4 @@
-"""Drift: whether two histograms, of inputs, outputs or scores, still look like the same thing.
+"""Drift between two histograms of inputs, outputs or scores.
 
 Every measure has two conditions for a breach. The distance must be above its limit (large enough to matter), and the
 p-value at or below alpha (too large for chance, at this number of samples). Alone, the first alarms on every small
@@ -29,13 +29,13 @@ from modelramp.api.quantity import above
 from modelramp.api.verdict import Verdict
 
 EMPTY_SHARE = 1e-4
-"""Stands for a share of 0 in PSI, whose logarithm has none (as Evidently does)."""
+"""Replaces a share of 0 in PSI, whose logarithm is undefined (as in Evidently)."""
 MIN_EXPECTED = 5
 """Least expected count of a bin in the chi-square test; sparser neighbours are joined (Cochran 1954)."""
 
 
 class Measure(StrEnum):
-    """How two distributions are held against each other."""
+    """How two distributions are compared."""
 
     PSI = "psi"
     KOLMOGOROV_SMIRNOV = "ks"

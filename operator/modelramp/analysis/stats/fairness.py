@@ -1,4 +1,4 @@
-"""Fairness: whether the model fails one group of people more often than another."""
+"""Differences of failure rates between groups of people."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from modelramp.api.verdict import Verdict
 
 NOTHING = Proportion(0.0, 0.0)
 MOST_GROUPS = 100
-"""A label with more values than this names something else than groups of people."""
+"""Maximum number of groups; a label with more values does not name groups of people."""
 FOUR_FIFTHS = 0.8
 """The least share of the best group's rate: U.S. Uniform Guidelines on Employee Selection, 29 CFR 1607.4 D (1978)."""
 
@@ -142,7 +142,7 @@ def _problem(groups: Groups) -> Unusable | None:
 
 
 def _wished(rule: FairnessRule, success: float) -> str:
-    """The success ratio, and what is tolerated, for people."""
+    """The success ratio and the tolerance, as text."""
     tolerated = f"; {points(rule.difference)} tolerated" if rule.difference else ""
     least = rule.four_fifths
     ratio = apart(success, FOUR_FIFTHS if least is None else least)

@@ -13,7 +13,7 @@ from modelramp.api.names import Reason
 TOLERATED_FALL = 1e-6
 
 MOST_BUCKETS = 2048
-"""More buckets than this are not worked through: what a check may cost has a bound."""
+"""Maximum number of buckets, which bounds the cost of a check."""
 
 Side = tuple[float, float, float]
 """Lower edge, upper edge and count of a bucket."""

@@ -74,7 +74,7 @@ def ratio(arm: Proportion, limits: Limits, confidence: float = 0.95, min_samples
 
 
 def beyond(interval: Interval, limits: Limits) -> tuple[Verdict, Reason, float | None]:
-    """The verdict on an interval, and the limit that it was held against: a breach when all of it lies beyond."""
+    """The verdict on an interval, and the limit that it was compared with: a breach if all of it lies beyond."""
     low, high = interval
     if limits.max is not None and low > limits.max:
         return Verdict.BREACH, Reason.ABOVE_MAXIMUM, limits.max

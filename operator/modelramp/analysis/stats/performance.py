@@ -63,6 +63,6 @@ def performance(
 
 
 def _signed(share: float, beside: float) -> str:
-    """A change in percent, with as many digits as tell it from another one."""
+    """A change in percent, with enough digits to distinguish it from another one."""
     alike = not math.isclose(share, beside, rel_tol=ROUNDING) and percents(share, 3) == percents(beside, 3)
     return f"{'' if share < 0 else '+'}{percents(share, 8 if alike else 3)} %"

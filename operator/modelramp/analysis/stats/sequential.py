@@ -1,4 +1,4 @@
-"""Sequential checks: looked at every minute, and still wrong no more often than they say.
+"""Sequential tests: evaluated at every tick, with a bounded probability of a false alarm over all ticks.
 
 A test that is repeated at every tick until it alarms is bound to alarm. These statistics are bounded over *all* looks
 together: with no difference, the chance that they ever call a breach is at most alpha (Ville's inequality). Their
@@ -28,16 +28,16 @@ from modelramp.api.verdict import Verdict
 NOTHING = Proportion(0.0, 0.0)
 NO_SUM = Mean(0.0, 0.0)
 MIN_EVENTS = 10
-"""Things gone wrong, in both versions together, from which on the normal approximation of a rate is used."""
+"""Minimum number of failures, in both versions together, for the normal approximation of a rate."""
 MIN_EXPECTED = 2
-"""Of these, how many must fall to the version with less traffic if both are alike: else one failure weighs too much."""
+"""Minimum number of these to expect in the version with less traffic if both are alike."""
 MIN_SPREADS = 10
 """Degrees of freedom, ticks less versions, from which on the spread of a mean is believed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """What is fixed before the first look.
+    """Parameters that are fixed before the first look.
 
     alpha: chance of ever calling a breach when the candidate is no worse.
     effect: the difference that the mixture expects (its standard deviation tau): for rates absolute, 0.02 is two
@@ -51,7 +51,7 @@ class Design:
 
 @dataclass(frozen=True, slots=True)
 class RateLooks:
-    """Everything counted so far, and the smallest p-value of any look."""
+    """All counts so far, and the smallest p-value of any look."""
 
     candidate: Proportion = NOTHING
     stable: Proportion = NOTHING
@@ -223,7 +223,7 @@ def _grown(spread: Spread, tick: Mean) -> Spread:
 
 
 def _idle(candidate: Proportion | Mean, stable: Proportion | Mean) -> bool:
-    """Whether an arm has merely no traffic in this tick, with nothing else wrong: the evidence so far still stands."""
+    """Whether the only problem is a version without traffic in this tick: the evidence so far remains valid."""
     problems = [problem for arm in (candidate, stable) if (problem := arm.problem())]
     return all(problem.reason is Reason.EMPTY_RESULT for problem in problems)
 
