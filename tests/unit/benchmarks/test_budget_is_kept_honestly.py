@@ -45,7 +45,8 @@ def test_the_exit_code_says_whether_the_budget_was_kept(monkeypatch, capsys):
 
 def test_every_measurement_has_a_limit_and_every_limit_a_measurement():
     named = {"decide", "status", "plan", "bare Python", "import modelramp.operator", "modelramp --help"}
-    named |= {"engine: memory", "engine: start", "engine: tick"} | {f"check: {name}" for name in declared()}
+    named |= {"engine: memory", "engine: memory per object", "engine: start", "engine: tick"}
+    named |= {"answer: event loop held"} | {f"check: {name}" for name in declared()}
     named |= {f"worst check: {name}" for name in worst()}
     assert set(read()) == named
 
@@ -115,7 +116,7 @@ def test_each_workload_does_all_of_its_work(monkeypatch, name):
 def test_the_engine_sees_every_object_of_the_fleet_healthy_and_has_nothing_to_write():
     """In a process of its own: one that lives already may have all the memory that the fleet needs."""
     measured = workloads.fleet(150)
-    assert set(measured) == {"engine: memory", "engine: start", "engine: tick"}
+    assert set(measured) == {"engine: memory", "engine: memory per object", "engine: start", "engine: tick"}
     assert all(run.done == 150 and run.cost > 0 for run in measured.values())
 
 
