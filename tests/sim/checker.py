@@ -35,8 +35,7 @@ def readable(spec: Json) -> Json:
     """The spec with durations in seconds, as the checkers need it."""
     health, rollout = spec["health"], spec["rollout"]
     least = seconds_of(rollout["stepDuration"])
-    test = rollout.get("abTest")
-    stages = [{"duration": test["minDuration"]}, {}] if test else rollout["steps"]
+    stages = _stages(rollout)
     checks = [timed(check) for check in health["checks"]]
     return {
         "replicas": spec["replicas"],
@@ -54,9 +53,19 @@ def timed(check: Json) -> Json:
 
 
 def weights_of(spec: Json) -> list[int]:
-    """The weights that a rollout goes through: its steps, or the split of an A/B test and then everything."""
-    test = spec["rollout"].get("abTest")
-    return [test["split"], 100] if test else [step["weight"] for step in spec["rollout"]["steps"]]
+    """The weights that a rollout goes through."""
+    return [stage["weight"] for stage in _stages(spec["rollout"])]
+
+
+def _stages(rollout: Json) -> list[Json]:
+    """The declared steps; the split of an A/B test, or a preview without traffic, and then everything."""
+    last = {"weight": 100}
+    if "abTest" in rollout:
+        return [{"weight": rollout["abTest"]["split"], "duration": rollout["abTest"]["minDuration"]}, last]
+    if rollout.get("strategy") == "BlueGreen":
+        lasts = rollout.get("blueGreen", {}).get("previewDuration", rollout["stepDuration"])
+        return [{"weight": 0, "duration": lasts}, last]
+    return list(rollout["steps"])
 
 
 def seconds_of(text: str) -> int:

@@ -129,6 +129,10 @@ class Member:
     def changed(self, change: "Change") -> None:
         """Something was written that may concern this object."""
         self.gateway.changed(change)
+        candidate = self.status.get("candidate") or {}
+        tested = candidate.get("revision") if candidate.get("step", -1) >= 0 and not candidate.get("weight") else None
+        for revision, timeline in self.timelines.items():
+            timeline.previewed(self.world.now(), testers=revision == tested)
         if self.promises is not None:
             self.promises.changed(change)
 

@@ -93,6 +93,17 @@ class Timeline:
     version: str
     traffic: list[tuple[float, int]] = field(default_factory=list)
     promoted_at: float | None = None
+    previews: list[tuple[float, bool]] = field(default_factory=list)
+
+    @property
+    def begun(self) -> float:
+        """When its first request came, from testers of a preview or from the gateway."""
+        return min(self.traffic[:1] + self.previews[:1])[0]
+
+    def previewed(self, at: float, *, testers: bool) -> None:
+        """Whether testers send requests to its preview from now on."""
+        if (self.previews[-1][1] if self.previews else False) != testers:
+            self.previews.append((at, testers))
 
     def served(self, at: float, weight: int) -> None:
         """The gateway gives this share from now on."""
@@ -105,13 +116,17 @@ class Timeline:
             self.promoted_at = at
 
     def share(self, start: float, end: float) -> int:
-        """The highest weight in the time from start to end."""
-        highest = 0
-        for index, (since, weight) in enumerate(self.traffic):
-            until = self.traffic[index + 1][0] if index + 1 < len(self.traffic) else math.inf
-            if since < end and until > start:
-                highest = max(highest, weight)
-        return highest
+        """The highest weight in the time from start to end; a preview with testers counts as one percent."""
+        return max(_most(self.traffic, start, end), int(_most(self.previews, start, end)))
+
+
+def _most(changes: list[tuple[float, int]], start: float, end: float) -> int:
+    highest = 0
+    for index, (since, value) in enumerate(changes):
+        until = changes[index + 1][0] if index + 1 < len(changes) else math.inf
+        if since < end and until > start:
+            highest = max(highest, value)
+    return highest
 
 
 class ScriptedPrometheus:
@@ -156,7 +171,7 @@ class ScriptedPrometheus:
             return "?"
         script = self._members[key].scripts.get(timeline.version, {}).get(check, "h")
         before, bar, after = script.partition("|")
-        start = timeline.traffic[0][0]
+        start = timeline.begun
         if bar and timeline.promoted_at is not None and tick > timeline.promoted_at:
             before, start = after, timeline.promoted_at
         index = int((tick - start) // self._interval)

@@ -161,6 +161,15 @@ AB_TEST = {
 TEST_WON = Scenario(serves="2.0.0", rollout=AB_TEST, scripts={"2.0.0": {"conversions": "w"}})
 TEST_LOST = Scenario(serves="1.0.0", failed="2.0.0", rollout=AB_TEST, scripts={"2.0.0": {"conversions": "hhhb"}})
 TEST_OPEN = Scenario(serves="1.0.0", failed="2.0.0", rollout=AB_TEST)
+BLUE_GREEN = {
+    "strategy": "BlueGreen",
+    "steps": [{"weight": 10}, {"weight": 50}, {"weight": 100}],
+    "blueGreen": {"previewDuration": "3m"},
+}
+"""What a manifest says of a blue/green rollout. Testers send requests to the preview as long as it lasts."""
+SWITCHED = Scenario(serves="2.0.0", rollout=BLUE_GREEN)
+SWITCHED_BACK = Scenario(serves="1.0.0", failed="2.0.0", rollout=BLUE_GREEN, scripts={"2.0.0": {"errors": "hhhhb"}})
+PREVIEW_FAILED = Scenario(serves="1.0.0", failed="2.0.0", rollout=BLUE_GREEN, scripts={"2.0.0": {"errors": "hb?b"}})
 
 SCENARIOS = {
     "rollout": ROLLOUT,
@@ -170,6 +179,8 @@ SCENARIOS = {
     "reverted": REVERTED,
     "A/B test won": TEST_WON,
     "A/B test lost": TEST_LOST,
+    "blue/green": SWITCHED,
+    "blue/green rolled back after the switch": SWITCHED_BACK,
 }
 
 

@@ -39,7 +39,7 @@ class Steps(Checker):
 
     def served(self, served: Served) -> Iterator[str]:
         weights = self._by_revision(served.weights)
-        steps = _steps(self._member.obj)
+        steps = [weight for weight in _steps(self._member.obj) if weight]
         for revision, weight in weights.items():
             self._since.setdefault((revision, weight), served.at)
             if revision in self._worked or not steps or weight not in steps:
@@ -100,6 +100,8 @@ class Steps(Checker):
         """A step may end only after a whole window of traffic at its weight: else nothing was measured of it."""
         if not self._world.blame_late_routes and self._world.now() - self._world.disturbed_at < DISTURBED_SECONDS:
             return
+        if not candidate["weight"]:
+            return  # a preview has no traffic to wait for
         since = self._since.get((candidate["revision"], candidate["weight"]))
         interval = seconds_of(spec["health"]["interval"])
         if since is None or at - since < interval - ROUTE_SECONDS:

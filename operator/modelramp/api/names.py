@@ -82,6 +82,7 @@ class Reason(StrEnum):
     HELD_BY_CHECK = "HeldByCheck"
     HELD_BY_ROUTE = "HeldByRoute"
     HELD_BY_PODS = "HeldByPods"
+    HELD_BY_APPROVAL = "HeldByApproval"
     PROMOTED = "Promoted"
     THRESHOLD_REACHED = "ThresholdReached"
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"

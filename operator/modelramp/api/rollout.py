@@ -3,9 +3,10 @@
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from modelramp.api.abtest import ABTest
+from modelramp.api.blue_green import BlueGreen
 from modelramp.api.evaluation import EvaluationSpec
 from modelramp.api.quantity import Duration, Seconds, between
 from modelramp.api.rules import ApiModel, Rule
@@ -23,11 +24,19 @@ class Step(ApiModel):
 DEFAULT_STEPS = (Step(weight=10), Step(weight=50), Step(weight=100))
 
 
-class Strategy(StrEnum):
-    """How a new revision proves itself."""
+STRATEGIES = {
+    "Canary": "step by step while healthy.",
+    "ABTest": "a split, until a metric says who is better.",
+    "BlueGreen": "a preview without live traffic, then all traffic at once.",
+}
+"""Values of spec.rollout.strategy, each with what people read of it. core.strategies.registry has what each does."""
 
-    CANARY = "Canary"
-    AB_TEST = "ABTest"
+
+def _known(strategy: str) -> str:
+    if strategy not in STRATEGIES:
+        *first, last = STRATEGIES
+        raise ValueError(f"must be {', '.join(first)} or {last}")
+    return strategy
 
 
 _CEL_DEFAULT_STEPS = "size(self.steps) == 3 && " + " && ".join(
@@ -40,12 +49,19 @@ class Rollout(ApiModel):
     """How traffic moves to a new revision."""
 
     strategy: Annotated[
-        Strategy,
-        Field(description="Canary: step by step while healthy. ABTest: a split, until a metric says who is better."),
-    ] = Strategy.CANARY
+        str,
+        AfterValidator(_known),
+        Field(
+            description=" ".join(f"{name}: {text}" for name, text in STRATEGIES.items()),
+            json_schema_extra={"enum": list(STRATEGIES)},
+        ),
+    ] = "Canary"
     ab_test: Annotated[ABTest | None, Field(description="The test of strategy ABTest; takes the place of steps.")] = (
         None
     )
+    blue_green: Annotated[
+        BlueGreen | None, Field(description="The preview of strategy BlueGreen; takes the place of steps.")
+    ] = None
     steps: Annotated[
         tuple[Step, ...],
         Field(
@@ -88,14 +104,26 @@ class Rollout(ApiModel):
         Rule(
             "(has(self.strategy) && self.strategy == 'ABTest') == has(self.abTest)",
             "strategy ABTest needs abTest, and abTest needs strategy: ABTest",
-            lambda self: (self.strategy is Strategy.AB_TEST) == (self.ab_test is not None),
+            lambda self: (self.strategy == "ABTest") == (self.ab_test is not None),
             field=".abTest",
         ),
         Rule(
             # The server fills in the default steps before it asks; those say nothing about what a person wants.
             f"!has(self.strategy) || self.strategy != 'ABTest' || !has(self.steps) || ({_CEL_DEFAULT_STEPS})",
             "strategy ABTest has no steps of its own: remove steps, abTest.split is the share of the test",
-            lambda self: self.strategy is not Strategy.AB_TEST or self.steps == DEFAULT_STEPS,
+            lambda self: self.strategy != "ABTest" or self.steps == DEFAULT_STEPS,
+            field=".steps",
+        ),
+        Rule(
+            "!has(self.blueGreen) || (has(self.strategy) && self.strategy == 'BlueGreen')",
+            "blueGreen needs strategy: BlueGreen",
+            lambda self: self.blue_green is None or self.strategy == "BlueGreen",
+            field=".blueGreen",
+        ),
+        Rule(
+            f"!has(self.strategy) || self.strategy != 'BlueGreen' || !has(self.steps) || ({_CEL_DEFAULT_STEPS})",
+            "strategy BlueGreen has no steps: remove steps, all traffic moves at once after the preview",
+            lambda self: self.strategy != "BlueGreen" or self.steps == DEFAULT_STEPS,
             field=".steps",
         ),
     )

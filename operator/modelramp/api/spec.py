@@ -2,12 +2,13 @@
 
 import json
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
 
 from modelramp.api.errors import InvalidSpec, Problem
 from modelramp.api.health import Health
+from modelramp.api.hostname import Hostname
 from modelramp.api.quantity import as_text, number_or_text
 from modelramp.api.rollout import AfterPromotion, Rollout
 from modelramp.api.rules import ApiModel, Rule, matches, problems_of
@@ -19,14 +20,6 @@ Namespace = Annotated[
     str,
     Field(max_length=63),
     matches(_LABEL, "must be a namespace's name: a-z, 0-9 and '-', beginning and ending with a letter or digit"),
-]
-Hostname = Annotated[
-    str,
-    Field(max_length=253, description="Host name, or *. and a domain."),
-    matches(
-        rf"(\*\.)?{_LABEL}(\.{_LABEL})*",
-        "must be a host name in small letters without scheme or port, as in digits.example.com or *.example.com",
-    ),
 ]
 
 
@@ -141,6 +134,24 @@ class ModelDeploymentSpec(ApiModel):
     after_promotion: Annotated[
         AfterPromotion, Field(description="What happens after the rollout: the checks go on.")
     ] = AfterPromotion()
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.rollout) || !has(self.rollout.blueGreen) || !has(self.rollout.blueGreen.previewHostnames) || "
+            "!has(self.routing.gateway.hostnames) || "
+            "self.rollout.blueGreen.previewHostnames.all(h, !(h in self.routing.gateway.hostnames))",
+            "previewHostnames must not be hostnames of spec.routing too: one host reaches either the preview or what "
+            "serves",
+            lambda self: not _both(self),
+            field=".rollout.blueGreen.previewHostnames",
+        ),
+    )
+
+
+def _both(spec: ModelDeploymentSpec) -> set[str]:
+    blue_green = spec.rollout.blue_green
+    previewed = blue_green.preview_hostnames if blue_green is not None else ()
+    return set(previewed) & set(spec.routing.gateway.hostnames)
 
 
 OBJECT_RULES = (

@@ -152,7 +152,9 @@ def _ready(
         )
     if state.phase in IN_FLIGHT:
         waits = f": {seen.route_detail}" if seen.routed is not True and seen.route_detail else ""
-        return False, _moving(state, seen), f"the rollout of {wanted} is under way{waits}"
+        previewed = state.running is not None and not state.running.weight
+        stage = ", in its preview without live traffic" if previewed else ""
+        return False, _moving(state, seen), f"the rollout of {wanted} is under way{stage}{waits}"
     if seen.shadowed or seen.routed is not True:
         reason = Reason.ROUTE_SHADOWED if seen.shadowed else seen.route_reason
         return False, reason, seen.shadowed or seen.route_detail or "the gateway has not taken the route yet"

@@ -130,7 +130,7 @@ def _retired(state: State, target: RolloutInput, seen: Observed, now: int) -> tu
     delay = target.spec.rollout.scale_down_delay
     retiring = []
     for item in state.retiring:
-        without = known and item.revision not in seen.served
+        without = known and item.revision not in seen.served and item.revision != seen.previewed
         if without and item.at is None:
             retiring.append(replace(item, at=now + delay))
         elif item.at is None or item.at > now:

@@ -100,7 +100,7 @@ def _steer(decision: Decision, target: RolloutInput, request: Request, candidate
         return transitions.roll_back(decision, Reason.ABORTED, "a person asked for it", now)
     if request.verb == "pause" and state.phase is Phase.PROGRESSING:
         finding = RolloutEvent(
-            Reason.PAUSED, f"{name} is paused at {candidate.weight} %; checks go on and can roll it back"
+            Reason.PAUSED, f"{name} is paused {transitions.share(candidate)}; checks go on and can roll it back"
         )
         return transitions.enter(decision, Phase.PAUSED, finding, paused=True)
     if request.verb == "resume" and state.paused:

@@ -22,7 +22,7 @@ _BLIND = UNANSWERED | {Reason.NOT_A_NUMBER, Reason.SEVERAL_SERIES, Reason.CHECK_
 """Why a check has no data though it was asked; too few samples and too short a time pass by themselves."""
 TOLD_AT_ONCE = OBSTACLES | (_BLIND - {Reason.EMPTY_RESULT}) | {Reason.GATEWAY_NOT_FOUND, Reason.ROUTE_NOT_ACCEPTED}
 """Reasons that people have surely heard of once they stand in a status."""
-_HOLDS = frozenset({Reason.HELD_BY_CHECK, Reason.HELD_BY_ROUTE, Reason.HELD_BY_PODS})
+_HOLDS = frozenset({Reason.HELD_BY_CHECK, Reason.HELD_BY_ROUTE, Reason.HELD_BY_PODS, Reason.HELD_BY_APPROVAL})
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,6 +254,7 @@ class Observed:
     kept: revisions whose ControllerRevision exists; empty when nobody asked.
     remark: which child is not as asked although the API server took it, for people.
     look_at: when to look at the route again though nothing happens, seconds since the epoch.
+    previewed: the revision that the preview hostnames reach, once the gateway has taken that; None for none.
     """
 
     pods: Mapping[str, Pods] = field(default_factory=dict)
@@ -273,6 +274,7 @@ class Observed:
     kept: frozenset[str] = frozenset()
     remark: str = ""
     look_at: float = math.inf
+    previewed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

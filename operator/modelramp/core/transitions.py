@@ -47,6 +47,11 @@ def name_of(state: State, revision: str) -> str:
     return next((label(version) for version in known if version.revision == revision), revision)
 
 
+def share(candidate: Candidate) -> str:
+    """How much of the traffic a candidate has, for people: at 10 %, or in its preview."""
+    return "in its preview" if candidate.step >= 0 and not candidate.weight else f"at {candidate.weight} %"
+
+
 def enter(decision: Decision, phase: Phase, *findings: RolloutEvent, **changes: object) -> Decision:
     """The decision with a new phase; Broken if the transition table does not know the move."""
     check_move(decision.state.phase, phase)
@@ -63,7 +68,7 @@ def begin(decision: Decision, target: RolloutInput, now: int) -> Decision:
     if state.candidate is not None and state.candidate.version.revision != version.revision:
         old = state.candidate
         retiring = (*retiring, Retiring(old.version.revision))
-        text = f"{label(old.version)} was superseded by {label(version)} at {old.weight} %"
+        text = f"{label(old.version)} was superseded by {label(version)} {share(old)}"
         history = _ended(state, old, now, "Superseded", reason=Reason.SUPERSEDED, message=text)
         message = f"{text}; {message}"
     phase = Phase.PENDING if state.stable is None else Phase.PROGRESSING
@@ -94,6 +99,8 @@ def enter_step(decision: Decision, target: RolloutInput, step: int, at: int) -> 
     if candidate.step < 0 or watch is None:
         version = replace(version, traffic_since=at)
         watch = BreachCounter(version.revision, since=at)
+    elif not candidate.weight:  # what a preview's own requests said is no evidence of live traffic
+        version, watch = replace(version, traffic_since=at), replace(watch, since=at)
     entered = Candidate(version, weight=weight, step=step, step_entered=at, evaluation=candidate.evaluation)
     finding = RolloutEvent(Reason.STEP_ENTERED, strategy.entered(target, step, label(version)))
     changes = {"candidate": entered, "watch": watch, "reason": Reason.STEP_RUNNING, "detail": ""}
@@ -185,9 +192,11 @@ def roll_back(decision: Decision, reason: Reason, cause: str, now: int, outcome:
     state = decision.state
     candidate = _candidate(state)
     kept = state.previous is not None and state.previous.revision != candidate.version.revision
-    share = f"from {candidate.weight} %" if candidate.step >= 0 else "before it had traffic"
+    origin = f"from {candidate.weight} %" if candidate.weight else "before it had traffic"
+    if candidate.step >= 0 and not candidate.weight:
+        origin = "from its preview"
     back = f"; {label(state.stable)} serves" if state.stable else ""
-    text = f"{label(candidate.version)} was rolled back at {to_clock(now)} {share}: {cause}{back}"
+    text = f"{label(candidate.version)} was rolled back at {to_clock(now)} {origin}: {cause}{back}"
     return enter(
         decision,
         Phase.ROLLING_BACK,
@@ -208,7 +217,7 @@ def abandon(decision: Decision, now: int) -> Decision:
     """The spec went back to what is stable: the candidate loses its traffic at once, and nothing has failed."""
     state = decision.state
     candidate = _candidate(state)
-    text = f"{label(candidate.version)} was withdrawn at {candidate.weight} %: the spec went back to the stable version"
+    text = f"{label(candidate.version)} was withdrawn {share(candidate)}: the spec went back to the stable version"
     return enter(
         decision,
         Phase.ROLLING_BACK,

@@ -21,7 +21,7 @@ from modelramp.core.revisions import revision_of
 from modelramp.core.schedule import finalize
 from modelramp.core.state import Decision, Observed, Pods, RolloutEvent, RolloutInput, State, Version
 from modelramp.core.steps import blockers, step_ends
-from modelramp.core.strategies.registry import judged_by, stages_of, strategy_of
+from modelramp.core.strategies.registry import judged_by, stages_of, strategy_of, traffic_of
 from modelramp.core.transitions import label
 from modelramp.engine.ports import Sample
 from modelramp.simulation.gate import Gated, at_the_gate, obeyed
@@ -142,7 +142,9 @@ def _settled(decision: Decision, target: RolloutInput, now: int) -> Decision:
 def _seen(target: RolloutInput, state: State) -> Observed:
     replicas = target.spec.replicas
     pods = dict.fromkeys((STABLE.revision, target.revision), Pods(replicas, replicas, replicas))
-    return Observed(pods=pods, served=state.weights, routed=True)
+    traffic = traffic_of(target, state)
+    previewed = traffic.preview.revision if traffic.preview is not None else None
+    return Observed(pods=pods, served=traffic.weights, routed=True, previewed=previewed)
 
 
 def _outcome_of(target: RolloutInput, line: Line, tick: int) -> TickOutcome:

@@ -94,6 +94,27 @@ def test_silence_is_in_progress_for_ever():
     assert (outcome.outcome, outcome.tick) == ("in-progress", 40)
 
 
+BLUE_GREEN = {"strategy": "BlueGreen", "blueGreen": {"previewHostnames": ["preview.example.com"]}}
+
+
+def test_a_blue_green_rollout_is_previewed_at_weight_0_then_gets_everything():
+    rows, outcome = told("h" * 11, rollout=BLUE_GREEN)
+
+    assert [row.weight for row in rows] == [0] * 4 + [100] * 7
+    assert [row.step for row in rows] == [0] * 4 + [1] * 7
+    assert [row.serving for row in rows] == ["stable"] * 4 + ["candidate"] * 7
+    assert "switch: all traffic to 2.0.0" in rows[4].reason
+    assert (outcome.outcome, outcome.tick) == ("promoted", 10)
+
+
+def test_three_breaches_in_a_preview_roll_back_what_never_served():
+    rows, outcome = told("hbbbh", rollout=BLUE_GREEN)
+
+    assert {row.serving for row in rows} == {"stable"}
+    assert (outcome.outcome, outcome.tick) == ("rolled-back", 4)
+    assert "from its preview" in outcome.reason
+
+
 def test_missing_pods_are_breaches():
     rows, outcome = told("hppp")
 

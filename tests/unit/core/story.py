@@ -11,6 +11,7 @@ from modelramp.core.requests import parse_request
 from modelramp.core.state import Decision, Observed, Pods, RolloutEvent, RolloutInput, State, Version
 from modelramp.core.status.read import read_status, state_of
 from modelramp.core.status.write import status_of
+from modelramp.core.strategies.registry import traffic_of
 
 START = 1_800_000_000
 """08:00:00Z, on the grid of every interval that divides a minute."""
@@ -88,8 +89,12 @@ class Story:
         versions = [self.state.stable, self.state.previous, self.state.candidate and self.state.candidate.version]
         known = {version.revision for version in versions if version} | {self.target.revision}
         pods = {revision: Pods(replicas, replicas, replicas) for revision in known} | self.pods
+        traffic = traffic_of(self.target, self.state)
         return Observed(
-            pods=pods, served=self.state.weights if self.served is None else self.served, routed=self.routed
+            pods=pods,
+            served=traffic.weights if self.served is None else self.served,
+            routed=self.routed,
+            previewed=traffic.preview.revision if traffic.preview is not None else None,
         )
 
     def want(self, revision=None, request=None, **parts):

@@ -22,7 +22,7 @@ from modelramp.core.schedule import finalize
 from modelramp.core.scores import judged
 from modelramp.core.state import Decision, Ending, Observed, Pods, RolloutInput, State, Version
 from modelramp.core.steps import blockers
-from modelramp.core.strategies.registry import judged_by, stages_of, strategy_of
+from modelramp.core.strategies.registry import judged_by, stages_of, strategy_of, traffic_of
 from modelramp.core.transitions import label
 from modelramp.engine.ports import Endpoint, Sample
 from modelramp.engine.queries import CheckRequest
@@ -165,7 +165,9 @@ class _World:
     def seen(self, state: State) -> Observed:
         replicas = self.target.spec.replicas
         pods = dict.fromkeys((self.stable, self.target.revision), Pods(replicas, replicas, replicas))
-        return Observed(pods=pods, served=state.weights, routed=True)
+        traffic = traffic_of(self.target, state)
+        previewed = traffic.preview.revision if traffic.preview is not None else None
+        return Observed(pods=pods, served=traffic.weights, routed=True, previewed=previewed)
 
     def after(self, state: State, given: TickOutcome) -> Decision:
         decision = decide(self.target, state, self.seen(state), (given,), given.tick)
@@ -281,7 +283,7 @@ def _event(
         return "", told
     found = [finding.message for finding in blockers(target, before, world.seen(before), settled.checks)]
     if verdict is Verdict.NO_DATA:
-        _, _, detail = tick_verdict(target.spec.health.during(rolling=True), settled)
+        _, _, detail = tick_verdict(judged_by(target, before), settled)
         found.append(f"{detail}, so nothing is promoted")
     place = f"step {candidate.step + 1}/{len(stages_of(target.spec.rollout))} of {label(candidate.version)} is over"
     return (HELD, "; ".join((place, *found))) if found else ("", told)

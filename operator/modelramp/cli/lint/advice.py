@@ -12,6 +12,7 @@ from modelramp.api.quantity import format_duration
 from modelramp.api.rollout import Watching
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.cli.lint.ab_test import of_test
+from modelramp.cli.lint.blue_green import of_blue_green
 from modelramp.cli.lint.hooks import of_hooks
 from modelramp.cli.lint.jobs import of_evaluation
 from modelramp.cli.lint.known_policies import NOT_AT_HAND
@@ -34,7 +35,10 @@ def advice(
     known: finds policies. immutable: names of ConfigMaps that are known not to change.
     """
     found = resolve(spec.health, known)
-    yield from _of_steps(spec)
+    if spec.rollout.strategy == "BlueGreen":
+        yield from of_blue_green(spec.rollout, found.health, complete=not found.missing)
+    else:
+        yield from _of_steps(spec)
     yield from of_evaluation(spec.rollout.evaluation)
     yield from _of_policies(found)
     yield from _of_checks(spec, found)

@@ -1,0 +1,67 @@
+"""Blue/green rollouts in worlds with faults: no live traffic before the switch, and the old version at full size."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.sim.faults import Fault
+from tests.sim.scenarios import BLUE_GREEN, PREVIEW_FAILED, SWITCHED, SWITCHED_BACK, tell
+
+
+def shares(world, version):
+    """What the gateway gave a version, each share once in a row."""
+    timeline = next(line for line in world.prometheus.revisions.values() if line.version == version)
+    return [weight for _, weight in timeline.traffic]
+
+
+def in_preview(world):
+    return (world.status.get("candidate") or {}).get("step") == 0
+
+
+def test_all_traffic_moves_at_once():
+    assert shares(tell(SWITCHED, seed=1), "2.0.0") == [100]
+
+
+def test_a_version_that_breaches_in_its_preview_never_has_live_traffic():
+    world = tell(PREVIEW_FAILED, seed=1)
+    assert shares(world, "2.0.0") == []
+    assert "from its preview" in world.status["history"][0]["message"]
+
+
+def test_a_version_that_breaches_after_the_switch_loses_everything_at_once():
+    world = tell(SWITCHED_BACK, seed=1)
+    assert shares(world, "2.0.0") == [100, 0]
+
+
+def test_the_old_version_keeps_every_pod_until_the_promotion():
+    world = tell(SWITCHED_BACK, seed=1)
+    revision = world.status["stable"]["revision"]
+    deployments = [change.obj for change in world.api.log if change.kind == "Deployment"]
+    assert {obj["spec"]["replicas"] for obj in deployments if obj["metadata"]["name"] == f"digits-{revision}"} == {2}
+
+
+def test_a_manual_switch_waits_for_a_person_for_as_long_as_it_takes():
+    manual = replace(SWITCHED, rollout={**BLUE_GREEN, "blueGreen": {"previewDuration": "1m", "switch": "Manual"}})
+    world, before = manual.world(1), []
+
+    def approve(world):
+        before.append((shares(world, "2.0.0"), world.status["reason"]))
+        world.usual.request("promote")
+
+    world.at(1800.0, approve).run_until(manual.at_rest, 60).check_promises()
+    assert before == [([], "HeldByApproval")]
+    assert shares(world, "2.0.0") == [100]
+
+
+@pytest.mark.parametrize("verb", ["abort", "pause"])
+def test_a_person_stops_a_preview(verb):
+    world = SWITCHED.world(1).at(200.0, lambda world: world.usual.request(verb), when=in_preview)
+    world.run(minutes=20).check_promises()
+    assert shares(world, "2.0.0") == []
+    assert world.status["phase"] == {"abort": "RolledBack", "pause": "Paused"}[verb]
+
+
+@pytest.mark.parametrize("at_call", range(50, 110, 7))
+@pytest.mark.parametrize("fault", [Fault.CRASH_AFTER, Fault.SILENT_AFTER])
+def test_a_fault_in_the_preview_breaks_no_promise(fault, at_call):
+    assert tell(PREVIEW_FAILED, 7, fault=fault, at_call=at_call)
