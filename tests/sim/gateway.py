@@ -142,5 +142,10 @@ def backends(route: Json) -> dict[str, int]:
     return weights
 
 
+def is_preview(route: Json) -> bool:
+    """Whether a route has the hostnames of a preview, and no live traffic."""
+    return route["metadata"]["name"].endswith(".preview")
+
+
 def _name(obj: Json) -> Json:
     return {"namespace": obj["metadata"]["namespace"], "name": obj["metadata"]["name"]}

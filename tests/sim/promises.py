@@ -12,7 +12,7 @@ from tests.sim.checker import DISTURBED_SECONDS, Checker, asked, readable
 from tests.sim.episodes import Episodes
 from tests.sim.evidence import Evidence
 from tests.sim.gate import Gate
-from tests.sim.gateway import Served, backends
+from tests.sim.gateway import Served, backends, is_preview
 from tests.sim.oracle import Oracle
 from tests.sim.policies import PoliciesOverTime
 from tests.sim.standing import Standing
@@ -102,7 +102,7 @@ class Failed(Checker):
             candidate = (new.get("candidate") or {}).get("revision")
             if self._failed is not None and candidate == self._failed:
                 yield f"{candidate} failed and is a candidate again"
-        if change.kind == "HTTPRoute" and change.type != "DELETED":
+        if change.kind == "HTTPRoute" and change.type != "DELETED" and not is_preview(change.obj):
             before, self._route = self._route, backends(change.obj)
             for name, weight in self._route.items():
                 revision = self._member.gateway.revisions.get(name)

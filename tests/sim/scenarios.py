@@ -164,7 +164,7 @@ TEST_OPEN = Scenario(serves="1.0.0", failed="2.0.0", rollout=AB_TEST)
 BLUE_GREEN = {
     "strategy": "BlueGreen",
     "steps": [{"weight": 10}, {"weight": 50}, {"weight": 100}],
-    "blueGreen": {"previewDuration": "3m"},
+    "blueGreen": {"previewHostnames": ["preview.example.com"], "previewDuration": "3m"},
 }
 """What a manifest says of a blue/green rollout. Testers send requests to the preview as long as it lasts."""
 SWITCHED = Scenario(serves="2.0.0", rollout=BLUE_GREEN)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from modelramp.api.names import FIELD_MANAGER
 from tests.sim.apiserver import Change
 from tests.sim.checker import DISTURBED_SECONDS, Checker, Json, asked, readable, seconds_of, weights_of
-from tests.sim.gateway import Served, backends
+from tests.sim.gateway import Served, backends, is_preview
 from tests.sim.oracle import seconds
 
 if TYPE_CHECKING:
@@ -32,6 +32,9 @@ class Steps(Checker):
     def changed(self, change: Change) -> Iterator[str]:
         if change.kind == "ModelDeployment" and change.type == "MODIFIED" and change.actor == FIELD_MANAGER:
             yield from self._status(change.obj["spec"], (change.before or {}).get("status", {}), change.obj["status"])
+        if change.kind == "HTTPRoute" and is_preview(change.obj):
+            yield from self._previewed(change)
+            return
         if change.kind == "HTTPRoute" and change.actor == FIELD_MANAGER:
             yield from self._written(self._by_revision(backends(change.obj)))
         if change.kind == "HTTPRoute":
@@ -125,6 +128,14 @@ class Steps(Checker):
                 yield f"the route gives {weight} % to {revision}, the persisted status says {candidate}"
             elif stable != revision:
                 yield f"the route gives more to {revision}, which is not stable ({stable})"
+
+    def _previewed(self, change: Change) -> Iterator[str]:
+        """A preview names the candidate that the persisted status has in a step, and nothing else."""
+        candidate = self._member.status.get("candidate") or {}
+        named = set(self._by_revision(backends(change.obj)))
+        ours = change.type != "DELETED" and change.actor == FIELD_MANAGER
+        if ours and (candidate.get("step", -1) < 0 or named != {candidate.get("revision")}):
+            yield f"the preview names {sorted(named)}, the persisted status says {candidate}"
 
     def _by_revision(self, services: dict[str, int]) -> dict[str, int]:
         known = self._member.gateway.revisions

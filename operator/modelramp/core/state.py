@@ -255,6 +255,7 @@ class Observed:
     remark: which child is not as asked although the API server took it, for people.
     look_at: when to look at the route again though nothing happens, seconds since the epoch.
     previewed: the revision that the preview hostnames reach, once the gateway has taken that; None for none.
+    preview_detail: why they reach none, for people.
     """
 
     pods: Mapping[str, Pods] = field(default_factory=dict)
@@ -275,6 +276,7 @@ class Observed:
     remark: str = ""
     look_at: float = math.inf
     previewed: str | None = None
+    preview_detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

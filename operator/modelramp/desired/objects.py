@@ -8,7 +8,7 @@ from modelramp.api.kinds import CONTROLLER_REVISION, SERVICE
 from modelramp.api.names import Reason
 from modelramp.core.gates.evaluation_results import recorded_text
 from modelramp.core.state import Observed, RolloutEvent, RolloutInput, State, Version
-from modelramp.core.strategies.registry import strategy_of
+from modelramp.core.strategies.registry import traffic_of
 from modelramp.core.traffic import Traffic
 from modelramp.desired.jobs import abandoned, awaited_jobs, evaluation_job, surplus_jobs
 from modelramp.desired.kinds import pruned
@@ -73,7 +73,7 @@ def desired(
     ports = named_ports(owner, current_routes)
     replicas = replicas_by_revision(target, state, ports, now)
     known = _with_candidate(target, state, snapshots)
-    traffic = strategy_of(target.spec.rollout).traffic(target, state)
+    traffic = traffic_of(target, state)
     if not preview_admitted:
         traffic = replace(traffic, preview=None)
     routes, finding = _routes(owner, target, state, seen, traffic, current_routes, admitted=admitted)

@@ -7,9 +7,10 @@ gets 404. And traffic moves only because of a decision: when what was decided ca
 from collections.abc import Collection, Sequence
 
 from modelramp.api.names import Reason
+from modelramp.api.spec import Routing
 from modelramp.core.state import RolloutEvent
 from modelramp.core.traffic import Traffic
-from modelramp.desired.names import route_name
+from modelramp.desired.names import preview_name, route_name
 from modelramp.desired.ownership import Owner
 from modelramp.desired.routers import ROUTERS, maker_of
 from modelramp.desired.routers.protocol import Object, Router, Split
@@ -91,6 +92,30 @@ def named_ports(owner: Owner, current: Sequence[Object]) -> dict[str, set[int]]:
             if backend.revision is not None and backend.weight and backend.port:
                 ports.setdefault(backend.revision, set()).add(backend.port)
     return ports
+
+
+def preview_route(router: Router, owner: Owner, current: Sequence[Object]) -> Object | None:
+    """The object that has the hostnames of a preview; None while there is none."""
+    kind, name = router.kinds[0].kind, preview_name(owner.name)
+    return next((obj for obj in current if obj.get("kind") == kind and obj["metadata"]["name"] == name), None)
+
+
+def previewed(
+    router: Router, owner: Owner, routing: Routing | None, current: Sequence[Object], now: float
+) -> tuple[str | None, str]:
+    """The revision that the hostnames of a preview reach, or None and why there is none yet, for people.
+
+    A router judges the object of a preview as it judges that with the weights.
+    """
+    route = preview_route(router, owner, current)
+    if route is None:
+        return None, ""
+    as_main = {**route, "metadata": {**route["metadata"], "name": route_name(owner.name)}}
+    status = router.observed(owner, routing, (as_main,), now)
+    if status.taken is not True:
+        return None, status.finding.message
+    named = (backend.revision for backend in router.backends(owner, route) if backend.weight)
+    return next(named, None), ""
 
 
 def served_weights(router: Router, owner: Owner, current: Sequence[Object]) -> dict[str, int]:

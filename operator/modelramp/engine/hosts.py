@@ -118,6 +118,22 @@ class Hosts:
             rival = turned_down(asked, held, (claim for claim in waiting if not self._taken(claim)))
         return taken_by(rival, asked) if rival is not None else ""
 
+    def preview_turned_down(self, key: _Key, routing: Routing, hostnames: tuple[str, ...]) -> str:
+        """Why a preview may not have these hosts; empty when it may, or has them already."""
+        me = claimant(key)
+        scope, held = router_of(routing).asks(routing, me.namespace), self.of(me, Standing.ROUTED)
+        if scope is None:
+            return ""
+        asked = Claim(me, replace(scope, hosts=hostnames), Standing.ASKED, "")
+        bound = self._bound_elsewhere(asked)
+        if bound:
+            return bound_to_others(bound)
+        carried = held.scope if held is not None else None
+        if not fresh(asked.scope, carried):
+            return ""
+        rival = self._route_against(asked, carried) or turned_down(asked, carried, self._at(asked, self._waiting))
+        return taken_by(rival, asked) if rival is not None else ""
+
     def shared(self, key: _Key) -> str:
         """Who else has traffic of the hosts that the object's route carries, or takes some out of it; empty: nobody."""
         own = self.of(claimant(key), Standing.ROUTED)

@@ -9,12 +9,13 @@ from modelramp.api.kinds import CONTROLLER_REVISION, ENDPOINT_SLICE
 from modelramp.api.names import LABEL_REVISION
 from modelramp.core.gates.evaluation_results import Results
 from modelramp.core.state import Observed, Pods
+from modelramp.core.strategies.registry import traffic_of
 from modelramp.desired.ownership import Owner
 from modelramp.desired.reading import entries
 from modelramp.desired.revision import recorded
 from modelramp.desired.routers import ROUTERS, router_of
 from modelramp.desired.routers.protocol import Router, RouteStatus
-from modelramp.desired.traffic import of_router, served_weights
+from modelramp.desired.traffic import of_router, previewed, served_weights
 from modelramp.desired.workloads import WORKLOADS
 from modelramp.desired.workloads.protocol import Running
 from modelramp.engine.lost_pods import Missing
@@ -29,6 +30,7 @@ def observe(store: Store, key: Key, record: Record, now: float) -> Observed:
     owner, routes = Owner(*key, record.uid), store.routes(key)
     router = _router(record, routes)
     status = _routed(router, owner, record, routes, now)
+    revision, detail = _previewed(store, key, record, router, routes, now)
     return Observed(
         pods=pods_of(store, key, record),
         served=served_weights(router, owner, routes),
@@ -43,6 +45,8 @@ def observe(store: Store, key: Key, record: Record, now: float) -> Observed:
         evaluation=record.evaluation,
         recorded=_recorded(store, key, record),
         kept=_kept(store, key, record),
+        previewed=revision,
+        preview_detail=detail,
     )
 
 
@@ -111,6 +115,18 @@ def _router(record: Record, routes: Sequence[Object]) -> Router:
     if record.spec is not None:
         return router_of(record.spec.routing)
     return next((router for router in ROUTERS if of_router(router, routes)), ROUTERS[0])
+
+
+def _previewed(
+    store: Store, key: Key, record: Record, router: Router, routes: Sequence[Object], now: float
+) -> tuple[str | None, str]:
+    """The revision that the hostnames of a preview reach, or why they reach none."""
+    if record.target is None:
+        return None, ""
+    routing, owner = record.target.spec.routing, Owner(*key, record.uid)
+    asked = traffic_of(record.target, record.state).preview
+    taken = store.hosts.preview_turned_down(key, routing, asked.hostnames) if asked is not None else ""
+    return (None, taken) if taken else previewed(router, owner, routing, of_router(router, routes), now)
 
 
 def _routed(router: Router, owner: Owner, record: Record, routes: Sequence[Object], now: float) -> RouteStatus:

@@ -15,6 +15,7 @@ from modelramp.api.times import to_seconds
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import Decision, Observed, State
 from modelramp.core.status.write import essential
+from modelramp.core.strategies.registry import traffic_of
 from modelramp.desired.differences import differs, where_differs
 from modelramp.desired.kinds import owned
 from modelramp.desired.objects import Deletion, desired, prune
@@ -101,6 +102,9 @@ class Writer:
         kinds = {kind.kind: kind for kind in owned()}
         known = {name: self.store.children(key, kind) for name, kind in kinds.items()}
         existing = {name: tuple(found.values()) for name, found in known.items()}
+        preview = traffic_of(record.target, record.state).preview
+        routing = record.target.spec.routing
+        taken = preview is not None and self.store.hosts.preview_turned_down(key, routing, preview.hostnames)
         snapshots = snapshots_of(owner, existing[CONTROLLER_REVISION.kind])
         wanted = desired(
             owner,
@@ -111,6 +115,7 @@ class Writer:
             current_routes=routes,
             now=now,
             admitted=not blocked,
+            preview_admitted=not blocked and not taken,
         )
         record.applied = {at: found for at, found in record.applied.items() if (at[0].kind, at[1]) in wanted.kept}
         writes = [partial(self._apply, owner, obj, known[obj["kind"]], priority) for obj in wanted.apply]

@@ -47,7 +47,8 @@ class BlueGreenStrategy(Strategy):
         hostnames = _asked(target.spec.rollout).preview_hostnames
         if held or candidate.weight or not hostnames or seen.previewed == candidate.version.revision:
             return held
-        return (RolloutEvent(Reason.HELD_BY_ROUTE, f"{_listed(hostnames)} does not reach the preview yet"),)
+        why = f": {seen.preview_detail}" if seen.preview_detail else ""
+        return (RolloutEvent(Reason.HELD_BY_ROUTE, f"{_listed(hostnames)} does not reach the preview yet{why}"),)
 
     def blockers(self, target: RolloutInput, state: State, seen: Observed) -> tuple[RolloutEvent, ...]:
         """The switch needs every pod, and with switch: Manual a person."""

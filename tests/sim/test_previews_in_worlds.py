@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.sim.faults import Fault
-from tests.sim.scenarios import BLUE_GREEN, PREVIEW_FAILED, SWITCHED, SWITCHED_BACK, tell
+from tests.sim.scenarios import BLUE_GREEN, PREVIEW_FAILED, SWITCHED, SWITCHED_BACK, manifest, tell
 
 
 def shares(world, version):
@@ -33,6 +33,40 @@ def test_a_version_that_breaches_after_the_switch_loses_everything_at_once():
     assert shares(world, "2.0.0") == [100, 0]
 
 
+def previews(world):
+    """What happened to the route of the preview."""
+    changes = [c for c in world.api.log if c.kind == "HTTPRoute" and c.obj["metadata"]["name"] == "digits.preview"]
+    return [(c.type, c.obj["spec"]["hostnames"]) for c in changes if c.type != "MODIFIED"]
+
+
+@pytest.mark.parametrize("scenario", [SWITCHED, SWITCHED_BACK, PREVIEW_FAILED])
+def test_the_preview_has_a_route_of_its_own_until_the_rollout_ends(scenario):
+    host = ["preview.example.com"]
+    assert previews(tell(scenario, seed=1)) == [("ADDED", host), ("DELETED", host)]
+
+
+def test_a_preview_waits_for_a_host_that_somebody_else_has():
+    other = manifest("1.0.0", key=("search", "other"))
+    gateway = {"parentRefs": [{"name": "public", "namespace": "ml"}], "hostnames": ["preview.example.com"]}
+    other["spec"]["routing"]["gateway"] = gateway
+    world, before = SWITCHED.world(1), []
+    rival = world.add(("search", "other"))
+    world.at(50.0, lambda world: rival.apply(other))
+    world.at(900.0, lambda world: before.append((world.status, previews(world))))
+    world.at(960.0, lambda world: rival.delete())
+    world.run_until(SWITCHED.at_rest, 60).check_promises()
+    ((status, made),) = before
+    assert (made, shares_of(status)) == ([], 0)
+    assert "preview.example.com does not reach the preview yet: " in status["message"]
+    assert "ModelDeployment search/other" in status["message"]
+    assert [kind for kind, _ in previews(world)] == ["ADDED", "DELETED"]
+
+
+def shares_of(status):
+    """The candidate's weight in a status."""
+    return status["candidate"]["weight"]
+
+
 def test_the_old_version_keeps_every_pod_until_the_promotion():
     world = tell(SWITCHED_BACK, seed=1)
     revision = world.status["stable"]["revision"]
@@ -41,7 +75,7 @@ def test_the_old_version_keeps_every_pod_until_the_promotion():
 
 
 def test_a_manual_switch_waits_for_a_person_for_as_long_as_it_takes():
-    manual = replace(SWITCHED, rollout={**BLUE_GREEN, "blueGreen": {"previewDuration": "1m", "switch": "Manual"}})
+    manual = replace(SWITCHED, rollout={**BLUE_GREEN, "blueGreen": {"switch": "Manual"}})
     world, before = manual.world(1), []
 
     def approve(world):
