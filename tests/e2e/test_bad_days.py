@@ -66,7 +66,9 @@ def test_broken_queries_are_visible_and_harm_no_other_check(stories):
 
 
 def test_what_others_change_of_ours_is_put_back(stories):
-    stories["outside_edits"].result()
+    wanted, found = stories["outside_edits"].result()
+
+    assert found == wanted
 
 
 def test_deletion_leaves_nothing(stories):
