@@ -1,4 +1,4 @@
-"""Writes the generated pages of docs/reference: `python docs/generate.py`; with --check it only compares."""  # noqa: INP001 - a script
+"""Writes the generated pages of docs/: `python docs/generate.py`; with --check it only compares."""  # noqa: INP001 - a script
 
 import os
 import sys
@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+from architecture_page import architecture_page
 
 from modelramp.api.crd import COLUMNS, object_schema
 from modelramp.api.policy import PolicyKind
 from modelramp.api.policy_crd import policy_schema
 from modelramp.cli.main import main as modelramp
 
-HERE = Path(__file__).parent / "reference"
+HERE = Path(__file__).parent
 MADE = "<!-- Made by docs/generate.py from the code; a test keeps it current. -->"
 RESOURCE_HEAD = f"""# ModelDeployment
 
@@ -133,14 +134,19 @@ def cli_page() -> str:
 def main() -> int:
     """Write the pages, or with --check say which are out of date; the exit code."""
     os.environ["NO_COLOR"] = "1"
-    pages = {"modeldeployment.md": resource_page(), "healthpolicy.md": policy_page(), "cli.md": cli_page()}
+    pages = {
+        "reference/modeldeployment.md": resource_page(),
+        "reference/healthpolicy.md": policy_page(),
+        "reference/cli.md": cli_page(),
+        "architecture.md": architecture_page(MADE),
+    }
     stale = [
         name
         for name, text in pages.items()
         if not (HERE / name).exists() or (HERE / name).read_text(encoding="utf-8") != text
     ]
     if "--check" in sys.argv[1:]:
-        print("\n".join(f"docs/reference/{name} is out of date: run python docs/generate.py" for name in stale), end="")  # noqa: T201
+        print("\n".join(f"docs/{name} is out of date: run python docs/generate.py" for name in stale), end="")  # noqa: T201
         return 1 if stale else 0
     for name in stale:
         (HERE / name).write_text(pages[name], encoding="utf-8")

@@ -23,7 +23,7 @@ RECENT_TICKS = 10
 
 
 def decide(target: RolloutInput, state: State, seen: Observed, ticks: Sequence[TickOutcome], now: int) -> Decision:
-    """What the state becomes, and what happened on the way.
+    """The next state, and the events on the way to it.
 
     target: what is wanted. seen: the world as last seen. ticks: outcomes in any order; ticks at or before
     `state.last_tick`, or of a revision that is no longer the subject, change nothing. now: seconds since the epoch.

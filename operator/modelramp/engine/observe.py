@@ -26,7 +26,7 @@ _UNKNOWN = Missing()
 
 
 def observe(store: Store, key: Key, record: Record, now: float) -> Observed:
-    """The world as far as it concerns one ModelDeployment."""
+    """What the cluster shows of one ModelDeployment: its pods, its route, its Jobs."""
     owner, routes = Owner(*key, record.uid), store.routes(key)
     router = _router(record, routes)
     status = _routed(router, owner, record, routes, now)

@@ -48,7 +48,7 @@ class Questions:
         self._apart: OrderedDict[Query, float] = OrderedDict()
 
     async def ask(self, wanted: Wanted, askers: Askers, until: float, heard: Heard) -> None:
-        """Ask for these objects, not longer than `until`."""
+        """Query Prometheus for these objects, until a deadline at the latest."""
         parts = divided(wanted.query, askers)
         if self._apart.get(wanted.query, math.inf) <= self._clock.now():
             del self._apart[wanted.query]

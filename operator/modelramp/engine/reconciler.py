@@ -101,7 +101,7 @@ class Reconciler:
         return True
 
     def prepare(self, key: Key) -> Plan | None:
-        """Decide on what is known now; None when nothing is to be written."""
+        """Decide on everything that is known now; None when nothing is to be written."""
         record = self.store.records.get(key)
         if record is None or record.deleting:
             return None
@@ -140,7 +140,7 @@ class Reconciler:
         return plan
 
     async def carry_out(self, plan: Plan) -> bool:
-        """Write; True when there is something that the next decision should see.
+        """Write the plan: status, route, children. True when there is something that the next decision should see.
 
         Never raises for an outside failure: that leaves a time at which to try again.
         """

@@ -45,7 +45,7 @@ class Ticker:
         self._limited = limited
 
     def due(self, now: float) -> dict[int, list[DueTicks]]:
-        """Everything that is due, by newest tick. Each object in the answer counts as asked about from now on."""
+        """The objects with due checks, by newest tick. Each object in the answer counts as asked about from now on."""
         found: dict[int, list[DueTicks]] = {}
         for key, record in self._store.records.items():
             turn = self._guarded(key, record, now)

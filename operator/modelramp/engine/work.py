@@ -32,7 +32,7 @@ class Work:
         self._news = asyncio.Event()
 
     def mark(self, key: Key) -> None:
-        """Something about this object is new."""
+        """Queue an object, since something about it is new."""
         self._settler.stir(key)
         self._dirty[key] = None
         self._news.set()
