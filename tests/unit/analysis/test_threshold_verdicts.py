@@ -1,4 +1,5 @@
 import math
+import re
 from dataclasses import dataclass, field
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from modelramp.analysis.checks import Ask, ask, dimension_of, judge, limits_of, no_answer
 from modelramp.analysis.presets import PRESETS
+from modelramp.analysis.presets.gateways import TRAEFIK_BACKEND
 from modelramp.analysis.query_context import QueryContext
 from modelramp.api.check import Check, Dimension
 from modelramp.api.errors import ApiServerUnavailable, PrometheusUnavailable
@@ -171,6 +173,7 @@ def test_a_preset_without_any_limit_is_healthy_once_it_measures():
 TRAEFIK = {
     "plain": ("ml", "digits", "digits-7c9f", "ml-digits/ml-digits-7c9f"),
     "gw in the name": ("ml", "a-gw-b", "a-gw-b-7c9f", "ml-a/ml-a-gw-b-7c9f"),
+    "preview at the end": ("ml", "a-preview", "a-preview-7c9f", "ml-a/ml-a-preview-7c9f"),
     "svc in the name": ("ml", "my-svc-x", "my-svc-x-7c9f", "ml-my-svc-x/x-7c9f"),
 }
 
@@ -179,3 +182,11 @@ TRAEFIK = {
 def test_traefiks_backend_is_cut_out_of_the_service_label(namespace, name, service, backend):
     pick = PRESETS["traefik-error-rate"].pick(QueryContext(namespace, name, "7c9f", service))
     assert pick == (("backend", backend),)
+
+
+def test_requests_by_the_route_of_a_preview_count_for_the_same_backend():
+    gateway, service = "gw-gateway-public-ep-web-0-3f2a", "svc-ml-digits-7c9f-0@kubernetesgateway"
+    (pick,) = PRESETS["traefik-error-rate"].pick(QueryContext("ml", "digits", "7c9f", "digits-7c9f"))
+    for route in ("ml-digits", "ml-digits-preview"):
+        found = re.fullmatch(TRAEFIK_BACKEND, f"httproute-{route}-{gateway}-{service}")
+        assert ("backend", "/".join(found.groups())) == pick

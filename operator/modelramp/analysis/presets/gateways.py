@@ -14,7 +14,8 @@ _SEEN = "Requests a second, seen by the gateway"
 _MILLISECONDS = " / 1000"
 
 # httproute-<ns>-<route>-gw-<ns>-<gateway>-ep-<entry point>-<rule>-<hash>-svc-<ns>-<service>-<index>@kubernetesgateway
-TRAEFIK_BACKEND = r"httproute-(.+?)-gw-.+-svc-(.+)-[0-9]+@kubernetesgateway"
+# The route of a preview is <name>.preview, whose dot Traefik writes as a dash: both routes count for one revision.
+TRAEFIK_BACKEND = r"httproute-(.+?)(?:-preview)?-gw-.+-svc-(.+)-[0-9]+@kubernetesgateway"
 
 
 def by_traefik_backend(subject: QueryContext) -> Labels:
