@@ -42,6 +42,7 @@ BUCKETS = {"buckets": {"1": 500, "2": 900, "+Inf": 1000}}
 SHIFTED = {"buckets": {"1": 100, "2": 300, "+Inf": 1000}}
 FAST = {"buckets": {"1": 1000, "2": 1000, "+Inf": 1000}}
 SLOW = {"buckets": {"1": 0, "2": 1000, "+Inf": 1000}}
+USED = {"usage": {"tokens": 4_000}, "count": 300}
 HUGE = {"sum": 1e300, "count": 3}
 FAST_FEW = {"buckets": {"1": 90, "2": 108, "+Inf": 110}}
 FASTER_FEW = {"buckets": {"1": 95, "2": 109, "+Inf": 110}}
@@ -148,6 +149,8 @@ VERDICTS = {
     "over budget": ("budget", arms({"usage": {"tokens": 20_000}, "count": 300}), "breach", "200 % of the budget of 10"),
     "a budget without traffic": ("budget", arms({"usage": {"tokens": 0}, "count": 0}), "no-data", "is there traffic?"),
     "a budget overdrawn for nothing": ("budget", arms({"usage": {"tokens": 20_000}, "count": 0}), "breach", "200 %"),
+    "a budget spent over three ticks": ("budget", arms([USED, USED, USED]), "breach", "12 spent, 120 % of the budget"),
+    "a budget kept over two ticks": ("budget", arms([USED, USED]), "healthy", "8 spent, 80 % of the budget"),
     "a missing price": ("budget", arms({"usage": {"images": 2}, "count": 300}), "no-data", "add prices.images"),
     "a number": ("value", arms(0.02), "breach", "0.02, limit 0.01"),
     "a number from counts": ("value", arms(bad(1, 100)), "healthy", "0.01, limit 0.01"),

@@ -32,8 +32,8 @@ DATA is {"candidate": ARM, "stable": ARM}, or "reference" instead of "stable". A
   {"buckets": [[0.1, 0.2, 3], [0.2, 0.5, 10]]}         the same from a native histogram: from, to, count
   {"groups": {"a": {"bad": 3, "total": 100}, ...}}     fairness
   {"value": 0.031, "samples": 1204}                    query and preset checks
-A sequential check takes lists of arms, one for each tick. So does the metric of an A/B test, whose arms are
-{"good": 12, "total": 1204}, with "bad" or as a mean, and may have "assigned": 1210.
+A sequential check and a cost budget take lists of arms, one for each tick. So does the metric of an A/B test,
+whose arms are {"good": 12, "total": 1204}, with "bad" or as a mean, and may have "assigned": 1210.
 Exit code: 0 when the check was evaluated, whatever it says; 1 for unusable input.""",
 )
 @click.option("-f", "--filename", "manifest", type=click.File("rb"), required=True, help="ModelDeployment, YAML or -.")

@@ -1,4 +1,4 @@
-"""Numbers given by hand for one check: DATA of `modelramp evaluate` -> the arms that the check counts."""
+"""DATA of `modelramp evaluate`: numbers written by hand, read as the counts of each version."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ _VALUE = '{"value": 0.031}'
 
 @dataclass(frozen=True, slots=True)
 class Ticks:
-    """The arms of a check by tick (one tick but for sequential checks); `other` is None when there is none."""
+    """The counts by tick (one tick unless the check accumulates evidence); `other` is None when there is none."""
 
     candidate: tuple[Read, ...]
     other: tuple[Read | None, ...]
@@ -80,7 +80,7 @@ def _others(given: Mapping[str, Any], check: Check, kind: CountingKind, ticks: i
 
 
 def _ticks(given: Any, where: str, check: Check, kind: CountingKind) -> tuple[Read, ...]:
-    if check.kind != "sequential" or not isinstance(given, list):
+    if not check.accumulates or not isinstance(given, list):
         return (_version(given, where, check, kind),)
     if not given:
         raise BadData(f"{where} is an empty list; write one arm for each tick, as in [{_shape(check)}]")
