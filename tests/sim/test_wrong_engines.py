@@ -9,6 +9,7 @@ from modelramp.core.state import RolloutEvent
 from modelramp.core.strategies.ab_test import ABTestStrategy
 from modelramp.core.strategies.canary import Canary
 from modelramp.core.strategies.strategy import Advance
+from modelramp.desired import traffic
 from modelramp.desired.routers import gateway_api
 from modelramp.desired.routers.gateway_api import HTTP_ROUTE
 from modelramp.engine import ticker, writes
@@ -129,9 +130,9 @@ WRONG = {
     ),
     "the route names what has no endpoint": (
         (
-            gateway_api,
+            traffic,
             "shown_weights",
-            lambda state, *_: (state.weights, RolloutEvent("x", "")),
+            lambda wanted, *_: (dict(wanted.weights), RolloutEvent("x", "")),
         ),
         [(CRASHING, {})],
         "and still gets traffic",
