@@ -22,6 +22,8 @@ CALLS_AT_LEAST = {
     "reverted": 50,
     "A/B test won": 80,
     "A/B test lost": 70,
+    "blue/green": 70,
+    "blue/green rolled back after the switch": 70,
 }
 
 
