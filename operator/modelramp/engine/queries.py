@@ -57,8 +57,8 @@ class CheckRequest:
             run = replace(run, memory=ab_test.memory)
         return replace(self, memory={**self.memory, **left}, ab_test=run)
 
-    def episode(self, check: Check, tick: int) -> Window:
-        """Over what the check's evidence adds up at a tick."""
+    def window(self, check: Check, tick: int) -> Window:
+        """The period over which the check accumulates evidence, at a tick."""
         return Window(
             revision=self.subject.revision,
             since=self.since,
@@ -257,7 +257,7 @@ def _judged(due: CheckRequest, check: Check, asked: Ask | CheckOutcome, answers:
 def _said(due: CheckRequest, check: Check, asked: Ask, answers: Answers, tick: int) -> CheckOutcome:
     try:
         found = _picked(due, asked, answers, check.delay)
-        return no_answer(check, found) if isinstance(found, NoAnswer) else judge(check, found, due.episode(check, tick))
+        return no_answer(check, found) if isinstance(found, NoAnswer) else judge(check, found, due.window(check, tick))
     except Exception as error:  # noqa: BLE001 - a bug that one check meets must not stop the others
         return no_answer(check, check_failed(error))
 

@@ -77,4 +77,4 @@ def test_evidence_adds_up_once_the_delayed_window_lies_wholly_after_the_step_beg
     health = Health.model_validate({"checks": [budget]})
     one = CheckRequest("k", HERE, health, QueryContext("ml", "m", "r", "m-r", "s"), since=START)
     (check,) = health.checks
-    assert [one.episode(check, START + seconds).whole for seconds in (600, 659, 660)] == [False, False, True]
+    assert [one.window(check, START + seconds).whole for seconds in (600, 659, 660)] == [False, False, True]

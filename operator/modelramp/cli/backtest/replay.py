@@ -139,7 +139,7 @@ class _World:
             return said.checks
         due = self._due(state)
         return tuple(
-            judge(check, said.answers[check.name], due.episode(check, recorded.tick))
+            judge(check, said.answers[check.name], due.window(check, recorded.tick))
             if check.name in said.answers
             else replace(outcome, memory=due.memory.get(check.name, ""))
             for check, outcome in judged(health, said.checks)
