@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from modelramp.api.names import FIELD_MANAGER, LABEL_REVISION
-from modelramp.desired.jobs import EVALUATION, role_of
+from modelramp.desired.jobs import role_of
 from tests.sim.apiserver import Change
 from tests.sim.checker import Checker
 from tests.sim.gateway import backends
@@ -43,7 +43,7 @@ class Gate(Checker):
 
     def _once(self, change: Change) -> Iterator[str]:
         """One attempt for each wish of a person, and one Job for each attempt, unless somebody deletes it."""
-        if change.kind == "Job" and role_of(change.obj) == EVALUATION:
+        if change.kind == "Job" and role_of(change.obj) == "evaluation":
             name = change.obj["metadata"]["name"]
             if change.type == "ADDED" and name in self._made:
                 yield f"Job {name} was made twice"

@@ -10,7 +10,7 @@ from modelramp.api.health import Health
 from modelramp.api.hooks import HookState
 from modelramp.api.verdict import Verdict
 from modelramp.core import breaches, decide, hook_runs, steps
-from modelramp.core.gates import evaluation
+from modelramp.core.gates import evaluation, registry
 from modelramp.core.state import Ending
 from modelramp.core.status import read
 from modelramp.core.strategies import ab_test
@@ -203,7 +203,7 @@ WRONG = {
         "no rest within",
     ),
     "traffic comes before the evaluation": (
-        (evaluation, "is_open", lambda *_: True),
+        (registry, "all_open", lambda *_: True),
         [(EVALUATED["passed"], {})],
         "which no evaluation has passed",
     ),

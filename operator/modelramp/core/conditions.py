@@ -10,7 +10,7 @@ from modelramp.api.status import Condition, Status
 from modelramp.api.text import cut, visible
 from modelramp.api.times import to_text
 from modelramp.core.capacity import mostly_unanswered, unanswered
-from modelramp.core.gates.evaluation import reason_of
+from modelramp.core.gates import registry as gates
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import Observed, RolloutEvent, RolloutInput, State
 from modelramp.core.transitions import label, name_of
@@ -154,7 +154,7 @@ def _ready(
         waits = f": {seen.route_detail}" if seen.routed is not True and seen.route_detail else ""
         previewed = state.running is not None and not state.running.weight
         stage = ", in its preview without live traffic" if previewed else ""
-        return False, _moving(state, seen), f"the rollout of {wanted} is under way{stage}{waits}"
+        return False, _moving(target, state, seen), f"the rollout of {wanted} is under way{stage}{waits}"
     if seen.shadowed or seen.routed is not True:
         reason = Reason.ROUTE_SHADOWED if seen.shadowed else seen.route_reason
         return False, reason, seen.shadowed or seen.route_detail or "the gateway has not taken the route yet"
@@ -165,12 +165,12 @@ def _unresolved(target: RolloutInput) -> str:
     return ", ".join(f"{policy.kind} {policy.name}" for policy in target.policies if policy.problem)
 
 
-def _moving(state: State, seen: Observed) -> Reason:
+def _moving(target: RolloutInput, state: State, seen: Observed) -> Reason:
     if state.phase is Phase.ROLLING_BACK:
         return state.reason
     if state.candidate is None:
         return Reason.ROUTE_PENDING if seen.routed is True else seen.route_reason
-    return reason_of(state.candidate) if state.candidate.step < 0 else Reason.STEP_RUNNING
+    return gates.waiting_reason(target, state, seen) if state.candidate.step < 0 else Reason.STEP_RUNNING
 
 
 def available(state: State, seen: Observed) -> tuple[str, Reason, str]:

@@ -5,14 +5,14 @@ from dataclasses import replace
 from modelramp.api.names import Phase, Reason
 from modelramp.core import transitions
 from modelramp.core.capacity import all_available
-from modelramp.core.gates import evaluation
+from modelramp.core.gates import registry as gates
 from modelramp.core.state import Decision, Observed, Pods, Retiring, RolloutEvent, RolloutInput, State, Version
 from modelramp.core.steps import held_by_route
 
 
 def follow_world(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
     """Start traffic when pods are there, give up when they are too late, confirm what the route shows by now."""
-    decision = evaluation.follow_evaluation(decision, target, seen, now)
+    decision = gates.follow_gates(decision, target, seen)
     decision = _await_pods(decision, target, seen, now)
     decision = _confirm(decision, target, seen, now)
     return decision.then(retiring=_retired(decision.state, target, seen, now))
@@ -61,7 +61,7 @@ def _await_pods(decision: Decision, target: RolloutInput, seen: Observed, now: i
     if candidate is None or candidate.step >= 0 or state.paused:
         return decision
     revision = candidate.version.revision
-    if all_available(target, seen, revision) and evaluation.is_open(target, candidate, seen):
+    if all_available(target, seen, revision) and gates.all_open(target, state, seen):
         if state.stable is None:
             return transitions.serve_first(decision, now)
         if target.missing:
@@ -69,7 +69,7 @@ def _await_pods(decision: Decision, target: RolloutInput, seen: Observed, now: i
         if seen.routed is True and set(seen.served) == {state.stable.revision}:
             return transitions.enter_step(decision, target, 0, now)
     pods = seen.pods.get(revision)
-    due = evaluation.pods_due(target, candidate)
+    due = gates.pods_due(target, state, seen)
     if due is None or now < due or (pods is not None and _not_late(target, pods, seen)):
         return decision
     cause = _late(target, seen, revision)

@@ -8,7 +8,7 @@ from modelramp.api.names import UNANSWERED, ConditionType, Phase, Reason
 from modelramp.api.rollout import Watching
 from modelramp.api.times import to_seconds
 from modelramp.api.verdict import TICK_MARK, Verdict
-from modelramp.core.gates import evaluation
+from modelramp.core.gates import registry as gates
 from modelramp.core.state import RolloutInput, State
 from modelramp.core.steps import step_ends
 
@@ -48,8 +48,7 @@ def holding(target: RolloutInput | None, state: State, status: Mapping[str, Any]
     if target is not None and state.running is not None:
         return _running(target, state)
     if state.candidate is not None:
-        reason = evaluation.reason_of(state.candidate)
-        return Since(reason) if reason is Reason.HELD_BY_EVALUATION else None
+        return Since(ready["reason"]) if gates.for_a_person(ready["reason"]) else None
     return None if state.phase is Phase.PENDING else Since(ready["reason"])
 
 

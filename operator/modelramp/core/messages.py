@@ -10,7 +10,7 @@ from modelramp.api.times import to_clock
 from modelramp.api.verdict import TICK_MARK, Verdict
 from modelramp.core.breaches import breaching, by_detail, tally, told
 from modelramp.core.capacity import enough_available, unanswered
-from modelramp.core.gates import evaluation
+from modelramp.core.gates import registry as gates
 from modelramp.core.scores import judged
 from modelramp.core.state import Candidate, Observed, Pods, RolloutInput, State
 from modelramp.core.steps import blockers
@@ -69,21 +69,21 @@ def _waiting(target: RolloutInput, state: State, seen: Observed, candidate: Cand
     head = f"waiting for {label(candidate.version)}: {pods.available} of {wanted} pods available"
     # What was in the way of the last pod is no news once all are there.
     head += f" ({pods.trouble})" if pods.trouble and pods.available < wanted else ""
-    due = evaluation.pods_due(target, candidate)
-    evaluated = evaluation.told(target, candidate, seen)
+    due = gates.pods_due(target, state, seen)
+    gated = gates.describe(target, state, seen)
     if state.stable is None:
         if state.phase is Phase.DEGRADED:
-            then = "" if evaluated else "; it gets all traffic as soon as its pods are available"
+            then = "" if gated else "; it gets all traffic as soon as its pods are available"
             news = pods.trouble and pods.available < wanted and pods.trouble not in state.detail
             return f"{state.detail}{f'; now {pods.trouble}' if news else ''}{then}"
-        if evaluated and (due is None or pods.available >= wanted):
-            return f"{evaluated}; nothing serves"
+        if gated and (due is None or pods.available >= wanted):
+            return f"{gated}; nothing serves"
         expected = f"; expected by {to_clock(due)}" if due is not None else ""
         return f"{head}; as the first version it gets all traffic then{expected}"
     stable = label(state.stable)
     serves = f"{stable} serves" if state.stable.revision in seen.served else f"traffic goes back to {stable} first"
-    if evaluated and (due is None or (pods.available >= wanted and not evaluation.is_open(target, candidate, seen))):
-        return f"{evaluated}; {serves}"
+    if gated and (due is None or (pods.available >= wanted and not gates.all_open(target, state, seen))):
+        return f"{gated}; {serves}"
     if pods.available < wanted:
         late = "" if state.paused or due is None else f", rolled back at {to_clock(due)} unless all are"
         return f"{head}{late}; {serves}"

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from modelramp.api.names import Phase, Reason
 from modelramp.core import transitions
-from modelramp.core.gates import evaluation
+from modelramp.core.gates import registry as gates
 from modelramp.core.revisions import short_hash
 from modelramp.core.state import (
     Candidate,
@@ -123,8 +123,9 @@ def _steer(decision: Decision, target: RolloutInput, request: Request, candidate
 
 def _retry(decision: Decision, target: RolloutInput, request: Request, now: int) -> Decision:
     state = decision.state
-    if evaluation.can_run_again(state, request):
-        return evaluation.run_again(decision, now)
+    again = gates.run_again(decision, request, now)
+    if again is not None:
+        return again
     if state.failed != request.revision:
         why = f"{request.revision} is not the revision that failed and is still wanted"
         return _ignored(decision, request, why, now)

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from modelramp.api.evaluation import EvaluationState
 from modelramp.api.names import UNANSWERED, Phase, Reason
 from modelramp.api.verdict import Verdict
 from modelramp.core.breaches import by_detail
 from modelramp.core.conditions import OBSTACLES
+from modelramp.core.gates import registry as gates
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import Candidate, Observed, Pods, RolloutEvent, RolloutInput, State
 from modelramp.core.steps import blockers
@@ -52,8 +52,11 @@ def standing(
         return tuple(found)
     found += [*_route(state, seen), *_checks(target, state)]
     if state.candidate is not None:
-        found += _pods(target, state.candidate, seen, hindered=obstacle is not None or state.paused)
+        due = gates.pods_due(target, state, seen)
+        found += _pods(target, state.candidate, seen, hindered=obstacle is not None or state.paused or due is None)
         found += _holds(target, state, seen)
+        for waits in gates.unannounced(target, state, seen):
+            found.append(Standing(waits.reason, waits.message, warning=False, of_candidate=True))
     return tuple({one.reason: one for one in reversed(found)}.values())
 
 
@@ -79,8 +82,7 @@ def _checks(target: RolloutInput, state: State) -> Iterator[Standing]:
 
 def _pods(target: RolloutInput, candidate: Candidate, seen: Observed, *, hindered: bool) -> Iterator[Standing]:
     pods, wanted = seen.pods.get(candidate.version.revision, Pods()), target.spec.replicas
-    evaluated = candidate.evaluation is not None and candidate.evaluation.state is EvaluationState.RUNNING
-    if candidate.step >= 0 or hindered or evaluated or pods.available >= wanted:
+    if candidate.step >= 0 or hindered or pods.available >= wanted:
         return
     words = f" ({pods.trouble})" if pods.trouble else ""
     text = f"{label(candidate.version)} waits for its pods: {pods.available} of {wanted} available{words}"

@@ -8,7 +8,8 @@ from enum import StrEnum
 from modelramp.api.names import Phase, Reason
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.verdict import CheckOutcome
-from modelramp.core.gates.evaluation_results import Evaluation, JobSeen
+from modelramp.core.gates.evaluation_results import Evaluation
+from modelramp.core.gates.work import JobSeen
 from modelramp.core.hook_runs import HookRun, HookUpdate
 
 
@@ -248,7 +249,7 @@ class Observed:
     uncarried: which gateway does not carry the route in any generation, and why; shadowed: whose older route takes all
     of its hosts and paths. Both are for people. shared: who else has traffic of the route's hosts, for people.
     hooks: what became of what hooks have started, by id of the episode.
-    evaluation: the Job that tries the candidate. recorded: results of evaluations by revision, as recorded.
+    jobs: what is known of the Jobs of gates, by attempt. recorded: results of evaluations by revision, as recorded.
     cause: the last thing that was found to keep the candidate from its pods, for people.
     examined: whether its pods were looked at, so that it is known what keeps them.
     kept: revisions whose ControllerRevision exists; empty when nobody asked.
@@ -256,6 +257,7 @@ class Observed:
     look_at: when to look at the route again though nothing happens, seconds since the epoch.
     previewed: the revision that the preview hostnames reach, once the gateway has taken that; None for none.
     preview_detail: why they reach none, for people.
+    now: the present time, seconds since the epoch.
     """
 
     pods: Mapping[str, Pods] = field(default_factory=dict)
@@ -268,7 +270,7 @@ class Observed:
     shadowed: str = ""
     shared: str = ""
     hooks: Mapping[str, HookUpdate] = field(default_factory=dict)
-    evaluation: JobSeen | None = None
+    jobs: Mapping[str, JobSeen] = field(default_factory=dict)
     recorded: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     cause: str = ""
     examined: bool = True
@@ -277,6 +279,7 @@ class Observed:
     look_at: float = math.inf
     previewed: str | None = None
     preview_detail: str = ""
+    now: int = 0
 
 
 @dataclass(frozen=True, slots=True)

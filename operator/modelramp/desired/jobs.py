@@ -1,4 +1,4 @@
-"""Jobs beside a revision: one builder and one reader, for evaluations and for hooks.
+"""Jobs beside a revision: one builder and one reader, for gates and for hooks.
 
 What Jobs and pods say of themselves is read with suspicion: others may have written any of it.
 """
@@ -7,18 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from modelramp.api.evaluation import EvaluationState, ResultsIn
+from modelramp.api.evaluation import ResultsIn
 from modelramp.api.hooks import Hook
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE
+from modelramp.core.gates import registry as gates
+from modelramp.core.gates.work import JobWork
 from modelramp.core.hook_runs import LIVE, HookRun
 from modelramp.core.state import RolloutInput, State
 from modelramp.desired.names import child_name
 from modelramp.desired.ownership import Owner, metadata
 from modelramp.desired.reading import entries, part, text
 
-EVALUATION = "evaluation"
 HOOK = "hook"
-"""Values of the label `modelramp.io/role`."""
+"""Value of the label `modelramp.io/role`; for the Job of a gate it is the gate's name."""
 
 
 def job(
@@ -122,40 +123,40 @@ def born(obj: Mapping[str, Any]) -> str:
 
 
 TTL_SECONDS = 86_400
-"""An evaluation that has ended can be looked at for a day: its logs say more than its results."""
+"""The Job of a gate that has ended can be looked at for a day: its logs say more than its results."""
 
 
-def job_name(name: str, attempt: str) -> str:
+def work_name(name: str, work: JobWork) -> str:
     """Name of the Job, and of the ConfigMap with its results: every attempt has its own."""
-    return child_name(name, f"eval-{attempt}")
+    return child_name(name, work.name)
 
 
-def evaluation_job(owner: Owner, target: RolloutInput, state: State) -> dict[str, Any] | None:
-    """The Job that should run now; None when nothing is evaluated."""
-    wanted, candidate = target.spec.rollout.evaluation, state.candidate
-    evaluation = candidate.evaluation if candidate is not None else None
-    if wanted is None or candidate is None or evaluation is None or evaluation.state is not EvaluationState.RUNNING:
-        return None
-    name = job_name(owner.name, evaluation.attempt)
-    revision = candidate.version.revision
-    env = environment(owner, target, revision, state.stable.revision if state.stable is not None else None)
-    if wanted.results is ResultsIn.CONFIG_MAP:
+def gate_jobs(owner: Owner, target: RolloutInput, state: State) -> tuple[dict[str, Any], ...]:
+    """The Jobs that gates want to run now."""
+    stable = state.stable.revision if state.stable is not None else None
+    return tuple(_gate_job(owner, target, work, stable) for work in gates.needs(target, state))
+
+
+def _gate_job(owner: Owner, target: RolloutInput, work: JobWork, stable: str | None) -> dict[str, Any]:
+    name = work_name(owner.name, work)
+    env = environment(owner, target, work.revision, stable)
+    if work.results is ResultsIn.CONFIG_MAP:
         env["MODELRAMP_RESULTS"] = name
     return job(
         owner,
         name,
-        revision=revision,
-        role=EVALUATION,
-        template=wanted.template,
+        revision=work.revision,
+        role=work.gate,
+        template=work.template,
         env=env,
-        backoff_limit=wanted.backoff_limit,
-        deadline_seconds=wanted.timeout,
+        backoff_limit=work.backoff_limit,
+        deadline_seconds=work.timeout,
         ttl_seconds=TTL_SECONDS,
     )
 
 
 def environment(owner: Owner, target: RolloutInput, revision: str, stable: str | None) -> dict[str, str]:
-    """What the containers of an evaluation are told: who is tried, and where it and the stable version answer."""
+    """What the containers of a gate's Job are told: who is tried, and where it and the stable version answer."""
     model = target.spec.model
     env = {
         "MODELRAMP_NAMESPACE": owner.namespace,
@@ -172,8 +173,8 @@ def environment(owner: Owner, target: RolloutInput, revision: str, stable: str |
 
 
 def abandoned(obj: Mapping[str, Any]) -> bool:
-    """Whether a Job is an evaluation that still runs though nobody waits for it; one that has ended is kept a while."""
-    return role_of(obj) == EVALUATION and end_of(obj) is None
+    """Whether a gate's Job still runs though nobody waits for it; one that has ended is kept for a while."""
+    return role_of(obj) not in {"", HOOK} and end_of(obj) is None
 
 
 def _url(owner: Owner, revision: str, port: int) -> str:

@@ -10,7 +10,7 @@ from modelramp.core.gates.evaluation_results import recorded_text
 from modelramp.core.state import Observed, RolloutEvent, RolloutInput, State, Version
 from modelramp.core.strategies.registry import traffic_of
 from modelramp.core.traffic import Traffic
-from modelramp.desired.jobs import abandoned, awaited_jobs, evaluation_job, surplus_jobs
+from modelramp.desired.jobs import abandoned, awaited_jobs, gate_jobs, surplus_jobs
 from modelramp.desired.kinds import pruned
 from modelramp.desired.names import child_name, route_name
 from modelramp.desired.ownership import Owner, owned_by
@@ -29,7 +29,7 @@ class Desired:
     routes: of the router, written after them; none while no version can be reached. finding: why they are as they are.
     kept: (kind, name) of every object that may stay, also those that need no write.
     lost: revisions that should run but whose template nobody remembers; what still exists of them is left alone.
-    job: the evaluation that should run, written last: should the API server refuse it, all else is done.
+    jobs: of gates, that should run; written last: should the API server refuse one, all else is done.
     """
 
     owner: Owner
@@ -38,7 +38,7 @@ class Desired:
     finding: RolloutEvent
     kept: frozenset[tuple[str, str]]
     lost: tuple[str, ...] = ()
-    job: dict[str, Any] | None = None
+    jobs: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def desired(
     memory = remembered(
         known, {*replicas, *filter(None, (state.failed, target.revision))}, target.spec.rollout.revision_history_limit
     )
-    job = evaluation_job(owner, target, state)
+    jobs = gate_jobs(owner, target, state)
     return Desired(
         owner=owner,
         apply=tuple(apply),
@@ -94,13 +94,13 @@ def desired(
         kept=frozenset(
             {
                 *_kept(owner, replicas, memory),
-                *(("Job", name) for name in _kept_jobs(owner, state, job)),
+                *(("Job", name) for name in _kept_jobs(owner, state, jobs)),
                 (router_of(target.spec.routing).kinds[0].kind, route_name(owner.name)),
                 *((route["kind"], route["metadata"]["name"]) for route in routes),
             }
         ),
         lost=tuple(sorted(revision for revision in replicas.keys() - known.keys())),
-        job=job,
+        jobs=jobs,
     )
 
 
@@ -212,9 +212,8 @@ def _children(
     )
 
 
-def _kept_jobs(owner: Owner, state: State, evaluation: dict[str, Any] | None) -> frozenset[str]:
-    names = awaited_jobs(owner, state)
-    return names | {evaluation["metadata"]["name"]} if evaluation is not None else names
+def _kept_jobs(owner: Owner, state: State, jobs: Iterable[dict[str, Any]]) -> frozenset[str]:
+    return awaited_jobs(owner, state) | {job["metadata"]["name"] for job in jobs}
 
 
 def _kept(owner: Owner, replicas: Mapping[str, int], memory: Iterable[str]) -> frozenset[tuple[str, str]]:

@@ -17,15 +17,15 @@ from uuid import uuid4
 
 from modelramp.api.errors import Conflict, Forbidden, Gone, NoAnswer, Refused
 from modelramp.api.hooks import Hook, HookState, On, Webhook
-from modelramp.api.kinds import JOB, POD, Ref
+from modelramp.api.kinds import JOB, Ref
 from modelramp.api.times import to_text
 from modelramp.core.hook_runs import LIVE, PAUSES, QUEUE_SECONDS, HookRun, HookUpdate, deadlines, find_hook
 from modelramp.core.state import RolloutInput, State
-from modelramp.desired.jobs import end_of, hook_job, hook_job_name, made_by
+from modelramp.desired.jobs import end_of, hook_job, hook_job_name
 from modelramp.desired.ownership import Owner, owned_by
 from modelramp.engine.beside import Beside
 from modelramp.engine.diagnostics import pod_trouble
-from modelramp.engine.evaluation import JOB_NAME_LABEL, PODS_MAX
+from modelramp.engine.jobs import pods_of_job
 from modelramp.engine.limiter import WriteLimiter
 from modelramp.engine.ports import Clock, Cluster, Delivery, Object, Telemetry, WebhookCall, Webhooks
 from modelramp.engine.store import Key, Record, Store
@@ -247,10 +247,9 @@ class HookRunner:
 
     async def _ask_why(self, name: Name, job: Object) -> None:
         key = name[0]
-        selector = f"{JOB_NAME_LABEL}={job['metadata']['name']}"
-        pods: tuple[Object, ...] = ()
+        pods: list[Object] = []
         try:
-            pods = await self.cluster.list(POD, key[0], selector, fields="status.phase=Failed", most=PODS_MAX)
+            pods = await pods_of_job(self.cluster, job, "status.phase=Failed")
         except (NoAnswer, Refused, Gone) as error:
             self.telemetry.warn("pods of a Job not read", namespace=key[0], name=key[1], reason=str(error))
         self._news[name] = HookUpdate(HookState.FAILED, failure_of(job, pods))
@@ -315,11 +314,7 @@ def job_news(job: Object) -> HookUpdate:
 
 
 def failure_of(job: Object, pods: Iterable[Object]) -> str:
-    """Why a Job has failed, for people: its own reason, and what the first of its pods with a reason says.
-
-    pods: others than the Job's own may be among them; what those say does not count.
-    """
-    own = (pod for pod in pods if made_by(pod, job))
-    told = (f"pod {pod['metadata']['name']}: {trouble}" for pod in own if (trouble := pod_trouble(pod)))
+    """Why a Job has failed, for people: its own reason, and what the first of its own `pods` with a reason says."""
+    told = (f"pod {pod['metadata']['name']}: {trouble}" for pod in pods if (trouble := pod_trouble(pod)))
     first = next(told, "")
     return job_news(job).message + (f"; {first}" if first else "")

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelramp.api.errors import Gone, NoAnswer, Refused
-from modelramp.api.evaluation import EvaluationState
 from modelramp.api.spec import Routing
+from modelramp.core.gates import registry as gates
 from modelramp.core.state import Observed, Pods, RolloutInput
 from modelramp.engine.diagnostics import inspect_pods, inspect_routing
-from modelramp.engine.evaluation import look_at_job
 from modelramp.engine.fair import FairSlots
+from modelramp.engine.jobs import look_at_jobs
 from modelramp.engine.lost_pods import Missing
 from modelramp.engine.observe import pods_of
 from modelramp.engine.ports import Clock, Cluster, Telemetry
@@ -27,7 +27,7 @@ _AT_ONCE, _OF_ONE_NAMESPACE = 16, 4
 
 @dataclass(slots=True)
 class Inspector:
-    """Looks at the gateway, the pods and the evaluation of objects that wait for them; one look at a time for each.
+    """Looks at the gateway, the pods and the Jobs of objects that wait for them; one look at a time for each.
 
     mark: called with the object's key when there is news.
     """
@@ -114,10 +114,7 @@ class Inspector:
         unrouted = seen.routed is not True
         unknown = unrouted and record.looked_for != target.spec.routing
         due = unknown or (now >= record.inspect_at and (unrouted or bool(lacking)))
-        evaluation = candidate.evaluation if candidate is not None else None
-        tried = record.evaluation is not None or (
-            evaluation is not None and evaluation.state is EvaluationState.RUNNING
-        )
+        tried = bool(record.jobs) or bool(gates.needs(target, state))
         if not due and not tried:
             return None
         if due:
@@ -136,7 +133,7 @@ class Inspector:
                     after = self.clock.now() - target.spec.health.interval
                     await self._look_at_pods(key, record, lacking, after)
             with suppress(NoAnswer):
-                await look_at_job(self.cluster, self.store, key, record, int(self.clock.now()))
+                await look_at_jobs(self.cluster, self.store, key, record, int(self.clock.now()))
 
     async def _look_at_gateways(self, key: Key, record: Record, routing: Routing) -> None:
         found = None
@@ -145,7 +142,7 @@ class Inspector:
         record.gateway, record.looked_for = found, routing
 
     async def _guarded(self, key: Key, record: Record, look: Coroutine[Any, Any, None]) -> None:
-        before = (record.gateway, record.looked_for, record.missing, record.evaluation, record.examined)
+        before = (record.gateway, record.looked_for, record.missing, record.jobs, record.examined)
         try:
             await look
         except Exception as error:  # noqa: BLE001 - strange objects of one ModelDeployment must not stop anything else
@@ -153,7 +150,7 @@ class Inspector:
         finally:
             del self._looks[key]
         record.examined = True  # what could not be found out now keeps nobody waiting either
-        news = (record.gateway, record.looked_for, record.missing, record.evaluation, record.examined) != before
+        news = (record.gateway, record.looked_for, record.missing, record.jobs, record.examined) != before
         if news or key in self._missed:  # what came during the look may call for another one
             self._missed.discard(key)
             self.mark(key)

@@ -42,7 +42,7 @@ def observe(store: Store, key: Key, record: Record, now: float) -> Observed:
         look_at=status.again_at,
         shadowed=store.hosts.shadowed(key),
         shared=store.hosts.shared(key),
-        evaluation=record.evaluation,
+        jobs=record.jobs,
         recorded=_recorded(store, key, record),
         kept=_kept(store, key, record),
         previewed=revision,

@@ -13,7 +13,7 @@ from modelramp.api.verdict import TickOutcome
 from modelramp.core.capacity import enough_available, with_pods
 from modelramp.core.conditions import availability_findings, routing_findings
 from modelramp.core.decide import decide
-from modelramp.core.gates.evaluation import pods_due
+from modelramp.core.gates.registry import pods_due
 from modelramp.core.policies import policy_findings
 from modelramp.core.standing import standing
 from modelramp.core.state import Decision, Observed, RolloutEvent, RolloutInput, State
@@ -119,7 +119,10 @@ class Reconciler:
                 now,
             )
         seen = replace(
-            observe(self.store, key, record, self.clock.now()), hooks=self.hooks.news(key, record), **_causes(record)
+            observe(self.store, key, record, self.clock.now()),
+            hooks=self.hooks.news(key, record),
+            now=now,
+            **_causes(record),
         )
         if ticks and _begins_step(target, record.state, seen, now):
             ticks = ()  # the route's news first, by itself: the ticks are judged by the step that is written then
@@ -401,7 +404,7 @@ def _next_look(target: RolloutInput, state: State, seen: Observed, now: int) -> 
     times.append(seen.look_at)
     times += next_looks(target, state, now)
     if state.candidate is not None and state.candidate.step < 0:
-        due = pods_due(target, state.candidate)
+        due = pods_due(target, state, seen)
         times += [float(due)] if due is not None else []
         times.append(now + INSPECT_SECONDS)
     moving = state.phase in {Phase.PROMOTING, Phase.ROLLING_BACK}

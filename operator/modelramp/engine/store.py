@@ -9,7 +9,7 @@ from modelramp.api.kinds import CONTROLLER_REVISION, ENDPOINT_SLICE, MODEL_DEPLO
 from modelramp.api.names import LABEL_DEPLOYMENT, REQUEST_ANNOTATION, Phase
 from modelramp.api.spec import ModelDeploymentSpec, Routing, parse_spec
 from modelramp.api.verdict import TickOutcome
-from modelramp.core.gates.evaluation_results import JobSeen
+from modelramp.core.gates.work import JobSeen
 from modelramp.core.host_bindings import Bindings
 from modelramp.core.hostnames import Claimant
 from modelramp.core.naming import Known, equal, named, roles, same
@@ -45,7 +45,7 @@ class Record:
     state: may be ahead of the status by healthy ticks that were not worth a write.
     obstacle: what kept the last write from taking effect; gateway: why the route cannot be served by `looked_for`, the
     Gateways that were looked at last.
-    evaluation: what is known of the Job that tries the candidate.
+    jobs: what is known of the Jobs of gates, by attempt.
     missing: why pods of a revision are missing, by revision. wake_at: when to look again though nothing happens.
     ticks: outcomes that no decision has taken in yet, oldest first. asked: the revision and the newest tick that were
     asked about, whether or not the answer has come. quiet: the children were as wanted, and nothing happened since.
@@ -68,7 +68,7 @@ class Record:
     wake_at: float | None = None
     inspect_at: float = 0.0
     job_inspect_at: float = 0.0
-    evaluation: JobSeen | None = None
+    jobs: dict[str, JobSeen] = field(default_factory=dict)
     failures: int = 0
     ticks: tuple[TickOutcome, ...] = ()
     asked: tuple[str, int] | None = None

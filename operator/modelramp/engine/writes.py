@@ -129,8 +129,7 @@ class Writer:
         strays = {kind.kind: tuple(self.store.strays(key, kind).values()) for kind in kinds.values()}
         gone = (*prune(wanted, existing), *prune(wanted, strays))
         writes += [partial(self._delete, key, doomed) for doomed in gone]
-        if wanted.job is not None:
-            writes.append(partial(self._apply, owner, wanted.job, known[JOB.kind], priority))
+        writes += [partial(self._apply, owner, job, known[JOB.kind], priority) for job in wanted.jobs]
         # An outcome that has come meanwhile may be the third breach: it does not wait for what is left to write.
         return await _every(writes, lambda: priority is not Priority.ROLLBACK and bool(record.ticks))
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from modelramp.core.decide import decide
-from modelramp.core.gates import evaluation
+from modelramp.core.gates import registry as gates
 from modelramp.core.state import Decision, Observed, RolloutInput, State
-from modelramp.desired.jobs import job_name
+from modelramp.desired.jobs import work_name
 from modelramp.simulation.job import SimulatedJob
 
 Sight = Callable[[State], Observed]
@@ -52,15 +52,16 @@ def at_the_gate(
 
 def told(target: RolloutInput, state: State, seen: Observed) -> str:
     """Where the evaluation stands, for people."""
-    return evaluation.told(target, state.candidate, seen) if state.candidate is not None else ""
+    return gates.describe(target, state, seen)
 
 
 def _with_job(seen: Observed, state: State, target: RolloutInput, gated: Gated, *, ended: bool) -> Observed:
-    wanted, candidate = target.spec.rollout.evaluation, state.candidate
+    candidate = state.candidate
     recorded = {state.stable.revision: gated.job.stable} if state.stable is not None and gated.job.stable else {}
-    if candidate is None or candidate.evaluation is None or wanted is None:
-        return replace(seen, recorded=recorded)
-    evaluation = candidate.evaluation
-    job = gated.job.seen(evaluation.attempt, job_name(gated.name, evaluation.attempt), wanted, ended=ended)
-    results = {candidate.version.revision: dict(evaluation.results)} if evaluation.results else {}
-    return replace(seen, evaluation=job, recorded=recorded | results)
+    if candidate is not None and candidate.evaluation is not None and candidate.evaluation.results:
+        recorded[candidate.version.revision] = dict(candidate.evaluation.results)
+    jobs = {
+        work.attempt: gated.job.seen(work_name(gated.name, work), work, ended=ended)
+        for work in gates.needs(target, state)
+    }
+    return replace(seen, jobs=jobs, recorded=recorded)

@@ -4,9 +4,10 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelramp.api.evaluation import EvaluationSpec, ResultsIn
-from modelramp.core.gates.evaluation_results import TERMINATION_BYTES, JobSeen, Results, read_results
-from modelramp.engine.evaluation import too_late
+from modelramp.api.evaluation import ResultsIn
+from modelramp.core.gates.evaluation_results import TERMINATION_BYTES, Results, read_results
+from modelramp.core.gates.work import JobSeen, JobWork
+from modelramp.engine.jobs import too_late
 from modelramp.simulation.json_input import BadData, kind_of, meant
 
 _KEYS = ("results", "wrote", "job", "stable")
@@ -27,16 +28,16 @@ class SimulatedJob:
     hangs: bool = False
     stable: Results = field(default_factory=dict)
 
-    def seen(self, attempt: str, name: str, wanted: EvaluationSpec, *, ended: bool) -> JobSeen:
+    def seen(self, name: str, work: JobWork, *, ended: bool) -> JobSeen:
         """What the operator sees of it."""
         if not ended:
-            return JobSeen(attempt, name)
+            return JobSeen(work.attempt, name)
         if self.wrote is None:
-            return JobSeen(attempt, name, ended=True, problem=too_late(wanted) if self.hangs else _FAILED)
+            return JobSeen(work.attempt, name, ended=True, problem=too_late(work) if self.hangs else _FAILED)
         kept = self.wrote.encode()
-        if wanted.results is ResultsIn.TERMINATION_MESSAGE:
+        if work.results is ResultsIn.TERMINATION_MESSAGE:
             kept = kept[:TERMINATION_BYTES]
-        return JobSeen(attempt, name, ended=True, output=kept.decode(errors="ignore"))
+        return JobSeen(work.attempt, name, ended=True, output=kept.decode(errors="ignore"))
 
 
 def read_job(text: str) -> SimulatedJob:

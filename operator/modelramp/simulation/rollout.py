@@ -16,7 +16,7 @@ from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.verdict import ABTestOutcome, CheckOutcome, TickOutcome, Verdict
 from modelramp.core.breaches import tick_verdict
 from modelramp.core.decide import decide
-from modelramp.core.gates.evaluation import ungated
+from modelramp.core.gates.registry import ungated
 from modelramp.core.revisions import revision_of
 from modelramp.core.schedule import finalize
 from modelramp.core.state import Decision, Observed, Pods, RolloutEvent, RolloutInput, State, Version

@@ -6,7 +6,7 @@ import pytest
 
 from modelramp.api.evaluation import EvaluationState
 from modelramp.api.names import Phase, Reason
-from modelramp.core.gates.evaluation_results import JobSeen
+from modelramp.core.gates.work import JobSeen
 from modelramp.core.messages import sentence
 from modelramp.core.state import Pods, State
 from tests.unit.core.story import Story
@@ -40,7 +40,7 @@ class Gated(Story):
                 recorded[self.state.candidate.version.revision] = dict(tried.results)
             ended = self.output is not None or bool(self.problem)
             job = JobSeen(tried.attempt, f"digits-eval-{tried.attempt}", ended, self.output, self.problem)
-        return replace(super().seen(), evaluation=job, recorded=recorded)
+        return replace(super().seen(), jobs={job.attempt: job} if job else {}, recorded=recorded)
 
     @property
     def evaluated(self):
@@ -202,7 +202,7 @@ def test_limits_that_are_edited_while_the_job_runs_leave_it_running():
 
 def test_the_results_of_another_attempt_are_not_believed():
     story = gated()
-    stale = replace(story.seen(), evaluation=JobSeen("another", "digits-eval-another", ended=True, output=GOOD))
+    stale = replace(story.seen(), jobs={"another": JobSeen("another", "digits-eval-another", ended=True, output=GOOD)})
     story.look(seen=stale)
 
     assert story.evaluated.state is EvaluationState.RUNNING
@@ -346,7 +346,8 @@ def test_a_first_revision_whose_limits_are_eased_serves():
 
 def test_what_keeps_the_job_s_pod_from_running_is_said():
     story = gated()
-    waiting = replace(story.seen(), evaluation=JobSeen(story.evaluated.attempt, "digits-eval-x", problem="no image"))
+    at = story.evaluated.attempt
+    waiting = replace(story.seen(), jobs={at: JobSeen(at, "digits-eval-x", problem="no image")})
 
     assert "Job digits-eval-x (no image), begun 08:00:00Z, ends by 08:30:00Z" in sentence(
         story.target, story.state, waiting

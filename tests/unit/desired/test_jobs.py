@@ -7,7 +7,7 @@ import pytest
 from modelramp.api.hooks import HookState, On
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE
 from modelramp.core.hook_runs import HookRun
-from modelramp.desired.jobs import EVALUATION, HOOK, job, role_of
+from modelramp.desired.jobs import HOOK, job, role_of
 from modelramp.desired.objects import prune
 from modelramp.desired.ownership import owned_by, selector
 from tests.unit.desired.world import CANDIDATE, OWNER, STABLE, state
@@ -17,7 +17,7 @@ from tests.unit.desired.world import made as made_objects
 def made(template=None, **options):
     template = template or {"spec": {"containers": [{"name": "golden-set", "image": "evaluate:1"}]}}
     wanted = {"env": {"MODELRAMP_NAME": "digits"}, "backoff_limit": 2, **options}
-    return job(OWNER, "digits-eval-xyz", revision=CANDIDATE, role=EVALUATION, template=template, **wanted)
+    return job(OWNER, "digits-eval-xyz", revision=CANDIDATE, role="evaluation", template=template, **wanted)
 
 
 def pod(obj):
@@ -29,7 +29,7 @@ def test_a_job_belongs_to_its_model_deployment_and_says_for_which_revision_and_w
 
     assert owned_by(found, OWNER)
     assert found["metadata"]["labels"][LABEL_REVISION] == CANDIDATE
-    assert role_of(found) == EVALUATION
+    assert role_of(found) == "evaluation"
 
 
 @pytest.mark.parametrize("labels", [{}, {"app": "digits", LABEL_DEPLOYMENT: "digits", LABEL_REVISION: CANDIDATE}])
@@ -38,7 +38,7 @@ def test_its_pods_are_never_picked_by_the_service_of_the_revision(labels):
     given = made(template)["spec"]["template"]["metadata"]["labels"]
 
     assert not set(selector(OWNER, CANDIDATE)) & set(given)
-    assert given[LABEL_ROLE] == EVALUATION
+    assert given[LABEL_ROLE] == "evaluation"
     assert given.get("app") == labels.get("app")
 
 
@@ -97,7 +97,7 @@ def test_of_each_hook_and_end_the_newest_three_jobs_are_kept():
 def test_a_job_that_runs_or_whose_end_is_not_told_yet_or_that_is_no_hook_s_stays():
     running = [hook_job_of(number, end=None) for number in range(10)]
     assert pruned(running) == []
-    assert pruned([hook_job_of(number, role=EVALUATION) for number in range(10)]) == []
+    assert pruned([hook_job_of(number, role="evaluation") for number in range(10)]) == []
 
     jobs = [hook_job_of(number) for number in range(1, 6)]
     told = HookRun(On.DRIFT, "retrain", CANDIDATE, "2", 1, "id01", state=HookState.RUNNING)

@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelramp.api.errors import ApiServerUnavailable, Gone, Refused
-from modelramp.api.evaluation import EvaluationSpec
+from modelramp.api.evaluation import ResultsIn
 from modelramp.api.hooks import HookState
+from modelramp.core.gates.work import JobWork
 from modelramp.desired.jobs import end_of, first_container_end, made_by
 from modelramp.engine.diagnostics import pod_trouble
-from modelramp.engine.evaluation import PODS_MAX, Look, seen_of
 from modelramp.engine.hooks import failure_of, job_news
+from modelramp.engine.jobs import PODS_MAX, Look, pods_of_job, seen_of
 
 KEY = ("ml", "digits")
 GOOD, FORGED = '{"accuracy": 0.5}', '{"accuracy": 0.99}'
@@ -66,10 +67,18 @@ class Answers:
 
 
 def looked(cluster, condition=COMPLETE, results="TerminationMessage"):
-    spec = {"template": {"spec": {"containers": [{"name": "golden-set", "image": "e:1"}]}}, "results": results}
-    wanted = EvaluationSpec.model_validate(spec | {"metrics": [{"name": "accuracy", "min": "0.9"}]})
     made = job(condition)
-    return asyncio.run(seen_of(cluster, Look(KEY, "x", wanted, made, end_of(made), "")))
+    return asyncio.run(seen_of(cluster, Look(KEY, work(results), made, end_of(made), "")))
+
+
+def work(results):
+    return JobWork("evaluation", "eval-x", "x", "v2", {}, 60, "timeout", results=ResultsIn(results))
+
+
+def failure(pods):
+    """Why the Job failed, as a hook tells it."""
+    found = asyncio.run(pods_of_job(Answers(pods), job(FAILED), "status.phase=Failed"))
+    return failure_of(job(FAILED), found)
 
 
 FOREIGN = {
@@ -97,8 +106,8 @@ def test_nor_does_it_say_why_a_job_failed(claim):
 
     assert "forged" not in looked(Answers([forged]), FAILED).problem
     assert looked(Answers([forged, real]), FAILED).problem.endswith("exit code 1, its last words: no data set")
-    assert "forged" not in failure_of(job(FAILED), [forged])
-    assert "no data set" in failure_of(job(FAILED), [forged, real])
+    assert "forged" not in failure([forged])
+    assert "no data set" in failure([forged, real])
 
 
 def test_last_words_move_no_cursor_of_who_reads_them():
@@ -188,8 +197,6 @@ def test_no_form_of_a_job_or_a_pod_does_harm(data, condition):
     assert len(pod_trouble(odd_pod)) <= 256
     first_container_end(odd_job, odd_pod)
     for results in ("TerminationMessage", "ConfigMap"):
-        spec = {"template": {"spec": {"containers": [{"name": "golden-set", "image": "e:1"}]}}, "results": results}
-        wanted = EvaluationSpec.model_validate(spec | {"metrics": [{"name": "accuracy", "min": "0.9"}]})
-        look = Look(KEY, "x", wanted, odd_job, end_of(odd_job), "")
+        look = Look(KEY, work(results), odd_job, end_of(odd_job), "")
         seen = asyncio.run(seen_of(Answers([odd_pod], odd_pod), look))
         assert seen.output is None or isinstance(seen.output, str)

@@ -17,7 +17,7 @@ from modelramp.api.verdict import ABTestOutcome, CheckOutcome, TickOutcome, Verd
 from modelramp.cli.backtest.ab_test import Look
 from modelramp.core.breaches import tick_verdict
 from modelramp.core.decide import decide
-from modelramp.core.gates.evaluation import ungated
+from modelramp.core.gates.registry import ungated
 from modelramp.core.schedule import finalize
 from modelramp.core.scores import judged
 from modelramp.core.state import Decision, Ending, Observed, Pods, RolloutInput, State, Version

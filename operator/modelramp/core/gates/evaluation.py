@@ -14,107 +14,106 @@ from modelramp.api.times import to_clock
 from modelramp.core import transitions
 from modelramp.core.capacity import all_available
 from modelramp.core.gates.evaluation_results import Evaluation, judge, read_results, template_hash
+from modelramp.core.gates.gate import Answer, Failed, Gate, Open, Waiting
+from modelramp.core.gates.work import JobWork
 from modelramp.core.revisions import short_hash
 from modelramp.core.state import Candidate, Decision, Observed, Request, RolloutEvent, RolloutInput, State
 
 
-def follow_evaluation(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
-    """Begin the evaluation when the pods are there, read it when its Job has ended, and act on what it says."""
-    candidate, wanted = decision.state.candidate, target.spec.rollout.evaluation
-    if candidate is None or candidate.step >= 0:
-        return decision
-    evaluation = candidate.evaluation
-    if evaluation is not None and (wanted is None or evaluation.template != template_hash(wanted)):
-        decision, evaluation = _forgotten(decision, candidate, now), None
-    if wanted is None:
-        return decision
-    if evaluation is None:
-        ready = all_available(target, seen, candidate.version.revision) and not decision.state.paused
-        return _begin(decision, wanted, now) if ready else decision
-    evaluation, problem = _read(evaluation, wanted, seen, now)
-    if problem:
-        return _without_results(decision, evaluation, problem)
-    if not evaluation.results:
-        return _kept(decision, evaluation)
-    return _judged(decision, wanted, evaluation, seen, now)
+class EvaluationGate(Gate):
+    """Opens when the candidate has passed its evaluation and that is recorded with the revision."""
 
+    name = "evaluation"
+    holds = frozenset({Reason.HELD_BY_EVALUATION})
+    announces = True
 
-def is_open(target: RolloutInput, candidate: Candidate, seen: Observed) -> bool:
-    """Whether the candidate may get traffic: nothing is to be evaluated, or it passed and that is recorded."""
-    evaluation = candidate.evaluation
-    if target.spec.rollout.evaluation is None:
-        return True
-    passed = evaluation is not None and evaluation.state is EvaluationState.PASSED
-    return passed and _recorded(candidate, seen)
+    def follow(self, decision: Decision, target: RolloutInput, seen: Observed) -> Decision:
+        """Begin the evaluation when the pods are there, read it when its Job has ended, and judge what it says."""
+        candidate, wanted = _candidate(decision), target.spec.rollout.evaluation
+        evaluation = candidate.evaluation
+        if evaluation is not None and (wanted is None or evaluation.template != template_hash(wanted)):
+            decision, evaluation = _forgotten(decision, candidate, seen.now), None
+        if wanted is None:
+            return decision
+        if evaluation is None:
+            ready = all_available(target, seen, candidate.version.revision) and not decision.state.paused
+            return _begin(decision, wanted, seen.now) if ready else decision
+        evaluation, problem = _read(evaluation, wanted, seen)
+        if problem:
+            return _without_results(decision, evaluation, problem)
+        if not evaluation.results:
+            return _kept(decision, evaluation)
+        return _judged(decision, wanted, evaluation, seen)
 
+    def state(self, target: RolloutInput, state: State, seen: Observed) -> Answer:
+        """Where the evaluation stands; before it begins, the version waits for its pods."""
+        candidate, wanted = state.candidate, target.spec.rollout.evaluation
+        if candidate is None or wanted is None:
+            return Open()
+        evaluation = candidate.evaluation
+        if evaluation is None:
+            return Waiting(Reason.WAITING_FOR_PODS, "")
+        name = transitions.label(candidate.version)
+        match evaluation.state:
+            case EvaluationState.RUNNING:
+                job = seen.jobs.get(evaluation.attempt)
+                running = f"Job {job.name}" if job is not None else "its Job is being made"
+                trouble = f" ({job.problem})" if job is not None and job.problem else ""
+                until, begun = evaluation.since + wanted.timeout, to_clock(evaluation.since)
+                head = f"{name} is evaluated before it gets traffic"
+                text = f"{head}: {running}{trouble}, begun {begun}, ends by {to_clock(until)}"
+                return Waiting(Reason.EVALUATING, text, until)
+            case EvaluationState.NO_DATA:
+                revision = candidate.version.revision
+                again = f"a person sets the annotation {REQUEST_ANNOTATION}=retry/{revision}/<any new word>"
+                fix = f"correct spec.rollout.evaluation, or {again}, and the Job runs again"
+                text = f"{name} gets no traffic, its evaluation has no result: {evaluation.message}; {fix}"
+                return Waiting(Reason.HELD_BY_EVALUATION, text)
+            case EvaluationState.PASSED:
+                text = f"{name} passed its evaluation: {evaluation.message}"
+                return Open(text) if _recorded(candidate, seen) else Waiting(Reason.EVALUATING, text)
+            case EvaluationState.FAILED:
+                if _recorded(candidate, seen):
+                    return Failed(Reason.EVALUATION_FAILED, "failed its evaluation", evaluation.message)
+                return Waiting(Reason.HELD_BY_EVALUATION, f"{name} failed its evaluation: {evaluation.message}")
 
-def ungated(spec: ModelDeploymentSpec) -> ModelDeploymentSpec:
-    """The spec without its evaluation, for trying out a policy where no Job can run."""
-    if spec.rollout.evaluation is None:
-        return spec
-    return spec.model_copy(update={"rollout": spec.rollout.model_copy(update={"evaluation": None})})
+    def needs(self, target: RolloutInput, state: State) -> tuple[JobWork, ...]:
+        """The Job of the attempt that runs."""
+        candidate, wanted = state.candidate, target.spec.rollout.evaluation
+        evaluation = candidate.evaluation if candidate is not None else None
+        if candidate is None or wanted is None or evaluation is None or evaluation.state is not EvaluationState.RUNNING:
+            return ()
+        work = JobWork(
+            self.name,
+            f"eval-{evaluation.attempt}",
+            evaluation.attempt,
+            candidate.version.revision,
+            wanted.template,
+            wanted.timeout,
+            "spec.rollout.evaluation.timeout",
+            wanted.backoff_limit,
+            wanted.results,
+        )
+        return (work,)
 
+    def retry(self, decision: Decision, request: Request, now: int) -> Decision | None:  # noqa: ARG002
+        """Run the evaluation again where it has no results, or the first revision ever failed it."""
+        candidate = _candidate(decision)
+        evaluation = candidate.evaluation
+        if evaluation is None or evaluation.state not in {EvaluationState.NO_DATA, EvaluationState.FAILED}:
+            return None
+        text = f"the evaluation of {transitions.label(candidate.version)} runs again: a person asked for it"
+        return _forgotten(decision.then(RolloutEvent(Reason.RETRIED, text)), candidate, now)
 
-def pods_due(target: RolloutInput, candidate: Candidate) -> int | None:
-    """When the candidate's pods must be there at the latest, seconds since the epoch; None while it is evaluated."""
-    evaluation = candidate.evaluation
-    if evaluation is not None and evaluation.state is EvaluationState.RUNNING:
-        return None
-    begun = max(candidate.version.since, evaluation.ended if evaluation else 0)
-    return begun + target.spec.rollout.progress_deadline
+    def ended(self, candidate: Candidate) -> int:
+        """When the Job had ended and was read."""
+        return candidate.evaluation.ended if candidate.evaluation is not None else 0
 
-
-def can_run_again(state: State, request: Request) -> bool:
-    """Whether a person's retry means the evaluation: it has no results, or the first revision ever failed it."""
-    candidate = state.candidate
-    if candidate is None or candidate.evaluation is None or candidate.version.revision != request.revision:
-        return False
-    return candidate.step < 0 and candidate.evaluation.state in {EvaluationState.NO_DATA, EvaluationState.FAILED}
-
-
-def run_again(decision: Decision, now: int) -> Decision:
-    """Forget the evaluation, so that a fresh Job runs."""
-    candidate = decision.state.candidate
-    if candidate is None:
-        return decision
-    text = f"the evaluation of {transitions.label(candidate.version)} runs again: a person asked for it"
-    return _forgotten(decision.then(RolloutEvent(Reason.RETRIED, text)), candidate, now)
-
-
-def reason_of(candidate: Candidate) -> Reason:
-    """Why a candidate without a step waits, in one word."""
-    if candidate.evaluation is None:
-        return Reason.WAITING_FOR_PODS
-    match candidate.evaluation.state:
-        case EvaluationState.NO_DATA | EvaluationState.FAILED:
-            return Reason.HELD_BY_EVALUATION
-        case _:
-            return Reason.EVALUATING
-
-
-def told(target: RolloutInput, candidate: Candidate, seen: Observed) -> str:
-    """Where the evaluation stands, for people; empty when there is none."""
-    evaluation, wanted = candidate.evaluation, target.spec.rollout.evaluation
-    if evaluation is None or wanted is None:
-        return ""
-    name = transitions.label(candidate.version)
-    match evaluation.state:
-        case EvaluationState.RUNNING:
-            job = seen.evaluation
-            running = f"Job {job.name}" if job is not None else "its Job is being made"
-            trouble = f" ({job.problem})" if job is not None and job.problem else ""
-            until = to_clock(evaluation.since + wanted.timeout)
-            begun = to_clock(evaluation.since)
-            return f"{name} is evaluated before it gets traffic: {running}{trouble}, begun {begun}, ends by {until}"
-        case EvaluationState.NO_DATA:
-            revision = candidate.version.revision
-            again = f"a person sets the annotation {REQUEST_ANNOTATION}=retry/{revision}/<any new word>"
-            fix = f"correct spec.rollout.evaluation, or {again}, and the Job runs again"
-            return f"{name} gets no traffic, its evaluation has no result: {evaluation.message}; {fix}"
-        case EvaluationState.PASSED:
-            return f"{name} passed its evaluation: {evaluation.message}"
-        case EvaluationState.FAILED:
-            return f"{name} failed its evaluation: {evaluation.message}"
+    def without(self, spec: ModelDeploymentSpec) -> ModelDeploymentSpec:
+        """The spec without its evaluation."""
+        if spec.rollout.evaluation is None:
+            return spec
+        return spec.model_copy(update={"rollout": spec.rollout.model_copy(update={"evaluation": None})})
 
 
 def _begin(decision: Decision, wanted: EvaluationSpec, now: int) -> Decision:
@@ -127,16 +126,16 @@ def _begin(decision: Decision, wanted: EvaluationSpec, now: int) -> Decision:
     return transitions.enter(begun, Phase.PENDING) if state.phase is Phase.DEGRADED else begun
 
 
-def _read(evaluation: Evaluation, wanted: EvaluationSpec, seen: Observed, now: int) -> tuple[Evaluation, str]:
+def _read(evaluation: Evaluation, wanted: EvaluationSpec, seen: Observed) -> tuple[Evaluation, str]:
     """The evaluation with what its Job left, if it has just ended, and why there are no results."""
-    job = seen.evaluation
-    if evaluation.state is not EvaluationState.RUNNING or job is None or job.attempt != evaluation.attempt:
+    job = seen.jobs.get(evaluation.attempt)
+    if evaluation.state is not EvaluationState.RUNNING or job is None:
         return evaluation, ""
     evaluation = replace(evaluation, job=job.name)
     if not job.ended:
         return evaluation, ""
     results, problem = ({}, job.problem) if job.output is None else read_results(job.output, wanted.results)
-    ended = replace(evaluation, ended=now, results=tuple(sorted(results.items())))
+    ended = replace(evaluation, ended=seen.now, results=tuple(sorted(results.items())))
     return ended, f"Job {job.name}: {problem}" if problem else ""
 
 
@@ -149,7 +148,7 @@ def _without_results(decision: Decision, evaluation: Evaluation, problem: str) -
     return _kept(told, waiting)
 
 
-def _judged(decision: Decision, wanted: EvaluationSpec, evaluation: Evaluation, seen: Observed, now: int) -> Decision:
+def _judged(decision: Decision, wanted: EvaluationSpec, evaluation: Evaluation, seen: Observed) -> Decision:
     state, candidate = decision.state, _candidate(decision)
     stable = seen.recorded.get(state.stable.revision) if state.stable is not None else None
     verdict, why, outcomes = judge(dict(evaluation.results), stable, wanted)
@@ -159,19 +158,10 @@ def _judged(decision: Decision, wanted: EvaluationSpec, evaluation: Evaluation, 
         return decision if same else _without_results(decision, judged, why)
     decision = _kept(decision, judged)
     name = transitions.label(candidate.version)
-    if verdict is EvaluationState.PASSED:
-        if evaluation.state is verdict:
-            return decision
+    if verdict is EvaluationState.PASSED and evaluation.state is not verdict:
         passed = decision.then(RolloutEvent(Reason.EVALUATION_PASSED, f"{name} passed its evaluation: {why}"))
         return passed.then(reason=Reason.EVALUATING)
-    if not _recorded(_candidate(decision), seen):
-        return decision
-    if state.stable is not None:
-        return transitions.roll_back(decision, Reason.EVALUATION_FAILED, f"it failed its evaluation: {why}", now)
-    text = f"{name}, the first revision, failed its evaluation and serves nothing: {why}"
-    if state.phase is Phase.DEGRADED and state.detail == text:
-        return decision
-    return transitions.degrade(decision, Reason.EVALUATION_FAILED, text)
+    return decision
 
 
 def _recorded(candidate: Candidate, seen: Observed) -> bool:

@@ -56,21 +56,6 @@ class Evaluation:
     metrics: tuple[MetricOutcome, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class JobSeen:
-    """What is known of the Job of one attempt.
-
-    output: what it wrote; None while it runs, and when there is nothing to be read.
-    problem: while it runs, what keeps its pod from starting; then, why there is no output.
-    """
-
-    attempt: str
-    name: str
-    ended: bool = False
-    output: str | None = None
-    problem: str = ""
-
-
 def template_hash(spec: EvaluationSpec) -> str:
     """Stands for what a Job is made of: another value wants another Job. Limits are no part of it."""
     made_of = [spec.template, spec.timeout, spec.backoff_limit, spec.results]

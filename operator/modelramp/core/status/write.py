@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
@@ -57,6 +57,7 @@ def status_of(
     name: of the ModelDeployment. target: None when the spec cannot be read. before: the status that is replaced;
     transition times of conditions are carried over from it.
     """
+    seen = replace(seen, now=now)
     found = conditions(target, state, seen, obstacle, generation=generation, now=now)
     message = obstacle.message if obstacle else sentence(target, state, seen) if target else ""
     scaled = _scaled(state, seen)
