@@ -18,8 +18,9 @@ from typing import Any
 
 from modelramp.api.errors import Gone
 from modelramp.api.kinds import Kind, Ref
+from modelramp.core.events import RolloutEvent
 from modelramp.engine.engine import Engine, Options
-from modelramp.engine.ports import SHARED, Asker, Delivered, Endpoint, Object, Sample, WebhookCall
+from modelramp.engine.ports import SHARED, Asker, Delivered, Delivery, Endpoint, Object, Sample, WebhookCall
 from tests.sim.clock import VirtualLoop, run_virtually
 from tests.sim.scenarios import ROLLOUT, tell
 
@@ -110,11 +111,14 @@ class Healthy:
 class Quiet:
     """Nobody listens: neither Events nor log lines are kept; problems and broken decisions are counted."""
 
+    name = "quiet"
+
     def __init__(self) -> None:
         self.warnings: Counter[str] = Counter()
 
-    async def publish(self, about: Object, reason: str, message: str, warning: bool) -> None:
-        pass
+    async def deliver(self, event: RolloutEvent) -> Delivery:
+        del event
+        return Delivery.TAKEN
 
     async def call(self, call: WebhookCall) -> Delivered:
         raise AssertionError(f"nothing calls a webhook here: {call}")
@@ -173,7 +177,7 @@ def drive(size: int) -> dict[str, float]:
     engine = Engine(
         cluster=fleet,
         metrics=prometheus,
-        events=quiet,
+        channels=(quiet,),
         webhooks=quiet,
         telemetry=quiet,
         clock=clock,

@@ -20,8 +20,10 @@ from modelramp.adapters.addresses import Addresses
 from modelramp.adapters.clock import ClusterClock
 from modelramp.adapters.cluster import KubernetesCluster
 from modelramp.adapters.credentials import secret_reader
-from modelramp.adapters.events import KubernetesEvents
 from modelramp.adapters.kopf_session import Login, login_through
+from modelramp.adapters.notifications.kubernetes_events import KubernetesEvents
+from modelramp.adapters.notifications.log import LogChannel
+from modelramp.adapters.notifications.metrics import MetricsChannel
 from modelramp.adapters.paging import FIRST
 from modelramp.adapters.prometheus import PrometheusMetrics
 from modelramp.adapters.prometheus_probe import PrometheusProbe
@@ -120,7 +122,7 @@ async def main(settings: Settings) -> None:
         engine = Engine(
             cluster=cluster,
             metrics=metrics,
-            events=events,
+            channels=(events, LogChannel(telemetry), MetricsChannel(telemetry)),
             webhooks=webhooks,
             telemetry=telemetry,
             clock=clock,

@@ -10,6 +10,7 @@ from modelramp.adapters.catalogue import CATALOGUE, Type
 from modelramp.api.errors import ApiServerUnavailable, Conflict, Gone, PrometheusUnavailable, Refused
 from modelramp.api.kinds import POD, Kind, Ref
 from modelramp.api.names import LABEL_DEPLOYMENT
+from modelramp.core.events import RolloutEvent
 from modelramp.desired.workloads.deployment import DEPLOYMENT
 from modelramp.engine.ports import SHARED, Asker, Delivered, Delivery, Endpoint, Object, Sample, WebhookCall
 from tests.sim.faults import FROZEN_SECONDS, LATE_SECONDS, OUTAGE_SECONDS, TIMEOUT_SECONDS, Call, Fault
@@ -284,17 +285,19 @@ class SimMetrics:
 
 
 class SimEvents:
-    """The port `Events`: remembers what people would read."""
+    """A channel that remembers what people would read."""
+
+    name = "events"
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
 
-    async def publish(self, about: Object, reason: str, message: str, warning: bool) -> None:
+    async def deliver(self, event: RolloutEvent) -> Delivery:
         world = self._wire.world
-        entry = (world.now(), reason, message, warning)
-        key = about["metadata"]["namespace"], about["metadata"]["name"]
+        reason, key = event.reason.value, (event.object.namespace, event.object.name)
+        entry = (world.now(), reason, event.message, event.warning)
 
-        self._wire.process.people.published(key, reason, message)
+        self._wire.process.people.published(key, reason, event.message)
 
         def effect() -> None:
             world.events.append(entry)
@@ -302,6 +305,7 @@ class SimEvents:
                 world.members[key].events.append(entry)
 
         await self._wire.call("events", "publish", f"{key[1]} {reason}", effect, key=key)
+        return Delivery.TAKEN
 
 
 class SimWebhooks:

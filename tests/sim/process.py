@@ -7,6 +7,8 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from modelramp.adapters.clock import ClusterClock
+from modelramp.adapters.notifications.log import LogChannel
+from modelramp.adapters.notifications.metrics import MetricsChannel
 from modelramp.api.errors import ApiServerUnavailable
 from modelramp.api.names import FIELD_MANAGER
 from modelramp.engine.engine import Engine, Options
@@ -60,7 +62,7 @@ class Process:
         self.engine = Engine(
             cluster=SimCluster(wire),
             metrics=SimMetrics(wire),
-            events=SimEvents(wire),
+            channels=(SimEvents(wire), LogChannel(self.telemetry), MetricsChannel(self.telemetry)),
             webhooks=SimWebhooks(wire),
             telemetry=self.telemetry,
             clock=self.clock,

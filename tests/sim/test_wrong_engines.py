@@ -5,7 +5,7 @@ import pytest
 from modelramp.analysis import experiment
 from modelramp.api.verdict import Verdict
 from modelramp.core import breaches, decide, follow_cluster, schedule
-from modelramp.core.state import RolloutEvent
+from modelramp.core.events import RolloutEvent
 from modelramp.core.strategies.ab_test import ABTestStrategy
 from modelramp.core.strategies.canary import Canary
 from modelramp.core.strategies.strategy import Advance

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from modelramp.api.names import Reason
 from modelramp.api.rollout import Rollout
-from modelramp.core.state import Observed, RolloutEvent, RolloutInput, State
+from modelramp.core.events import RolloutEvent
+from modelramp.core.state import Observed, RolloutInput, State
 from modelramp.core.strategies.strategy import Stage, Strategy
 
 NAME = "Halves"

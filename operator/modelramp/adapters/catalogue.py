@@ -9,6 +9,7 @@ from modelramp.api.hooks import HookState, On
 from modelramp.api.kinds import CONFIG_MAP, MODEL_DEPLOYMENT, POD
 from modelramp.api.names import UNANSWERED
 from modelramp.api.verdict import Verdict
+from modelramp.core.events import EventType
 from modelramp.core.transitions import OUTCOMES, ROLLED_BACK
 from modelramp.desired.kinds import owned, watched
 from modelramp.desired.routers.gateway_api import GATEWAY
@@ -43,6 +44,9 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _LAG = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 45, 60, 120, 300, 600, 1800, 3600)
 """Beyond what an alert asks for: a quantile is never more than the last of them."""
 _MINUTES = (30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
+
+
+_CHANNELS = ("events", "log", "metrics")
 
 
 def _each(*values: Iterable[str]) -> tuple[tuple[str, ...], ...]:
@@ -243,6 +247,20 @@ _ALL = (
         "Kubernetes Events that nobody will see, by reason: `full` queue, or the API server's failure.",
         ("reason",),
         born=_each(("full", *_RESULTS[1:])),
+    ),
+    Metric(
+        "modelramp_rollout_events_total",
+        Type.COUNTER,
+        "What happened to rollouts, by type.",
+        ("type",),
+        born=_each([kind.value for kind in EventType]),
+    ),
+    Metric(
+        "modelramp_notifications_total",
+        Type.COUNTER,
+        "Events handed to a channel, by how that ended; `dropped` when too many waited for it.",
+        ("channel", "result"),
+        born=_each(_CHANNELS, (*(end.value for end in Delivery), "dropped")),
     ),
     Metric(
         "modelramp_clock_steps_total",

@@ -10,9 +10,10 @@ from modelramp.api.status import Condition, Status
 from modelramp.api.text import cut, visible
 from modelramp.api.times import to_text
 from modelramp.core.capacity import mostly_unanswered, unanswered
+from modelramp.core.events import RolloutEvent
 from modelramp.core.gates import registry as gates
 from modelramp.core.phases import IN_FLIGHT
-from modelramp.core.state import Observed, RolloutEvent, RolloutInput, State
+from modelramp.core.state import Observed, RolloutInput, State
 from modelramp.core.transitions import label, name_of
 
 _ORDER = tuple(ConditionType)

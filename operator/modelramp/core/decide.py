@@ -10,11 +10,12 @@ from modelramp.api.times import to_text
 from modelramp.api.verdict import TICK_MARK, TickOutcome, Verdict
 from modelramp.core import transitions
 from modelramp.core.breaches import count, tally, tick_verdict, tripped
+from modelramp.core.events import RolloutEvent
 from modelramp.core.follow_cluster import adopt, begin_step, follow_world
 from modelramp.core.hooks import count_for_hooks, follow_hooks
 from modelramp.core.requests import follow_request
 from modelramp.core.schedule import finalize
-from modelramp.core.state import BreachCounter, Decision, Observed, RolloutEvent, RolloutInput, State
+from modelramp.core.state import BreachCounter, Decision, Observed, RolloutInput, State
 from modelramp.core.steps import blockers, held_by_route, next_step, step_of
 from modelramp.core.strategies.registry import judged_by, strategy_of
 from modelramp.core.ticks import without_future
@@ -36,7 +37,8 @@ def decide(target: RolloutInput, state: State, seen: Observed, ticks: Sequence[T
     decision = begin_step(decision, target, seen, now)
     ordered = sorted(ticks, key=lambda outcome: outcome.tick)
     for outcome in ordered:
-        decision = fold(decision, target, seen, outcome, newest=outcome.tick == ordered[-1].tick)
+        before, newest = decision, outcome.tick == ordered[-1].tick
+        decision = fold(decision, target, seen, outcome, newest=newest).at(outcome.tick, before)
     return follow_hooks(follow_world(decision, target, seen, now), target, seen, now)
 
 

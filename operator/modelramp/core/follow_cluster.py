@@ -5,8 +5,9 @@ from dataclasses import replace
 from modelramp.api.names import Phase, Reason
 from modelramp.core import transitions
 from modelramp.core.capacity import all_available
+from modelramp.core.events import RolloutEvent
 from modelramp.core.gates import registry as gates
-from modelramp.core.state import Decision, Observed, Pods, Retiring, RolloutEvent, RolloutInput, State, Version
+from modelramp.core.state import Decision, Observed, Pods, Retiring, RolloutInput, State, Version
 from modelramp.core.steps import held_by_route
 
 

@@ -10,8 +10,9 @@ from modelramp.api.names import Reason
 from modelramp.api.text import visible
 from modelramp.api.verdict import TickOutcome, Verdict
 from modelramp.core.breaches import BUILT_IN
+from modelramp.core.events import RolloutEvent
 from modelramp.core.hook_runs import HookRun, Judged, after_news, after_tick
-from modelramp.core.state import Decision, Observed, RolloutEvent, RolloutInput, State
+from modelramp.core.state import Decision, Observed, RolloutInput, State
 
 _REASONS: Final = {
     HookState.COOLING_DOWN: Reason.HOOK_COOLING_DOWN,

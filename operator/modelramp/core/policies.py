@@ -18,8 +18,9 @@ from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.policy import HealthPolicySpec, PolicyKind, PolicyReference, filled, parse_policy
 from modelramp.api.rules import problems_of
+from modelramp.core.events import RolloutEvent
 from modelramp.core.revisions import short_hash
-from modelramp.core.state import RolloutEvent, RolloutInput, UsedPolicy
+from modelramp.core.state import RolloutInput, UsedPolicy
 
 _WORDS = 256
 """Characters of one policy's problem; a status may have to hold eight."""

@@ -8,18 +8,10 @@ from dataclasses import replace
 
 from modelramp.api.names import Phase, Reason
 from modelramp.core import transitions
+from modelramp.core.events import RolloutEvent
 from modelramp.core.gates import registry as gates
 from modelramp.core.revisions import short_hash
-from modelramp.core.state import (
-    Candidate,
-    Decision,
-    Observed,
-    Request,
-    RequestAnswer,
-    RolloutEvent,
-    RolloutInput,
-    State,
-)
+from modelramp.core.state import Candidate, Decision, Observed, Request, RequestAnswer, RolloutInput, State
 from modelramp.core.steps import held_by_route, next_step
 from modelramp.core.strategies.registry import strategy_of
 

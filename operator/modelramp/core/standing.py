@@ -7,9 +7,10 @@ from modelramp.api.names import UNANSWERED, Phase, Reason
 from modelramp.api.verdict import Verdict
 from modelramp.core.breaches import by_detail
 from modelramp.core.conditions import OBSTACLES
+from modelramp.core.events import RolloutEvent
 from modelramp.core.gates import registry as gates
 from modelramp.core.phases import IN_FLIGHT
-from modelramp.core.state import Candidate, Observed, Pods, RolloutEvent, RolloutInput, State
+from modelramp.core.state import Candidate, Observed, Pods, RolloutInput, State
 from modelramp.core.steps import blockers
 from modelramp.core.strategies.registry import judged_by
 from modelramp.core.transitions import label

@@ -8,6 +8,7 @@ from enum import StrEnum
 from modelramp.api.names import Phase, Reason
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.verdict import CheckOutcome
+from modelramp.core.events import RolloutEvent, stamped
 from modelramp.core.gates.evaluation_results import Evaluation
 from modelramp.core.gates.work import JobSeen
 from modelramp.core.hook_runs import HookRun, HookUpdate
@@ -283,15 +284,6 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
-class RolloutEvent:
-    """Something that happened and that people may want to read: becomes an Event, a metric and a log line."""
-
-    reason: Reason
-    message: str
-    warning: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Decision:
     """The state after, and what happened on the way."""
 
@@ -301,3 +293,8 @@ class Decision:
     def then(self, *findings: RolloutEvent, **changes: object) -> "Decision":
         """The decision with state changes and further findings."""
         return Decision(replace(self.state, **changes), (*self.findings, *findings))  # type: ignore[arg-type]
+
+    def at(self, tick: int, before: "Decision") -> "Decision":
+        """The decision whose findings since `before` are of a tick (seconds since the epoch)."""
+        known = len(before.findings)
+        return replace(self, findings=(*self.findings[:known], *stamped(self.findings[known:], tick)))

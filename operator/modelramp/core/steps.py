@@ -5,8 +5,9 @@ from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.core.capacity import needed
+from modelramp.core.events import RolloutEvent
 from modelramp.core.schedule import last_words
-from modelramp.core.state import Candidate, Observed, RolloutEvent, RolloutInput, State
+from modelramp.core.state import Candidate, Observed, RolloutInput, State
 from modelramp.core.strategies.registry import stages_of, strategy_of
 from modelramp.core.strategies.strategy import following, place
 

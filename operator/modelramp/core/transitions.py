@@ -5,6 +5,7 @@ from dataclasses import replace
 from modelramp.api.names import Phase, Reason
 from modelramp.api.text import visible
 from modelramp.api.times import to_clock
+from modelramp.core.events import RolloutEvent
 from modelramp.core.phases import check_move
 from modelramp.core.state import (
     BreachCounter,
@@ -12,7 +13,6 @@ from modelramp.core.state import (
     Decision,
     HistoryRecord,
     Retiring,
-    RolloutEvent,
     RolloutInput,
     State,
     Version,

@@ -6,8 +6,9 @@ from typing import Any
 
 from modelramp.api.kinds import CONTROLLER_REVISION, SERVICE
 from modelramp.api.names import Reason
+from modelramp.core.events import RolloutEvent
 from modelramp.core.gates.evaluation_results import recorded_text
-from modelramp.core.state import Observed, RolloutEvent, RolloutInput, State, Version
+from modelramp.core.state import Observed, RolloutInput, State, Version
 from modelramp.core.strategies.registry import traffic_of
 from modelramp.core.traffic import Traffic
 from modelramp.desired.jobs import abandoned, awaited_jobs, gate_jobs, surplus_jobs

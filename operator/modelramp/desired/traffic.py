@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 from modelramp.api.names import Reason
 from modelramp.api.spec import Routing
-from modelramp.core.state import RolloutEvent
+from modelramp.core.events import RolloutEvent
 from modelramp.core.traffic import Traffic
 from modelramp.desired.names import preview_name, route_name
 from modelramp.desired.ownership import Owner

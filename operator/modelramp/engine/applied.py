@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelramp.api.names import Reason
-from modelramp.core.state import RolloutEvent
+from modelramp.core.events import RolloutEvent
 from modelramp.desired.differences import differs, where_differs
 
 AGAIN_SECONDS_MAX = 300.0

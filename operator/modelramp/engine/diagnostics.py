@@ -8,7 +8,7 @@ from modelramp.api.kinds import POD
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
 from modelramp.api.spec import Routing
 from modelramp.api.text import cut, visible
-from modelramp.core.state import RolloutEvent
+from modelramp.core.events import RolloutEvent
 from modelramp.desired.reading import entries, part, text
 from modelramp.desired.routers import router_of
 from modelramp.engine.lost_pods import Missing, why_missing

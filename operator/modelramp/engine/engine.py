@@ -1,6 +1,7 @@
 """The engine: observes, asks, decides, writes. It knows the world only through its ports."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -15,7 +16,8 @@ from modelramp.engine.limiter import WriteLimiter
 from modelramp.engine.listing import Listing
 from modelramp.engine.loading import Load, Loading
 from modelramp.engine.lookups import Lookups
-from modelramp.engine.ports import Clock, Cluster, Events, Metrics, Object, Telemetry, Webhooks
+from modelramp.engine.notices import Notifier
+from modelramp.engine.ports import Channel, Clock, Cluster, Metrics, Object, Telemetry, Webhooks
 from modelramp.engine.questions import Questions
 from modelramp.engine.reconciler import Reconciler
 from modelramp.engine.rollout_metrics import Reporter
@@ -63,7 +65,7 @@ class Engine:
         *,
         cluster: Cluster,
         metrics: Metrics,
-        events: Events,
+        channels: Sequence[Channel],
         webhooks: Webhooks,
         telemetry: Telemetry,
         clock: Clock,
@@ -73,7 +75,7 @@ class Engine:
         self._clock = clock
         self._options = options
         self.store = Store(options.host_bindings)
-        self._reporter = Reporter(telemetry)
+        self._reporter, self._notifier = Reporter(telemetry), Notifier(channels, telemetry)
         self.store.on_forget = self._reporter.forgotten
         self._reported = 0.0
         limiter = WriteLimiter(clock, options.writes_per_second, options.write_burst)
@@ -88,7 +90,7 @@ class Engine:
             hooks=self._hooks,
             inspector=self._inspector,
             foreign=self._foreign,
-            events=events,
+            notifier=self._notifier,
             telemetry=telemetry,
             reporter=self._reporter,
             clock=clock,
@@ -135,7 +137,7 @@ class Engine:
                 tasks.create_task(self._foreign.run())
         finally:
             self._hooks.stop()
-            for part in (self._rounds, self._inspector, self._lookups):
+            for part in (self._rounds, self._inspector, self._lookups, self._notifier):
                 await part.stop()
 
     def shortest_interval(self) -> int:

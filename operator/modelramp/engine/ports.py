@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from modelramp.analysis.stats.native_histograms import Native
 from modelramp.api.kinds import Kind, Ref
+from modelramp.core.events import RolloutEvent
 
 Object = Mapping[str, Any]
 """A Kubernetes object as JSON."""
@@ -75,7 +76,7 @@ class WebhookCall:
 
 
 class Delivery(StrEnum):
-    """What became of a call: with NOT_SENT and BUSY the receiver surely has not acted on it."""
+    """How a webhook call or a notification ended: with NOT_SENT and BUSY the receiver surely has not acted on it."""
 
     TAKEN = "taken"
     REFUSED = "refused"
@@ -166,11 +167,23 @@ class Metrics(Protocol):
         ...
 
 
-class Events(Protocol):
-    """Kubernetes Events: best effort, never raises."""
+class Channel(Protocol):
+    """Where people hear of a rollout: Kubernetes Events, the log, metrics. One channel's failure is its own.
 
-    async def publish(self, about: Object, reason: str, message: str, warning: bool) -> None:
-        """Tell people, in `kubectl describe` of the object `about`."""
+    name: for metrics and log lines.
+    """
+
+    @property
+    def name(self) -> str:
+        """A word that tells it from other channels."""
+        ...
+
+    async def deliver(self, event: RolloutEvent) -> Delivery:
+        """Take one event; events come in the order in which they happened, one at a time.
+
+        TAKEN and REFUSED are final. NOT_SENT, BUSY and UNKNOWN say whether it can be sent once more without being
+        heard twice: `event.id` is the key by which a receiver knows it again. Whoever takes long queues by itself.
+        """
         ...
 
 

@@ -13,23 +13,24 @@ from modelramp.api.verdict import TickOutcome
 from modelramp.core.capacity import enough_available, with_pods
 from modelramp.core.conditions import availability_findings, routing_findings
 from modelramp.core.decide import decide
+from modelramp.core.events import ObjectRef, RolloutEvent, complete
 from modelramp.core.gates.registry import pods_due
 from modelramp.core.policies import policy_findings
 from modelramp.core.standing import standing
-from modelramp.core.state import Decision, Observed, RolloutEvent, RolloutInput, State
+from modelramp.core.state import Decision, Observed, RolloutInput, State
 from modelramp.core.status.read import read_status
 from modelramp.core.status.write import status_of
 from modelramp.desired.kinds import dispensable, owned
 from modelramp.desired.routers import router_of
 from modelramp.desired.traffic import of_router
-from modelramp.engine.announcer import Announced
 from modelramp.engine.applied import rewritten
 from modelramp.engine.foreign_routes import FRESH_SECONDS, TAKEN_SECONDS, ForeignRoutes
 from modelramp.engine.hooks import HookRunner, next_looks
 from modelramp.engine.inspection import INSPECT_SECONDS, Inspector
 from modelramp.engine.limiter import Priority
+from modelramp.engine.notices import Announced, Notifier
 from modelramp.engine.observe import observe
-from modelramp.engine.ports import Clock, Cluster, Events, Object, Telemetry
+from modelramp.engine.ports import Clock, Cluster, Object, Telemetry
 from modelramp.engine.rollout_metrics import Reporter
 from modelramp.engine.store import Key, Record, Store
 from modelramp.engine.writes import RouteRefused, StatusRefused, Writer, spoken_of, worth_writing
@@ -75,7 +76,7 @@ class Reconciler:
     hooks: HookRunner
     inspector: Inspector
     foreign: ForeignRoutes
-    events: Events
+    notifier: Notifier
     telemetry: Telemetry
     reporter: Reporter
     clock: Clock
@@ -221,14 +222,14 @@ class Reconciler:
             record.state, unwritten = plan.decision.state, error  # nothing keeps the bad version on the route
         self._took(key, record, plan, before)
         if record.target is None:
-            await self._tell(key, record, plan.decision.findings)
-            await self._announce(plan, record)
+            self._tell(record, before, plan.decision.findings)
+            self._announce(plan, record)
             return False
         try:
             changed = await self._make_children(key, record, plan)
         finally:  # the status stands, so nobody will find this out again
-            await self._tell(key, record, (*plan.decision.findings, *self._noticed(plan, record)))
-            await self._announce(plan, record)
+            self._tell(record, before, (*plan.decision.findings, *self._noticed(plan, record)))
+            self._announce(plan, record)
         if unwritten is not None:
             self._later(record, unwritten, urgent=True)
         again = self.hooks.follow(key, record)
@@ -269,9 +270,9 @@ class Reconciler:
         record.quiet = not changed
         return changed or hindered is not None
 
-    async def _announce(self, plan: Plan, record: Record) -> None:
+    def _announce(self, plan: Plan, record: Record) -> None:
         """Tell of obstacles that begin or end; the status, which was written, says the same."""
-        key, now, state = plan.key, self.clock.now(), record.state
+        now, state = self.clock.now(), record.state
         announced = self._announced(plan, record)
         told = announced.follow(
             standing(record.target, state, plan.seen, plan.obstacle),
@@ -281,8 +282,7 @@ class Reconciler:
             told={finding.reason for finding in plan.decision.findings},
         )
         _wake(record, announced.again_at)
-        for finding, logged in told:
-            await self._tell(key, record, (finding,), logged=logged)
+        self._tell(record, state, told)
 
     def _noticed(self, plan: Plan, record: Record) -> tuple[RolloutEvent, ...]:
         """What was found out about children and is news to people."""
@@ -294,13 +294,11 @@ class Reconciler:
             record.announced = Announced.after_start(plan.obj.get("status"), self.clock.now())
         return record.announced
 
-    async def _tell(self, key: Key, record: Record, findings: tuple[RolloutEvent, ...], *, logged: bool = True) -> None:
-        for finding in findings:
-            if logged:
-                log = self.telemetry.warn if finding.warning else self.telemetry.log
-                text, phase = finding.message, record.state.phase
-                log(finding.reason.value, namespace=key[0], name=key[1], message=text, phase=phase)
-            await self.events.publish(record.obj, finding.reason.value, finding.message, finding.warning)
+    def _tell(self, record: Record, before: State, events: tuple[RolloutEvent, ...]) -> None:
+        metadata = record.obj["metadata"]
+        version = metadata.get("resourceVersion", "")
+        about = ObjectRef(metadata["namespace"], metadata["name"], record.uid, version)
+        self.notifier.tell(complete(event, about, before, record.state) for event in events)
 
     @staticmethod
     def _gateway_unknown(record: Record, routes: Sequence[Object]) -> bool:

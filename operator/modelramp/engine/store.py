@@ -9,20 +9,21 @@ from modelramp.api.kinds import CONTROLLER_REVISION, ENDPOINT_SLICE, MODEL_DEPLO
 from modelramp.api.names import LABEL_DEPLOYMENT, REQUEST_ANNOTATION, Phase
 from modelramp.api.spec import ModelDeploymentSpec, Routing, parse_spec
 from modelramp.api.verdict import TickOutcome
+from modelramp.core.events import RolloutEvent
 from modelramp.core.gates.work import JobSeen
 from modelramp.core.host_bindings import Bindings
 from modelramp.core.hostnames import Claimant
 from modelramp.core.naming import Known, equal, named, roles, same
 from modelramp.core.requests import parse_request
-from modelramp.core.state import RolloutEvent, RolloutInput, State
+from modelramp.core.state import RolloutInput, State
 from modelramp.core.status.read import hindrance, recall
 from modelramp.desired.ownership import Owner, belongs_to_service, named_for, orphaned, owned_by
 from modelramp.desired.revision import snapshots_of
 from modelramp.desired.routers import maker_of, route_kinds
-from modelramp.engine.announcer import Announced
 from modelramp.engine.applied import Applied
 from modelramp.engine.hosts import Hosts
 from modelramp.engine.lost_pods import Missing
+from modelramp.engine.notices import Announced
 from modelramp.engine.policies import Policies
 from modelramp.engine.ports import TOO_DEEP, Object
 from modelramp.engine.sayings import Sayings

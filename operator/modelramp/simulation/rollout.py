@@ -16,10 +16,11 @@ from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.verdict import ABTestOutcome, CheckOutcome, TickOutcome, Verdict
 from modelramp.core.breaches import tick_verdict
 from modelramp.core.decide import decide
+from modelramp.core.events import RolloutEvent
 from modelramp.core.gates.registry import ungated
 from modelramp.core.revisions import revision_of
 from modelramp.core.schedule import finalize
-from modelramp.core.state import Decision, Observed, Pods, RolloutEvent, RolloutInput, State, Version
+from modelramp.core.state import Decision, Observed, Pods, RolloutInput, State, Version
 from modelramp.core.steps import blockers, step_ends
 from modelramp.core.strategies.registry import judged_by, stages_of, strategy_of, traffic_of
 from modelramp.core.transitions import label

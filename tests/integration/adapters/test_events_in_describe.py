@@ -6,8 +6,19 @@ import json
 import pytest
 
 from modelramp.adapters.clock import SystemClock
-from modelramp.adapters.events import KubernetesEvents
+from modelramp.adapters.notifications.kubernetes_events import KubernetesEvents
 from modelramp.api.kinds import SERVICE, Ref
+from modelramp.api.names import Reason
+from modelramp.core.events import ObjectRef, RolloutEvent
+
+
+def happened(about, reason, message, *, warning):
+    metadata = about["metadata"]
+    version = metadata.get("resourceVersion", "")
+    ref = ObjectRef(
+        metadata["namespace"], metadata["name"], metadata["uid"], version, about["kind"], about["apiVersion"]
+    )
+    return RolloutEvent(Reason(reason), message, warning, object=ref)
 
 
 async def test_describe_shows_the_event_and_how_often_it_happened(cluster, namespace, plane, telemetry):
@@ -15,8 +26,8 @@ async def test_describe_shows_the_event_and_how_often_it_happened(cluster, names
     about = await cluster.get(Ref(SERVICE, namespace, "a"))
     async with KubernetesEvents(cluster, SystemClock(), telemetry, "modelramp-0") as events:
         for _ in range(3):
-            await events.publish(about, "RolledBack", "back to 1.4.0: p95 6.2 s, limit 5 s", warning=True)
-        await events.publish(about, "StepEntered", "step 1/3: 10 %", warning=False)
+            await events.deliver(happened(about, "RolledBack", "back to 1.4.0: p95 6.2 s, limit 5 s", warning=True))
+        await events.deliver(happened(about, "StepEntered", "step 1/3: 10 %", warning=False))
     shown = await asyncio.to_thread(plane.kubectl, "describe", "service", "a", "-n", namespace)
     lines = [" ".join(line.split()) for line in shown.splitlines()]
     assert any(line.startswith("Normal StepEntered") and line.endswith("step 1/3: 10 %") for line in lines), shown
@@ -31,7 +42,7 @@ async def test_describe_shows_events_in_the_order_in_which_they_happened(cluster
     told = [f"step {number}" for number in range(30)]
     async with KubernetesEvents(cluster, SystemClock(), telemetry, "modelramp-0") as events:
         for message in told:
-            await events.publish(about, "StepEntered", message, warning=False)
+            await events.deliver(happened(about, "StepEntered", message, warning=False))
     shown = await asyncio.to_thread(plane.kubectl, "describe", "service", "a", "-n", namespace)
     assert [line.rpartition("operator")[2].strip() for line in shown.splitlines() if "StepEntered" in line] == told
 
@@ -41,7 +52,7 @@ async def test_the_longest_note_is_taken(filling, cluster, namespace, plane, tel
     plane.kubectl("create", "service", "clusterip", "a", "--tcp=80", "-n", namespace)
     about = await cluster.get(Ref(SERVICE, namespace, "a"))
     async with KubernetesEvents(cluster, SystemClock(), telemetry, filling * 200) as events:
-        await events.publish(about, "Breached", filling * 3000 + " 1.4.0 serves", warning=True)
+        await events.deliver(happened(about, "Breached", filling * 3000 + " 1.4.0 serves", warning=True))
     (event,) = json.loads(plane.kubectl("get", "events", "-n", namespace, "-o", "json"))["items"]
     assert event["message"].endswith(" 1.4.0 serves")
 
@@ -62,6 +73,6 @@ async def test_an_event_needs_the_rights_to_create_and_to_patch_events_only(conn
         KubernetesEvents(cluster, SystemClock(), telemetry, "modelramp-0") as events,
     ):
         for _ in range(2):
-            await events.publish(about, "RolledBack", "back", warning=True)
+            await events.deliver(happened(about, "RolledBack", "back", warning=True))
     (event,) = json.loads(plane.kubectl("get", "events", "-n", namespace, "-o", "json"))["items"]
     assert event["series"]["count"] == 2

@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs
 
+from modelramp.api.names import Reason
+from modelramp.core.events import ObjectRef, RolloutEvent
+
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -111,3 +114,13 @@ async def answering(*answers: bytes):
 
     async with serving(handler) as url:
         yield url, received
+
+
+def happened(about, reason, message, *, warning):
+    """The event as the engine hands it to a channel."""
+    metadata = about["metadata"]
+    version = metadata.get("resourceVersion", "")
+    ref = ObjectRef(
+        metadata["namespace"], metadata["name"], metadata["uid"], version, about["kind"], about["apiVersion"]
+    )
+    return RolloutEvent(Reason(reason), message, warning, object=ref)

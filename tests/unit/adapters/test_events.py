@@ -1,9 +1,10 @@
 import asyncio
 
 import pytest
+from adapter_fakes import happened
 
-from modelramp.adapters import events
-from modelramp.adapters.events import KubernetesEvents
+from modelramp.adapters.notifications import kubernetes_events as events
+from modelramp.adapters.notifications.kubernetes_events import KubernetesEvents
 from modelramp.api.errors import ApiServerUnavailable, Refused
 
 DIGITS = {
@@ -34,7 +35,7 @@ class Cluster:
 async def published(cluster, clock, told, *messages, pause=0.0):
     async with KubernetesEvents(cluster, clock, told, "modelramp-0") as publisher:
         for message in messages:
-            await publisher.publish(DIGITS, "RolledBack", message, warning=True)
+            await publisher.deliver(happened(DIGITS, "RolledBack", message, warning=True))
             await asyncio.sleep(0.001)
             clock.time += pause
     return cluster.applied
@@ -90,7 +91,7 @@ async def test_a_long_message_loses_its_middle_and_has_as_many_bytes_as_the_api_
 async def test_every_field_of_an_event_is_as_short_as_the_api_wants_it(clock, told):
     cluster, about = Cluster(), {**DIGITS, "metadata": {**DIGITS["metadata"], "name": "d" * 250 + ".it"}}
     async with KubernetesEvents(cluster, clock, told, "ö" * 200) as publisher:
-        await publisher.publish(about, "RolledBack", "x", warning=True)
+        await publisher.deliver(happened(about, "RolledBack", "x", warning=True))
     (event,) = cluster.applied
 
     assert len(event["reportingInstance"].encode()) <= 128
@@ -143,7 +144,7 @@ async def test_what_is_queued_at_the_end_is_still_written(clock, told):
     cluster = Cluster()
     async with KubernetesEvents(cluster, clock, told, "modelramp-0") as publisher:
         for n in range(20):
-            await publisher.publish(DIGITS, "StepEntered", f"step {n}", warning=False)
+            await publisher.deliver(happened(DIGITS, "StepEntered", f"step {n}", warning=False))
     assert len(cluster.applied) == 20
     assert {event["type"] for event in cluster.applied} == {"Normal"}
 
@@ -163,8 +164,8 @@ async def test_a_namespace_whose_events_are_slow_or_many_delays_no_other(clock, 
     flood = {**DIGITS, "metadata": {**DIGITS["metadata"], "namespace": "flood"}}
     async with KubernetesEvents(cluster, clock, told, "modelramp-0") as publisher:
         for n in range(2 * events.QUEUED):
-            await publisher.publish(flood, "Breached", f"breach {n}", warning=True)
-        await publisher.publish(DIGITS, "RolledBack", "x", warning=True)
+            await publisher.deliver(happened(flood, "Breached", f"breach {n}", warning=True))
+        await publisher.deliver(happened(DIGITS, "RolledBack", "x", warning=True))
         await asyncio.sleep(0.05)
         assert [event["note"] for event in cluster.applied if event["metadata"]["namespace"] == "ml"] == ["x"]
         cluster.may_answer.set()

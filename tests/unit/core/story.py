@@ -7,8 +7,9 @@ from modelramp.api.names import Phase, Reason
 from modelramp.api.spec import ModelDeploymentSpec, parse_spec
 from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
 from modelramp.core.decide import decide
+from modelramp.core.events import RolloutEvent
 from modelramp.core.requests import parse_request
-from modelramp.core.state import Decision, Observed, Pods, RolloutEvent, RolloutInput, State, Version
+from modelramp.core.state import Decision, Observed, Pods, RolloutInput, State, Version
 from modelramp.core.status.read import read_status, state_of
 from modelramp.core.status.write import status_of
 from modelramp.core.strategies.registry import traffic_of

@@ -7,7 +7,8 @@ import pytest
 
 from modelramp.api.names import Phase, Reason
 from modelramp.core.conditions import OBSTACLES, TRANSIENT, availability_findings
-from modelramp.core.state import Observed, Pods, RolloutEvent, State
+from modelramp.core.events import RolloutEvent
+from modelramp.core.state import Observed, Pods, State
 from modelramp.core.status.read import read_status
 from modelramp.core.status.write import status_of
 from tests.rules import kstatus

@@ -14,6 +14,7 @@ from modelramp.api.names import Phase, Reason
 from modelramp.api.text import visible
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.core.conditions import OBSTACLES
+from modelramp.core.events import RolloutEvent
 from modelramp.core.gates.evaluation_results import Evaluation, MetricOutcome
 from modelramp.core.hook_runs import MOST_EPISODES, HookRun
 from modelramp.core.state import (
@@ -25,7 +26,6 @@ from modelramp.core.state import (
     Observed,
     Pods,
     Retiring,
-    RolloutEvent,
     RolloutInput,
     State,
     Version,

@@ -13,11 +13,12 @@ from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.times import to_clock
 from modelramp.core import transitions
 from modelramp.core.capacity import all_available
+from modelramp.core.events import RolloutEvent
 from modelramp.core.gates.evaluation_results import Evaluation, judge, read_results, template_hash
 from modelramp.core.gates.gate import Answer, Failed, Gate, Open, Waiting
 from modelramp.core.gates.work import JobWork
 from modelramp.core.revisions import short_hash
-from modelramp.core.state import Candidate, Decision, Observed, Request, RolloutEvent, RolloutInput, State
+from modelramp.core.state import Candidate, Decision, Observed, Request, RolloutInput, State
 
 
 class EvaluationGate(Gate):

@@ -20,6 +20,7 @@ from modelramp.api.status import (
 from modelramp.api.times import to_seconds
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.core.conditions import HINDRANCES, OBSTACLES
+from modelramp.core.events import RolloutEvent
 from modelramp.core.state import (
     ABTestState,
     BreachCounter,
@@ -27,7 +28,6 @@ from modelramp.core.state import (
     HistoryRecord,
     RequestAnswer,
     Retiring,
-    RolloutEvent,
     State,
     Version,
 )

@@ -20,6 +20,7 @@ from modelramp.api.status import (
 )
 from modelramp.api.times import to_clock, to_text
 from modelramp.core.conditions import carry, conditions, shown
+from modelramp.core.events import RolloutEvent
 from modelramp.core.messages import sentence
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.scores import judged, scores
@@ -30,7 +31,6 @@ from modelramp.core.state import (
     Observed,
     Pods,
     RequestAnswer,
-    RolloutEvent,
     RolloutInput,
     State,
     Version,

@@ -10,7 +10,8 @@ from modelramp.api.rollout import Rollout
 from modelramp.api.spec import Routing
 from modelramp.api.times import to_clock
 from modelramp.api.verdict import ABTestOutcome, TickOutcome, Verdict
-from modelramp.core.state import ABTestState, Candidate, Ending, Observed, RolloutEvent, RolloutInput, State
+from modelramp.core.events import RolloutEvent
+from modelramp.core.state import ABTestState, Candidate, Ending, Observed, RolloutInput, State
 from modelramp.core.strategies.strategy import Advance, Failure, Observation, Stage, Strategy
 
 SILENT = frozenset(

@@ -11,7 +11,8 @@ from modelramp.api.names import REQUEST_ANNOTATION, Reason
 from modelramp.api.rollout import Rollout
 from modelramp.api.times import to_clock
 from modelramp.core.capacity import needed
-from modelramp.core.state import Candidate, Observed, Pods, RolloutEvent, RolloutInput, State
+from modelramp.core.events import RolloutEvent
+from modelramp.core.state import Candidate, Observed, Pods, RolloutInput, State
 from modelramp.core.strategies.strategy import Stage, Strategy
 from modelramp.core.traffic import Preview, Traffic
 

@@ -11,7 +11,8 @@ from modelramp.api.names import Reason
 from modelramp.api.rollout import Rollout
 from modelramp.api.times import to_clock
 from modelramp.api.verdict import TickOutcome
-from modelramp.core.state import Candidate, Observed, RolloutEvent, RolloutInput, State
+from modelramp.core.events import RolloutEvent
+from modelramp.core.state import Candidate, Observed, RolloutInput, State
 from modelramp.core.traffic import Traffic
 
 

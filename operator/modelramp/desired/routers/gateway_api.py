@@ -8,8 +8,8 @@ from modelramp.api.kinds import Kind, Ref
 from modelramp.api.names import Reason
 from modelramp.api.spec import GatewayRouting, ParentReference, Routing
 from modelramp.api.text import cut, visible
+from modelramp.core.events import RolloutEvent
 from modelramp.core.hostnames import CATCH_ALL, Parent, Path, Scope, path_of
-from modelramp.core.state import RolloutEvent
 from modelramp.desired.names import child_name, preview_name, revision_in, route_name
 from modelramp.desired.ownership import Owner, metadata
 from modelramp.desired.reading import entries, part, text

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from modelramp.api.kinds import Kind, Ref
 from modelramp.api.spec import Routing
+from modelramp.core.events import RolloutEvent
 from modelramp.core.hostnames import Scope
-from modelramp.core.state import RolloutEvent
 from modelramp.core.traffic import Preview
 from modelramp.desired.ownership import Owner
 

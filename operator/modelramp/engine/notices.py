@@ -1,14 +1,17 @@
-"""Obstacles as Events: once when one begins, once when it ends, and not more often where it comes and goes."""
+"""What people hear: every event goes to every channel; of obstacles they hear once at the beginning and at the end."""
 
+import asyncio
 import math
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from modelramp.api.names import Reason
 from modelramp.api.times import to_clock
+from modelramp.core.events import RolloutEvent
 from modelramp.core.standing import TOLD_AT_ONCE, Standing
-from modelramp.core.state import RolloutEvent
+from modelramp.engine.ports import Channel, Delivery, Telemetry
 
 QUIET_SECONDS = 600.0
 """Time between two times that the same reason is told to begin."""
@@ -18,6 +21,67 @@ _FROM_BEFORE_SECONDS = 120.0
 """So long after its start the operator may still find out what the status says already."""
 
 
+QUEUED = 1000
+"""Events that wait for one channel; more are dropped, and counted."""
+DELIVERY_SECONDS = 30.0
+"""Longest time that one delivery may take; then nobody knows whether it was heard."""
+FAREWELL_SECONDS = 1.0
+"""How long the end of the operator waits for channels."""
+_WORDS = 256
+
+
+class Notifier:
+    """Hands events to all channels, beside the decisions: a channel that fails or hangs keeps nobody else waiting."""
+
+    def __init__(self, channels: Sequence[Channel], telemetry: Telemetry) -> None:
+        self._channels = channels
+        self._telemetry = telemetry
+        self._waiting: dict[str, deque[RolloutEvent]] = {channel.name: deque() for channel in channels}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def tell(self, events: Iterable[RolloutEvent]) -> None:
+        """Queue complete events for every channel; returns at once and never raises."""
+        for event in events:
+            for channel in self._channels:
+                waiting = self._waiting[channel.name]
+                if len(waiting) < QUEUED:
+                    waiting.append(event)
+                else:
+                    self._count(channel, "dropped")
+        for channel in self._channels:
+            if self._waiting[channel.name] and channel.name not in self._tasks:
+                task = asyncio.create_task(self._deliver_all(channel), name=f"channel {channel.name}")
+                self._tasks[channel.name] = task
+
+    async def stop(self) -> None:
+        """Give what is queued a moment, then cancel it."""
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=FAREWELL_SECONDS)
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _deliver_all(self, channel: Channel) -> None:
+        waiting = self._waiting[channel.name]
+        try:
+            while waiting:
+                self._count(channel, (await self._deliver(channel, waiting.popleft())).value)
+        finally:
+            del self._tasks[channel.name]
+
+    async def _deliver(self, channel: Channel, event: RolloutEvent) -> Delivery:
+        try:
+            async with asyncio.timeout(DELIVERY_SECONDS):
+                return await channel.deliver(event)
+        except Exception as error:  # noqa: BLE001 - whatever a channel does must stop neither rollouts nor other channels
+            about = {"namespace": event.object.namespace, "name": event.object.name, "id": event.id}
+            self._telemetry.warn("not delivered", channel=channel.name, **about, error=repr(error)[:_WORDS])
+            return Delivery.UNKNOWN
+
+    def _count(self, channel: Channel, result: str) -> None:
+        self._telemetry.count("modelramp_notifications_total", channel=channel.name, result=result)
+
+
 @dataclass(slots=True)
 class _Begun:
     since: float | None
@@ -25,10 +89,6 @@ class _Begun:
     message: str
     logged: bool
     told: bool = False
-
-
-Told = tuple[RolloutEvent, bool]
-"""What people hear, and whether the log has it too."""
 
 
 @dataclass(slots=True)
@@ -65,14 +125,14 @@ class Announced:
 
     def follow(
         self, found: Iterable[Standing], now: float, *, candidate: str | None, stable: str | None, told: set[Reason]
-    ) -> tuple[Told, ...]:
+    ) -> tuple[RolloutEvent, ...]:
         """What to tell of what stands in the way now. told: reasons of which people hear at this very moment anyway."""
         present = {one.reason: one for one in found}
-        findings: list[Told] = []
+        findings: list[RolloutEvent] = []
         again = math.inf
         for reason, one in present.items():
             finding, at = self._stands(one, now, candidate, heard=reason in told)
-            findings += [(finding, one.logged)] if finding is not None else []
+            findings += [finding] if finding is not None else []
             again = min(again, at)
         for reason in [reason for reason in self._begun if reason not in present]:
             ended = self._begun.pop(reason)
@@ -80,11 +140,11 @@ class Announced:
             if ended.told and ended.revision in {None, candidate, stable}:
                 since = f", it began at {to_clock(int(ended.since))}" if ended.since is not None else ""
                 text = f"{reason.value} is over{since}: {ended.message}"
-                findings.append((RolloutEvent(Reason.OBSTACLE_GONE, text), ended.logged))
+                findings.append(RolloutEvent(Reason.OBSTACLE_GONE, text, logged=ended.logged))
         gone = self.known & TOLD_AT_ONCE
         if gone and now >= self.until:
             texts = (f"{reason} is over, it ended while the operator was away" for reason in sorted(gone))
-            findings += [(RolloutEvent(Reason.OBSTACLE_GONE, text), True) for text in texts]
+            findings += [RolloutEvent(Reason.OBSTACLE_GONE, text) for text in texts]
             self.known = frozenset()
         self.again_at = min(again, self.until) if gone and self.known else again
         return tuple(findings)
@@ -108,7 +168,7 @@ class Announced:
             return None, due
         begun.told, begun.message = True, one.message
         self._told_at[one.reason] = now
-        return RolloutEvent(one.reason, one.message, warning=one.warning), math.inf
+        return RolloutEvent(one.reason, one.message, warning=one.warning, logged=one.logged), math.inf
 
     def _first_seen(self, one: Standing, now: float, candidate: str | None) -> _Begun:
         """An obstacle that is new; or one that the status has told of before this life of the operator, once."""

@@ -14,7 +14,8 @@ from modelramp.adapters.errors import shortened
 from modelramp.api.errors import ApiServerUnavailable, ModelrampError
 from modelramp.api.names import GROUP
 from modelramp.api.text import cut
-from modelramp.engine.ports import Clock, Cluster, Object, Telemetry
+from modelramp.core.events import RolloutEvent
+from modelramp.engine.ports import Clock, Cluster, Delivery, Telemetry
 
 CONTROLLER = f"{GROUP}/operator"
 QUEUED = 200
@@ -31,9 +32,6 @@ _RETRY_SECONDS = 2.0
 _FAREWELL_SECONDS = 3.0
 
 
-_Entry = tuple[Object, str, str, bool]
-
-
 @dataclass(frozen=True, slots=True)
 class _Series:
     """One Event as it was first written, and how often it has happened since."""
@@ -44,7 +42,9 @@ class _Series:
 
 
 class KubernetesEvents:
-    """Fulfils engine.ports.Events. An async context manager: its end waits a moment for what is still queued."""
+    """Fulfils engine.ports.Channel. An async context manager: its end waits a moment for what is still queued."""
+
+    name = "events"
 
     def __init__(self, cluster: Cluster, clock: Clock, telemetry: Telemetry, instance: str) -> None:
         """instance: which replica speaks, such as the pod's name; shows in the Event."""
@@ -52,7 +52,7 @@ class KubernetesEvents:
         self._clock = clock
         self._telemetry = telemetry
         self._instance = instance
-        self._waiting: OrderedDict[str, deque[_Entry]] = OrderedDict()
+        self._waiting: OrderedDict[str, deque[RolloutEvent]] = OrderedDict()
         self._busy: set[str] = set()
         self._news = asyncio.Condition()
         self._series: OrderedDict[tuple[str, str, str], _Series] = OrderedDict()
@@ -73,16 +73,16 @@ class KubernetesEvents:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
 
-    async def publish(self, about: Object, reason: str, message: str, warning: bool) -> None:
+    async def deliver(self, event: RolloutEvent) -> Delivery:
         """Queue an Event about an object; returns at once."""
-        namespace = str((about.get("metadata") or {}).get("namespace", ""))
-        waiting = self._waiting.setdefault(namespace, deque())
+        waiting = self._waiting.setdefault(event.object.namespace, deque())
         if len(waiting) >= QUEUED:
-            self._dropped("full", reason, about, "too many Events of this namespace wait for the API server")
-            return
-        waiting.append((about, reason, message, warning))
+            self._dropped("full", event, "too many Events of this namespace wait for the API server")
+            return Delivery.BUSY
+        waiting.append(event)
         async with self._news:
             self._news.notify_all()
+        return Delivery.TAKEN
 
     async def _write_all(self) -> None:
         """Write for ever; namespaces take turns, so that one that floods or is slow delays only itself."""
@@ -90,13 +90,13 @@ class KubernetesEvents:
             async with self._news:
                 await self._news.wait_for(lambda: self._next() is not None)
                 namespace = self._next() or ""
-                about, reason, message, warning = self._take(namespace)
+                event = self._take(namespace)
             try:
-                await self._write(about, reason, message, warning)
+                await self._write(event)
             except ModelrampError as error:
-                self._dropped(type(error).__name__, reason, about, str(error))
+                self._dropped(type(error).__name__, event, str(error))
             except Exception as error:  # noqa: BLE001 - an object of a strange form must not end all Events
-                self._dropped(type(error).__name__, reason, about, repr(error))
+                self._dropped(type(error).__name__, event, repr(error))
             finally:
                 self._busy.discard(namespace)
             async with self._news:
@@ -105,17 +105,17 @@ class KubernetesEvents:
     def _next(self) -> str | None:
         return next((namespace for namespace in self._waiting if namespace not in self._busy), None)
 
-    def _take(self, namespace: str) -> _Entry:
-        entry = self._waiting[namespace].popleft()
+    def _take(self, namespace: str) -> RolloutEvent:
+        event = self._waiting[namespace].popleft()
         self._waiting.move_to_end(namespace)
         if not self._waiting[namespace]:
             del self._waiting[namespace]
         self._busy.add(namespace)
-        return entry
+        return event
 
-    async def _write(self, about: Object, reason: str, message: str, warning: bool) -> None:
+    async def _write(self, event: RolloutEvent) -> None:
         now = self._clock.now()
-        key = (about["metadata"].get("uid", ""), reason, message)
+        key = (event.object.uid, event.reason.value, event.message)
         known = self._series.get(key)
         if known is not None and now - known.last < SERIES_SECONDS:
             series = replace(known, last=now, count=known.count + 1)
@@ -123,7 +123,7 @@ class KubernetesEvents:
             body = {**known.body, "series": {"count": series.count, "lastObservedTime": _micro_time(now)}}
         else:
             self._newest = max(self._newest + 1, int(now * 1e6))
-            series = _Series(_event(about, reason, message, warning, self._newest, self._instance), now)
+            series = _Series(_event(event, self._newest, self._instance), now)
             body = series.body
         self._series[key] = series
         self._series.move_to_end(key)
@@ -136,33 +136,31 @@ class KubernetesEvents:
             await self._clock.sleep(_RETRY_SECONDS)
             await self._cluster.apply(body)
 
-    def _dropped(self, why: str, reason: str, about: Object, detail: str) -> None:
-        metadata = about.get("metadata") or {}
+    def _dropped(self, why: str, event: RolloutEvent, detail: str) -> None:
         self._telemetry.count("modelramp_events_dropped_total", reason=why)
         self._telemetry.warn(
             "Event dropped",
-            reason=reason,
-            namespace=metadata.get("namespace"),
-            name=metadata.get("name"),
+            reason=event.reason.value,
+            namespace=event.object.namespace,
+            name=event.object.name,
             detail=detail,
         )
 
 
-def _event(about: Object, reason: str, message: str, warning: bool, at: int, instance: str) -> dict[str, Any]:
+def _event(event: RolloutEvent, at: int, instance: str) -> dict[str, Any]:
     """at: microseconds since the epoch; stands in the name, since `kubectl describe` shows Events by name.
 
     It would sort by deprecatedLastTimestamp, which the API server refuses in an Event with an eventTime.
     """
-    metadata = about["metadata"]
-    uid = metadata.get("uid", "")
-    digest = hashlib.sha256(f"{uid}\0{reason}\0{message}".encode(errors="replace")).hexdigest()[:8]
+    about, reason = event.object, event.reason.value
+    digest = hashlib.sha256(f"{about.uid}\0{reason}\0{event.message}".encode(errors="replace")).hexdigest()[:8]
     suffix = f".{at:014x}{digest}"
     return {
         "apiVersion": EVENT.api_version,
         "kind": EVENT.kind,
         "metadata": {
-            "name": metadata["name"][: _NAME - len(suffix)].rstrip(".-") + suffix,
-            "namespace": metadata["namespace"],
+            "name": about.name[: _NAME - len(suffix)].rstrip(".-") + suffix,
+            "namespace": about.namespace,
         },
         "eventTime": _micro_time(at / 1e6),
         "reportingController": CONTROLLER,
@@ -170,15 +168,15 @@ def _event(about: Object, reason: str, message: str, warning: bool, at: int, ins
         "action": "Reconcile",
         "reason": reason,
         "regarding": {
-            "apiVersion": about["apiVersion"],
-            "kind": about["kind"],
-            "namespace": metadata["namespace"],
-            "name": metadata["name"],
-            "uid": uid,
-            "resourceVersion": metadata.get("resourceVersion", ""),
+            "apiVersion": about.api_version,
+            "kind": about.kind,
+            "namespace": about.namespace,
+            "name": about.name,
+            "uid": about.uid,
+            "resourceVersion": about.resource_version,
         },
-        "note": shortened(message, _NOTE),
-        "type": "Warning" if warning else "Normal",
+        "note": shortened(event.message, _NOTE),
+        "type": "Warning" if event.warning else "Normal",
     }
 
 
