@@ -1,16 +1,12 @@
 """The gate before a rehearsed rollout's first traffic: the real decision core beside an imagined Job. No I/O."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from modelramp.core.decide import decide
 from modelramp.core.gates import registry as gates
 from modelramp.core.state import Decision, Observed, RolloutInput, State
 from modelramp.desired.jobs import work_name
 from modelramp.simulation.job import SimulatedJob
-
-Sight = Callable[[State], Observed]
-"""The world as it is seen when a state is wanted."""
+from modelramp.simulation.world import Sight, obeyed
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,15 +15,6 @@ class Gated:
 
     job: SimulatedJob
     name: str
-
-
-def obeyed(decision: Decision, target: RolloutInput, now: int, sight: Sight) -> Decision:
-    """The decision after the world has followed: pods run, the route shows what the state wants."""
-    while True:
-        after = decide(target, decision.state, sight(decision.state), (), now)
-        if after.state == decision.state:
-            return decision
-        decision = Decision(after.state, (*decision.findings, *after.findings))
 
 
 def at_the_gate(

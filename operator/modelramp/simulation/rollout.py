@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Literal
 
 from modelramp.analysis.checks import VALUE, judge, limits_of
@@ -10,24 +9,24 @@ from modelramp.analysis.evidence import Proportion
 from modelramp.analysis.experiment import Tick, judge_tick
 from modelramp.analysis.wording import limit_text
 from modelramp.api.check import Check
-from modelramp.api.names import Phase, Reason
+from modelramp.api.names import Reason
 from modelramp.api.rollout import Watching
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.verdict import ABTestOutcome, CheckOutcome, TickOutcome, Verdict
 from modelramp.core.breaches import tick_verdict
-from modelramp.core.decide import decide
 from modelramp.core.events import RolloutEvent
 from modelramp.core.gates.registry import ungated
 from modelramp.core.revisions import revision_of
 from modelramp.core.schedule import finalize
-from modelramp.core.state import Decision, Observed, Pods, RolloutInput, State, Version
+from modelramp.core.state import Decision, RolloutInput, State, Version
 from modelramp.core.steps import blockers, step_ends
-from modelramp.core.strategies.registry import judged_by, stages_of, strategy_of, traffic_of
+from modelramp.core.strategies.registry import stages_of, strategy_of
 from modelramp.core.transitions import label
 from modelramp.engine.ports import Sample
-from modelramp.simulation.gate import Gated, at_the_gate, obeyed
+from modelramp.simulation.gate import Gated, at_the_gate
 from modelramp.simulation.gate import told as told_of_gate
 from modelramp.simulation.ticks import Line
+from modelramp.simulation.world import SimulatedWorld
 
 STABLE = Version("stable", "the previous version", since=1, traffic_since=1)
 """What serves when the rehearsal begins; the spec says nothing about it."""
@@ -77,25 +76,24 @@ def rehearse(
     """
     whole = spec if gated is not None else ungated(spec)
     target = RolloutInput(_with_checks_at_every_tick(whole), revision_of(spec))
+    world = SimulatedWorld(target, STABLE)
     interval = target.spec.health.interval
     start = _DAY * interval
-    state, rows, outcome = _begun(target, start, gated)
+    state, rows, outcome = _begun(world, start, gated)
     for number, line in enumerate(lines, start=1):
         tick = start + number * interval
         if state.candidate is not None and state.running is None:
-            rows.append(_gate_row(target, state, told_of_gate(target, state, _seen(target, state)), number))
+            rows.append(_gate_row(target, state, told_of_gate(target, state, world.seen(state)), number))
             outcome = Outcome("in-progress", number, rows[-1].reason)
             continue
-        health = (
-            judged_by(target, state) if outcome.outcome != "rolled-back" else target.spec.health.during(rolling=True)
-        )
+        health = world.health(state) if outcome.outcome != "rolled-back" else target.spec.health.during(rolling=True)
         given = finalize(health, _outcome_of(target, line, tick), traffic_since=0, step_entered=0)
         told = replace(given, ab_test=_tested(target, state, line))
         if outcome.outcome == "rolled-back":
             rows.append(_ended_row(target, state, given, number, outcome))
             continue
-        decision = _settled(decide(target, state, _seen(target, state), (told,), tick), target, tick)
-        rows.append(_row(target, state, decision, given, number, start))
+        decision = world.after(state, told)
+        rows.append(_row(world, state, decision, given, number, start))
         state = decision.state
         outcome = _outcome(target, decision, rows[-1], outcome)
     return tuple(rows), outcome
@@ -110,18 +108,17 @@ def _with_checks_at_every_tick(spec: ModelDeploymentSpec) -> ModelDeploymentSpec
     return spec.model_copy(update={"health": spec.health.model_copy(update={"checks": checks}), "rollout": rollout})
 
 
-def _begun(target: RolloutInput, start: int, gated: Gated | None) -> tuple[State, list[Row], Outcome]:
+def _begun(world: SimulatedWorld, start: int, gated: Gated | None) -> tuple[State, list[Row], Outcome]:
     """The state at tick 0, with what is to be told of it."""
-    before = State(phase=Phase.HEALTHY, stable=STABLE)
+    target = world.target
     outcome = Outcome("in-progress", 0, "no tick was given")
     if gated is None:
-        return _settled(Decision(before), target, start).state, [], outcome
-    look = partial(_seen, target)
-    running, words, ended = at_the_gate(before, target, gated, start, look)
+        return world.begin(start), [], outcome
+    running, words, ended = at_the_gate(world.before(), target, gated, start, world.seen)
     rows = [_gate_row(target, running, words, 0)]
     waits = ended.state.candidate is not None and ended.state.running is None
     moved = [finding.message for finding in ended.findings if finding.reason not in _NOT_RETOLD]
-    reason = told_of_gate(target, ended.state, _seen(target, ended.state)) if waits else "; ".join(moved)
+    reason = told_of_gate(target, ended.state, world.seen(ended.state)) if waits else "; ".join(moved)
     rows.append(_gate_row(target, ended.state, reason, 0))
     failed = ended.state.failed == target.revision
     return ended.state, rows, Outcome("rolled-back" if failed else "in-progress", 0, reason)
@@ -134,18 +131,6 @@ def _gate_row(target: RolloutInput, state: State, reason: str, number: int) -> R
     return Row(
         number, Verdict.NO_DATA.value, 0, state.phase.value, step, weight, "both" if weight else "stable", reason
     )
-
-
-def _settled(decision: Decision, target: RolloutInput, now: int) -> Decision:
-    return obeyed(decision, target, now, partial(_seen, target))
-
-
-def _seen(target: RolloutInput, state: State) -> Observed:
-    replicas = target.spec.replicas
-    pods = dict.fromkeys((STABLE.revision, target.revision), Pods(replicas, replicas, replicas))
-    traffic = traffic_of(target, state)
-    previewed = traffic.preview.revision if traffic.preview is not None else None
-    return Observed(pods=pods, served=traffic.weights, routed=True, previewed=previewed)
 
 
 def _outcome_of(target: RolloutInput, line: Line, tick: int) -> TickOutcome:
@@ -168,28 +153,27 @@ def _judged(check: Check, value: float | None) -> CheckOutcome:
     return CheckOutcome(check.name, Verdict.NO_DATA, Reason.EMPTY_RESULT, "no data", None, limit)
 
 
-def _row(target: RolloutInput, before: State, decision: Decision, given: TickOutcome, number: int, start: int) -> Row:
+def _row(world: SimulatedWorld, before: State, decision: Decision, given: TickOutcome, number: int, start: int) -> Row:
     state = decision.state
-    verdict, _, detail = tick_verdict(judged_by(target, before), given)
-    weight = state.weights.get(target.revision, 0)
-    last = len(stages_of(target.spec.rollout)) - 1
+    verdict, _, detail = tick_verdict(world.health(before), given)
+    weight = world.weight(state)
     return Row(
         tick=number,
         verdict=verdict.value,
         breaches=state.watch.breaches if state.watch else 0,
         phase=state.phase.value,
-        step=state.running.step if state.running else last if weight else -1,
+        step=world.step(state),
         weight=weight,
         serving="stable" if not weight else "candidate" if weight == 100 else "both",
-        reason=_reason(target, before, decision, given, detail, start),
+        reason=_reason(world, before, decision, given, detail, start),
     )
 
 
 def _reason(
-    target: RolloutInput, before: State, decision: Decision, given: TickOutcome, detail: str, start: int
+    world: SimulatedWorld, before: State, decision: Decision, given: TickOutcome, detail: str, start: int
 ) -> str:
-    state, findings = decision.state, decision.findings
-    verdict, _, _ = tick_verdict(judged_by(target, before), given)
+    target, state, findings = world.target, decision.state, decision.findings
+    verdict, _, _ = tick_verdict(world.health(before), given)
     if before.candidate is None and target.spec.after_promotion.watch is Watching.NEVER:
         return f"{detail}; not counted: spec.afterPromotion.watch is never"
     moved = [finding.message for finding in findings if finding.reason not in _NOT_RETOLD]
@@ -199,13 +183,13 @@ def _reason(
     if verdict is Verdict.NO_DATA:
         count = state.watch.breaches if state.watch else 0
         return "; ".join((detail, f"nothing is promoted, the breach count stays at {count}", *moved))
-    waits = _waits(target, state, given, verdict, start) if state.weights == before.weights else []
+    waits = _waits(world, state, given, verdict, start) if state.weights == before.weights else []
     return "; ".join((*(breached or [detail]), *moved, *waits))
 
 
-def _waits(target: RolloutInput, state: State, given: TickOutcome, verdict: Verdict, start: int) -> list[str]:
+def _waits(world: SimulatedWorld, state: State, given: TickOutcome, verdict: Verdict, start: int) -> list[str]:
     """What a healthy tick waits for, when nothing moved: the step's time, or what blocks its end."""
-    candidate = state.running
+    target, candidate = world.target, state.running
     if candidate is None or verdict is not Verdict.HEALTHY:
         return []
     place = f"step {candidate.step + 1}/{len(stages_of(target.spec.rollout))}"
@@ -215,7 +199,7 @@ def _waits(target: RolloutInput, state: State, given: TickOutcome, verdict: Verd
     if not advance.due:
         ends = step_ends(target, candidate)
         return [f"{place} ends at tick {-(-(ends - start) // target.spec.health.interval)} at the earliest"]
-    return [f"{place} is over", *_messages(blockers(target, state, _seen(target, state), given.checks))]
+    return [f"{place} is over", *_messages(blockers(target, state, world.seen(state), given.checks))]
 
 
 def _messages(findings: Iterable[RolloutEvent]) -> list[str]:

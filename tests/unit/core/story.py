@@ -9,10 +9,10 @@ from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
 from modelramp.core.decide import decide
 from modelramp.core.events import RolloutEvent
 from modelramp.core.requests import parse_request
-from modelramp.core.state import Decision, Observed, Pods, RolloutInput, State, Version
+from modelramp.core.state import Decision, Pods, RolloutInput, State, Version
 from modelramp.core.status.read import read_status, state_of
 from modelramp.core.status.write import status_of
-from modelramp.core.strategies.registry import traffic_of
+from modelramp.simulation.world import obedient
 
 START = 1_800_000_000
 """08:00:00Z, on the grid of every interval that divides a minute."""
@@ -86,17 +86,9 @@ class Story:
         return [finding.reason for finding in self.findings]
 
     def seen(self):
-        replicas = self.target.spec.replicas
-        versions = [self.state.stable, self.state.previous, self.state.candidate and self.state.candidate.version]
-        known = {version.revision for version in versions if version} | {self.target.revision}
-        pods = {revision: Pods(replicas, replicas, replicas) for revision in known} | self.pods
-        traffic = traffic_of(self.target, self.state)
-        return Observed(
-            pods=pods,
-            served=traffic.weights if self.served is None else self.served,
-            routed=self.routed,
-            previewed=traffic.preview.revision if traffic.preview is not None else None,
-        )
+        seen = obedient(self.target, self.state)
+        served = seen.served if self.served is None else self.served
+        return replace(seen, pods=seen.pods | self.pods, served=served, routed=self.routed)
 
     def want(self, revision=None, request=None, **parts):
         """Edit the spec, or annotate a request."""

@@ -16,16 +16,16 @@ from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.verdict import ABTestOutcome, CheckOutcome, TickOutcome, Verdict
 from modelramp.cli.backtest.ab_test import Look
 from modelramp.core.breaches import tick_verdict
-from modelramp.core.decide import decide
 from modelramp.core.gates.registry import ungated
 from modelramp.core.schedule import finalize
 from modelramp.core.scores import judged
-from modelramp.core.state import Decision, Ending, Observed, Pods, RolloutInput, State, Version
+from modelramp.core.state import Decision, Ending, RolloutInput, State, Version
 from modelramp.core.steps import blockers
-from modelramp.core.strategies.registry import judged_by, stages_of, strategy_of, traffic_of
+from modelramp.core.strategies.registry import stages_of, strategy_of
 from modelramp.core.transitions import label
 from modelramp.engine.ports import Endpoint, Sample
 from modelramp.engine.queries import CheckRequest
+from modelramp.simulation.world import SimulatedWorld
 
 Given = Mapping[str, Mapping[str, Sequence[Sample]]]
 """For each check that adds up evidence its answers by the name of the question."""
@@ -117,80 +117,54 @@ def replay(spec: ModelDeploymentSpec, revision: str, stable: str, history: Histo
     Pods count as available and the route as obedient: Prometheus has not recorded them for a rollout that never was.
     again: after a rollback a new rollout begins at the next healthy tick, so that one incident counts once.
     """
-    return Replayed(tuple(_moments(_World(RolloutInput(ungated(spec), revision), stable), history, again=again)))
+    serving = Version(stable, "the stable version", since=1, traffic_since=1)
+    world = SimulatedWorld(RolloutInput(ungated(spec), revision), serving)
+    return Replayed(tuple(_moments(world, history, again=again)))
 
 
-@dataclass(frozen=True, slots=True)
-class _World:
-    """Two versions whose pods run, and a route that shows what is wanted."""
-
-    target: RolloutInput
-    stable: str
-
-    def begin(self, at: int) -> State:
-        before = State(phase=Phase.HEALTHY, stable=Version(self.stable, "the stable version", since=1, traffic_since=1))
-        return self.obeyed(Decision(before), at).state
-
-    def outcomes(self, state: State, recorded: Recorded) -> tuple[CheckOutcome, ...]:
-        """What the checks say at a tick; those that add up evidence go on from what they left in the state."""
-        said = recorded.promoted if recorded.promoted is not None and state.running is None else recorded.said
-        health = self.target.spec.health
-        if not any(check.accumulates for check in health.checks):
-            return said.checks
-        due = self._due(state)
-        return tuple(
-            judge(check, said.answers[check.name], due.window(check, recorded.tick))
-            if check.name in said.answers
-            else replace(outcome, memory=due.memory.get(check.name, ""))
-            for check, outcome in judged(health, said.checks)
-        )
-
-    def tested(self, state: State, recorded: Recorded) -> ABTestOutcome | None:
-        """What an A/B test under way says, as the operator's plan puts it."""
-        run, given = strategy_of(self.target.spec.rollout).comparison(self.target, state), recorded.said.test
-        if run is None or given is None:
-            return None
-        if isinstance(given, NoAnswer):
-            return silent_test(run, given)
-        return judge_test(run, given, whole=run.covers(recorded.tick, self.target.spec.health.interval))
-
-    def _due(self, state: State) -> CheckRequest:
-        """As the operator's ticker puts it."""
-        stable = state.stable
-        since = state.running.step_entered if state.running else stable.traffic_since if stable else 0
-        subject = QueryContext("", "", self.target.revision, "", stable.revision if stable else None)
-        alone = state.weights.keys() == {self.target.revision}
-        return CheckRequest("", Endpoint(""), self.target.spec.health, subject, since, alone=alone).after(state.checks)
-
-    def seen(self, state: State) -> Observed:
-        replicas = self.target.spec.replicas
-        pods = dict.fromkeys((self.stable, self.target.revision), Pods(replicas, replicas, replicas))
-        traffic = traffic_of(self.target, state)
-        previewed = traffic.preview.revision if traffic.preview is not None else None
-        return Observed(pods=pods, served=traffic.weights, routed=True, previewed=previewed)
-
-    def after(self, state: State, given: TickOutcome) -> Decision:
-        decision = decide(self.target, state, self.seen(state), (given,), given.tick)
-        same = decision.state.weights == state.weights and decision.state.phase is state.phase
-        return decision if same else self.obeyed(decision, given.tick)
-
-    def obeyed(self, decision: Decision, at: int) -> Decision:
-        while True:
-            after = decide(self.target, decision.state, self.seen(decision.state), (), at)
-            if after.state == decision.state:
-                return decision
-            decision = Decision(after.state, (*decision.findings, *after.findings))
+def _outcomes(target: RolloutInput, state: State, recorded: Recorded) -> tuple[CheckOutcome, ...]:
+    """What the checks say at a tick; those that add up evidence go on from what they left in the state."""
+    said = recorded.promoted if recorded.promoted is not None and state.running is None else recorded.said
+    health = target.spec.health
+    if not any(check.accumulates for check in health.checks):
+        return said.checks
+    due = _due(target, state)
+    return tuple(
+        judge(check, said.answers[check.name], due.window(check, recorded.tick))
+        if check.name in said.answers
+        else replace(outcome, memory=due.memory.get(check.name, ""))
+        for check, outcome in judged(health, said.checks)
+    )
 
 
-def _moments(world: _World, history: History, *, again: bool) -> Iterator[Moment]:
+def _tested(target: RolloutInput, state: State, recorded: Recorded) -> ABTestOutcome | None:
+    """What an A/B test under way says, as the operator's plan puts it."""
+    run, given = strategy_of(target.spec.rollout).comparison(target, state), recorded.said.test
+    if run is None or given is None:
+        return None
+    if isinstance(given, NoAnswer):
+        return silent_test(run, given)
+    return judge_test(run, given, whole=run.covers(recorded.tick, target.spec.health.interval))
+
+
+def _due(target: RolloutInput, state: State) -> CheckRequest:
+    """As the operator's ticker puts it."""
+    stable = state.stable
+    since = state.running.step_entered if state.running else stable.traffic_since if stable else 0
+    subject = QueryContext("", "", target.revision, "", stable.revision if stable else None)
+    alone = state.weights.keys() == {target.revision}
+    return CheckRequest("", Endpoint(""), target.spec.health, subject, since, alone=alone).after(state.checks)
+
+
+def _moments(world: SimulatedWorld, history: History, *, again: bool) -> Iterator[Moment]:
     target = world.target
     health, replicas = target.spec.health.during(rolling=True), target.spec.replicas
     state = world.begin(history[0].tick - health.interval)
     standing: tuple[CheckOutcome, ...] = ()
     trial, ended_at = 1, 0
     for number, recorded in enumerate(history, start=1):
-        tick, checks = recorded.tick, world.outcomes(state, recorded)
-        pods, ab_test = f"{replicas}/{replicas}", world.tested(state, recorded)
+        tick, checks = recorded.tick, _outcomes(target, state, recorded)
+        pods, ab_test = f"{replicas}/{replicas}", _tested(target, state, recorded)
         given = TickOutcome(tick, target.revision, checks, available=True, pods=pods, ab_test=ab_test)
         if not ended_at:
             decision = world.after(state, given)
@@ -206,30 +180,30 @@ def _moments(world: _World, history: History, *, again: bool) -> Iterator[Moment
         breaches = 0 if begins else state.watch.breaches if state.watch else 0
         if begins:
             state, trial, ended_at = world.begin(tick), trial + 1, 0
-        step, weight = (0, state.weights.get(target.revision, 0)) if begins else (-1, 0)
+        step, weight = (0, world.weight(state)) if begins else (-1, 0)
         yield Moment(number, tick, verdict, breaches, state.phase, step, weight, "", 0, reason, _all(target, given))
 
 
-def _moment(world: _World, number: int, before: State, decision: Decision, given: TickOutcome, trial: int) -> Moment:
+def _moment(
+    world: SimulatedWorld, number: int, before: State, decision: Decision, given: TickOutcome, trial: int
+) -> Moment:
     target, state = world.target, decision.state
     counted = before.running is not None or target.spec.after_promotion.watch is not Watching.NEVER
-    health = judged_by(target, before)
+    health = world.health(before)
     settled = replace(given, checks=state.checks) if counted else finalize(health, given, 0, 0, before.checks)
     verdict, _, detail = tick_verdict(health, settled)
-    weight = state.weights.get(target.revision, 0)
     look = _look(state, given)
     event, told = _event(world, before, decision, settled, verdict, replayed=look is not None)
     if not counted:
         told = f"{detail}; not counted: spec.afterPromotion.watch is never"
-    last = len(stages_of(target.spec.rollout)) - 1
     return Moment(
         number=number,
         at=given.tick,
         verdict=verdict,
         breaches=state.watch.breaches if state.watch else 0,
         phase=state.phase,
-        step=state.running.step if state.running else last if weight else -1,
-        weight=weight,
+        step=world.step(state),
+        weight=world.weight(state),
         event=event,
         trial=trial,
         reason=told or detail,
@@ -258,7 +232,7 @@ def _no_part(check: Check) -> CheckOutcome:
 
 
 def _event(
-    world: _World, before: State, decision: Decision, settled: TickOutcome, verdict: Verdict, *, replayed: bool
+    world: SimulatedWorld, before: State, decision: Decision, settled: TickOutcome, verdict: Verdict, *, replayed: bool
 ) -> tuple[str, str]:
     """What happened at a tick, in a word and in a sentence; the sentence is empty when the tick's own says all.
 
