@@ -7,7 +7,7 @@ from tests.sim.streams import Key
 if TYPE_CHECKING:
     from tests.sim.process import Process
 
-FOUND = {"DriftCorrected", "ChildRewritten"}
+FOUND = {"DriftCorrected", "ChildRewritten", "RevisionLost", "PodsUnavailable"}
 """What is found out about children when they are written: nothing of it stands in the status."""
 PROMISE = "10 (people are told what was written, once)"
 

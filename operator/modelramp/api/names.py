@@ -120,6 +120,7 @@ class Reason(StrEnum):
     CHILD_REFUSED = "ChildRefused"
     CHILD_REWRITTEN = "ChildRewritten"
     DRIFT_CORRECTED = "DriftCorrected"
+    REVISION_LOST = "RevisionLost"
     NAME_TAKEN = "NameTaken"
     HOSTNAME_TAKEN = "HostnameTaken"
     HOSTNAME_SHARED = "HostnameShared"

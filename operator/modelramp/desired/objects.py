@@ -41,6 +41,16 @@ class Desired:
     lost: tuple[str, ...] = ()
     jobs: tuple[dict[str, Any], ...] = ()
 
+    @property
+    def notices(self) -> tuple[RolloutEvent, ...]:
+        """What people should hear: why the route is not as decided, and which versions cannot be made again."""
+        found = [self.finding] if self.finding.reason is Reason.PODS_UNAVAILABLE else []
+        for revision in self.lost:
+            gone = f"the ControllerRevision of {revision} is gone, so its pods cannot be changed or made again"
+            text = f"{gone}; what still runs of it is left alone. Apply the spec of that version to restore it"
+            found.append(RolloutEvent(Reason.REVISION_LOST, text, warning=True))
+        return tuple(found)
+
 
 @dataclass(frozen=True, slots=True)
 class Deletion:

@@ -39,6 +39,8 @@ _ATTEMPTS = 5
 _RETRY_SECONDS_MAX = 60.0
 _ROLLBACK_RETRY_SECONDS = 5.0
 """Time between two tries of a rollback that something keeps from taking effect."""
+_UNANSWERED = 3
+"""Writes of children in a row without an answer after which the status says so."""
 _TICKS_MAX = 30
 """Outcomes that are kept for an object while the API server does not answer; older ones are asked for again."""
 _ADVICE = "grant the right (manifests/operator/rbac.yaml), or apply this version's CRDs; until then nothing moves"
@@ -265,8 +267,14 @@ class Reconciler:
             _wake(record, plan.now + retry)
             self.writer.show_refused_route(key, refused=isinstance(error, RouteRefused))
             return hindered != record.obstacle  # the status says it next, and then people hear of it
+        except ApiServerUnavailable as error:
+            record.unanswered += 1
+            if record.unanswered >= _UNANSWERED:
+                text = f"children cannot be written, the last try had no answer: {error}; it is tried again"
+                record.obstacle = RolloutEvent(Reason.API_SERVER_UNAVAILABLE, text, warning=True)
+            raise
         self.writer.show_refused_route(key, refused=False)
-        record.obstacle = None
+        record.obstacle, record.unanswered = None, 0
         record.quiet = not changed
         return changed or hindered is not None
 

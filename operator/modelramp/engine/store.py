@@ -52,6 +52,7 @@ class Record:
     asked about, whether or not the answer has come. quiet: the children were as wanted, and nothing happened since.
     applied: by child, what was last applied to it. noticed: what was found out about children, to be told.
     announced: what people know of.
+    unanswered: writes of children in a row that the API server did not answer.
     last_words: the last thing that was found to keep pods of a revision from starting, also when the next pod has not
     said anything yet. examined: whether the pods were looked at since the operator started.
     sayings: what the status has said of the candidate.
@@ -71,6 +72,7 @@ class Record:
     job_inspect_at: float = 0.0
     jobs: dict[str, JobSeen] = field(default_factory=dict)
     failures: int = 0
+    unanswered: int = 0
     ticks: tuple[TickOutcome, ...] = ()
     asked: tuple[str, int] | None = None
     quiet: bool = False

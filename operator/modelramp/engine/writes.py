@@ -117,6 +117,7 @@ class Writer:
             admitted=not blocked,
             preview_admitted=not blocked and not taken,
         )
+        record.noticed += wanted.notices
         record.applied = {at: found for at, found in record.applied.items() if (at[0].kind, at[1]) in wanted.kept}
         writes = [partial(self._apply, owner, obj, known[obj["kind"]], priority) for obj in wanted.apply]
         before = {(found["kind"], found["metadata"]["name"]): found for found in routes}
