@@ -257,7 +257,7 @@ def _event(
         return "", told
     found = [finding.message for finding in blockers(target, before, world.seen(before), settled.checks)]
     if verdict is Verdict.NO_DATA:
-        _, _, detail = tick_verdict(judged_by(target, before), settled)
+        _, _, detail = tick_verdict(world.health(before), settled)
         found.append(f"{detail}, so nothing is promoted")
     place = f"step {candidate.step + 1}/{len(stages_of(target.spec.rollout))} of {label(candidate.version)} is over"
     return (HELD, "; ".join((place, *found))) if found else ("", told)
