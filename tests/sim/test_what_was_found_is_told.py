@@ -2,6 +2,7 @@
 
 from modelramp.api.errors import ApiServerUnavailable
 from modelramp.api.kinds import CONTROLLER_REVISION, Ref
+from tests.sim.kubelet import Pods
 from tests.sim.scenarios import ROLLOUT_AT, manifest
 from tests.sim.words import events, messages
 from tests.sim.world import World
@@ -9,8 +10,8 @@ from tests.sim.world import World
 BLOCKED = "Deployment ml/digits: no answer within 10 s"
 
 
-def rollout():
-    world = World(1)
+def rollout(pods=None):
+    world = World(1, pods=pods or {})
     world.at(0.0, lambda it: it.apply(manifest("1.0.0")))
     return world.at(ROLLOUT_AT, lambda it: it.apply(manifest("2.0.0")), when=lambda it: it.status["phase"] == "Healthy")
 
@@ -70,3 +71,10 @@ def test_a_version_that_cannot_be_made_again_is_told_once():
     ((_, text),) = events(world, "RevisionLost")
     assert world.status["stable"]["revision"] in text
     assert "Apply the spec of that version" in text
+
+
+def test_why_the_route_leaves_out_a_version_is_told_once():
+    world = rollout({"2.0.0": Pods(crash_after=60.0)}).run(minutes=5)
+
+    ((_, text),) = events(world, "PodsUnavailable")
+    assert text.endswith(f"it is left out of the route, and {world.status['stable']['revision']} gets all traffic")
