@@ -75,7 +75,7 @@ TICK = (
     "engine.writes.Writer.status",
     "desired.objects.desired",
     "engine.writes.Writer.children",
-    "engine.ports.Events.publish",
+    "engine.ports.Channel.deliver",
 )
 """The functions that one object passes through at a tick, in order."""
 OBJECTS = (

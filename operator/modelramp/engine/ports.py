@@ -179,7 +179,7 @@ class Channel(Protocol):
         ...
 
     async def deliver(self, event: RolloutEvent) -> Delivery:
-        """Take one event; events come in the order in which they happened, one at a time.
+        """Tell people of one event; events come in the order in which they happened, one at a time.
 
         TAKEN and REFUSED are final. NOT_SENT, BUSY and UNKNOWN say whether it can be sent once more without being
         heard twice: `event.id` is the key by which a receiver knows it again. Whoever takes long queues by itself.
