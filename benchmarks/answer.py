@@ -21,11 +21,10 @@ from modelramp.adapters.prometheus import PrometheusMetrics
 from modelramp.analysis.query_context import QueryContext
 from modelramp.api.spec import parse_spec
 from modelramp.api.verdict import Verdict
-from modelramp.engine.loading import Loading
 from modelramp.engine.ports import Endpoint
 from modelramp.engine.queries import CheckRequest
 from modelramp.engine.questions import Questions
-from modelramp.engine.rounds import DueTicks, Outcomes, Rounds
+from modelramp.engine.rounds import DueTicks, Loading, Outcomes, Rounds
 from modelramp.operator import collect_rarely
 
 OBJECTS, SERIES, BYTES = 2_000, 130_000, 27 << 20

@@ -82,7 +82,7 @@ OBJECTS = (
     ("spec", "core.revisions.revision_of", "status"),
     ("spec", "desired.revision.controller_revision", "ControllerRevision"),
     ("status", "desired.workloads.protocol.Workload.desired", "workload"),
-    ("status", "desired.service.service", "Service"),
+    ("status", "desired.objects.service", "Service"),
     ("status", "desired.routers.protocol.Router.desired", "route"),
 )
 """From what, by which function, which object is made."""

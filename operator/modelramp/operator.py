@@ -25,8 +25,7 @@ from modelramp.adapters.notifications.kubernetes_events import KubernetesEvents
 from modelramp.adapters.notifications.log import LogChannel
 from modelramp.adapters.notifications.metrics import MetricsChannel
 from modelramp.adapters.paging import FIRST
-from modelramp.adapters.prometheus import PrometheusMetrics
-from modelramp.adapters.prometheus_probe import PrometheusProbe
+from modelramp.adapters.prometheus import PrometheusMetrics, PrometheusProbe
 from modelramp.adapters.telemetry import OperatorTelemetry, log_libraries
 from modelramp.adapters.web import Web, heartbeat_verdict
 from modelramp.adapters.webhooks import HttpWebhooks

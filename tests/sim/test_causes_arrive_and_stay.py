@@ -4,7 +4,7 @@ import pytest
 
 from modelramp.api.errors import Forbidden
 from modelramp.api.kinds import POD
-from modelramp.engine.sayings import AGAIN_SECONDS
+from modelramp.engine.notices import AGAIN_SECONDS
 from tests.sim.kubelet import Pods
 from tests.sim.ports import SimCluster
 from tests.sim.scenarios import ROLLOUT_AT, manifest

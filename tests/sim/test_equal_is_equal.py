@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from modelramp.api.spec import parse_spec
-from modelramp.core import naming
+from modelramp.core import equality
 from modelramp.core.revisions import revision_of, short_hash
 from tests.sim.scenarios import ROLLOUT_AT, TEST_OPEN, manifest
 from tests.sim.words import writes
@@ -130,7 +130,7 @@ def test_an_operator_that_names_revisions_otherwise_moves_nothing(make, minutes,
 
     def upgrade(world):
         told.update(roles(world.status), at=world.loop.time(), names=revisions(world))
-        monkeypatch.setattr(naming, "revision_of", other_names)
+        monkeypatch.setattr(equality, "revision_of", other_names)
         world.restart()
 
     world.at(minutes * 60, upgrade)
@@ -152,7 +152,7 @@ def test_an_ab_test_goes_on_under_an_operator_that_names_revisions_otherwise(mon
 
     def upgrade(world):
         told.update(world.status["experiment"], roles=roles(world.status))
-        monkeypatch.setattr(naming, "revision_of", other_names)
+        monkeypatch.setattr(equality, "revision_of", other_names)
         world.restart()
 
     world.at(300.0, upgrade).run(minutes=7)

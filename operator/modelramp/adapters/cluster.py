@@ -1,27 +1,72 @@
 """The API server, through kubernetes.aio: raw JSON of any kind, one time-out per call, errors mapped to ours."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+import json
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
 
 import aiohttp
-from kubernetes.aio import client
+import yaml
+from kubernetes.aio import client, config
 from kubernetes.aio.config import ConfigException
+from kubernetes.aio.config.incluster_config import SERVICE_HOST_ENV_NAME, SERVICE_TOKEN_FILENAME
 
 from modelramp.adapters import errors
 from modelramp.adapters.decoding import decoded_list, decoded_object
-from modelramp.adapters.encoding import APPLY, as_yaml
-from modelramp.adapters.login import Login, login_with
 from modelramp.adapters.paging import LARGEST, Pages, read_at_most
 from modelramp.api.errors import Broken, Conflict, Gone, ModelrampError, Refused
 from modelramp.api.kinds import WRITTEN, Kind, Ref
 from modelramp.api.names import FIELD_MANAGER
 from modelramp.desired.kinds import owned
 from modelramp.engine.ports import Object, Telemetry
+
+Login = Callable[[client.Configuration], Awaitable[None]]
+"""Puts the server's address and fresh credentials into a configuration; raises ConfigException or OSError."""
+
+
+def login_with(kubeconfig: str | None, context: str | None) -> Login:
+    """Log in with the given kubeconfig, else as the pod's ServiceAccount, else with the user's kubeconfig."""
+
+    async def login(configuration: client.Configuration) -> None:
+        try:
+            if kubeconfig is None and context is None and _in_cluster():
+                config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            else:
+                await config.load_kube_config(  # type: ignore[no-untyped-call]
+                    kubeconfig, context, configuration, persist_config=False
+                )
+        except (yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
+            # The library assumes a well-formed file.
+            raise config.ConfigException(f"malformed kubeconfig ({type(error).__name__})") from error
+
+    return login
+
+
+def _in_cluster() -> bool:
+    return bool(os.environ.get(SERVICE_HOST_ENV_NAME)) and Path(SERVICE_TOKEN_FILENAME).is_file()
+
+
+APPLY = "application/apply-patch+yaml; charset=utf-8"
+"""With its parameter, so that the client library sends text unchanged: it would encode an emoji as two surrogates."""
+_ESCAPED = (*range(0x7F, 0xA0), 0x2028, 0x2029, *range(0xD800, 0xE000), 0xFEFF, 0xFFFE, 0xFFFF)
+_AS_ESCAPES = {code: f"\\u{code:04x}" for code in _ESCAPED}
+"""Characters that YAML forbids or treats as line breaks."""
+
+
+def as_yaml(obj: Mapping[str, Any]) -> str:
+    r"""The object as JSON that is YAML too: characters beyond U+FFFF stand for themselves.
+
+    >>> as_yaml({"a": "\U0001f600\u2028\n"})
+    '{"a": "😀\\u2028\\n"}'
+    """
+    return json.dumps(dict(obj), ensure_ascii=False).translate(_AS_ESCAPES)
+
 
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")

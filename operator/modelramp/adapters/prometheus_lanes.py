@@ -13,10 +13,39 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from modelramp.adapters.circuit import Circuit
 from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.names import Reason
 from modelramp.engine.ports import Asker
+
+FAILURES_THAT_OPEN = 3
+"""Consecutive unanswered queries after which the remaining queries of the tick are not sent."""
+
+
+@dataclass(slots=True)
+class Circuit:
+    """Opens for one tick at a time: the next tick asks again, and a single failure is then enough to give up on it.
+
+    No clock is needed: questions carry the instant that they are about.
+    """
+
+    failures: int = 0
+    open_for: int | None = None
+
+    def refuses(self, tick: int) -> bool:
+        """Whether queries about that tick are not worth sending."""
+        return self.open_for == tick
+
+    def failed(self, tick: int) -> None:
+        """Record a failed connection or a time-out."""
+        self.failures += 1
+        if self.failures >= FAILURES_THAT_OPEN:
+            self.open_for = tick
+
+    def answered(self) -> None:
+        """Record an answer, even if it is an error."""
+        self.failures = 0
+        self.open_for = None
+
 
 SLOTS: Final = 8
 """Concurrent queries to one address."""

@@ -1,6 +1,6 @@
 """All objects that should exist for one ModelDeployment, and which of the existing ones should go."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,10 +14,9 @@ from modelramp.core.traffic import Traffic
 from modelramp.desired.jobs import abandoned, awaited_jobs, gate_jobs, surplus_jobs
 from modelramp.desired.kinds import pruned
 from modelramp.desired.names import child_name, route_name
-from modelramp.desired.ownership import Owner, owned_by
+from modelramp.desired.ownership import Owner, metadata, owned_by, selector
 from modelramp.desired.revision import Snapshot, controller_revision, next_number, remembered, snapshot_from
 from modelramp.desired.routers import ROUTERS, router_of
-from modelramp.desired.service import service
 from modelramp.desired.traffic import main_route, named_ports, of_router, shares_of, split_of
 from modelramp.desired.workloads import workload_kinds, workload_of
 
@@ -232,3 +231,27 @@ def _kept(owner: Owner, replicas: Mapping[str, int], memory: Iterable[str]) -> f
     living = {(kind, child_name(owner.name, revision)) for kind in kinds for revision in replicas}
     remembered_names = {(CONTROLLER_REVISION.kind, child_name(owner.name, revision)) for revision in memory}
     return frozenset(living | remembered_names)
+
+
+PORT_NAME = "http"
+
+
+def service(
+    owner: Owner, revision: str, port: int, target_port: int | str, routed_ports: Collection[int] = ()
+) -> dict[str, Any]:
+    """The Service that reaches exactly one revision.
+
+    routed_ports: ports under which the current route still names it. They stay until the route has followed a change
+    of spec.service.port, so that no request meets a port that is gone already.
+    """
+    ports = [{"name": PORT_NAME, "protocol": "TCP", "port": port, "targetPort": target_port}]
+    ports += [
+        {"name": f"{PORT_NAME}-{old}", "protocol": "TCP", "port": old, "targetPort": target_port}
+        for old in sorted(set(routed_ports) - {port})
+    ]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(owner, child_name(owner.name, revision), revision),
+        "spec": {"type": "ClusterIP", "selector": selector(owner, revision), "ports": ports},
+    }

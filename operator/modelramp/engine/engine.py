@@ -14,14 +14,13 @@ from modelramp.engine.hooks import HookRunner
 from modelramp.engine.inspection import Inspector
 from modelramp.engine.limiter import WriteLimiter
 from modelramp.engine.listing import Listing
-from modelramp.engine.loading import Load, Loading
 from modelramp.engine.lookups import Lookups
 from modelramp.engine.notices import Notifier
 from modelramp.engine.ports import Channel, Clock, Cluster, Metrics, Object, Telemetry, Webhooks
 from modelramp.engine.questions import Questions
 from modelramp.engine.reconciler import Reconciler
 from modelramp.engine.rollout_metrics import Reporter
-from modelramp.engine.rounds import DueTicks, Outcomes, Rounds
+from modelramp.engine.rounds import DueTicks, Load, Loading, Outcomes, Rounds
 from modelramp.engine.store import Key, Store
 from modelramp.engine.ticker import Ticker
 from modelramp.engine.work import Work

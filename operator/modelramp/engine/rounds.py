@@ -5,20 +5,47 @@ others do not wait for it.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from modelramp.analysis.kinds import check_kind
 from modelramp.analysis.presets import Labels
+from modelramp.api.check import Check
 from modelramp.api.errors import NoAnswer, PrometheusUnavailable
 from modelramp.api.names import Reason
 from modelramp.api.verdict import TickOutcome
-from modelramp.engine.loading import Loading
 from modelramp.engine.ports import Clock, Telemetry
 from modelramp.engine.queries import BoundQueries, CheckRequest, Query, asked, spread
 from modelramp.engine.questions import Questions, Wanted
 from modelramp.engine.replay import Journal, told
 from modelramp.engine.store import Key
+
+Load = Callable[[], Awaitable[None]]
+"""Loads the distributions that analysis.stats.distributions takes from scipy, without holding up the event loop."""
+
+
+class Loading:
+    """Loads once, when a check asks for it; only objects with such a check wait."""
+
+    def __init__(self, load: Load | None) -> None:
+        """load: None when the distributions may be imported where they are first used."""
+        self._load = load
+        self._under_way: asyncio.Task[None] | None = None
+
+    def needed(self, checks: Iterable[Check]) -> bool:
+        """Whether one of these checks cannot be judged before `done`."""
+        return self._load is not None and any(check_kind(check).needs_scipy(check) for check in checks)
+
+    async def done(self) -> None:
+        """Return when everything is loaded, by whoever asked first."""
+        if self._load is None:
+            return
+        if self._under_way is None:
+            self._under_way = asyncio.ensure_future(self._load())
+        await asyncio.shield(self._under_way)
+        self._load = None
+
 
 _LATE = PrometheusUnavailable(Reason.PROMETHEUS_TIMEOUT, "no answer in time for this tick")
 

@@ -9,11 +9,11 @@ from modelramp.api.kinds import CONTROLLER_REVISION, ENDPOINT_SLICE, MODEL_DEPLO
 from modelramp.api.names import LABEL_DEPLOYMENT, REQUEST_ANNOTATION, Phase
 from modelramp.api.spec import ModelDeploymentSpec, Routing, parse_spec
 from modelramp.api.verdict import TickOutcome
+from modelramp.core.equality import Known, equal, named, roles, same
 from modelramp.core.events import RolloutEvent
 from modelramp.core.gates.work import JobSeen
 from modelramp.core.host_bindings import Bindings
 from modelramp.core.hostnames import Claimant
-from modelramp.core.naming import Known, equal, named, roles, same
 from modelramp.core.requests import parse_request
 from modelramp.core.state import RolloutInput, State
 from modelramp.core.status.read import hindrance, recall
@@ -23,10 +23,9 @@ from modelramp.desired.routers import maker_of, route_kinds
 from modelramp.engine.applied import Applied
 from modelramp.engine.hosts import Hosts
 from modelramp.engine.lost_pods import Missing
-from modelramp.engine.notices import Announced
+from modelramp.engine.notices import Announced, Sayings
 from modelramp.engine.policies import Policies
 from modelramp.engine.ports import TOO_DEEP, Object
-from modelramp.engine.sayings import Sayings
 from modelramp.engine.slim import slim
 
 Key = tuple[str, str]

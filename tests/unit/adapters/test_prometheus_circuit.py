@@ -1,4 +1,4 @@
-from modelramp.adapters.circuit import Circuit
+from modelramp.adapters.prometheus_lanes import Circuit
 
 
 def test_the_third_failure_in_a_row_ends_the_questions_of_that_tick():

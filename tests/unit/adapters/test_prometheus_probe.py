@@ -2,7 +2,7 @@
 
 import asyncio
 
-from modelramp.adapters.prometheus_probe import PROBE_SECONDS, PrometheusProbe
+from modelramp.adapters.prometheus import PROBE_SECONDS, PrometheusProbe
 from modelramp.api.errors import PrometheusUnavailable
 from modelramp.engine.ports import Endpoint
 from modelramp.operator import start_line

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modelramp.api.times import to_text
+from modelramp.cli.backtest.options import MOST_TICKS, instant_of, ticks_between
 from modelramp.cli.backtest.picture import picture_problem, svg
 from modelramp.cli.backtest.replay import Recorded, Said, replay
 from modelramp.cli.backtest.screen import columns, print_replay, telling
 from modelramp.cli.backtest.sensitivity import Variant
-from modelramp.cli.backtest.times import MOST_TICKS, instant_of, ticks_between
 from modelramp.cli.main import main
 from modelramp.cli.policy_file import read_policy
 from tests.unit.cli.test_backtest_replays_the_core import ACCURACY, ERRORS, START, history, outcome, spec, told

@@ -15,10 +15,10 @@ from modelramp.api.abtest import ABTestRun
 from modelramp.api.errors import PrometheusUnavailable
 from modelramp.cli.backtest.ab_test import look_json, rows_of
 from modelramp.cli.backtest.ab_test import test_json as summed_up
-from modelramp.cli.backtest.ab_test_screen import print_test
 from modelramp.cli.backtest.history import read_history
 from modelramp.cli.backtest.picture import svg
 from modelramp.cli.backtest.replay import HELD, PROMOTED, ROLLED_BACK, Recorded, Said, replay
+from modelramp.cli.backtest.screen import print_test
 from modelramp.cli.backtest.source import Notices
 from modelramp.core.state import Ending
 from modelramp.engine.ports import Endpoint, Sample

@@ -12,7 +12,7 @@ from modelramp.api.names import Phase, Reason
 from modelramp.api.times import to_clock, to_seconds
 from modelramp.api.verdict import ABTestOutcome, Verdict
 from modelramp.core.state import Ending
-from modelramp.core.status.ab_test import ab_test_status
+from modelramp.core.status.parts import ab_test_status
 from modelramp.core.strategies.ab_test import conclude, standing
 from tests.unit.core.story import ERRORS, START, Story
 

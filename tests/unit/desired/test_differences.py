@@ -3,7 +3,7 @@ import copy
 import pytest
 
 from modelramp.desired.differences import differs
-from modelramp.desired.service import service
+from modelramp.desired.objects import service
 from modelramp.desired.workloads.deployment import deployment
 from tests.unit.desired.world import CANDIDATE, OWNER, STABLE, made, seen, state
 

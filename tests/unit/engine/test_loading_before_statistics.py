@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from modelramp.api.check import Check
-from modelramp.engine.loading import Loading
+from modelramp.engine.rounds import Loading
 
 COUNTS = {"bad": "b", "total": "t"}
 THRESHOLD = {"query": "q", "max": 1}

@@ -10,11 +10,10 @@ from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 from modelramp.engine import rounds as module
-from modelramp.engine.loading import Loading
 from modelramp.engine.ports import Endpoint, Sample
 from modelramp.engine.queries import CheckRequest
 from modelramp.engine.questions import REMEMBERED_SECONDS, Questions
-from modelramp.engine.rounds import DueTicks, Rounds
+from modelramp.engine.rounds import DueTicks, Loading, Rounds
 from tests.sim.clock import EPOCH, VirtualLoop, run_virtually
 from tests.unit.engine.turns_of_ticks import LoopClock, Silent
 

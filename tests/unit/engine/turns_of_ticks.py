@@ -3,9 +3,8 @@
 import asyncio
 
 from modelramp.engine.failing import FailingChecks
-from modelramp.engine.loading import Loading
 from modelramp.engine.questions import Questions
-from modelramp.engine.rounds import Rounds
+from modelramp.engine.rounds import Loading, Rounds
 from modelramp.engine.ticker import Ticker
 from tests.sim.clock import EPOCH
 

@@ -1,8 +1,11 @@
 """What backtest and suggest have in common: their options, and reading the history that they name."""
 
 import asyncio
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import IO, Any, TypeVar
 
 import click
@@ -10,11 +13,13 @@ import click
 from modelramp.adapters.clock import SystemClock
 from modelramp.analysis.query_context import QueryContext
 from modelramp.api.abtest import ABTestRun
+from modelramp.api.check import Check
 from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.header import read_headers
 from modelramp.api.health import Health, PrometheusSpec
 from modelramp.api.quantity import parse_duration
 from modelramp.api.spec import ModelDeploymentSpec
+from modelramp.api.times import to_text
 from modelramp.cli.backtest.history import (
     NoHistory,
     as_after_promotion,
@@ -23,15 +28,63 @@ from modelramp.cli.backtest.history import (
     silent_checks,
     unaskable,
 )
-from modelramp.cli.backtest.intervals import with_interval
 from modelramp.cli.backtest.replay import History, Recorded
 from modelramp.cli.backtest.source import Notices, Progress, opened
-from modelramp.cli.backtest.times import instant_of, ticks_between
 from modelramp.cli.policy_file import Policy, read_policy
 from modelramp.core.revisions import revision_of
+from modelramp.core.ticks import newest_due
 from modelramp.desired.names import child_name
 from modelramp.engine.ports import Endpoint, Metrics
 from modelramp.engine.queries import CheckRequest
+
+MOST_TICKS = 200_000
+"""Most ticks of a replay: about four and a half months of minutes."""
+_DAY = 86_400
+_FORMS = "write it as 2026-11-20T12:00:00Z, 2026-11-20, seconds since the epoch, -36h, -30d or now"
+
+
+def instant_of(text: str, now: float) -> int:
+    """Seconds since the epoch of an instant as people write it; without an offset it is UTC.
+
+    Raises ValueError with the accepted forms when the text is none of them.
+    >>> instant_of("2026-11-20T13:00:00+01:00", 0), instant_of("-1h30m", 10_000), instant_of("now", 7.5)
+    (1795176000, 4600, 7)
+    >>> instant_of("-30d", 2_592_000), instant_of("-1d12h", 129_600)
+    (0, 0)
+    """
+    if text == "now":
+        return int(now)
+    if ago := re.fullmatch(r"-(?:([0-9]{1,4})d)?(.*)", text):
+        days, rest = ago.groups()
+        return int(now) - int(days or 0) * _DAY - (parse_duration(rest) if rest or not days else 0)
+    if re.fullmatch(r"[0-9]{9,11}", text):
+        return int(text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no instant; {_FORMS}") from None
+    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp())
+
+
+def ticks_between(begin: int, end: int, interval: int, now: float) -> range:
+    """The ticks whose interval lies wholly between two instants and in the past.
+
+    Raises ValueError, with what to change, when there are none or more than MOST_TICKS.
+    >>> list(ticks_between(30, 200, 60, 1000))
+    [120, 180]
+    """
+    if begin >= end:
+        raise ValueError(f"--from ({to_text(begin)}) must lie before --to ({to_text(end)})")
+    if begin >= now:
+        raise ValueError(f"--from ({to_text(begin)}) lies in the future: nothing is recorded there yet")
+    first = math.ceil(begin / interval) * interval + interval
+    ticks = range(first, min(end, newest_due(now, interval)) + 1, interval)
+    if not ticks:
+        raise ValueError(f"no whole interval of {interval} s lies between {to_text(begin)} and {to_text(end)}")
+    if len(ticks) > MOST_TICKS:
+        raise ValueError(f"{len(ticks):,} ticks are more than {MOST_TICKS:,}: ask a shorter time or a longer --step")
+    return ticks
+
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -249,3 +302,15 @@ async def _must_say_something(
     else:
         hint = f'No series has namespace="{subject.namespace}" and modeldeployment="{subject.name}" in that time.'
     raise NoHistory(f"{head}{subject.namespace}/{subject.name}:\n{told}\n{hint}")
+
+
+def with_interval(health: Health, seconds: int) -> Health:
+    """The policy with another interval; a check's own interval becomes the next multiple of it."""
+    checks = tuple(_on_grid(check, seconds) for check in health.checks)
+    return health.model_copy(update={"interval": seconds, "checks": checks})
+
+
+def _on_grid(check: Check, seconds: int) -> Check:
+    if check.interval is None or check.interval % seconds == 0:
+        return check
+    return check.model_copy(update={"interval": -(-check.interval // seconds) * seconds})

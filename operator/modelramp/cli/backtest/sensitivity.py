@@ -7,7 +7,7 @@ from modelramp.api.check import Check, Role
 from modelramp.api.health import Health
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.verdict import Verdict
-from modelramp.cli.backtest.intervals import with_interval
+from modelramp.cli.backtest.options import with_interval
 from modelramp.cli.backtest.replay import PROMOTED, ROLLED_BACK, History, replay
 
 THRESHOLDS = range(1, 6)

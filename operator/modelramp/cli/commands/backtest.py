@@ -65,8 +65,7 @@ def command(
         click.echo(json.dumps(summary_json(told, table) | tested))
         return
 
-    from modelramp.cli.backtest.ab_test_screen import print_test
-    from modelramp.cli.backtest.screen import print_replay
+    from modelramp.cli.backtest.screen import print_replay, print_test
 
     console = screen()
     print_replay(told, table, console)

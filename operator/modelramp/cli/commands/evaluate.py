@@ -9,15 +9,19 @@ from modelramp.analysis.accumulated import Window
 from modelramp.analysis.checks import SAMPLES, VALUE, judge, limits_of
 from modelramp.analysis.counting import CountingKind
 from modelramp.analysis.evidence import Result, no_data
+from modelramp.analysis.experiment import difference_in, evidence_of, judge_tick
 from modelramp.analysis.kinds import check_kind
-from modelramp.api.abtest import ABTest
+from modelramp.api.abtest import ABTest, ABTestRun
 from modelramp.api.check import Check
 from modelramp.api.names import Reason
 from modelramp.api.spec import ModelDeploymentSpec
-from modelramp.cli.evaluate.ab_test import evaluate_test, test_text
-from modelramp.cli.evaluate.data import Measured, Ticks, read_data
+from modelramp.api.verdict import Verdict
+from modelramp.cli.evaluate.data import Measured, Ticks, loaded, read_data
 from modelramp.cli.policy_file import read_policy
+from modelramp.core.state import Ending
+from modelramp.core.strategies.ab_test import conclude
 from modelramp.engine.ports import Sample
+from modelramp.simulation.ab_test_input import read_ticks
 from modelramp.simulation.json_input import BadData, finite, meant
 
 
@@ -117,3 +121,41 @@ def _chosen(spec: ModelDeploymentSpec, name: str, source: str) -> Check | ABTest
         known = f"but {', '.join(by_name)}{meant(name, by_name)}" if by_name else "for spec.health.checks is empty"
         raise click.ClickException(f'{source}: has no check "{name}", {known}')
     return by_name[name]
+
+
+_VERDICTS = {Ending.HARM: Verdict.BREACH, Ending.INVALID: Verdict.NO_DATA}
+"""What harm and an invalid comparison are among the verdicts of checks; the other endings are healthy ones."""
+
+
+def evaluate_test(test: ABTest, interval: int, text: str) -> dict[str, Any]:
+    """What the test says after the last tick, for programs; the test ends at the first tick that ends it.
+
+    interval: from tick to tick, seconds. Raises BadData. value and interval are candidate less stable; limit is
+    minEffect; verdict is breach for harm, no-data while nothing can be said.
+    """
+    run = ABTestRun(test, test.split, "candidate")
+    ticks = read_ticks(loaded(text), test.metric)
+    for number, tick in enumerate(ticks, start=1):
+        found = judge_tick(run, tick)
+        run = ABTestRun(test, test.split, "candidate", memory=found.memory)
+        ending, why = conclude(test, found, 0, number * interval)
+        if ending is not Ending.UNDECIDED:
+            break
+    difference = difference_in(test, evidence_of(run))
+    verdict = _VERDICTS.get(ending, Verdict.NO_DATA if difference is None or found.mismatch else Verdict.HEALTHY)
+    ratio = f"sample ratio {found.sample_ratio}" if found.sample_ratio else ""
+    place = f"{ending.value} after tick {number} of {len(ticks)}: {why}"
+    return {
+        "verdict": verdict.value,
+        "value": finite(difference.estimate) if difference else None,
+        "limit": finite(test.min_effect),
+        "interval": [finite(difference.low), finite(difference.high)] if difference else None,
+        "pValue": finite(difference.p_value) if difference else None,
+        "n": finite(found.samples),
+        "reason": "; ".join(part for part in (place, found.detail, ratio) if part),
+    }
+
+
+def test_text(name: str, told: dict[str, Any]) -> str:
+    """The same for people."""
+    return f"{name}: {told['verdict']}: {told['reason']}"

@@ -9,8 +9,7 @@ import click
 
 from modelramp.cli.output import screen
 from modelramp.cli.policy_file import Policy, read_policy, text_of
-from modelramp.simulation.gate import Gated
-from modelramp.simulation.job import read_job
+from modelramp.simulation.gate import Gated, read_job
 from modelramp.simulation.json_input import BadData
 from modelramp.simulation.rollout import Outcome, Row, rehearse
 from modelramp.simulation.ticks import BadLine, read_lines

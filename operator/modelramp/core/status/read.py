@@ -31,9 +31,7 @@ from modelramp.core.state import (
     State,
     Version,
 )
-from modelramp.core.status.ab_test import ab_test_of
-from modelramp.core.status.evaluation import evaluation_of
-from modelramp.core.status.hooks import episodes_of
+from modelramp.core.status.parts import ab_test_of, episodes_of, evaluation_of
 
 _NEEDED = frozenset(
     {

@@ -35,9 +35,7 @@ from modelramp.core.state import (
     State,
     Version,
 )
-from modelramp.core.status.ab_test import ab_test_status
-from modelramp.core.status.evaluation import evaluation_status
-from modelramp.core.status.hooks import hook_statuses
+from modelramp.core.status.parts import ab_test_status, evaluation_status, hook_statuses
 from modelramp.core.strategies.registry import judged_by, stages_of
 
 
