@@ -28,7 +28,7 @@ CALLS = {"compile", "match", "search", "sub", "subn", "fullmatch", "split", "fin
 # Patterns that these get as an argument are found where they are written.
 PASSED_ON = {"rules.py": "matches(", "structural.py": "the CRD", "documents.py": "_KINDS"}
 # Read by Prometheus, whose matcher is linear; here it only sees names of at most 63 characters.
-SHORT_TEXTS = {r"httproute-(.+?)(?:-preview)?-gw-.+-svc-(.+)-[0-9]+@kubernetesgateway"}
+SHORT_TEXTS = {r"(?:httproute-.+?-[0-9]+-[0-9a-f]{20}-svc-)?(.+)-[0-9]+@kubernetes(?:gateway|crd)"}
 N = 40
 PER_CHARACTER = 60
 

@@ -8,19 +8,14 @@ from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
 
 from modelramp.api.errors import InvalidSpec, Problem
 from modelramp.api.health import Health
-from modelramp.api.hostname import Hostname
 from modelramp.api.quantity import as_text, number_or_text
 from modelramp.api.rollout import AfterPromotion, Rollout
+from modelramp.api.routing import Routing
 from modelramp.api.rules import ApiModel, Rule, matches, problems_of
 
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 OfflineResult = Annotated[str, BeforeValidator(as_text), WithJsonSchema(number_or_text(1024)), Field(max_length=1024)]
 """A number or a text; kept as text, so that 0.962 and "0.962" are the same revision."""
-Namespace = Annotated[
-    str,
-    Field(max_length=63),
-    matches(_LABEL, "must be a namespace's name: a-z, 0-9 and '-', beginning and ending with a letter or digit"),
-]
 
 
 class Lineage(ApiModel):
@@ -75,45 +70,6 @@ class Service(ApiModel):
     ] = "http"
 
 
-class ParentReference(ApiModel):
-    """A Gateway that should carry the traffic."""
-
-    name: Annotated[str, Field(min_length=1, max_length=253, description="Name of the Gateway.")]
-    namespace: Annotated[Namespace | None, Field(description="Its namespace; that of this object if not set.")] = None
-    section_name: Annotated[str | None, Field(max_length=253, description="One listener of the Gateway.")] = None
-    port: Annotated[int | None, Field(ge=1, le=65535, description="One port of the Gateway.")] = None
-
-
-class GatewayRouting(ApiModel):
-    """An HTTPRoute (Gateway API) that belongs to the operator."""
-
-    parent_refs: Annotated[
-        tuple[ParentReference, ...],
-        Field(
-            min_length=1, max_length=8, description="Gateways.", json_schema_extra={"x-kubernetes-list-type": "atomic"}
-        ),
-    ]
-    hostnames: Annotated[
-        tuple[Hostname, ...],
-        Field(
-            max_length=16,
-            description="Host names; all that the listener takes if empty.",
-            json_schema_extra={"x-kubernetes-list-type": "atomic"},
-        ),
-    ] = ()
-    path: Annotated[
-        str,
-        Field(max_length=1024, description="Path prefix under which the model answers."),
-        matches(r"/[^\s?#]*", "must begin with / and hold no space, ? or #, as in /v1/models"),
-    ] = "/"
-
-
-class Routing(ApiModel):
-    """Which router splits the traffic."""
-
-    gateway: Annotated[GatewayRouting, Field(description="Gateway API.")]
-
-
 class ModelDeploymentSpec(ApiModel):
     """The desired model version, and how it is rolled out and checked."""
 
@@ -138,20 +94,31 @@ class ModelDeploymentSpec(ApiModel):
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "!has(self.rollout) || !has(self.rollout.blueGreen) || !has(self.rollout.blueGreen.previewHostnames) || "
-            "!has(self.routing.gateway.hostnames) || "
+            "!has(self.routing.gateway) || !has(self.routing.gateway.hostnames) || "
             "self.rollout.blueGreen.previewHostnames.all(h, !(h in self.routing.gateway.hostnames))",
             "previewHostnames must not be hostnames of spec.routing too: one host reaches either the preview or what "
             "serves",
             lambda self: not _both(self),
             field=".rollout.blueGreen.previewHostnames",
         ),
+        Rule(
+            "!has(self.rollout) || !has(self.rollout.blueGreen) || !has(self.rollout.blueGreen.previewHostnames) || "
+            "size(self.rollout.blueGreen.previewHostnames) == 0 || has(self.routing.gateway)",
+            "previewHostnames need spec.routing.gateway",
+            lambda self: self.routing.gateway is not None or not _previewed(self),
+            field=".rollout.blueGreen.previewHostnames",
+        ),
     )
 
 
-def _both(spec: ModelDeploymentSpec) -> set[str]:
+def _previewed(spec: ModelDeploymentSpec) -> set[str]:
     blue_green = spec.rollout.blue_green
-    previewed = blue_green.preview_hostnames if blue_green is not None else ()
-    return set(previewed) & set(spec.routing.gateway.hostnames)
+    return set(blue_green.preview_hostnames) if blue_green is not None else set()
+
+
+def _both(spec: ModelDeploymentSpec) -> set[str]:
+    gateway = spec.routing.gateway
+    return _previewed(spec) & set(gateway.hostnames) if gateway is not None else set()
 
 
 OBJECT_RULES = (

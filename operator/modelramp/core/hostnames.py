@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+TRAEFIK = ""
+"""The namespace of Traefik's entry points as parents; no object of Kubernetes has it."""
 CATCH_ALL = "*"
 """The host of a route without hostnames: all that a listener takes and no other route names."""
 _ESCAPE = re.compile("%([0-9a-fA-F]{2})")
@@ -21,7 +23,10 @@ _UNTIL_THEN = (
 
 @dataclass(frozen=True, slots=True)
 class Parent:
-    """What a route attaches to: a Gateway, or one listener (section) or one port of it."""
+    """What a route attaches to: a Gateway, or one listener (section) or one port of it.
+
+    All entry points of Traefik are one parent, in the namespace TRAEFIK, with each as a section.
+    """
 
     namespace: str
     name: str
@@ -29,7 +34,12 @@ class Parent:
     port: int | None = None
 
     def meets(self, other: "Parent") -> bool:
-        """Whether some listener may serve both. A section and a port may be of one listener."""
+        """Whether some listener may serve both. A section and a port may be of one listener.
+
+        Any Gateway may be one of Traefik's, and so may meet its entry points.
+        """
+        if (self.namespace == TRAEFIK) != (other.namespace == TRAEFIK):
+            return True
         return (self.namespace, self.name) == (other.namespace, other.name) and not (
             _differ(self.section, other.section) or _differ(self.port, other.port)
         )

@@ -207,6 +207,7 @@ class RolloutInput:
     """What is wanted: the spec, the revision it stands for, and a person's command if there is one.
 
     spec: its health has the checks of all policies that could be resolved. missing: which could not, and why.
+    sticky: whether the router keeps each user at one version.
     """
 
     spec: ModelDeploymentSpec
@@ -214,6 +215,7 @@ class RolloutInput:
     request: Request | None = None
     policies: tuple[UsedPolicy, ...] = ()
     missing: str = ""
+    sticky: bool = False
 
 
 @dataclass(frozen=True, slots=True)

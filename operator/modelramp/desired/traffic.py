@@ -7,7 +7,7 @@ gets 404. And traffic moves only because of a decision: when what was decided ca
 from collections.abc import Collection, Sequence
 
 from modelramp.api.names import Reason
-from modelramp.api.spec import Routing
+from modelramp.api.routing import Routing
 from modelramp.core.events import RolloutEvent
 from modelramp.core.traffic import Traffic
 from modelramp.desired.names import preview_name, route_name

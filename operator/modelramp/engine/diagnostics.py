@@ -6,7 +6,7 @@ from contextlib import suppress
 from modelramp.api.errors import Gone
 from modelramp.api.kinds import POD
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
-from modelramp.api.spec import Routing
+from modelramp.api.routing import Routing
 from modelramp.api.text import cut, visible
 from modelramp.core.events import RolloutEvent
 from modelramp.desired.reading import entries, part, text

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from modelramp.api.names import KIND, ConditionType, Reason
-from modelramp.api.spec import Routing
+from modelramp.api.routing import Routing
 from modelramp.core.host_bindings import Bindings, bound_elsewhere
 from modelramp.core.hostnames import (
     CATCH_ALL,

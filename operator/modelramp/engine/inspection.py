@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from modelramp.api.errors import Gone, NoAnswer, Refused
-from modelramp.api.spec import Routing
+from modelramp.api.routing import Routing
 from modelramp.core.gates import registry as gates
 from modelramp.core.state import Observed, Pods, RolloutInput
 from modelramp.engine.diagnostics import inspect_pods, inspect_routing

@@ -8,6 +8,7 @@ from typing import Any
 
 from modelramp.api.kinds import ENDPOINT_SLICE, JOB, MODEL_DEPLOYMENT, Kind
 from modelramp.api.names import GROUP
+from modelramp.desired.routers import maker_of
 from modelramp.engine.ports import Object
 
 _METADATA = frozenset(
@@ -23,6 +24,8 @@ _METADATA = frozenset(
         "uid",
     }
 )
+_WHEN = ("manager", "subresource", "time")
+"""What is kept of managedFields where they alone say when an object was written."""
 
 
 def slim(kind: Kind, obj: Object) -> dict[str, Any]:
@@ -41,6 +44,9 @@ def slim(kind: Kind, obj: Object) -> dict[str, Any]:
         } | ({"ports": obj["ports"]} if "ports" in obj else {})
     elif kind == JOB:
         kept["spec"] = _job_spec(obj.get("spec") or {})
+    elif (maker := maker_of(kind.kind)) is not None and not maker.features.confirms:
+        entries = obj["metadata"].get("managedFields") or ()
+        kept["metadata"]["managedFields"] = [{name: entry.get(name, "") for name in _WHEN} for entry in entries]
     return kept
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from modelramp.api.errors import InvalidSpec, UnreadableStatus
 from modelramp.api.kinds import CONTROLLER_REVISION, ENDPOINT_SLICE, MODEL_DEPLOYMENT, SERVICE, Kind
 from modelramp.api.names import LABEL_DEPLOYMENT, REQUEST_ANNOTATION, Phase
-from modelramp.api.spec import ModelDeploymentSpec, Routing, parse_spec
+from modelramp.api.routing import Routing
+from modelramp.api.spec import ModelDeploymentSpec, parse_spec
 from modelramp.api.verdict import TickOutcome
 from modelramp.core.equality import Known, equal, named, roles, same
 from modelramp.core.events import RolloutEvent
@@ -19,7 +20,7 @@ from modelramp.core.state import RolloutInput, State
 from modelramp.core.status.read import hindrance, recall
 from modelramp.desired.ownership import Owner, belongs_to_service, named_for, orphaned, owned_by
 from modelramp.desired.revision import snapshots_of
-from modelramp.desired.routers import maker_of, route_kinds
+from modelramp.desired.routers import maker_of, route_kinds, router_of
 from modelramp.engine.applied import Applied
 from modelramp.engine.hosts import Hosts
 from modelramp.engine.lost_pods import Missing
@@ -312,6 +313,7 @@ class Store:
             parse_request(annotations.get(REQUEST_ANNOTATION, "")),
             found.policies,
             found.missing,
+            sticky=router_of(spec.routing).sticky(spec.routing),
         )
 
     def _revision(self, key: Key, record: Record, spec: ModelDeploymentSpec) -> str:

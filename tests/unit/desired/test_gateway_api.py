@@ -2,9 +2,11 @@ import pytest
 
 from modelramp.api.names import Reason
 from modelramp.core.hostnames import Parent, Path, Scope
+from modelramp.core.traffic import Preview, Traffic
 from modelramp.desired.routers import ROUTERS
 from modelramp.desired.routers.gateway_api import scope_of_route
-from modelramp.desired.traffic import shares_of
+from modelramp.desired.routers.protocol import Split
+from modelramp.desired.traffic import named_ports, shares_of, split_of
 from tests.unit.desired.world import (
     CANDIDATE,
     OLD,
@@ -163,3 +165,24 @@ def test_what_any_route_takes(spec, hosts, paths):
     parents = [{"name": "public", "sectionName": "web"}, {"group": "", "kind": "Service", "name": "mesh"}]
     found = scope_of_route({"metadata": {"namespace": "ml"}, "spec": {"parentRefs": parents, **spec}})
     assert found == Scope((Parent("ml", "public", "web"),), hosts, tuple(Path(*path) for path in paths))
+
+
+def test_a_preview_is_a_route_of_its_own_to_one_revision_and_is_no_part_of_the_weights():
+    routing = target().spec.routing
+    split = Split({S: (100, 80)}, Preview(C, ("preview.example.com",)), 80)
+    main, preview = objects = ROUTERS[0].desired(OWNER, routing, split, ())
+
+    assert preview["metadata"]["name"] == "digits.preview"
+    assert preview["spec"]["hostnames"] == ["preview.example.com"]
+    assert preview["spec"]["parentRefs"] == main["spec"]["parentRefs"]
+    assert weights(preview) == {C: 1}
+    assert shares_of(ROUTERS[0], OWNER, objects) == {S: (100, 80)}
+    assert named_ports(OWNER, objects) == {S: {80}, C: {80}}, "its pods and port stay while it is named"
+    assert len(ROUTERS[0].desired(OWNER, routing, Split({S: (100, 80)}), objects)) == 1
+
+
+def test_a_preview_shows_only_a_revision_that_has_ready_endpoints():
+    traffic = Traffic({S: 100}, Preview(C, ("preview.example.com",)))
+    for ready, previewed in (((S,), False), ((S, C), True)):
+        split, _ = split_of(traffic, S, ready, 80, {})
+        assert (split.preview is not None) is previewed

@@ -14,6 +14,7 @@ SAMPLES = [
     *sorted(MANIFESTS.glob("digits-*.yaml")),
     Path("examples/quickstart.yaml"),
     Path("examples/evaluated.yaml"),
+    Path("examples/traefik.yaml"),
     Path("examples/retrain-on-drift.yaml"),
 ]
 

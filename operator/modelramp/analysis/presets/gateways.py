@@ -1,6 +1,5 @@
 """Gateways, which also see what never reached a pod. Their labels name a Service, and a revision has one of its own."""
 
-import re
 from collections.abc import Callable
 
 from modelramp.analysis.presets.preset import Labels, Preset, by_revision
@@ -14,20 +13,16 @@ _SEEN = "Requests a second, seen by the gateway"
 _MILLISECONDS = " / 1000"
 
 # httproute-<ns>-<route>-gw-<ns>-<gateway>-ep-<entry point>-<rule>-<hash>-svc-<ns>-<service>-<index>@kubernetesgateway
-# The route of a preview is <name>.preview, whose dot Traefik writes as a dash: both routes count for one revision.
-TRAEFIK_BACKEND = r"httproute-(.+?)(?:-preview)?-gw-.+-svc-(.+)-[0-9]+@kubernetesgateway"
+# and, of a TraefikService, <ns>-<service>-<port>@kubernetescrd
+TRAEFIK_BACKEND = r"(?:httproute-.+?-[0-9]+-[0-9a-f]{20}-svc-)?(.+)-[0-9]+@kubernetes(?:gateway|crd)"
 
 
 def by_traefik_backend(subject: QueryContext) -> Labels:
-    """Series of Traefik's Gateway API provider, whose one label joins route, gateway, rule and Service by dashes.
+    """Series of Traefik's providers for the Gateway API and for its own resources, whatever the route.
 
-    The same pattern that groups in PromQL cuts the subject's own name here, so a name that contains "-gw-" or "-svc-"
-    is cut at the same place on both sides.
+    One label joins route, gateway, rule and Service, or Service and port, by dashes.
     """
-    route, service = f"{subject.namespace}-{subject.name}", f"{subject.namespace}-{subject.service}"
-    cut = re.fullmatch(TRAEFIK_BACKEND, f"httproute-{route}-gw-g-ep-e-0-svc-{service}-0@kubernetesgateway")
-    assert cut is not None  # noqa: S101 - the text is built to match
-    return (("backend", "/".join(cut.groups())),)
+    return (("backend", f"{subject.namespace}-{subject.service}"),)
 
 
 def by_istio_service(subject: QueryContext) -> Labels:
@@ -62,8 +57,8 @@ def _labelled(label: str, pattern: str) -> Callable[[str], str]:
 _of_traefik = Origin(
     by="backend",
     target=_SCRAPED,
-    everywhere='service=~"httproute-.+@kubernetesgateway"',
-    relabel=_labelled("service", TRAEFIK_BACKEND),
+    everywhere='service=~".+@kubernetes(gateway|crd)"',
+    relabel=lambda vector: f'label_replace({vector}, "backend", "$1", "service", "{TRAEFIK_BACKEND}")',
 )
 _of_istio = Origin(
     by="destination_service_namespace, destination_service_name", target=_SCRAPED, everywhere='reporter="source"'

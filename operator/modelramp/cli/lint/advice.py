@@ -56,7 +56,7 @@ def advice(
 
 def _of_hostnames(spec: ModelDeploymentSpec) -> Iterator[Advice]:
     gateway = spec.routing.gateway
-    if not gateway.hostnames and gateway.path == "/":
+    if gateway is not None and not gateway.hostnames and gateway.path == "/":
         message = "is missing: the route takes the requests of every host that no other route of the Gateway names; "
         yield Advice(Level.WARNING, "spec.routing.gateway.hostnames", message + "write the hosts of this model")
 

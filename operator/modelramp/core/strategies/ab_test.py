@@ -7,7 +7,6 @@ from modelramp.api.abtest import ABTest, ABTestRun
 from modelramp.api.names import UNANSWERED, Reason
 from modelramp.api.quantity import above
 from modelramp.api.rollout import Rollout
-from modelramp.api.spec import Routing
 from modelramp.api.times import to_clock
 from modelramp.api.verdict import ABTestOutcome, TickOutcome, Verdict
 from modelramp.core.events import RolloutEvent
@@ -35,15 +34,6 @@ _LOST = {
     Ending.INVALID: Reason.AB_TEST_INVALID,
 }
 """The endings that withdraw the candidate; the history calls them by the name of the ending."""
-
-
-def sticky(routing: Routing) -> bool:
-    """Whether the router sends one user always to the same version.
-
-    The backendRefs of an HTTPRoute split requests, each for itself.
-    """
-    del routing
-    return False
 
 
 def under_test(target: RolloutInput, state: State) -> Candidate | None:
@@ -101,7 +91,7 @@ def _begun(target: RolloutInput, state: State, candidate: Candidate, start: int)
     revision = candidate.version.revision
     if known is not None and (known.revision, known.question) == (revision, question):
         return known
-    return ABTestState(revision, question, start, sticky=sticky(target.spec.routing))
+    return ABTestState(revision, question, start, sticky=target.sticky)
 
 
 def standing(target: RolloutInput, state: State) -> tuple[str, ...]:

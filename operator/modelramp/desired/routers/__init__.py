@@ -1,11 +1,12 @@
 """Routers: what divides the requests between revisions, one module for each, and the list of them."""
 
 from modelramp.api.kinds import Kind
-from modelramp.api.spec import Routing
+from modelramp.api.routing import Routing
 from modelramp.desired.routers.gateway_api import GatewayApi
 from modelramp.desired.routers.protocol import Router
+from modelramp.desired.routers.traefik import TraefikService
 
-ROUTERS: list[Router] = [GatewayApi()]
+ROUTERS: list[Router] = [GatewayApi(), TraefikService()]
 """The first that a spec asks for divides its traffic."""
 
 

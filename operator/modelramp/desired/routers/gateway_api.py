@@ -6,7 +6,7 @@ from typing import Any
 
 from modelramp.api.kinds import Kind, Ref
 from modelramp.api.names import Reason
-from modelramp.api.spec import GatewayRouting, ParentReference, Routing
+from modelramp.api.routing import GatewayRouting, ParentReference, Routing
 from modelramp.api.text import cut, visible
 from modelramp.core.events import RolloutEvent
 from modelramp.core.hostnames import CATCH_ALL, Parent, Path, Scope, path_of

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from modelramp.api.kinds import Kind, Ref
-from modelramp.api.spec import Routing
+from modelramp.api.routing import Routing
 from modelramp.core.events import RolloutEvent
 from modelramp.core.hostnames import Scope
 from modelramp.core.traffic import Preview
