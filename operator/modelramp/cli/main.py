@@ -12,20 +12,14 @@ from modelramp import __version__
 
 COMMANDS = "modelramp.cli.commands"
 VERBS = {
-    "lint": (
-        "lint",
-        "Say what the API server would refuse in manifests, and what it cannot know.",
-    ),
-    "simulate": (
-        "simulate",
-        "Run the decisions over given outcomes of checks, without a cluster.",
-    ),
-    "presets": ("presets", "List the queries that modelramp brings."),
-    "evaluate": ("evaluate", "Judge numbers given by hand by one check."),
-    "backtest": ("backtest", "Run the decisions over what Prometheus has recorded."),
-    "suggest": ("suggest", "Propose limits from what Prometheus has recorded."),
+    "lint": "Find what the API server would refuse in manifests, and problems that it cannot see.",
+    "simulate": "Run a policy on given outcomes of its checks, without a cluster.",
+    "presets": "List the built-in queries.",
+    "evaluate": "Run one check on given numbers, and explain its verdict.",
+    "backtest": "Replay a policy over the history in Prometheus.",
+    "suggest": "Propose limits from the history in Prometheus.",
 }
-"""Verb -> the module in COMMANDS whose `command` it is, and one line for --help. A verb is there when its module is."""
+"""Verb -> one line for --help. The verb is the `command` of the module of its name, and is listed when that exists."""
 
 
 class Verbs(click.Group):
@@ -34,19 +28,19 @@ class Verbs(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Verbs whose module exists."""
         del ctx
-        return [verb for verb, (module, _) in VERBS.items() if find_spec(f"{COMMANDS}.{module}") is not None]
+        return [verb for verb in VERBS if find_spec(f"{COMMANDS}.{verb}") is not None]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The verb's command, imported now."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        command: click.Command = importlib.import_module(f"{COMMANDS}.{VERBS[cmd_name][0]}").command
+        command: click.Command = importlib.import_module(f"{COMMANDS}.{cmd_name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the verbs with their lines, without importing one."""
         with formatter.section("Verbs"):
-            formatter.write_dl([(verb, VERBS[verb][1]) for verb in self.list_commands(ctx)])
+            formatter.write_dl([(verb, VERBS[verb]) for verb in self.list_commands(ctx)])
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})

@@ -198,7 +198,7 @@ def test_help_comes_within_the_time_that_is_felt():
 
 
 def test_a_verb_whose_module_is_missing_is_not_offered(monkeypatch):
-    monkeypatch.setitem(VERBS, "teleport", ("teleport", "Not written yet."))
+    monkeypatch.setitem(VERBS, "teleport", "Not written yet.")
     assert "teleport" not in CliRunner().invoke(main, ["--help"]).stdout
     assert CliRunner().invoke(main, ["teleport"]).exit_code == 2
 
