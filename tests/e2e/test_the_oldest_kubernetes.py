@@ -24,11 +24,13 @@ NAMESPACE = "oldest"
 
 @pytest.fixture(scope="module")
 def oldest(tmp_path_factory):
-    """A plane with that API server and the shipped manifests."""
+    """A plane with that API server and the shipped manifests, and without Traefik's definitions, as most clusters."""
     folder = tmp_path_factory.mktemp("oldest")
     name = f"oldest-{os.getpid()}"
     options = {"scrape_interval": SCRAPE_INTERVAL_S, "kubernetes": MINOR, "tied": True}
     with Plane.start(name, folder / "plane", **options) as plane:
+        definitions = plane.kubectl("get", "crd", "-o", "name").split()
+        plane.kubectl("delete", *(name for name in definitions if name.endswith(".traefik.io")))
         install(plane)
         make_namespace(plane, NAMESPACE)
         yield plane
@@ -68,6 +70,15 @@ def test_a_bad_version_is_rolled_back(seen):
     assert seen.rolled_back["breaches"] == 3
     assert seen.rolled_back["stable"]["modelVersion"] == "v2"
     assert set(seen.traffic.shares(since=seen.back + 3)) == {"v2"}
+
+
+def test_a_router_that_the_cluster_does_not_know_is_named(oldest):
+    asked = Rollout(oldest, NAMESPACE, "elsewhere")
+    manifest = asked.manifest("v1")
+    manifest["spec"]["routing"] = {"traefik": {"hostnames": [asked.hostname]}}
+    oldest.kubectl("apply", "-f", "-", input=json.dumps(manifest))
+    status = asked.until(lambda found: "install Traefik's CRDs" in found.get("message", ""), what="missing CRDs")
+    assert {c["type"]: c["status"] for c in status["conditions"]}["Ready"] == "False"
 
 
 def test_no_request_fails_but_those_that_the_bad_version_answered(seen):
