@@ -5,7 +5,6 @@ import pytest
 from modelramp.api.names import Reason
 from modelramp.api.spec import parse_spec
 from modelramp.core.hostnames import Parent, Path, Scope
-from modelramp.core.traffic import Preview
 from modelramp.desired.routers import ROUTERS, router_of
 from modelramp.desired.routers.protocol import Split
 from modelramp.desired.routers.traefik import TraefikService
@@ -72,17 +71,6 @@ def test_a_cookie_makes_it_sticky():
     assert weighted["sticky"] == {"cookie": {"name": "arm", "httpOnly": True, "secure": True}}
     assert ROUTER.sticky(routing(sticky={"name": "arm"}))
     assert not ROUTER.sticky(routing())
-
-
-def test_a_preview_is_a_rule_of_its_own_and_leaves_when_it_ends():
-    split = Split(SPLIT.shares, Preview(CANDIDATE, ("preview.example.com",)), 80)
-    *_, rule = rendered(split, hostnames=[HOST])["IngressRoute"]["routes"]
-    assert rule["match"] == "Host(`preview.example.com`)"
-    assert rule["services"] == [{"kind": "Service", "name": f"digits-{CANDIDATE}", "port": 80}]
-
-    before = ROUTER.desired(OWNER, routing(hostnames=[HOST]), split, ())
-    after = ROUTER.desired(OWNER, None, SPLIT, before)
-    assert after == ROUTER.desired(OWNER, routing(hostnames=[HOST]), SPLIT, ())
 
 
 @pytest.mark.parametrize(("seconds", "taken"), [(0, None), (5, None), (6, True), (600, True)])

@@ -65,11 +65,6 @@ class TraefikService:
         }
         if sticky:
             weighted["sticky"] = sticky
-        if split.preview is not None:
-            name = child_name(owner.name, split.preview.revision)
-            reached = {"kind": "Service", "name": name, "port": split.preview_port}
-            rule = {"kind": "Rule", "match": _match(split.preview.hostnames, "/"), "services": [reached]}
-            place = {**place, "routes": [*place["routes"], rule]}
         objects = [_object(owner, TRAEFIK_SERVICE, {"weighted": weighted})]
         return (*objects, _object(owner, INGRESS_ROUTE, place)) if place["routes"] else tuple(objects)
 
