@@ -275,6 +275,9 @@ class Reconciler:
             raise
         self.writer.show_refused_route(key, refused=False)
         record.obstacle, record.unanswered = None, 0
+        candidate = record.state.candidate
+        if hindered is not None and hindered.reason is Reason.CHILD_REFUSED and candidate is not None:
+            record.last_words = (candidate.version.revision, hindered.message)  # its pods have had no time to say more
         record.quiet = not changed
         return changed or hindered is not None
 
