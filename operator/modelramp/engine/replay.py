@@ -39,13 +39,21 @@ class Missed:
 async def missed_outcomes(
     missed: Sequence[Missed], metrics: Metrics, telemetry: Telemetry
 ) -> dict[str, dict[int, tuple[CheckOutcome, ...]]]:
-    """What the checks would have said at every missed tick, by key and tick: the same that `outcomes` gives.
+    """What the checks would have said at every missed tick, by key and tick: the same that `outcomes` gives."""
+    found = await missed_ticks(missed, metrics, telemetry)
+    return {key: {tick: outcome.checks for tick, outcome in ticks.items()} for key, ticks in found.items()}
+
+
+async def missed_ticks(
+    missed: Sequence[Missed], metrics: Metrics, telemetry: Telemetry
+) -> dict[str, dict[int, TickOutcome]]:
+    """The outcome of every missed tick, by key and tick: of the checks, and of the A/B test if there is one.
 
     Objects that missed the same ticks share their queries, so a restart costs as many range queries as a tick costs
     instant ones. How many ticks are worth replaying is the caller's decision; the newest tick is then to be asked with
     what the last of them left (CheckRequest.after).
     """
-    result: dict[str, dict[int, tuple[CheckOutcome, ...]]] = {}
+    result: dict[str, dict[int, TickOutcome]] = {}
     by_ticks: dict[tuple[int, ...], list[CheckRequest]] = {}
     for each in missed:
         by_ticks.setdefault(each.ticks, []).append(each.due)
@@ -54,8 +62,7 @@ async def missed_outcomes(
         wanted = merged(objects, ticks)
         journals = await answered(wanted, _reader(metrics, wanted), telemetry)
         async for each_asked in spread(objects):
-            found = told(each_asked, ticks, journals)
-            result[each_asked.due.key] = {tick: outcome.checks for tick, outcome in found.items()}
+            result[each_asked.due.key] = told(each_asked, ticks, journals)
     return result
 
 

@@ -8,11 +8,11 @@ from modelramp.analysis.checks import Ask
 from modelramp.api.check import Check
 from modelramp.api.errors import NoAnswer, PrometheusUnavailable
 from modelramp.api.names import Reason
-from modelramp.api.verdict import CheckOutcome, Verdict
+from modelramp.api.verdict import CheckOutcome, TickOutcome, Verdict
 from modelramp.cli.backtest.replay import Given, History, Said
 from modelramp.engine.ports import SHARED, Asker, Endpoint, Metrics, Sample, Telemetry
 from modelramp.engine.queries import CheckRequest, QueryResult, asked
-from modelramp.engine.replay import Missed, missed_outcomes
+from modelramp.engine.replay import Missed, missed_ticks
 
 PIECE = 1440
 """Ticks of one range query: a day of minutes, well below the 11,000 points that Prometheus gives at most."""
@@ -22,6 +22,10 @@ _TOO_MUCH = frozenset({Reason.PROMETHEUS_TIMEOUT, Reason.QUERY_FAILED, Reason.AN
 _ALL_DUE = (0,)
 """Ticks at which every check is due."""
 _HOPELESS = frozenset({Reason.QUERY_INVALID})
+
+
+AB_TEST = "ab.test"
+"""Names the A/B test among the checks in what people read."""
 
 
 class NoHistory(Exception):
@@ -56,8 +60,9 @@ async def read_history(
     while len(found) < len(ticks):
         piece = tuple(ticks[len(found) : len(found) + size])
         kept = _Kept(metrics)
-        outcomes = (await missed_outcomes([Missed(due, piece)], kept, telemetry))[due.key]
-        newest = tuple({check.name: check for tick in piece for check in outcomes[tick]}.values())
+        outcomes = (await missed_ticks([Missed(due, piece)], kept, telemetry))[due.key]
+        said = {tick: (*outcomes[tick].checks, *_test_as_check(outcomes[tick])) for tick in piece}
+        newest = tuple({check.name: check for tick in piece for check in said[tick]}.values())
         _raise_if_hopeless(newest)
         if len(piece) > LEAST and any(check.reason in _TOO_MUCH for check in newest):
             size = max(LEAST, len(piece) // 4)
@@ -68,7 +73,7 @@ async def read_history(
             tested = (
                 kept.test(test, tick - due.ab_test.test.delay) if test is not None and due.ab_test is not None else None
             )
-            found.append((tick, Said(outcomes[tick], kept.answers(due_asks, tick), tested)))
+            found.append((tick, Said(outcomes[tick].checks, kept.answers(due_asks, tick), tested, said[tick])))
         progress(len(found))
     return found
 
@@ -144,6 +149,12 @@ class _Kept:
 _NOTHING = QueryResult(())
 
 
+def _test_as_check(outcome: TickOutcome) -> tuple[CheckOutcome, ...]:
+    """The A/B test of a tick in the form of a check, to be reported among them."""
+    test = outcome.ab_test
+    return () if test is None else (CheckOutcome(AB_TEST, test.verdict, test.reason, test.detail),)
+
+
 def _raise_if_hopeless(outcomes: tuple[CheckOutcome, ...]) -> None:
     for check in outcomes:
         if check.reason is Reason.PROMETHEUS_UNREACHABLE:
@@ -164,9 +175,9 @@ def _raise_if_slow(outcomes: tuple[CheckOutcome, ...], ticks: int) -> None:
 
 def silent_checks(history: History) -> dict[str, CheckOutcome]:
     """Checks that had no data at any tick, by name, with what the newest one said of them."""
-    silent = {check.name: check for recorded in history for check in recorded.said.checks}
+    silent = {check.name: check for recorded in history for check in recorded.said.asked}
     for recorded in history:
-        for check in recorded.said.checks:
+        for check in recorded.said.asked:
             if check.verdict is not Verdict.NO_DATA:
                 silent.pop(check.name, None)
         if not silent:

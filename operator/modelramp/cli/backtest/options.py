@@ -287,7 +287,7 @@ async def _must_say_something(
     asked: Asking, due: CheckRequest, ticks: Sequence[int], history: History, metrics: Metrics
 ) -> None:
     silent = silent_checks(history)
-    if len(silent) < len({check.name for recorded in history for check in recorded.said.checks}):
+    if len(silent) < len({check.name for recorded in history for check in recorded.said.asked}):
         for name, check in silent.items():
             click.echo(f"warning: {name} had no data at any tick: {check.detail}", err=True)
         return
