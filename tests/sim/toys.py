@@ -32,6 +32,7 @@ class Pipes:
 
     field = "gateway"
     kinds = (PIPE,)
+    hosting = kinds
     features = Features(confirms=True)
 
     def asked(self, routing):

@@ -8,7 +8,7 @@ from modelramp.api.errors import Gone, ModelrampError, Refused
 from modelramp.api.kinds import Kind
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.core.hostnames import Claim
-from modelramp.desired.routers import route_kinds
+from modelramp.desired.routers import hosting_kinds
 from modelramp.engine.hosts import Hosts, claim_of_route
 from modelramp.engine.ports import Clock, Cluster, Object, Telemetry
 
@@ -89,7 +89,7 @@ class ForeignRoutes:
         """The routes that may be read, and why others may not."""
         found: list[Object] = []
         refusals = []
-        for kind in route_kinds():
+        for kind in hosting_kinds():
             routes, refusal = await self._list_kind(kind)
             found += routes
             refusals += [refusal] if refusal else []
@@ -133,7 +133,7 @@ class ForeignRoutes:
         if readable is self._readable:
             return
         if refusal:
-            plurals = ", ".join(kind.plural for kind in route_kinds())
+            plurals = ", ".join(kind.plural for kind in hosting_kinds())
             advice = f"grant list on {plurals} in all namespaces; until then a ModelDeployment may get a host of theirs"
             self.telemetry.warn("routes of others do not all count", reason=refusal, advice=advice)
         elif self._readable is not None:

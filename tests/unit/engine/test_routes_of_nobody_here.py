@@ -29,12 +29,13 @@ class Cluster:
         self.error = None
 
     async def list(self, kind, namespace=None, selector=""):
-        self.lists += 1
+        self.lists += kind.kind == "HTTPRoute"
         if self.error is not None:
             raise self.error
         if not self.readable(namespace):
             raise Refused(f"list httproutes in {namespace}: forbidden")
-        found = [each for each in self.routes if namespace in {None, each["metadata"]["namespace"]}]
+        routes = [each for each in self.routes if each["kind"] == kind.kind]
+        found = [each for each in routes if namespace in {None, each["metadata"]["namespace"]}]
         return tuple(each for each in found if not (selector and each["metadata"]["labels"]))
 
 

@@ -280,7 +280,9 @@ def test_whatever_arrives_is_taken_in_or_said(kind, event, obj):
     found = listing()
     found.observe(MODEL_DEPLOYMENT, "ADDED", deployment("other"))
     found.observe(kind, event, obj)
-    found.observe(MODEL_DEPLOYMENT, "ADDED", deployment("digits", version=9))
+    wanted = deployment("digits", version=9)
+    wanted["metadata"]["uid"] = "of-its-own"  # the uid of a deleted object never comes back
+    found.observe(MODEL_DEPLOYMENT, "ADDED", wanted)
 
     assert KEY in found.store.records
 

@@ -23,3 +23,8 @@ def maker_of(kind: str) -> Router | None:
 def route_kinds() -> tuple[Kind, ...]:
     """Kinds of the objects that routers make."""
     return tuple(kind for router in ROUTERS for kind in router.kinds)
+
+
+def hosting_kinds() -> tuple[Kind, ...]:
+    """Kinds of the objects that take hosts."""
+    return tuple(kind for router in ROUTERS for kind in router.hosting)

@@ -29,6 +29,7 @@ class GatewayApi:
 
     field = "gateway"
     kinds = (HTTP_ROUTE,)
+    hosting = kinds
     features = Features()
 
     def asked(self, routing: Routing) -> bool:

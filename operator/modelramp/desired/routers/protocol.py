@@ -81,6 +81,11 @@ class Router(Protocol):
         ...
 
     @property
+    def hosting(self) -> tuple[Kind, ...]:
+        """Those of its kinds whose objects take hosts, whoever made them."""
+        ...
+
+    @property
     def features(self) -> Features:
         """What it can do beside weights."""
         ...

@@ -35,6 +35,7 @@ class TraefikService:
 
     field = "traefik"
     kinds = (TRAEFIK_SERVICE, INGRESS_ROUTE)
+    hosting = (INGRESS_ROUTE,)
     features = Features(confirms=False)
 
     def asked(self, routing: Routing) -> bool:
