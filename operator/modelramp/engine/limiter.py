@@ -16,6 +16,10 @@ class Priority(IntEnum):
     REPORT = 3
 
 
+_ROUNDING = 1e-9
+"""Part of a token that rounding may keep back: waiting for so little could end at the same instant, for ever."""
+
+
 class WriteLimiter:
     """Lets `rate` writes a second through, and `burst` at once.
 
@@ -58,7 +62,7 @@ class WriteLimiter:
         """Hand out tokens as they come until nobody waits."""
         while self._waiting:
             self._refill()
-            if self._tokens < 1:
+            if self._tokens < 1 - _ROUNDING:
                 await self._clock.sleep((1 - self._tokens) / self._rate)
                 continue
             turn = self._next()
