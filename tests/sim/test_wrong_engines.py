@@ -38,7 +38,7 @@ INFORM = {"checks": [{"name": "errors", "preset": "error-rate", "max": "0.01", "
 DEAF = DeafGateway(serves="2.0.0", health=INFORM)
 CRASHING = Scenario(serves="1.0.0", failed="2.0.0", pods={"2.0.0": Pods(crash_after=90.0)})
 CRASHED = [(ROLLBACK, {"fault": Fault.CRASH_AFTER, "at_call": call}) for call in range(40, 80, 4)]
-LATE = [(SUPERSEDED, {"fault": Fault.LATE_EFFECT, "at_call": call}) for call in range(50, 75)]
+LATE = [(SUPERSEDED, {"fault": Fault.LATE_EFFECT, "at_call": call}) for call in range(40, 130)]
 
 
 async def without_fence(writer, owner, obj, before, priority):

@@ -124,7 +124,7 @@ WRONG = {
     ),
     "a restart forgets the counts of slow checks": (
         (read, "_watch", lambda found: replace(real["watch"](found), checks=()) if found else None),
-        crashed(SLOW_LATER, (143, 147, 154)),
+        crashed(SLOW_LATER, range(100, 260)),
         "breaches; histories",
     ),
     "a restart forgets evidence": (
@@ -139,7 +139,7 @@ WRONG = {
     ),
     "a restart forgets hooks": (
         (read, "episodes_of", lambda _: ()),
-        crashed(HOOKED["rollback"], range(105, 130)),
+        crashed(HOOKED["rollback"], range(95, 160)),
         "is forgotten",
     ),
     "a call without an answer is told as done": (
