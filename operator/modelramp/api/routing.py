@@ -55,7 +55,7 @@ class Cookie(ApiModel):
     name: Annotated[
         str,
         Field(min_length=1, max_length=64, description="Name of the cookie."),
-        matches("[-A-Za-z0-9_]+", "must be made of A-Z, a-z, 0-9, '-' and '_'"),
+        matches("[-A-Za-z0-9_]+", "must be made of A-Z, a-z, 0-9, '-' and '_', as in model_version"),
     ]
     secure: Annotated[bool, Field(description="Whether browsers send it over HTTPS only.")] = False
 
