@@ -71,7 +71,8 @@ def candidate() -> tuple[RolloutInput, State, Observed, TickOutcome]:
         candidate=Candidate(Version("r2", "2.0.0", TICK - 300, TICK - 300), 10, 0, TICK - 120),
         last_tick=TICK - 60,
     )
-    seen = Observed(pods={"r1": Pods(2, 2, 2), "r2": Pods(2, 2, 2)}, served={"r1": 90, "r2": 10}, routed=True)
+    pods = {"r1": Pods(2, 2, 2), "r2": Pods(2, 2, 2)}
+    seen = Observed(pods=pods, served={"r1": 90, "r2": 10}, routed=True, now=TICK + 5)
     healthy = partial(CheckOutcome, verdict=Verdict.HEALTHY, reason=Reason.WITHIN_LIMIT, detail="0.1 %, limit 1 %")
     checks = tuple(healthy(name, value=0.001, limit="<= 0.01") for name in ("errors", "speed"))
     return (

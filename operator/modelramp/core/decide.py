@@ -30,7 +30,7 @@ def decide(target: RolloutInput, state: State, seen: Observed, ticks: Sequence[T
     `state.last_tick`, or of a revision that is no longer the subject, change nothing. now: seconds since the epoch.
     Only the newest tick may move traffic up; older ones are replayed and can only count or roll back.
     """
-    seen = replace(seen, now=now)
+    seen = seen if seen.now == now else replace(seen, now=now)
     decision = adopt(_from_now(state, target, ticks, now), target, seen, now)
     decision = follow_target(decision, target, now)
     decision = follow_request(decision, target, seen, now)

@@ -294,9 +294,14 @@ class Decision:
 
     def then(self, *findings: RolloutEvent, **changes: object) -> "Decision":
         """The decision with state changes and further findings."""
-        return Decision(replace(self.state, **changes), (*self.findings, *findings))  # type: ignore[arg-type]
+        if not changes and not findings:
+            return self
+        state = replace(self.state, **changes) if changes else self.state  # type: ignore[arg-type]
+        return Decision(state, (*self.findings, *findings))
 
     def at(self, tick: int, before: "Decision") -> "Decision":
         """The decision whose findings since `before` are of a tick (seconds since the epoch)."""
         known = len(before.findings)
-        return replace(self, findings=(*self.findings[:known], *stamped(self.findings[known:], tick)))
+        if len(self.findings) == known:
+            return self
+        return Decision(self.state, (*self.findings[:known], *stamped(self.findings[known:], tick)))
