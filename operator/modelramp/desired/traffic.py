@@ -68,8 +68,7 @@ def of_router(router: Router, current: Sequence[Object]) -> tuple[Object, ...]:
 
 def main_route(router: Router, owner: Owner, current: Sequence[Object]) -> Object | None:
     """The object that has the weights; None while there is none."""
-    kind, name = router.kinds[0].kind, route_name(owner.name)
-    return next((obj for obj in current if obj.get("kind") == kind and obj["metadata"]["name"] == name), None)
+    return _named(router, route_name(owner.name), current)
 
 
 def shares_of(router: Router, owner: Owner, current: Sequence[Object]) -> dict[str, tuple[int, int]]:
@@ -96,7 +95,11 @@ def named_ports(owner: Owner, current: Sequence[Object]) -> dict[str, set[int]]:
 
 def preview_route(router: Router, owner: Owner, current: Sequence[Object]) -> Object | None:
     """The object that has the hostnames of a preview; None while there is none."""
-    kind, name = router.kinds[0].kind, preview_name(owner.name)
+    return _named(router, preview_name(owner.name), current)
+
+
+def _named(router: Router, name: str, current: Sequence[Object]) -> Object | None:
+    kind = router.kinds[0].kind
     return next((obj for obj in current if obj.get("kind") == kind and obj["metadata"]["name"] == name), None)
 
 

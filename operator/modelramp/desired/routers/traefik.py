@@ -167,7 +167,7 @@ def _place(owner: Owner, traefik: TraefikRouting) -> dict[str, Any]:
 
 
 def _as_it_is(ingress: Object | None) -> dict[str, Any]:
-    """The same of an IngressRoute that exists; without the route of a preview."""
+    """The same of an IngressRoute that exists, with the rules that lead to a TraefikService."""
     spec = part(ingress, "spec")
     routes = [
         route
