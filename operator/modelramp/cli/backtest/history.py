@@ -61,19 +61,21 @@ async def read_history(
         piece = tuple(ticks[len(found) : len(found) + size])
         kept = _Kept(metrics)
         outcomes = (await missed_ticks([Missed(due, piece)], kept, telemetry))[due.key]
-        said = {tick: (*outcomes[tick].checks, *_test_as_check(outcomes[tick])) for tick in piece}
-        newest = tuple({check.name: check for tick in piece for check in said[tick]}.values())
+        said = []
+        for tick in piece:
+            due_asks = [(check, each) for check, each in asks if due.health.is_due(check, tick)]
+            answered = (
+                kept.test(test, tick - due.ab_test.test.delay) if test is not None and due.ab_test is not None else None
+            )
+            outcome = outcomes[tick]
+            said.append(Said(outcome.checks, kept.answers(due_asks, tick), answered, _test_as_check(outcome)))
+        newest = tuple({check.name: check for each in said for check in each.asked}.values())
         _raise_if_hopeless(newest)
         if len(piece) > LEAST and any(check.reason in _TOO_MUCH for check in newest):
             size = max(LEAST, len(piece) // 4)
             continue
         _raise_if_slow(newest, len(piece))
-        for tick in piece:
-            due_asks = [(check, each) for check, each in asks if due.health.is_due(check, tick)]
-            tested = (
-                kept.test(test, tick - due.ab_test.test.delay) if test is not None and due.ab_test is not None else None
-            )
-            found.append((tick, Said(outcomes[tick].checks, kept.answers(due_asks, tick), tested, said[tick])))
+        found += zip(piece, said, strict=True)
         progress(len(found))
     return found
 
@@ -149,10 +151,10 @@ class _Kept:
 _NOTHING = QueryResult(())
 
 
-def _test_as_check(outcome: TickOutcome) -> tuple[CheckOutcome, ...]:
+def _test_as_check(outcome: TickOutcome) -> CheckOutcome | None:
     """The A/B test of a tick in the form of a check, to be reported among them."""
     test = outcome.ab_test
-    return () if test is None else (CheckOutcome(AB_TEST, test.verdict, test.reason, test.detail),)
+    return None if test is None else CheckOutcome(AB_TEST, test.verdict, test.reason, test.detail)
 
 
 def _raise_if_hopeless(outcomes: tuple[CheckOutcome, ...]) -> None:

@@ -35,13 +35,18 @@ class Said(NamedTuple):
     """What the checks said at a tick, and what the evidence of those that add it up was.
 
     test: the answers of an A/B test by the name of the question, or why there are none; None when it was not asked.
-    asked: the checks and the A/B test as one list, for reports about missing data.
+    tested: the test's own outcome in the form of a check, for reports about missing data.
     """
 
     checks: tuple[CheckOutcome, ...]
     answers: Given = MappingProxyType({})
     test: Mapping[str, Sequence[Sample]] | NoAnswer | None = None
-    asked: tuple[CheckOutcome, ...] = ()
+    tested: CheckOutcome | None = None
+
+    @property
+    def asked(self) -> tuple[CheckOutcome, ...]:
+        """The checks, and the A/B test as one of them."""
+        return self.checks if self.tested is None else (*self.checks, self.tested)
 
 
 class Recorded(NamedTuple):
