@@ -49,7 +49,7 @@ class PrimaryMetric(ApiModel):
         Goal | None,
         Field(description="Increase or Decrease; needed for a mean. good should increase and bad decrease."),
     ] = None
-    good: Annotated[str | None, query_field("what went as wished in {{window}}; over increase(), not rate()")] = None
+    good: Annotated[str | None, query_field("the successes in {{window}}; over increase(), not rate()")] = None
     bad: Annotated[str | None, query_field("what went wrong in {{window}}; over increase(), not rate()")] = None
     total: Total | None = None
     sum: Annotated[str | None, query_field("the sum of what is averaged, such as revenue or tokens, in {{window}}")] = (
@@ -115,7 +115,7 @@ class ABTest(ApiModel):
     assignment: Annotated[
         str | None,
         query_field(
-            "the users or requests that were assigned to a version in {{window}}, to be held against the split; the "
+            "the users or requests that were assigned to a version in {{window}}, to compare with the split; the "
             "metric's total or count if not set"
         ),
     ] = None
