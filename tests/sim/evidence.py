@@ -25,13 +25,14 @@ class Evidence(Checker):
     def __init__(self, member: "Member") -> None:
         self._member = member
         self._sums: dict[str, tuple[object, Sums]] = {}
+        self._arms: dict[str, tuple[object, tuple[str, str]]] = {}
 
     def changed(self, change: Change) -> Iterator[str]:
         if change.kind != "ModelDeployment" or change.actor != FIELD_MANAGER or change.type != "MODIFIED":
             return
         old, new = (change.before or {}).get("status", {}), change.obj["status"]
         interval = seconds_of(change.obj["spec"]["health"]["interval"])
-        arms, asked, since = _arms(old), _asked(old), _since(old)
+        asked, since = _asked(old), _since(old)
         newest = seconds(new.get("lastTick"))
         ticks = range(seconds(old["lastTick"]) + interval if old.get("lastTick") else newest, newest + 1, interval)
         for name, memory in _memories(new).items():
@@ -41,6 +42,7 @@ class Evidence(Checker):
                 key, found = memory["test"], tuple(memory["sums"][:4])
             before = self._sums.get(name)
             sums = fewer = before[1] if before and before[0] == key else (0.0, 0.0, 0.0, 0.0)
+            arms = self._compared(name, key, _arms(old))
             for tick in ticks:
                 counted = tick if tick - interval >= since else 0
                 sums = self._plus(sums, arms, counted)
@@ -49,6 +51,13 @@ class Evidence(Checker):
             if found not in {sums, fewer}:
                 yield f"{name} carries {found}, what was answered adds up to {sums}"
             self._sums[name] = (key, found)
+
+    def _compared(self, name: str, key: object, arms: tuple[str, str]) -> tuple[str, str]:
+        """Whose counters one comparison adds up, to its end: a tick asked before a move was written belongs to it."""
+        known = self._arms.get(name)
+        if known is None or known[0] != key:
+            known = self._arms[name] = (key, arms)
+        return known[1]
 
     def _said(self, revision: str, tick: int) -> bool:
         """Whether all questions about a counter had data; a lost answer and an empty one look alike."""
