@@ -74,13 +74,17 @@ class Member:
                 api.update({**obj, "metadata": {**metadata, "ownerReferences": kept}}, "garbage-collector")
         api.delete(self.ref, USER)
 
-    def request(self, verb: str) -> None:
-        """A person's command: kubectl modelramp VERB, about the candidate (retry: about what failed)."""
+    def request(self, verb: str, to: str = "") -> None:
+        """A person's command about the candidate; retry: about what failed, rollback: about what is stable.
+
+        to: where a rollback goes; empty for the version before.
+        """
         status = self.status
-        revision = status.get("failedRevision") if verb == "retry" else (status.get("candidate") or {}).get("revision")
+        about = {"retry": status.get("failedRevision"), "rollback": (status.get("stable") or {}).get("revision")}
+        revision = about[verb] if verb in about else (status.get("candidate") or {}).get("revision")
         self.world.trace(f"request{self._who}: {verb} {revision}")
         if self.obj and revision:
-            command = {"modelramp.io/request": f"{verb}/{revision}/{self.world.api.version}"}
+            command = {"modelramp.io/request": f"{verb}/{revision}/{to and f'{to}/'}{self.world.api.version}"}
             annotations = self.obj["metadata"].get("annotations", {}) | command
             metadata = {**self.obj["metadata"], "annotations": annotations}
             self.world.api.update({**self.obj, "metadata": metadata}, "modelramp-cli")

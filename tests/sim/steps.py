@@ -71,18 +71,18 @@ class Steps(Checker):
                 yield from self._unproven(spec, before, seconds(after["stepEntered"]))
         stable, was_stable = new.get("stable") or {}, old.get("stable") or {}
         if stable.get("revision") not in (None, was_stable.get("revision")):
-            yield from self._new_stable(
-                spec, old, stable["revision"], seconds(stable["since"]), asked(old, new, "promote")
-            )
+            verb = next((verb for verb in ("promote", "rollback") if asked(old, new, verb)), "")
+            yield from self._new_stable(spec, old, stable["revision"], seconds(stable["since"]), verb)
 
-    def _new_stable(self, spec: Json, old: Json, revision: str, since: int, by_request: bool) -> Iterator[str]:
+    def _new_stable(self, spec: Json, old: Json, revision: str, since: int, by_request: str) -> Iterator[str]:
         candidate = old.get("candidate") or {}
-        if revision in self._worked and (old.get("previous") or {}).get("revision") == revision:
+        back = by_request == "rollback" or (old.get("previous") or {}).get("revision") == revision
+        if revision in self._worked and back:
             return
         if old.get("stable") and candidate.get("revision") == revision:
             if candidate["step"] != len(weights_of(spec)) - 1:
                 yield f"{revision} was promoted from step {candidate['step']}"
-            if not by_request:
+            if by_request != "promote":
                 yield from _too_early(spec, candidate, since)
                 yield from self._unproven(spec, candidate, since)
         elif old.get("stable"):

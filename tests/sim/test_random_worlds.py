@@ -57,7 +57,8 @@ def burst(world):
 def person(chance):
     """Something that a person does now and then."""
     meddling = (edit_route, delete_children("HTTPRoute"), delete_children("Service"), delete_children("Deployment"))
-    change, verb, pause = chance.choice(meddling), chance.choice(("promote", "abort", "retry")), chance.uniform(20, 200)
+    verbs = ("promote", "abort", "retry", "rollback")
+    change, verb, pause = chance.choice(meddling), chance.choice(verbs), chance.uniform(20, 200)
 
     def pause_and_resume(world):
         world.request("pause")

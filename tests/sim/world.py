@@ -145,9 +145,9 @@ class World:
         """kubectl delete of the usual ModelDeployment; orphan: as with --cascade=orphan."""
         self.usual.delete(orphan=orphan)
 
-    def request(self, verb: str) -> None:
+    def request(self, verb: str, to: str = "") -> None:
         """A person's command about the usual ModelDeployment."""
-        self.usual.request(verb)
+        self.usual.request(verb, to)
 
     def meddle(self, change: Callable[["World"], None]) -> None:
         """Somebody changes what belongs to the operator."""

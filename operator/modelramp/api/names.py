@@ -109,6 +109,7 @@ class Reason(StrEnum):
     RESUMED = "Resumed"
     ABORTED = "Aborted"
     RETRIED = "Retried"
+    ROLLED_BACK_BY_REQUEST = "RolledBackByRequest"
     PROMOTED_BY_REQUEST = "PromotedByRequest"
     REQUEST_IGNORED = "RequestIgnored"
     # what a wrong clock left behind

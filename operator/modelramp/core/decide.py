@@ -173,7 +173,7 @@ def _give_up(decision: Decision, target: RolloutInput, cause: str, tick: int) ->
     if state.running is not None:
         return transitions.roll_back(decision, Reason.THRESHOLD_REACHED, cause, tick)
     if target.spec.after_promotion.on_breach is OnBreach.ROLLBACK and state.previous is not None:
-        return transitions.roll_back_to_previous(decision, cause, tick)
+        return transitions.roll_back_to(decision, state.previous, Reason.THRESHOLD_REACHED, cause, tick)
     if state.candidate is not None or state.phase is Phase.DEGRADED:
         return decision
     why = "no earlier version is at hand" if state.previous is None else "spec.afterPromotion.onBreach is Report"

@@ -42,6 +42,7 @@ _TYPES: Final = {
         Reason.PROGRESS_DEADLINE_EXCEEDED,
         Reason.EVALUATION_FAILED,
         Reason.ABORTED,
+        Reason.ROLLED_BACK_BY_REQUEST,
         Reason.AB_TEST_HARM,
         Reason.AB_TEST_NO_DIFFERENCE,
         Reason.AB_TEST_INVALID,

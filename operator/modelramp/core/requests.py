@@ -1,5 +1,7 @@
 """A person's command: the annotation `modelramp.io/request: <verb>/<revision>/<nonce>`.
 
+A rollback may also say where to: `rollback/<revision>/<earlier revision or model version>/<nonce>`.
+
 It is honoured once, and only for the revision that it names: stale clicks and re-applied manifests are harmless. Every
 text that was handled is remembered for as long as the revision's ControllerRevision exists.
 """
@@ -11,11 +13,21 @@ from modelramp.core import transitions
 from modelramp.core.events import RolloutEvent
 from modelramp.core.gates import registry as gates
 from modelramp.core.revisions import short_hash
-from modelramp.core.state import Candidate, Decision, Observed, Request, RequestAnswer, RolloutInput, State
+from modelramp.core.state import (
+    Candidate,
+    Decision,
+    HistoryRecord,
+    Observed,
+    Request,
+    RequestAnswer,
+    RolloutInput,
+    State,
+    Version,
+)
 from modelramp.core.steps import held_by_route, next_step
 from modelramp.core.strategies.registry import strategy_of
 
-VERBS = ("promote", "pause", "resume", "abort", "retry")
+VERBS = ("promote", "pause", "resume", "abort", "retry", "rollback")
 _PARTS = 3
 _LONGEST = 200
 _REMEMBERED = 128
@@ -26,10 +38,11 @@ def parse_request(text: str) -> Request | None:
     """The command in an annotation; None when there is none. A malformed one has the verb ""."""
     if not text:
         return None
-    parts = text.split("/")
-    if len(parts) != _PARTS or parts[0] not in VERBS or not all(parts):
+    verb, *parts = text.split("/")
+    most = _PARTS + (verb == "rollback")
+    if verb not in VERBS or not _PARTS <= 1 + len(parts) <= most or not all(parts):
         return Request("", "", _kept(text))
-    return Request(parts[0], parts[1], _kept(text))
+    return Request(verb, parts[0], _kept(text), to=parts[1] if len(parts) == _PARTS else "")
 
 
 def follow_request(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
@@ -60,6 +73,8 @@ def _followed(heard: Decision, target: RolloutInput, request: Request, seen: Obs
         return _ignored(heard, request, f"it is not <verb>/<revision>/<nonce> with a verb of {', '.join(VERBS)}", now)
     if request.verb == "retry":
         return _retry(heard, target, request, now)
+    if request.verb == "rollback":
+        return _go_back(heard, request, seen, now)
     if candidate is None or candidate.version.revision != request.revision:
         return _ignored(heard, request, f"{request.revision} is not the revision in flight", now)
     if request.verb == "promote" and candidate.step >= 0 and held_by_route(target, candidate, seen):
@@ -124,6 +139,40 @@ def _retry(decision: Decision, target: RolloutInput, request: Request, now: int)
     return transitions.begin(
         decision.then(RolloutEvent(Reason.RETRIED, f"{request.revision} is tried again")), target, now
     )
+
+
+def _go_back(decision: Decision, request: Request, seen: Observed, now: int) -> Decision:
+    """Bring back a version that worked, pods first and then all traffic at once."""
+    state = decision.state
+    if state.stable is None or state.stable.revision != request.revision:
+        return _ignored(decision, request, f"{request.revision} is not the stable version", now)
+    if state.running is not None:
+        name = transitions.label(state.running.version)
+        return _ignored(decision, request, f"{name} is in flight; abort it first", now)
+    earlier = _worked_before(state, request.to)
+    if earlier is None:
+        why = f"{request.to} is not known to have served before" if request.to else "no earlier version is at hand"
+        return _ignored(decision, request, why, now)
+    if earlier.revision not in seen.kept:
+        why = f"the ControllerRevision of {transitions.label(earlier)} is gone; apply the spec of that version"
+        return _ignored(decision, request, why, now)
+    return transitions.roll_back_to(decision, earlier, Reason.ROLLED_BACK_BY_REQUEST, "a person asked for it", now)
+
+
+def _worked_before(state: State, to: str) -> Version | None:
+    """The version to go back to; one that was rolled back last time it was tried is none.
+
+    to: its revision or model version; empty for the one before the stable version.
+    """
+    if not to:
+        return state.previous
+    known = [] if state.previous is None else [state.previous]
+    last: dict[str, HistoryRecord] = {}
+    for entry in state.history:
+        last.setdefault(entry.revision, entry)
+    known += [Version(e.revision, e.model_version) for e in last.values() if e.outcome == "Promoted"]
+    serving = state.stable.revision if state.stable is not None else None
+    return next((v for v in known if to in (v.revision, v.model_version) and v.revision != serving), None)
 
 
 def _ignored(decision: Decision, request: Request, why: str, now: int) -> Decision:

@@ -184,11 +184,15 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A person's command: `<verb>/<revision>/<nonce>`; `text` is the whole annotation."""
+    """A person's command: `<verb>/<revision>/<nonce>`; `text` is the whole annotation.
+
+    to: of a rollback, the revision or model version to go back to; empty for the one before.
+    """
 
     verb: str
     revision: str
     text: str
+    to: str = ""
 
 
 @dataclass(frozen=True, slots=True)

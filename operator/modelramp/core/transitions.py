@@ -28,7 +28,13 @@ OUTCOMES = (
 )
 """How a rollout may end, as the history calls it."""
 ROLLED_BACK = frozenset(
-    {Reason.THRESHOLD_REACHED, Reason.PROGRESS_DEADLINE_EXCEEDED, Reason.EVALUATION_FAILED, Reason.ABORTED}
+    {
+        Reason.THRESHOLD_REACHED,
+        Reason.PROGRESS_DEADLINE_EXCEEDED,
+        Reason.EVALUATION_FAILED,
+        Reason.ABORTED,
+        Reason.ROLLED_BACK_BY_REQUEST,
+    }
 )
 """Why a revision may be rolled back."""
 HISTORY_LIMIT = 20
@@ -235,27 +241,27 @@ def abandon(decision: Decision, now: int) -> Decision:
     )
 
 
-def roll_back_to_previous(decision: Decision, cause: str, now: int) -> Decision:
-    """After promotion: bring the previous version back, once; what it replaces has failed.
+def roll_back_to(decision: Decision, good: Version, reason: Reason, cause: str, now: int) -> Decision:
+    """After promotion: bring back a version that worked; what it replaces has failed.
+
+    Nothing is left to bring back after that, so one bad version follows another at most once.
 
     A candidate that still waits for its pods goes on waiting, behind the version that is brought back; unless it is
     that very version. A revision that failed before stays the failed one: it is what the spec still asks for.
     """
     state = decision.state
-    bad, good = state.stable, state.previous
-    if bad is None or good is None:
+    bad = state.stable
+    if bad is None:
         return decision
     waiting = state.candidate
     if waiting is not None and waiting.version.revision == good.revision:
         waiting = None
     text = f"{label(bad)} was rolled back at {to_clock(now)} after its promotion: {cause}; back to {label(good)}"
-    ended = HistoryRecord(
-        bad.revision, bad.model_version, bad.since, now, "RolledBack", Reason.THRESHOLD_REACHED, text, weight=100
-    )
+    ended = HistoryRecord(bad.revision, bad.model_version, bad.since, now, "RolledBack", reason, text, weight=100)
     return enter(
         decision,
         state.phase if waiting else Phase.ROLLING_BACK,
-        RolloutEvent(Reason.THRESHOLD_REACHED, text, warning=True),
+        RolloutEvent(reason, text, warning=True),
         stable=replace(good, since=now, traffic_since=0),
         previous=None,
         candidate=waiting,
@@ -264,7 +270,7 @@ def roll_back_to_previous(decision: Decision, cause: str, now: int) -> Decision:
         paused=state.paused and waiting is not None,
         retiring=(*(item for item in state.retiring if item.revision != good.revision), Retiring(bad.revision)),
         history=(ended, *state.history)[:HISTORY_LIMIT],
-        reason=Reason.THRESHOLD_REACHED,
+        reason=reason,
         detail=text,
     )
 

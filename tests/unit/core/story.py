@@ -56,7 +56,10 @@ def through_status(target, state, seen, now, generation=1):
 
 @dataclass
 class Story:
-    """What is wanted, is and is told. twice: every tick comes twice. restarts: only the status is remembered."""
+    """What is wanted, is and is told. twice: every tick comes twice. restarts: only the status is remembered.
+
+    forgotten: revisions whose ControllerRevision is gone.
+    """
 
     target: RolloutInput
     state: State = field(default_factory=serving)
@@ -67,6 +70,7 @@ class Story:
     twice: bool = False
     restarts: bool = True
     findings: list[RolloutEvent] = field(default_factory=list)
+    forgotten: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, revision="v2", *, state=None, restarts=True, **parts):
@@ -88,7 +92,8 @@ class Story:
     def seen(self):
         seen = obedient(self.target, self.state)
         served = seen.served if self.served is None else self.served
-        return replace(seen, pods=seen.pods | self.pods, served=served, routed=self.routed)
+        kept = {*seen.pods, *(entry.revision for entry in self.state.history)} - self.forgotten
+        return replace(seen, pods=seen.pods | self.pods, served=served, routed=self.routed, kept=frozenset(kept))
 
     def want(self, revision=None, request=None, **parts):
         """Edit the spec, or annotate a request."""

@@ -77,7 +77,7 @@ class Rollouts(RuleBasedStateMachine):
 
     def seen(self):
         pods = {r: Pods(1, 0, 0) if r in self.down else Pods(1, 1, 1) for r in REVISIONS}
-        return Observed(pods=pods, served=dict(self.served), routed=self.routed)
+        return Observed(pods=pods, served=dict(self.served), routed=self.routed, kept=frozenset(REVISIONS))
 
     def decide(self, ticks):
         """One decision, checked against the books, written as a status; the route follows if it is prompt."""
@@ -161,7 +161,7 @@ class Rollouts(RuleBasedStateMachine):
         ledger.traffic_moved(state.weights, after.weights, self.policy[0], first=state.stable is None)
         self.check_rollback(state, after, reasons, must)
         self.check_promotion(state, after, reasons, ticks)
-        if Reason.THRESHOLD_REACHED in reasons or Reason.ABORTED in reasons:
+        if {Reason.THRESHOLD_REACHED, Reason.ABORTED, Reason.ROLLED_BACK_BY_REQUEST} & set(reasons):
             ledger.banned |= set(state.weights) - set(after.weights)
         if after.subject != ledger.of:
             ledger.of, ledger.row = after.subject, 0
@@ -183,8 +183,8 @@ class Rollouts(RuleBasedStateMachine):
         running = state.running
         can = running is not None or (state.previous is not None and self.policy[2] == "Rollback")
         rolled = Reason.THRESHOLD_REACHED in reasons
-        aborted = {Reason.ABORTED, Reason.PROMOTED_BY_REQUEST, Reason.PROGRESS_DEADLINE_EXCEEDED} & set(reasons)
-        if aborted:
+        others = {Reason.ABORTED, Reason.PROMOTED_BY_REQUEST, Reason.ROLLED_BACK_BY_REQUEST}
+        if (others | {Reason.PROGRESS_DEADLINE_EXCEEDED}) & set(reasons):
             return
         assert rolled == (must is not None and can), f"rolled back: {rolled}, breaching tick: {must}, {state.phase}"
         if rolled:
@@ -289,6 +289,13 @@ class Rollouts(RuleBasedStateMachine):
     def a_person_asks(self, verb, other, stale):
         self.nonce += not stale
         self.request = f"{verb}/{other or self.revision}/{self.nonce}"
+        self.look()
+
+    @rule(to=st.sampled_from(["", "", *(f"{revision}/" for revision in REVISIONS)]))
+    def a_person_goes_back(self, to):
+        self.nonce += 1
+        stable = self.state.stable.revision if self.state.stable else self.revision
+        self.request = f"rollback/{stable}/{to}{self.nonce}"
         self.look()
 
     @rule(revision=st.sampled_from(REVISIONS))
