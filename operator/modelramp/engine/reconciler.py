@@ -150,8 +150,8 @@ class Reconciler:
 
         Never raises for an outside failure: that leaves a time at which to try again.
         """
-        key = plan.key
-        for _ in range(_ATTEMPTS):
+        key, urgent = plan.key, plan.priority is Priority.ROLLBACK
+        for attempt in range(_ATTEMPTS):
             record = self.store.records.get(key)
             if record is None or record.deleting:
                 return False
@@ -162,14 +162,17 @@ class Reconciler:
                     self.telemetry.count("modelramp_conflicts_total")
                 if not await self._reread(key):
                     return False
+                if attempt == _ATTEMPTS - 1:  # somebody writes all the time, and would win again
+                    self._later(record, error, urgent=urgent)
+                    return False
             except (ApiServerUnavailable, Refused) as error:
-                self._later(record, error, urgent=plan.priority is Priority.ROLLBACK)
+                self._later(record, error, urgent=urgent)
                 return False
             again = self.prepare(key)
             if again is None:
                 return False
             plan = again
-        return True
+        return False
 
     def put_off(self, key: Key, error: Exception) -> None:
         """Leave this object as it is for a while: deciding on it failed in a way that nobody foresaw."""

@@ -1,15 +1,17 @@
 """The order of writes: the status first, as a compare-and-swap; then the route, then all else that is derived from it.
 
 Everything after the status is derived from it, so that repeating it is harmless. The route is written with the
-resourceVersion that was read before the status: another process of the operator that wakes up late is refused.
+resourceVersion that was read before the status, and every other child with the one that it was last seen with: another
+process of the operator that wakes up late is refused.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from modelramp.api.errors import Gone, NameTaken, Refused
+from modelramp.api.errors import Conflict, Gone, NameTaken, Refused
 from modelramp.api.kinds import CONTROLLER_REVISION, JOB, MODEL_DEPLOYMENT, SERVICE, Kind, Ref
 from modelramp.api.times import to_seconds
 from modelramp.core.phases import IN_FLIGHT
@@ -28,9 +30,13 @@ from modelramp.engine.ports import Cluster, Object, Telemetry
 from modelramp.engine.slim import slim
 from modelramp.engine.store import Key, Record, Store
 
+T = TypeVar("T")
+
 CHECKPOINT_TICKS = 10
 """Healthy ticks of an idle object that share one status write."""
 _MOVING = ("lastTick", "next", "message")
+_STATUS_MOVES = 3
+"""Conflicts in a row with the status of a child, which its controller writes while pods come and go."""
 
 
 class StatusRefused(Refused):
@@ -128,8 +134,11 @@ class Writer:
         reachable = all(self._reachable(key, owner, obj) for obj in wanted.routes)
         writes = [*moves, *writes] if reachable else [*writes, *moves]
         strays = {kind.kind: tuple(self.store.strays(key, kind).values()) for kind in kinds.values()}
-        gone = (*prune(wanted, existing), *prune(wanted, strays))
-        writes += [partial(self._delete, key, doomed) for doomed in gone]
+        writes += [
+            partial(self._delete, key, doomed, {obj["metadata"]["name"]: obj for obj in found[doomed.kind]})
+            for found in (existing, strays)
+            for doomed in prune(wanted, found)
+        ]
         writes += [partial(self._apply, owner, job, known[JOB.kind], priority) for job in wanted.jobs]
         # An outcome that has come meanwhile may be the third breach: it does not wait for what is left to write.
         return await _every(writes, lambda: priority is not Priority.ROLLBACK and bool(record.ticks))
@@ -164,7 +173,30 @@ class Writer:
         if self._as_wanted(owner, kind, current, obj):
             return False
         await self.limiter.acquire(owner.namespace, priority)
-        return self._took(owner, kind, current, obj, await self._sent(owner, kind, obj, self.cluster.apply))
+        if current is None:
+            return self._took(owner, kind, None, obj, await self._sent(owner, kind, obj, self.cluster.apply))
+        answer = await self._sent(owner, kind, obj, partial(self._apply_over, kind, current))
+        return self._took(owner, kind, current, obj, answer)
+
+    async def _apply_over(self, kind: Kind, current: Object, obj: Object) -> Object:
+        return await self._unless_changed(kind, current, lambda seen: self.cluster.apply(_fenced(obj, seen)))
+
+    async def _unless_changed(self, kind: Kind, seen: Object, send: Callable[[Object], Awaitable[T]]) -> T:
+        """Send a write that is fenced by the version of a child; again when only the child's status has moved.
+
+        Raises Conflict when somebody has changed what the write was decided on.
+        """
+        for _ in range(_STATUS_MOVES):
+            try:
+                return await send(seen)
+            except Conflict:
+                metadata = seen["metadata"]
+                found = await self.cluster.get(Ref(kind, metadata["namespace"], metadata["name"]))
+                self.store.observe(kind, "MODIFIED", found)
+                if found["metadata"]["uid"] != metadata["uid"] or mark(slim(kind, found)) != mark(slim(kind, seen)):
+                    raise
+                seen = found
+        return await send(seen)
 
     async def _apply_route(self, owner: Owner, obj: dict[str, Any], before: Object | None, priority: Priority) -> bool:
         try:
@@ -185,9 +217,8 @@ class Writer:
         if self._as_wanted(owner, kind, before, obj):
             return False
         await self.limiter.acquire(owner.namespace, priority)
-        fence = {name: before["metadata"][name] for name in ("uid", "resourceVersion")}
-        fenced = {**obj, "metadata": {**obj["metadata"], **fence}}
-        return self._took(owner, kind, before, obj, await self._sent(owner, kind, fenced, self.cluster.apply))
+        answer = await self._sent(owner, kind, _fenced(obj, before), self.cluster.apply)
+        return self._took(owner, kind, before, obj, answer)
 
     async def _foreign(self, owner: Owner, kind: Kind, obj: Mapping[str, Any]) -> Object | None:
         """The object of that name if it exists without our knowledge; NameTaken unless it is ours or may be adopted."""
@@ -250,16 +281,28 @@ class Writer:
             record.applied[at] = found
         return before is None or before["metadata"]["resourceVersion"] != answer["metadata"]["resourceVersion"]
 
-    async def _delete(self, key: Key, doomed: Deletion) -> bool:
+    async def _delete(self, key: Key, doomed: Deletion, known: Mapping[str, Object]) -> bool:
         kind = _kind(doomed.kind)
+        ref = Ref(kind, doomed.namespace, doomed.name)
+
+        async def send(seen: Object) -> None:
+            await self.cluster.delete(ref, doomed.uid, seen["metadata"]["resourceVersion"])
+
         await self.limiter.acquire(doomed.namespace)
-        await self.cluster.delete(Ref(kind, doomed.namespace, doomed.name), doomed.uid)
+        with suppress(Gone):
+            await self._unless_changed(kind, known[doomed.name], send)
         self.store.forget_child(key, kind, doomed.name)
         record = self.store.records.get(key)
         if record is not None:
             record.applied.pop((kind, doomed.name), None)
         self.telemetry.count("modelramp_writes_total", kind=kind.kind, result="ok")
         return True
+
+
+def _fenced(obj: Mapping[str, Any], seen: Object) -> dict[str, Any]:
+    """The object for an apply that only takes effect while `seen` is what the API server has."""
+    fence = {name: seen["metadata"][name] for name in ("uid", "resourceVersion")}
+    return {**obj, "metadata": {**obj["metadata"], **fence}}
 
 
 def _kind(name: str) -> Kind:
