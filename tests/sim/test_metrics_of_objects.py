@@ -158,9 +158,14 @@ def last_answer(world):
 
 def test_why_a_preset_finds_nothing_is_forgotten_with_its_object():
     world = Scenario(serves="1.0.0", versions=((0.0, "1.0.0"),), scripts={"1.0.0": {"errors": "?"}}).world(seed=1)
-    known = []
-    world.later(400.0, lambda: known.append(len(world.processes[0].engine._lookups._found)))
+    known, lookups = [], []
+
+    def look():
+        lookups.append(world.processes[0].engine.term.lookups)
+        known.append(len(lookups[0]._found))
+
+    world.later(400.0, look)
     world.later(401.0, world.members[DIGITS].delete)
     world.run(minutes=12)
     assert known == [1]
-    assert world.processes[0].engine._lookups._found == {}
+    assert lookups[0]._found == {}

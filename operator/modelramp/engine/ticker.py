@@ -60,11 +60,6 @@ class Ticker:
         waits = (newest_due(now, interval, self._delay) + interval + self._delay - now for interval in intervals)
         return max(0.05, min((*waits, most)))
 
-    def shortest_interval(self) -> int:
-        """Seconds between two ticks of the object that has most of them; 60 without objects."""
-        intervals = (record.target.spec.health.interval for record in self._store.records.values() if record.target)
-        return min(intervals, default=60)
-
     def _guarded(self, key: Key, record: Record, now: float) -> DueTicks | None:
         try:
             return self._turn(key, record, now)
