@@ -9,15 +9,16 @@ import logging
 import os
 import platform
 import signal
-from collections.abc import Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any
+from uuid import uuid4
 
 import kopf
 
 from modelramp import __version__
 from modelramp.adapters.addresses import Addresses
-from modelramp.adapters.clock import ClusterClock
+from modelramp.adapters.clock import ClusterClock, steady_seconds
 from modelramp.adapters.cluster import KubernetesCluster
 from modelramp.adapters.credentials import secret_reader
 from modelramp.adapters.kopf_session import Login, login_through
@@ -35,7 +36,8 @@ from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.core.host_bindings import read_bindings
 from modelramp.desired.kinds import watched
 from modelramp.engine.engine import Engine, Options
-from modelramp.engine.ports import Telemetry
+from modelramp.engine.leadership import CALL_SECONDS, Election
+from modelramp.engine.ports import Clock, Telemetry
 from modelramp.settings import Settings
 
 _PROBE_SECONDS = 2.0
@@ -96,7 +98,7 @@ async def main(settings: Settings) -> None:
     telemetry.gauge("modelramp_build_info", 1, version=__version__)
     clock = ClusterClock(telemetry)
     connecting = KubernetesCluster.connect(telemetry, call_timeout=settings.kube_timeout, heard=clock.heard)
-    async with await connecting as cluster:
+    async with await connecting as cluster, elected(settings, telemetry, clock) as election:
         addresses = Addresses.of_pod(settings.allowed_addresses, settings.denied_addresses, os.environ)
         own = settings.prometheus_endpoint
         metrics = PrometheusMetrics(
@@ -126,6 +128,7 @@ async def main(settings: Settings) -> None:
             telemetry=telemetry,
             clock=clock,
             options=options(settings),
+            election=election,
         )
         listing = engine.listing
         web = Web(
@@ -137,7 +140,7 @@ async def main(settings: Settings) -> None:
             ready=listing.readiness,
             metrics=telemetry.render,
         )
-        probe = PrometheusProbe(metrics, own, telemetry, clock)
+        probe = PrometheusProbe(metrics, own, telemetry, clock, asks=engine.leads)
         async with metrics, events, webhooks, web:
             problem = await probe.look(_PROBE_SECONDS)
             beside = {
@@ -145,6 +148,24 @@ async def main(settings: Settings) -> None:
                 "probe": _tell_start_and_probe(engine, settings, telemetry, probe, problem),
             }
             await _run_all(engine, settings, login_through(telemetry), beside)
+
+
+@asynccontextmanager
+async def elected(settings: Settings, telemetry: Telemetry, clock: Clock) -> AsyncIterator[Election | None]:
+    """What decides whether this replica leads, on connections of its own; None without a Lease."""
+    if not settings.lease_namespace:
+        yield None
+        return
+    async with await KubernetesCluster.connect(telemetry, call_timeout=CALL_SECONDS) as cluster:
+        yield Election(
+            cluster,
+            telemetry,
+            clock,
+            steady=steady_seconds,
+            namespace=settings.lease_namespace,
+            name=settings.lease_name,
+            identity=f"{platform.node()}_{uuid4().hex[:8]}",
+        )
 
 
 def options(settings: Settings) -> Options:

@@ -94,6 +94,16 @@ class Settings(BaseSettings):
             "`pay.example.com=payments;*.shop.example.com=shop,shop-staging`; `*` binds all others."
         ),
     ] = ""
+    lease_namespace: Annotated[
+        str,
+        Field(
+            description="Namespace of the Lease by which replicas agree on the one that decides. Empty: no Lease, for "
+            "an operator that has no other replica."
+        ),
+    ] = ""
+    lease_name: Annotated[
+        str, Field(pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$", description="Name of that Lease.")
+    ] = "modelramp"
     web_host: Annotated[str, Field(description="Address that /healthz, /readyz and /metrics are served on.")] = ""
     web_port: Annotated[int, Field(ge=0, le=65535, description="Port of the same; 0 picks a free one.")] = 8080
     log_level: Annotated[

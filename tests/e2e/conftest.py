@@ -41,6 +41,13 @@ def install(plane):
     eventually(lambda: plane.kubectl("get", "modeldeployments", "--all-namespaces", "-o", "name") is not None)
     plane.kubectl("apply", "-k", str(HERE / "operator"))
     plane.kubectl("rollout", "status", "deployment/modelramp", "-n", "modelramp-system", "--timeout=60s")
+    eventually(lambda: leader(plane), timeout_s=30)
+
+
+def leader(plane):
+    """Name of the pod that holds the operator's Lease; "" while none does."""
+    holder = ["get", "lease", "modelramp", "-n", "modelramp-system", "-o", "jsonpath={.spec.holderIdentity}"]
+    return plane.kubectl(*holder, "--ignore-not-found").rpartition("_")[0]
 
 
 @pytest.fixture(scope="session")

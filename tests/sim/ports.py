@@ -62,6 +62,8 @@ class Wire:
             await self._slow(call, max(slow.get(key[0], 0.0), slow.get(about.partition(" ")[0], 0.0)), effect)
         if fault is Fault.CONFLICT and somebody_else_first is not None:
             somebody_else_first()
+        if call.writes and "Lease" not in about:
+            self.world.promised_leader(self.process, str(call))
         result = effect()
         answered_at = self.world.now()
         await self._after(call, fault)

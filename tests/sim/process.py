@@ -12,6 +12,7 @@ from modelramp.adapters.notifications.metrics import MetricsChannel
 from modelramp.api.errors import ApiServerUnavailable
 from modelramp.api.names import FIELD_MANAGER
 from modelramp.engine.engine import Engine, Options
+from modelramp.engine.leadership import Election
 from tests.sim.clock import MachineClock, date
 from tests.sim.faults import CLOCK_JUMP_INTERVALS, OUTAGE_SECONDS, TIMEOUT_SECONDS, Fault
 from tests.sim.ledger import Ledger
@@ -59,25 +60,51 @@ class Process:
         self.ledger = Ledger(world, self.clock.now, world.interval)
         self.people = People(self)
         wire = Wire(self)
+        cluster = SimCluster(wire)
+        self.election = self._election(cluster) if world.elected else None
         self.engine = Engine(
-            cluster=SimCluster(wire),
+            cluster=cluster,
             metrics=SimMetrics(wire),
             channels=(SimEvents(wire), LogChannel(self.telemetry), MetricsChannel(self.telemetry)),
             webhooks=SimWebhooks(wire),
             telemetry=self.telemetry,
             clock=self.clock,
             options=Options(prometheus_address=SHARED_ADDRESS, **world.options),
+            election=self.election,
         )
         self.watch = Watch(self)
+
+    def _election(self, cluster: SimCluster) -> Election:
+        return Election(
+            cluster,
+            self.telemetry,
+            self.clock,
+            steady=self.machine.steady,
+            namespace="modelramp-system",
+            name="modelramp",
+            identity=f"process-{self.number}",
+        )
+
+    @property
+    def leads(self) -> bool:
+        """Whether it would write now."""
+        return self.election is None or self.election.leads()
 
     def start(self) -> None:
         """Run the engine and its watches."""
         token = OWNER.set(self)
         try:
-            for work in (self._engine(), self._watches(), self.clock.keep(self._ask_time)):
+            self._running = asyncio.create_task(self._engine(), name=f"process {self.number}")
+            for work in (self._watches(), self.clock.keep(self._ask_time)):
                 asyncio.create_task(work, name=f"process {self.number}")  # noqa: RUF006 - kept in self.tasks
         finally:
             OWNER.reset(token)
+
+    def stop(self, seconds: float = 5.0) -> None:
+        """SIGTERM: the engine ends in its own way; the process is gone some time later."""
+        self.world.trace(f"{self.name} is stopped")
+        self._running.cancel()
+        self.world.later(seconds, self.crash)
 
     def crash(self) -> None:
         """Die now: no task of this process gets another turn, except to be cancelled."""
@@ -97,6 +124,11 @@ class Process:
         """Stand still: nothing of this process goes on before that time has passed."""
         self._frozen_until = self.world.now() + seconds
         await self.thawed()
+
+    def stand_still(self, seconds: float) -> None:
+        """SIGSTOP, and SIGCONT after that time."""
+        self.world.trace(f"{self.name} stands still for {seconds:.0f} s")
+        self._frozen_until = self.world.now() + seconds
 
     async def thawed(self) -> None:
         """Return when the process does not stand still (it may be frozen again meanwhile)."""

@@ -71,6 +71,7 @@ class Scenario:
     serves: the version with all traffic in the end. failed: the version that was rolled back, or None.
     versions: when each is applied (seconds since the beginning, at the earliest); phases: of what came before it.
     rollout: what the manifests say of it beside the usual; health: the same.
+    operators: how many run side by side; elected: one of them leads.
     minutes: virtual time within which a world must have come to rest, faults included.
     """
 
@@ -83,13 +84,16 @@ class Scenario:
     scripts: Scripts = field(default_factory=dict)
     pods: Mapping[str, Pods] = field(default_factory=dict)
     health: Mapping[str, Any] = field(default_factory=dict)
+    operators: int = 1
+    elected: bool = False
 
     def world(
         self, seed: int, fault: Fault | None = None, at_call: int = 0, faults: Mapping[int, Fault] | None = None
     ) -> World:
         """A world in which this story happens."""
         interval = seconds_of(self.health.get("interval", "60s"))
-        options = {"scripts": self.scripts, "pods": self.pods, "interval": interval}
+        options = {"scripts": self.scripts, "pods": self.pods, "interval": interval, "elected": self.elected}
+        options["operators"] = self.operators
         world = World(seed, fault=fault, at_call=at_call, faults=faults, **options)
         for index, (at, version) in enumerate(self.versions):
             wanted = _apply(version, self.rollout, self.health)

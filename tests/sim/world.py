@@ -45,6 +45,7 @@ class World:
     scripts, pods: of the usual object, `digits` in `ml`: what Prometheus says of each model version, and how its pods
     behave. Further objects are members as well. version: resourceVersion of the world's first change, less one.
     apart: each kind is watched by itself. options: of the engine, beside the usual.
+    elected: the operators have a Lease, of which one of them is the leader.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class World:
         version: int = FIRST_VERSION,
         apart: bool = False,
         options: Mapping[str, Any] | None = None,
+        elected: bool = False,
     ) -> None:
         self.seed = seed
         self.random = random.Random(seed)  # noqa: S311 - a simulation, not a secret
@@ -70,6 +72,9 @@ class World:
         self.interval = interval
         self.apart = apart
         self.options = dict(options or {})
+        self.elected = elected
+        self.skews: dict[int, float] = {}
+        """How wrong the clocks of the machines are from the start, seconds, by the number of the operator."""
         self.late_kinds: dict[str, float] = {}
         self.slow_lists = 0.0
         self.slow_writes: dict[str, float] = {}
@@ -230,6 +235,18 @@ class World:
                     self.broke("6 (who has not seen the newest version writes nothing)", how)
                 return
 
+    def promised_leader(self, writer: Process, what: str) -> None:
+        """A write takes effect: nobody but the writer may lead now."""
+        others = [process.name for process in self.processes if process is not writer and process.alive]
+        leading = [process.name for process in self.processes if process.name in others and process.leads]
+        if self.elected and leading:
+            how = f"{writer.name} writes while {', '.join(leading)} leads: {what}"
+            self.broke("6 (who is not the leader writes nothing)", how)
+
+    def leader(self) -> Process | None:
+        """The process that leads, if one does."""
+        return next((process for process in self.processes if process.alive and process.leads), None)
+
     def check_promises(self) -> None:
         """Raise AssertionError with the seed, the faults and the trace if any promise was broken."""
         if self.broken:
@@ -270,8 +287,10 @@ class World:
         self.restart_after = None
 
     async def _live(self, done: Callable[["World"], bool], seconds: float) -> None:
-        for _ in range(self._operators):
-            self._start(MachineClock(self.loop))
+        for number in range(self._operators):
+            machine = MachineClock(self.loop)
+            machine.skew = self.skews.get(number, 0.0)
+            self._start(machine)
         looked_at = 0
         while self.loop.time() < seconds and not self.broken:
             while self._plans and self.loop.time() >= self._plans[0].seconds and self._plans[0].when(self):

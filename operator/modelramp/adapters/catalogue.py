@@ -6,7 +6,7 @@ from enum import StrEnum
 from itertools import product
 
 from modelramp.api.hooks import HookState, On
-from modelramp.api.kinds import CONFIG_MAP, MODEL_DEPLOYMENT, POD
+from modelramp.api.kinds import CONFIG_MAP, LEASE, MODEL_DEPLOYMENT, POD
 from modelramp.api.names import UNANSWERED
 from modelramp.api.verdict import Verdict
 from modelramp.core.events import EventType
@@ -61,6 +61,7 @@ _REQUESTS = (
     *_each(("create", "apply", "delete"), (kind.kind for kind in owned()), _RESULTS),
     *_each(("update",), (MODEL_DEPLOYMENT.kind,), _RESULTS),
     *_each(("apply",), ("Event",), _RESULTS),
+    *_each(("get", "create", "apply"), (LEASE.kind,), _RESULTS),
     *_each(("get",), ("version",), _RESULTS),
 )
 _WRITES = (("status", "ok"), ("status", "refused"), *_each((kind.kind for kind in owned()), ("ok",)))
@@ -271,6 +272,11 @@ _ALL = (
         "modelramp_clock_offset_seconds",
         Type.GAUGE,
         "How far the clock of the operator's machine is ahead of the API server's; 0 while they agree to the second.",
+    ),
+    Metric(
+        "modelramp_leader",
+        Type.GAUGE,
+        "1 while this replica holds the Lease and decides, 0 while it follows; without a Lease it is 1.",
     ),
     Metric("modelramp_build_info", Type.GAUGE, "Always 1; the version stands in the label.", ("version",)),
 )

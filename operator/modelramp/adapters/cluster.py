@@ -21,7 +21,7 @@ from modelramp.adapters import errors
 from modelramp.adapters.decoding import decoded_list, decoded_object
 from modelramp.adapters.paging import LARGEST, Pages, read_at_most
 from modelramp.api.errors import Broken, Conflict, Gone, ModelrampError, Refused
-from modelramp.api.kinds import WRITTEN, Kind, Ref
+from modelramp.api.kinds import LEASE, WRITTEN, Kind, Ref
 from modelramp.api.names import FIELD_MANAGER
 from modelramp.desired.kinds import owned
 from modelramp.engine.ports import Object, Telemetry
@@ -69,7 +69,6 @@ def as_yaml(obj: Mapping[str, Any]) -> str:
 
 
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
-LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 CONNECT_SECONDS = 5.0
 CONNECTIONS = 512
 """Connections; more than are ever used at once, so that slow calls for one namespace do not block the others."""

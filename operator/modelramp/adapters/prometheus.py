@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -340,7 +340,16 @@ _QUESTION = "vector(1)"
 class PrometheusProbe:
     """Sends a trivial query at intervals, sets modelramp_prometheus_up, and logs changes."""
 
-    def __init__(self, metrics: Metrics, endpoint: Endpoint, telemetry: Telemetry, clock: Clock) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        endpoint: Endpoint,
+        telemetry: Telemetry,
+        clock: Clock,
+        asks: Callable[[], bool] = lambda: True,
+    ) -> None:
+        """asks: whether `run` probes at present; a replica that only follows need not."""
+        self._asks = asks
         self._metrics = metrics
         self._endpoint = endpoint
         self._telemetry = telemetry
@@ -363,6 +372,9 @@ class PrometheusProbe:
         """Probe at intervals until cancelled. problem: the result of the last probe, which was already logged."""
         while True:
             await self._clock.sleep(PROBE_SECONDS)
+            if not self._asks():
+                self._telemetry.gauge("modelramp_prometheus_up", None)
+                continue
             before, problem = problem, await self.look()
             if problem and not before:
                 self._telemetry.warn("Prometheus does not answer", address=self._endpoint.address, reason=problem)

@@ -4,7 +4,7 @@ ModelrampError
   Refused    the object cannot be accepted -> condition Stalled, no retry       InvalidSpec, NameTaken, Forbidden,
                                                                                 AddressRefused, UnreadableStatus
   NoAnswer   the world did not answer      -> NO_DATA, or wait and ask again    ApiServerUnavailable,
-                                                                                PrometheusUnavailable
+                                                                                PrometheusUnavailable, NotLeading
   StaleRead  somebody wrote first          -> read again, decide again          Conflict, Gone
   Broken     our own invariant fails       -> leave the traffic as it is, alert (a bug, never an input)
 """
@@ -85,6 +85,10 @@ class PrometheusUnavailable(NoAnswer):
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+
+
+class NotLeading(NoAnswer):
+    """Nothing was sent: another replica of the operator leads, or may."""
 
 
 class StaleRead(ModelrampError):

@@ -35,6 +35,7 @@ SECRET = Kind("v1", "Secret", "secrets")
 POD = Kind("v1", "Pod", "pods")
 JOB = Kind("batch/v1", "Job", "jobs")
 CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
+LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 
 POLICIES = (HEALTH_POLICY, CLUSTER_HEALTH_POLICY)
 WRITTEN = (*POLICIES, MODEL_DEPLOYMENT)

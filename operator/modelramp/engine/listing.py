@@ -6,7 +6,7 @@ An object that cannot be read is shown by its name and stops nothing: neither th
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
-from modelramp.api.errors import Gone, ModelrampError, NoAnswer, Refused
+from modelramp.api.errors import Gone, ModelrampError, NoAnswer, NotLeading, Refused
 from modelramp.api.kinds import MODEL_DEPLOYMENT, POLICIES, WRITTEN, Kind
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.core.conditions import unreadable
@@ -242,6 +242,12 @@ class Listing:
             for key in keys:
                 await self._show(key)
 
+    def show_unreadable(self) -> None:
+        """Say it in every status that cannot be read: this process leads from now on."""
+        self._unshown.update(dict.fromkeys(self.store.unreadable))
+        if self._unshown:
+            self._changed.set()
+
     async def _show(self, key: Key) -> None:
         """Say in the status itself that it cannot be read."""
         found = self.store.unreadable.get(key)
@@ -255,6 +261,8 @@ class Listing:
             return
         try:
             await self._cluster.replace_status({**found.obj, "status": shown})
+        except NotLeading:
+            return  # the replica that leads says it
         except ModelrampError as error:  # the next list, or the change that made it fail, brings the object again
             self._telemetry.warn("a status was not marked", namespace=key[0], name=key[1], reason=str(error))
 

@@ -6,7 +6,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modelramp.api.errors import ApiServerUnavailable, Gone, NameTaken, NoAnswer, Refused, StaleRead
+from modelramp.api.errors import ApiServerUnavailable, Gone, NameTaken, NoAnswer, NotLeading, Refused, StaleRead
 from modelramp.api.kinds import MODEL_DEPLOYMENT, Ref
 from modelramp.api.names import LABEL_DEPLOYMENT, Phase, Reason
 from modelramp.api.verdict import TickOutcome
@@ -165,6 +165,8 @@ class Reconciler:
                 if attempt == _ATTEMPTS - 1:  # somebody writes all the time, and would win again
                     self._later(record, error, urgent=urgent)
                     return False
+            except NotLeading:
+                return False  # whoever leads decides
             except (ApiServerUnavailable, Refused) as error:
                 self._later(record, error, urgent=urgent)
                 return False

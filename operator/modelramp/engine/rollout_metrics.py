@@ -1,7 +1,7 @@
 """The operator's own metrics about its objects: what changed between two states is counted, what is so is shown."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from modelramp.api.hooks import HookState
 from modelramp.api.names import ConditionType, Phase
@@ -9,6 +9,7 @@ from modelramp.api.verdict import TICK_MARK
 from modelramp.core.holding import Since, condition, holding, unanswered
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import HistoryRecord, State
+from modelramp.engine.limiter import Priority
 from modelramp.engine.ports import Telemetry
 from modelramp.engine.store import Key, Record
 
@@ -51,6 +52,15 @@ class Reporter:
             self._gauge(key, series, None)
         for metric in _OF_OTHERS:
             self._gauge(key, (metric, ()), None)
+
+    def retire(self, keys: Iterable[Key]) -> None:
+        """Another replica leads, and shows all this: what two show counts twice."""
+        for key in keys:
+            self.forgotten(key)
+        for phase in Phase:
+            self._telemetry.gauge("modelramp_objects", None, phase=phase.value)
+        for priority in Priority:
+            self._telemetry.gauge("modelramp_write_queue_depth", None, priority=priority.name.capitalize())
 
     def count_phases(self, records: Mapping[Key, Record]) -> None:
         """Show how many objects there are in every phase."""

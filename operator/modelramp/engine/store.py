@@ -119,6 +119,14 @@ class Store:
         self._children: dict[Key, dict[Kind, dict[str, Object]]] = {}
         self.hosts = Hosts(bindings)
 
+    def start_over(self) -> None:
+        """Forget what a process that starts now could not know: all but what the cluster says of the objects."""
+        for key, known in self.records.items():
+            status = known.obj.get("status")
+            state = recall(status) if status else known.state
+            fresh = Record(known.obj, state, known.spec, known.target, known.problem, hindrance(status))
+            self.records[key] = fresh
+
     def observe(self, kind: Kind, event: str, obj: Object) -> Key | None:
         """Take in one object as a watch, a list or a write reported it; the key of the record that it concerns, if any.
 

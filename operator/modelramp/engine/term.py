@@ -126,6 +126,10 @@ class Term:
             for part in (self._rounds, self._inspector, self.lookups, self._notifier):
                 await part.stop()
 
+    def retire(self) -> None:
+        """Show nothing of the objects any more, since another replica leads."""
+        self._reporter.retire(self._store.records)
+
     def mark(self, key: Key) -> None:
         """Decide on an object, since something about it is new."""
         self._work.mark(key)

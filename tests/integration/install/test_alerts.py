@@ -90,6 +90,14 @@ CASES = {
         kind="Service",
     ),
     "ModelrampDown": case(operator("modelramp_build_info", "_x20 1x40", version="1"), "4m30s", "5m", "11m"),
+    "ModelrampLeaderless": case(
+        operator("modelramp_leader", "1x4 0x10 1x10")
+        | {'modelramp_leader{namespace="modelramp-system",pod="b"}': "0x30"},
+        "3m",
+        "3m30s",
+        "8m",
+        namespace="modelramp-system",
+    ),
     "ModelrampStuck": case(
         operator("modelramp_last_tick_timestamp_seconds", "0+30x10 300x20 960+30x20"),
         "11m",

@@ -4,6 +4,7 @@ from packaging.version import Version
 
 import modelramp
 from modelramp.core.host_bindings import read_bindings
+from modelramp.settings import Settings
 from tests.integration.install.conftest import ROOT
 
 CRDS = ROOT / "crds"
@@ -66,6 +67,8 @@ def test_the_chart_grants_what_the_manifests_grant(render, kustomize):
         ours = named(chart, "ClusterRole", name)["metadata"]["labels"]
         theirs = named(manifests, "ClusterRole", name)["metadata"]["labels"]
         assert {key for key in ours if "aggregate" in key} == {key for key in theirs if "aggregate" in key}
+    leader = "modelramp-leader"
+    assert named(chart, "Role", leader)["rules"] == named(manifests, "Role", leader)["rules"]
     for name in ("modelramp", "modelramp-discovery"):
         ours, theirs = (named(objects, "ClusterRoleBinding", name) for objects in (chart, manifests))
         assert (ours["roleRef"], ours["subjects"]) == (theirs["roleRef"], theirs["subjects"])
@@ -147,7 +150,12 @@ def test_whoever_the_values_name_reads_cluster_health_policies(render):
 
 def test_the_chart_runs_what_the_manifests_run(render, kustomize):
     chart, manifests = (named(objects, "Deployment")["spec"] for objects in (render(), kustomize("manifests")))
-    assert chart["strategy"] == manifests["strategy"] == {"type": "Recreate"}
+    assert chart["replicas"] == manifests["replicas"] == 2
+    assert chart["strategy"] == manifests["strategy"] == {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+    for spec in (chart, manifests):
+        labels = spec["template"]["metadata"]["labels"]
+        for constraint in spec["template"]["spec"]["topologySpreadConstraints"]:
+            assert constraint.pop("labelSelector")["matchLabels"].items() <= labels.items()
     ours, theirs = chart["template"]["spec"], manifests["template"]["spec"]
     assert ours["securityContext"] == theirs["securityContext"]
     assert ours["enableServiceLinks"] is theirs["enableServiceLinks"] is False
@@ -183,8 +191,16 @@ def test_the_crd_may_be_left_to_others_or_go_with_the_release(render):
 def test_named_namespaces_get_roles_and_no_cluster_role_is_bound(render):
     values = "rbac.aggregate=false", "crds.enabled=false", "admission.enabled=false"
     objects = render("watch.namespaces={ml,vision}", *values)
-    assert kinds(objects) == {"ServiceAccount", "Role", "RoleBinding", "Deployment", "Service", "NetworkPolicy"}
-    roles = [obj for obj in objects if obj["kind"] == "Role"]
+    assert kinds(objects) == {
+        "ServiceAccount",
+        "Role",
+        "RoleBinding",
+        "Deployment",
+        "PodDisruptionBudget",
+        "Service",
+        "NetworkPolicy",
+    }
+    roles = [obj for obj in objects if obj["kind"] == "Role" and not obj["metadata"]["name"].endswith("-leader")]
     assert [role["metadata"]["namespace"] for role in roles] == ["ml", "vision"]
     (container,) = named(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
     assert {"name": "MODELRAMP_NAMESPACES", "value": "ml,vision"} in container["env"]
@@ -276,3 +292,25 @@ def test_helm_installs_it_and_names_the_next_three_commands(plane, helm):
 def test_the_api_server_takes_what_the_chart_makes(plane, installed, render, values):
     said = plane.kubectl("apply", "--dry-run=server", "--server-side", "-f", "-", input=yaml.dump_all(render(*values)))
     assert "deployment.apps/modelramp" in said
+
+
+@pytest.mark.parametrize("name", ["modelramp", "blue"])
+def test_the_replicas_of_a_release_share_a_lease_that_they_may_write(render, name):
+    objects = render(name=name)
+    whole = "modelramp" if name == "modelramp" else f"{name}-modelramp"
+    (container,) = named(objects, "Deployment", whole)["spec"]["template"]["spec"]["containers"]
+    told = {variable["name"]: variable for variable in container["env"]}
+    where = {"fieldRef": {"fieldPath": "metadata.namespace"}}
+    assert told["MODELRAMP_LEASE_NAMESPACE"]["valueFrom"] == where
+    lease = told.get("MODELRAMP_LEASE_NAME", {}).get("value", Settings().lease_name)
+    role = named(objects, "Role", f"{whole}-leader")
+    assert [rule.get("resourceNames") for rule in role["rules"]] == [None, [lease]]
+    assert role["metadata"]["namespace"] == "modelramp-system"
+
+
+def test_a_drain_leaves_one_replica(render):
+    objects = render("topologySpreadConstraints[0].labelSelector.matchLabels.a=b")
+    budget, deployment = named(objects, "PodDisruptionBudget")["spec"], named(objects, "Deployment")["spec"]
+    assert budget == {"maxUnavailable": 1, "selector": deployment["selector"]}
+    (own,) = deployment["template"]["spec"]["topologySpreadConstraints"]
+    assert own["labelSelector"] == {"matchLabels": {"a": "b"}}

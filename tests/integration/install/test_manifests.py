@@ -32,7 +32,7 @@ def test_the_pod_is_one_that_the_restricted_standard_admits(plane, installed, ku
 
 def test_the_namespaced_overlay_needs_no_cluster_right(plane, installed, kustomize):
     objects = kustomize("manifests/overlays/namespaced")
-    kinds = {"ServiceAccount", "Role", "RoleBinding", "Deployment", "Service", "NetworkPolicy"}
+    kinds = {"ServiceAccount", "Role", "RoleBinding", "Deployment", "PodDisruptionBudget", "Service", "NetworkPolicy"}
     assert {obj["kind"] for obj in objects} == kinds
     assert all(obj["metadata"]["namespace"] == "modelramp-system" for obj in objects)
     assert only(objects, "Role")["rules"] == only(kustomize("manifests"), "ClusterRole")["rules"]
@@ -73,7 +73,7 @@ def may(plane, verb, resource, *, subresource="", user=OPERATOR, namespace="defa
 @pytest.fixture(scope="module")
 def granted(plane, installed, kustomize):
     """The shipped rights are in force; the operator does not run."""
-    objects = [obj for obj in kustomize("manifests") if obj["kind"].startswith(("Cluster", "ServiceAccount"))]
+    objects = [obj for obj in kustomize("manifests") if obj["kind"].startswith(("Cluster", "ServiceAccount", "Role"))]
     plane.kubectl("apply", "-f", "-", input=yaml.dump_all(objects))
 
 
@@ -86,6 +86,8 @@ def test_the_operator_may_do_all_that_the_engine_does(plane, granted):
     assert refused == []
     assert may(plane, "update", MODEL_DEPLOYMENT.plural, subresource="status")
     assert may(plane, "create", "events.events.k8s.io")
+    for verb, name in (("create", ""), ("get", "/modelramp"), ("patch", "/modelramp")):
+        assert may(plane, verb, f"leases.coordination.k8s.io{name}", namespace="modelramp-system")
 
 
 FORBIDDEN = [
@@ -107,6 +109,9 @@ FORBIDDEN = [
     ("list", "gateways.gateway.networking.k8s.io", ""),
     ("get", "pods", ""),
     ("list", "namespaces", ""),
+    ("get", "leases.coordination.k8s.io", ""),
+    ("patch", "leases.coordination.k8s.io/other", ""),
+    ("delete", "leases.coordination.k8s.io/modelramp", ""),
     ("impersonate", "users", ""),
     ("create", "rolebindings.rbac.authorization.k8s.io", ""),
     ("escalate", "roles.rbac.authorization.k8s.io", ""),
