@@ -178,6 +178,7 @@ def options(settings: Settings) -> Options:
         writes_per_second=settings.writes_per_second,
         answer_seconds=2 * settings.query_timeout + 5,  # a shared question, and the same by namespace
         host_bindings=read_bindings(settings.host_bindings),
+        freeze=settings.freeze,
         load=_load,
     )
 

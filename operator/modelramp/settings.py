@@ -104,6 +104,14 @@ class Settings(BaseSettings):
     lease_name: Annotated[
         str, Field(pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$", description="Name of that Lease.")
     ] = "modelramp"
+    freeze: Annotated[
+        str,
+        Field(
+            max_length=200,
+            description="Why no version may get more traffic anywhere; empty: no freeze. Checks and automatic "
+            "rollbacks go on. The annotation `modelramp.io/freeze` does the same for a Namespace.",
+        ),
+    ] = ""
     web_host: Annotated[str, Field(description="Address that /healthz, /readyz and /metrics are served on.")] = ""
     web_port: Annotated[int, Field(ge=0, le=65535, description="Port of the same; 0 picks a free one.")] = 8080
     log_level: Annotated[

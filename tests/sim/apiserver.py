@@ -7,7 +7,7 @@ from typing import Any
 from modelramp.api import names
 from modelramp.api.crd import NOT_OBSERVED
 from modelramp.api.errors import Conflict, Gone, Refused
-from modelramp.api.kinds import CLUSTER_HEALTH_POLICY, Kind, Ref
+from modelramp.api.kinds import CLUSTER_HEALTH_POLICY, NAMESPACE, Kind, Ref
 from modelramp.api.times import to_text
 from tests.sim.defaults import with_defaults
 from tests.sim.fieldowners import Path, applied, copied, edited
@@ -240,7 +240,7 @@ def ref_of(kind: Kind, obj: Json) -> Ref:
 
 def _key(obj: Json) -> tuple[str, str, str]:
     try:
-        namespace = "" if obj["kind"] == CLUSTER_HEALTH_POLICY.kind else obj["metadata"]["namespace"]
+        namespace = "" if obj["kind"] in {CLUSTER_HEALTH_POLICY.kind, NAMESPACE.kind} else obj["metadata"]["namespace"]
         return obj["kind"], namespace, obj["metadata"]["name"]
     except KeyError as missing:
         raise Refused(f"the object has no {missing}") from None

@@ -34,9 +34,10 @@ ENDPOINT_SLICE = Kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices")
 SECRET = Kind("v1", "Secret", "secrets")
 POD = Kind("v1", "Pod", "pods")
 JOB = Kind("batch/v1", "Job", "jobs")
+NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
 CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 
 POLICIES = (HEALTH_POLICY, CLUSTER_HEALTH_POLICY)
-WRITTEN = (*POLICIES, MODEL_DEPLOYMENT)
+WRITTEN = (*POLICIES, NAMESPACE, MODEL_DEPLOYMENT)
 """Kinds that people write; objects of all other kinds are found by the operator's label."""

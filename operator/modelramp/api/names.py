@@ -14,6 +14,8 @@ LABEL_DEPLOYMENT = f"{GROUP}/deployment"
 LABEL_REVISION = f"{GROUP}/revision"
 LABEL_ROLE = f"{GROUP}/role"
 REQUEST_ANNOTATION = f"{GROUP}/request"
+FREEZE_ANNOTATION = "modelramp.io/freeze"
+"""Of a Namespace: why no version in it gets more traffic."""
 
 
 class Phase(StrEnum):
@@ -106,6 +108,7 @@ class Reason(StrEnum):
     POLICY_RESOLVED = "PolicyResolved"
     # what a person asked for
     PAUSED = "Paused"
+    FROZEN = "Frozen"
     RESUMED = "Resumed"
     ABORTED = "Aborted"
     RETRIED = "Retried"

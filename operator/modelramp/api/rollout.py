@@ -45,6 +45,15 @@ _CEL_DEFAULT_STEPS = "size(self.steps) == 3 && " + " && ".join(
 )
 
 
+class RollbackWindow(ApiModel):
+    """Which earlier versions get all traffic at once when the spec goes back to them."""
+
+    revisions: Annotated[
+        int, Field(ge=1, le=20, description="How many versions before the stable one are meant, the latest first.")
+    ] = 3
+    within: Annotated[Duration, Field(description="How long ago such a version may have ended serving.")] = 86_400
+
+
 class Rollout(ApiModel):
     """How traffic moves to a new revision."""
 
@@ -84,6 +93,17 @@ class Rollout(ApiModel):
     ] = 30
     evaluation: Annotated[
         EvaluationSpec | None, Field(description="A Job that tries a new revision before its first traffic.")
+    ] = None
+    paused: Annotated[
+        bool,
+        Field(
+            description="Hold every version at its weight: a new one gets no traffic, one in flight goes no further. "
+            "Checks and automatic rollbacks go on."
+        ),
+    ] = False
+    rollback_window: Annotated[
+        RollbackWindow | None,
+        Field(description="A spec that goes back to a version which served lately skips the steps. Unset: never."),
     ] = None
     revision_history_limit: Annotated[int, Field(ge=2, le=100, description="ControllerRevisions that are kept.")] = 10
 

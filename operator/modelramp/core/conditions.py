@@ -13,7 +13,7 @@ from modelramp.core.capacity import mostly_unanswered, unanswered
 from modelramp.core.events import RolloutEvent
 from modelramp.core.gates import registry as gates
 from modelramp.core.phases import IN_FLIGHT
-from modelramp.core.state import Observed, RolloutInput, State
+from modelramp.core.state import Observed, RolloutInput, State, held_by_people
 from modelramp.core.transitions import label, name_of
 
 _ORDER = tuple(ConditionType)
@@ -143,8 +143,9 @@ def _ready(
     if state.phase in {Phase.ROLLED_BACK, Phase.DEGRADED}:
         serving = f"{label(state.stable)} serves" if state.stable else "nothing serves"
         return False, state.reason, f"{wanted} is not what serves as wanted: {state.detail or serving}"
-    if state.phase is Phase.PAUSED:
-        return False, Reason.PAUSED, f"the rollout of {wanted} is paused by a person"
+    held = held_by_people(target, state)
+    if held and state.candidate is not None:
+        return False, held[0].reason, f"the rollout of {wanted} is held: {held[0].message}"
     if target.missing:
         return (
             False,

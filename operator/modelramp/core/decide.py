@@ -15,7 +15,7 @@ from modelramp.core.follow_cluster import adopt, begin_step, follow_world
 from modelramp.core.hooks import count_for_hooks, follow_hooks
 from modelramp.core.requests import follow_request
 from modelramp.core.schedule import finalize
-from modelramp.core.state import BreachCounter, Decision, Observed, RolloutInput, State
+from modelramp.core.state import BreachCounter, Decision, Observed, RolloutInput, State, held_by_people
 from modelramp.core.steps import blockers, held_by_route, next_step, step_of
 from modelramp.core.strategies.registry import judged_by, strategy_of
 from modelramp.core.ticks import without_future
@@ -34,6 +34,7 @@ def decide(target: RolloutInput, state: State, seen: Observed, ticks: Sequence[T
     decision = adopt(_from_now(state, target, ticks, now), target, seen, now)
     decision = follow_target(decision, target, now)
     decision = follow_request(decision, target, seen, now)
+    decision = _follow_holds(decision, target, now)
     decision = begin_step(decision, target, seen, now)
     ordered = sorted(ticks, key=lambda outcome: outcome.tick)
     for outcome in ordered:
@@ -72,6 +73,21 @@ def follow_target(decision: Decision, target: RolloutInput, now: int) -> Decisio
     if target.revision == candidate:
         return _follow_steps(decision, target)
     return decision if target.revision == state.failed else transitions.begin(decision, target, now)
+
+
+def _follow_holds(decision: Decision, target: RolloutInput, now: int) -> Decision:
+    """Stop and go on as the spec and a freeze say; what a person's request does is known by then."""
+    state = decision.state
+    held = held_by_people(target, state)
+    if state.candidate is None or bool(held) == (state.phase is Phase.PAUSED):
+        return decision
+    if held:
+        return (
+            transitions.pause(decision, held[0].reason, held[0].message)
+            if state.phase is Phase.PROGRESSING
+            else decision
+        )
+    return transitions.go_on(decision, now)
 
 
 def _follow_steps(decision: Decision, target: RolloutInput) -> Decision:

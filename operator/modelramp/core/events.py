@@ -62,6 +62,7 @@ _TYPES: Final = {
     ),
     EventType.REQUEST: (
         Reason.PAUSED,
+        Reason.FROZEN,
         Reason.RESUMED,
         Reason.RETRIED,
         Reason.PROMOTED_BY_REQUEST,

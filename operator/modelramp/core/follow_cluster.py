@@ -7,8 +7,8 @@ from modelramp.core import transitions
 from modelramp.core.capacity import all_available
 from modelramp.core.events import RolloutEvent
 from modelramp.core.gates import registry as gates
-from modelramp.core.state import Decision, Observed, Pods, Retiring, RolloutInput, State, Version
-from modelramp.core.steps import held_by_route
+from modelramp.core.state import Decision, Observed, Pods, Retiring, RolloutInput, State, Version, held_by_people
+from modelramp.core.steps import first_step, held_by_route
 
 
 def follow_world(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
@@ -59,7 +59,7 @@ def adopt(decision: Decision, target: RolloutInput, seen: Observed, now: int) ->
 def _await_pods(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
     state = decision.state
     candidate = state.candidate
-    if candidate is None or candidate.step >= 0 or state.paused:
+    if candidate is None or candidate.step >= 0 or held_by_people(target, state):
         return decision
     revision = candidate.version.revision
     if all_available(target, seen, revision) and gates.all_open(target, state, seen):
@@ -68,7 +68,7 @@ def _await_pods(decision: Decision, target: RolloutInput, seen: Observed, now: i
         if target.missing:
             return decision.then(reason=Reason.POLICY_UNRESOLVED)  # nobody could be blamed for what users would see
         if seen.routed is True and set(seen.served) == {state.stable.revision}:
-            return transitions.enter_step(decision, target, 0, now)
+            return transitions.enter_step(decision, target, first_step(target, state), now)
     pods = seen.pods.get(revision)
     due = gates.pods_due(target, state, seen)
     if due is None or now < due or (pods is not None and _not_late(target, pods, seen)):

@@ -9,7 +9,7 @@ from modelramp.api.rollout import Watching
 from modelramp.api.times import to_seconds
 from modelramp.api.verdict import TICK_MARK, Verdict
 from modelramp.core.gates import registry as gates
-from modelramp.core.state import RolloutInput, State
+from modelramp.core.state import RolloutInput, State, held_by_people
 from modelramp.core.steps import step_ends
 
 _TICKS = 2
@@ -43,8 +43,9 @@ def holding(target: RolloutInput | None, state: State, status: Mapping[str, Any]
         return Since(stalled["reason"], to_seconds(stalled["lastTransitionTime"]))
     if ended:
         return None
-    if state.paused:
-        return Since(Reason.PAUSED)
+    held = held_by_people(target, state) if target is not None and state.candidate is not None else ()
+    if held:
+        return Since(held[0].reason)
     if target is not None and state.running is not None:
         return _running(target, state)
     if state.candidate is not None:

@@ -12,7 +12,7 @@ from modelramp.core.breaches import breaching, by_detail, tally, told
 from modelramp.core.capacity import enough_available, unanswered
 from modelramp.core.gates import registry as gates
 from modelramp.core.scores import judged
-from modelramp.core.state import Candidate, Observed, Pods, RolloutInput, State
+from modelramp.core.state import Candidate, Observed, Pods, RolloutInput, State, held_by_people
 from modelramp.core.steps import blockers
 from modelramp.core.strategies.registry import judged_by, strategy_of
 from modelramp.core.transitions import label, name_of, unserved
@@ -20,7 +20,7 @@ from modelramp.core.transitions import label, name_of, unserved
 
 def sentence(target: RolloutInput, state: State, seen: Observed) -> str:
     """The message for a state."""
-    text = "; ".join((*_unanswered(state, seen), _of_state(target, state, seen)))
+    text = "; ".join((*_unanswered(target, state, seen), _of_state(target, state, seen)))
     if target.missing:
         lacks = "promotion waits for" if state.candidate is not None else "some checks are missing, for want of"
         text = f"{text}; {lacks} {target.missing}"
@@ -42,7 +42,8 @@ def _of_state(target: RolloutInput, state: State, seen: Observed) -> str:
     if candidate is not None:
         text = _waiting(target, state, seen, candidate) if candidate.step < 0 else _stepping(target, state, seen)
         text = "; ".join((text, *_counted(target, state, seen)))
-        return f"paused until {_request('resume', candidate.version.revision)}: {text}" if state.paused else text
+        held = _held(target, state, candidate)
+        return f"{held}: {text}" if held else text
     serving = label(state.stable) if state.stable else "nothing"
     match state.phase:
         case Phase.PROMOTING:
@@ -61,6 +62,16 @@ def _of_state(target: RolloutInput, state: State, seen: Observed) -> str:
 
 def _request(verb: str, revision: str | None) -> str:
     return f"a person sets the annotation {REQUEST_ANNOTATION}={verb}/{revision}/<any new word>"
+
+
+def _held(target: RolloutInput, state: State, candidate: Candidate) -> str:
+    """Who holds the rollout, and what ends that."""
+    found = [target.frozen] if target.frozen else []
+    if target.spec.rollout.paused:
+        found.append("paused by spec.rollout.paused")
+    if state.paused:
+        found.append(f"paused until {_request('resume', candidate.version.revision)}")
+    return ", ".join(found)
 
 
 def _waiting(target: RolloutInput, state: State, seen: Observed, candidate: Candidate) -> str:
@@ -85,7 +96,9 @@ def _waiting(target: RolloutInput, state: State, seen: Observed, candidate: Cand
     if gated and (due is None or (pods.available >= wanted and not gates.all_open(target, state, seen))):
         return f"{gated}; {serves}"
     if pods.available < wanted:
-        late = "" if state.paused or due is None else f", rolled back at {to_clock(due)} unless all are"
+        late = (
+            "" if held_by_people(target, state) or due is None else f", rolled back at {to_clock(due)} unless all are"
+        )
         return f"{head}{late}; {serves}"
     if not pods.endpoints:
         return f"{head}, but its Service has no ready endpoint yet{_why(pods) if pods.portless else ''}; {serves}"
@@ -102,7 +115,8 @@ def _stepping(target: RolloutInput, state: State, seen: Observed) -> str:
     pods = seen.pods.get(candidate.version.revision, Pods())
     if pods.trouble and pods.available < target.spec.replicas and not _lost(target, state, seen):
         text += f"; {pods.available} of {target.spec.replicas} pods available ({pods.trouble})"
-    found = [finding for finding in blockers(target, state, seen, state.checks) if finding.reason is not Reason.PAUSED]
+    held = held_by_people(target, state)
+    found = [finding for finding in blockers(target, state, seen, state.checks) if finding not in held]
     told = state.last_tick > candidate.step_entered or state.reason is Reason.HELD_BY_ROUTE
     shows = seen.served.get(candidate.version.revision) == candidate.weight
     waits = _off_route(seen) if shows and not told else ()  # the route shows it; the gateway has yet to take it
@@ -138,7 +152,7 @@ def _counted(target: RolloutInput, state: State, seen: Observed) -> tuple[str, .
     return (*lost, f"{tally(watch, health)} at {to_clock(at)} ({found}), the last one {_consequence(target, state)}")
 
 
-def _unanswered(state: State, seen: Observed) -> tuple[str, ...]:
+def _unanswered(target: RolloutInput, state: State, seen: Observed) -> tuple[str, ...]:
     """Which share of the traffic fails, and the way out: that comes before everything else."""
     found = [f"no request arrives here: {seen.shadowed}"] if seen.shadowed else []
     total, candidate = sum(seen.served.values()), state.running
@@ -147,7 +161,7 @@ def _unanswered(state: State, seen: Observed) -> tuple[str, ...]:
             continue  # a Service of somebody else, which the next write of the route removes
         share = f"{weight * 100 // total} % of the traffic fails: {name_of(state, revision)} has no ready endpoint"
         found.append(f"{share}{_why(seen.pods[revision])}")
-        if candidate is not None and revision != candidate.version.revision and not state.paused:
+        if candidate is not None and revision != candidate.version.revision and not held_by_people(target, state):
             asked = _request("promote", candidate.version.revision)
             found.append(f"to go on with {label(candidate.version)} now {asked}")
     return tuple(found)

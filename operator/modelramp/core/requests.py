@@ -6,8 +6,6 @@ It is honoured once, and only for the revision that it names: stale clicks and r
 text that was handled is remembered for as long as the revision's ControllerRevision exists.
 """
 
-from dataclasses import replace
-
 from modelramp.api.names import Phase, Reason
 from modelramp.core import transitions
 from modelramp.core.events import RolloutEvent
@@ -23,6 +21,7 @@ from modelramp.core.state import (
     RolloutInput,
     State,
     Version,
+    held_by_people,
 )
 from modelramp.core.steps import held_by_route, next_step
 from modelramp.core.strategies.registry import strategy_of
@@ -105,16 +104,12 @@ def _steer(decision: Decision, target: RolloutInput, request: Request, candidate
     name = transitions.label(candidate.version)
     if request.verb == "abort" and state.stable is not None:
         return transitions.roll_back(decision, Reason.ABORTED, "a person asked for it", now)
-    if request.verb == "pause" and state.phase is Phase.PROGRESSING:
-        finding = RolloutEvent(
-            Reason.PAUSED, f"{name} is paused {transitions.share(candidate)}; checks go on and can roll it back"
-        )
-        return transitions.enter(decision, Phase.PAUSED, finding, paused=True)
+    if request.verb == "pause" and state.phase in {Phase.PROGRESSING, Phase.PAUSED} and not state.paused:
+        return transitions.pause(decision, Reason.PAUSED, paused=True)
     if request.verb == "resume" and state.paused:
-        since = now if candidate.step < 0 else candidate.version.since  # the pods' deadline starts again
-        again = replace(candidate, version=replace(candidate.version, since=since))
-        finding = RolloutEvent(Reason.RESUMED, f"{name} goes on")
-        return transitions.enter(decision, Phase.PROGRESSING, finding, paused=False, candidate=again)
+        return _resume(decision.then(paused=False), target, now)
+    if request.verb == "promote" and target.frozen:
+        return _ignored(decision, request, target.frozen, now)
     if request.verb == "promote" and candidate.step >= 0:
         strategy = strategy_of(target.spec.rollout)
         text, changes = strategy.cut_short(target, state, f"{name}: a person asked for the next step")
@@ -125,7 +120,17 @@ def _steer(decision: Decision, target: RolloutInput, request: Request, candidate
             if following is None
             else transitions.enter_step(asked, target, following, now)
         )
+    if request.verb == "resume" and target.spec.rollout.paused:
+        return _ignored(decision, request, "spec.rollout.paused is true; set it to false", now)
     return _ignored(decision, request, f"{request.verb} does not fit the phase {state.phase}", now)
+
+
+def _resume(decision: Decision, target: RolloutInput, now: int) -> Decision:
+    held = held_by_people(target, decision.state)
+    if not held:
+        return transitions.go_on(decision, now)
+    text = f"the pause by a person has ended; the rollout is still held: {held[0].message}"
+    return decision.then(RolloutEvent(Reason.RESUMED, text))
 
 
 def _retry(decision: Decision, target: RolloutInput, request: Request, now: int) -> Decision:

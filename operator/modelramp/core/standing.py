@@ -10,7 +10,7 @@ from modelramp.core.conditions import OBSTACLES
 from modelramp.core.events import RolloutEvent
 from modelramp.core.gates import registry as gates
 from modelramp.core.phases import IN_FLIGHT
-from modelramp.core.state import Candidate, Observed, Pods, RolloutInput, State
+from modelramp.core.state import Candidate, Observed, Pods, RolloutInput, State, held_by_people
 from modelramp.core.steps import blockers
 from modelramp.core.strategies.registry import judged_by
 from modelramp.core.transitions import label
@@ -53,8 +53,9 @@ def standing(
         return tuple(found)
     found += [*_route(state, seen), *_checks(target, state)]
     if state.candidate is not None:
-        due = gates.pods_due(target, state, seen)
-        found += _pods(target, state.candidate, seen, hindered=obstacle is not None or state.paused or due is None)
+        held = bool(held_by_people(target, state)) or gates.pods_due(target, state, seen) is None
+        hindered = obstacle is not None or held
+        found += _pods(target, state.candidate, seen, hindered=hindered)
         found += _holds(target, state, seen)
         for waits in gates.unannounced(target, state, seen):
             found.append(Standing(waits.reason, waits.message, warning=False, of_candidate=True))

@@ -211,7 +211,8 @@ class RolloutInput:
     """What is wanted: the spec, the revision it stands for, and a person's command if there is one.
 
     spec: its health has the checks of all policies that could be resolved. missing: which could not, and why.
-    sticky: whether the router keeps each user at one version.
+    sticky: whether the router keeps each user at one version. frozen: why no version may get more traffic at
+    present, for people; empty without a freeze.
     """
 
     spec: ModelDeploymentSpec
@@ -220,6 +221,7 @@ class RolloutInput:
     policies: tuple[UsedPolicy, ...] = ()
     missing: str = ""
     sticky: bool = False
+    frozen: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,3 +311,15 @@ class Decision:
         if len(self.findings) == known:
             return self
         return Decision(self.state, (*self.findings[:known], *stamped(self.findings[known:], tick)))
+
+
+def held_by_people(target: RolloutInput, state: State) -> tuple[RolloutEvent, ...]:
+    """Why no version may get more traffic: a pause, or a freeze. Checks and rollbacks go on."""
+    found = []
+    if target.frozen:
+        found.append(RolloutEvent(Reason.FROZEN, target.frozen))
+    if target.spec.rollout.paused:
+        found.append(RolloutEvent(Reason.PAUSED, "spec.rollout.paused is true"))
+    if state.paused:
+        found.append(RolloutEvent(Reason.PAUSED, "a person has paused the rollout"))
+    return tuple(found)

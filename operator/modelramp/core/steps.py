@@ -7,7 +7,7 @@ from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.core.capacity import needed
 from modelramp.core.events import RolloutEvent
 from modelramp.core.schedule import last_words
-from modelramp.core.state import Candidate, Observed, RolloutInput, State
+from modelramp.core.state import Candidate, Observed, RolloutInput, State, Version, held_by_people
 from modelramp.core.strategies.registry import stages_of, strategy_of
 from modelramp.core.strategies.strategy import following, place
 
@@ -25,6 +25,46 @@ def next_step(target: RolloutInput, candidate: Candidate) -> int | None:
 def step_of(target: RolloutInput, candidate: Candidate) -> int:
     """The index of the step that the candidate is in."""
     return place(stages_of(target.spec.rollout), candidate)
+
+
+def first_step(target: RolloutInput, state: State) -> int:
+    """The index of the step that gives the candidate its first traffic: the last one if it served lately."""
+    if state.candidate is None or not served_lately(target, state, state.candidate.version):
+        return 0
+    return next(index for index, stage in enumerate(stages_of(target.spec.rollout)) if stage.weight == 100)
+
+
+def served_lately(target: RolloutInput, state: State, version: Version) -> bool:
+    """Whether spec.rollout.rollbackWindow lets a version skip the steps, by what the history says of it."""
+    window = target.spec.rollout.rollback_window
+    if window is None or state.stable is None:
+        return False
+    served, ended = _served_before(state)
+    if version.revision not in served[: window.revisions]:
+        return False
+    return version.since - ended[version.revision] <= window.within
+
+
+def _served_before(state: State) -> tuple[list[str], dict[str, int]]:
+    """What served before the stable version, the latest first, and when each was last seen to end serving.
+
+    What was rolled back when it was last tried is left out.
+    """
+    ended: dict[str, int] = {}
+    serving = None
+    for entry in reversed(state.history):
+        if entry.outcome == "Promoted":
+            if serving is not None:
+                ended[serving] = entry.ended_at
+            serving = entry.revision
+        elif entry.outcome not in {"Superseded", "Withdrawn"}:
+            ended.pop(entry.revision, None)
+            serving = None if serving == entry.revision else serving  # to which version it went back, no entry says
+    if state.previous is not None and state.stable is not None:
+        ended[state.previous.revision] = state.stable.since
+    stable = state.stable.revision if state.stable is not None else ""
+    latest = sorted(ended, key=lambda revision: ended[revision], reverse=True)
+    return [revision for revision in latest if revision != stable], ended
 
 
 def next_weight(target: RolloutInput, candidate: Candidate) -> int:
@@ -49,8 +89,7 @@ def blockers(
         have = pods.available if pods else 0
         found.append(RolloutEvent(Reason.HELD_BY_PODS, f"the next step needs {wanted} available pods, {have} are"))
     found += strategy.blockers(target, state, seen)
-    if state.paused:
-        found.append(RolloutEvent(Reason.PAUSED, "a person has paused the rollout"))
+    found += held_by_people(target, state)
     return tuple(found)
 
 

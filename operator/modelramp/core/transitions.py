@@ -16,6 +16,7 @@ from modelramp.core.state import (
     RolloutInput,
     State,
     Version,
+    held_by_people,
 )
 from modelramp.core.strategies.registry import STRATEGIES, strategy_of
 
@@ -65,7 +66,10 @@ def enter(decision: Decision, phase: Phase, *findings: RolloutEvent, **changes: 
 
 
 def begin(decision: Decision, target: RolloutInput, now: int) -> Decision:
-    """Make the target the candidate, at weight 0; an older candidate loses its traffic first (superseded)."""
+    """Make the target the candidate, at weight 0; an older candidate loses its traffic first (superseded).
+
+    A person's pause goes over to it.
+    """
     state = decision.state
     version = Version(target.revision, target.spec.model.version, since=now)
     message = f"rollout of {label(version)} begins; its pods start without traffic"
@@ -87,12 +91,28 @@ def begin(decision: Decision, target: RolloutInput, now: int) -> Decision:
         candidate=Candidate(version),
         ab_test=None,
         failed=None,
-        paused=False,
         retiring=retiring,
         history=history,
         reason=Reason.ROLLOUT_STARTED,
         detail="",
     )
+
+
+def pause(decision: Decision, reason: Reason, why: str = "", **changes: object) -> Decision:
+    """Hold the candidate where it is. why: what does that, if not a person's request."""
+    candidate = _candidate(decision.state)
+    where = f"{share(candidate)}: {why}" if why else share(candidate)
+    text = f"{label(candidate.version)} is paused {where}; checks go on and can roll it back"
+    return enter(decision, Phase.PAUSED, RolloutEvent(reason, text), **changes)
+
+
+def go_on(decision: Decision, now: int) -> Decision:
+    """The candidate is held no longer; a deadline for its pods starts again."""
+    candidate = _candidate(decision.state)
+    since = now if candidate.step < 0 else candidate.version.since
+    again = replace(candidate, version=replace(candidate.version, since=since))
+    finding = RolloutEvent(Reason.RESUMED, f"{label(candidate.version)} goes on")
+    return enter(decision, Phase.PROGRESSING, finding, candidate=again)
 
 
 def enter_step(decision: Decision, target: RolloutInput, step: int, at: int) -> Decision:
@@ -110,7 +130,7 @@ def enter_step(decision: Decision, target: RolloutInput, step: int, at: int) -> 
     entered = Candidate(version, weight=weight, step=step, step_entered=at, evaluation=candidate.evaluation)
     finding = RolloutEvent(Reason.STEP_ENTERED, strategy.entered(target, step, label(version)))
     changes = {"candidate": entered, "watch": watch, "reason": Reason.STEP_RUNNING, "detail": ""}
-    return enter(decision, Phase.PAUSED if state.paused else Phase.PROGRESSING, finding, **changes)
+    return enter(decision, Phase.PAUSED if held_by_people(target, state) else Phase.PROGRESSING, finding, **changes)
 
 
 def promote(decision: Decision, target: RolloutInput, now: int) -> Decision:

@@ -1,6 +1,15 @@
 """The kinds that the operator makes and watches: those of the routers and workloads, and the few that all need."""
 
-from modelramp.api.kinds import CONTROLLER_REVISION, ENDPOINT_SLICE, JOB, MODEL_DEPLOYMENT, POLICIES, SERVICE, Kind
+from modelramp.api.kinds import (
+    CONTROLLER_REVISION,
+    ENDPOINT_SLICE,
+    JOB,
+    MODEL_DEPLOYMENT,
+    NAMESPACE,
+    POLICIES,
+    SERVICE,
+    Kind,
+)
 from modelramp.desired.routers import ROUTERS, maker_of, route_kinds
 from modelramp.desired.workloads import workload_kinds
 
@@ -13,7 +22,7 @@ def owned() -> tuple[Kind, ...]:
 def watched() -> tuple[Kind, ...]:
     """Kinds that the store keeps; ModelDeployments last: policies and children are known when they are decided."""
     children = (CONTROLLER_REVISION, SERVICE, *workload_kinds(), ENDPOINT_SLICE, *route_kinds(), JOB)
-    return (*POLICIES, *children, MODEL_DEPLOYMENT)
+    return (*POLICIES, NAMESPACE, *children, MODEL_DEPLOYMENT)
 
 
 def pruned() -> tuple[Kind, ...]:
@@ -23,7 +32,7 @@ def pruned() -> tuple[Kind, ...]:
 
 def dispensable(kind: Kind) -> bool:
     """Whether only some ModelDeployments need a kind. Where older rights refuse it, the rest goes on."""
-    return kind in {*POLICIES, JOB} or kind in {made for router in ROUTERS[1:] for made in router.kinds}
+    return kind in {*POLICIES, NAMESPACE, JOB} or kind in {made for router in ROUTERS[1:] for made in router.kinds}
 
 
 def may_be_absent(kind: Kind) -> bool:

@@ -45,7 +45,7 @@ class Engine:
         self._options = options
         self._election = election
         self.term: Term | None = None
-        self.store = Store(options.host_bindings)
+        self.store = Store(options.host_bindings, options.freeze)
         self._foreign = ForeignRoutes(self.store.hosts, cluster, telemetry, clock, self._mark, options.namespaces)
         self.listing = Listing(
             store=self.store,

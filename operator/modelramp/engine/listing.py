@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from modelramp.api.errors import Gone, ModelrampError, NoAnswer, NotLeading, Refused
-from modelramp.api.kinds import MODEL_DEPLOYMENT, POLICIES, WRITTEN, Kind
+from modelramp.api.kinds import MODEL_DEPLOYMENT, NAMESPACE, POLICIES, WRITTEN, Kind
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.core.conditions import unreadable
 from modelramp.desired.kinds import dispensable, may_be_absent, watched
@@ -87,6 +87,8 @@ class Listing:
             identified(obj)
             if kind in POLICIES:
                 self._resolve_later(self.store.policies.observe(kind, event, obj))
+            elif kind == NAMESPACE:
+                self._resolve_later(self.store.within(self.store.freezes.observe(event, obj)))
             elif (changed := self.store.observe(kind, event, obj)) is not None:
                 self._mark(changed)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one object is no matter of the others
@@ -139,6 +141,9 @@ class Listing:
         if kind in POLICIES:
             await self._list_policies(kind)
             return
+        if kind == NAMESPACE:
+            await self._list_namespaces()
+            return
         try:
             for namespace in self._namespaces or (None,):
                 before = self.store.names(kind, namespace)  # what is added while the list is under way is not in it
@@ -153,6 +158,22 @@ class Listing:
             self._cannot_read(kind, error)
         else:
             self._can_read(kind)
+
+    async def _list_namespaces(self) -> None:
+        """Without rights on them, or in given namespaces only, no Namespace can be frozen by its annotation."""
+        if self._namespaces:
+            return
+        freezes = self.store.freezes
+        before = freezes.names()
+        try:
+            listed = await self._list(NAMESPACE, None)
+        except Refused as error:
+            self._cannot_read(NAMESPACE, error)
+            return
+        self._can_read(NAMESPACE)
+        if listed is not None:
+            gone = before - {name for _, name in listed}
+            self._resolve_later(self.store.within(freezes.lacking(gone)))
 
     def _cannot_read(self, kind: Kind, error: ModelrampError) -> None:
         if kind not in self._refused:

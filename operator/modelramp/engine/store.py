@@ -22,6 +22,7 @@ from modelramp.desired.ownership import Owner, belongs_to_service, named_for, or
 from modelramp.desired.revision import snapshots_of
 from modelramp.desired.routers import maker_of, route_kinds, router_of
 from modelramp.engine.applied import Applied
+from modelramp.engine.freezes import Freezes
 from modelramp.engine.hosts import Hosts
 from modelramp.engine.lost_pods import Missing
 from modelramp.engine.notices import Announced, Sayings
@@ -109,11 +110,12 @@ class Store:
     on_forget: called for every record that is gone.
     """
 
-    def __init__(self, bindings: Bindings = ()) -> None:
-        """bindings: which namespaces may have which hosts."""
+    def __init__(self, bindings: Bindings = (), freeze: str = "") -> None:
+        """bindings: which namespaces may have which hosts. freeze: why the whole operator is frozen, if it is."""
         self.records: dict[Key, Record] = {}
         self.unreadable: dict[Key, Unreadable] = {}
         self.policies = Policies()
+        self.freezes = Freezes(freeze)
         self.on_forget: Callable[[Key], None] = _nobody
         self._deleted: dict[str, None] = {}
         self._children: dict[Key, dict[Kind, dict[str, Object]]] = {}
@@ -178,6 +180,11 @@ class Store:
             if record is not None:
                 self._aim(key, record)
                 yield key
+
+    def within(self, namespaces: Iterable[str]) -> tuple[Key, ...]:
+        """The ModelDeployments of some namespaces."""
+        wanted = frozenset(namespaces)
+        return tuple(key for key in self.records if key[0] in wanted) if wanted else ()
 
     def children(self, key: Key, kind: Kind) -> Mapping[str, Object]:
         """The objects of a kind that a ModelDeployment may be judged by, by name: those that are its own.
@@ -322,6 +329,7 @@ class Store:
             found.policies,
             found.missing,
             sticky=router_of(spec.routing).sticky(spec.routing),
+            frozen=self.freezes.of(key[0]),
         )
 
     def _revision(self, key: Key, record: Record, spec: ModelDeploymentSpec) -> str:

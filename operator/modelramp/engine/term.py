@@ -41,7 +41,7 @@ class Options:
     scrape_delay: seconds from a tick to its evaluation. sweep_interval: seconds between complete lists.
     poll_interval: at most so many seconds pass between two looks at deadlines. load: see engine.loading.
     answer_seconds: how long the answers about a tick are waited for, unless the next tick is due earlier.
-    host_bindings: which namespaces may have which hosts.
+    host_bindings: which namespaces may have which hosts. freeze: why no version may get more traffic at present.
     """
 
     prometheus_address: str = ""
@@ -55,6 +55,7 @@ class Options:
     write_burst: float = 100.0
     load: Load | None = None
     host_bindings: Bindings = ()
+    freeze: str = ""
 
 
 class Term:

@@ -95,10 +95,13 @@ class Story:
         kept = {*seen.pods, *(entry.revision for entry in self.state.history)} - self.forgotten
         return replace(seen, pods=seen.pods | self.pods, served=served, routed=self.routed, kept=frozenset(kept))
 
-    def want(self, revision=None, request=None, **parts):
-        """Edit the spec, or annotate a request."""
+    def want(self, revision=None, request=None, frozen=None, **parts):
+        """Edit the spec, annotate a request, or freeze the namespace; a freeze lasts until frozen is "" again."""
         self.target = RolloutInput(
-            spec(**parts) if parts else self.target.spec, revision or self.target.revision, parse_request(request or "")
+            spec(**parts) if parts else self.target.spec,
+            revision or self.target.revision,
+            parse_request(request or ""),
+            frozen=self.target.frozen if frozen is None else frozen,
         )
         return self.look()
 

@@ -142,12 +142,25 @@ def test_promote_in_a_pause_takes_one_step_and_stays_paused():
     assert story.weight == 50
 
 
-def test_a_pause_ends_with_the_revision_that_it_was_for():
+def test_a_pause_goes_over_to_the_next_commit():
     story = Story.of().begun()
     story.want(request="pause/v2/1")
 
     story.want("v3", version="3.0.0")
-    assert (story.state.paused, story.state.phase) == (False, Phase.PROGRESSING)
+    story.run("h" * 9)
+    assert (story.state.candidate.version.revision, story.weight, story.state.phase) == ("v3", 0, Phase.PAUSED)
+
+    story.want(request="resume/v3/2")
+    assert (story.weight, story.state.phase) == (10, Phase.PROGRESSING)
+
+
+def test_a_pause_ends_with_the_rollout():
+    story = Story.of().begun()
+    story.want(request="pause/v2/1")
+    story.run("bbb")
+
+    story.want("v3", version="3.0.0")
+    assert (story.weight, story.state.paused) == (10, False)
 
 
 @pytest.mark.parametrize("verb", ["pause", "resume"])

@@ -18,7 +18,7 @@ from modelramp.core.gates.evaluation_results import Evaluation, judge, read_resu
 from modelramp.core.gates.gate import Answer, Failed, Gate, Open, Waiting
 from modelramp.core.gates.work import JobWork
 from modelramp.core.revisions import short_hash
-from modelramp.core.state import Candidate, Decision, Observed, Request, RolloutInput, State
+from modelramp.core.state import Candidate, Decision, Observed, Request, RolloutInput, State, held_by_people
 
 
 class EvaluationGate(Gate):
@@ -37,7 +37,8 @@ class EvaluationGate(Gate):
         if wanted is None:
             return decision
         if evaluation is None:
-            ready = all_available(target, seen, candidate.version.revision) and not decision.state.paused
+            held = held_by_people(target, decision.state)
+            ready = all_available(target, seen, candidate.version.revision) and not held
             return _begin(decision, wanted, seen.now) if ready else decision
         evaluation, problem = _read(evaluation, wanted, seen)
         if problem:
