@@ -43,6 +43,10 @@ class UnreadableStatus(Refused):
     """What a decision would be made from cannot be read in a status; the message names the fields."""
 
 
+class NewerStatus(UnreadableStatus):
+    """A newer operator wrote the status: nothing may be written over it, not even what is wrong."""
+
+
 class NameTaken(Refused):
     """Another object, not ours, already has the name (or hostname) that we would need."""
 

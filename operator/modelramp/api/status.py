@@ -222,9 +222,21 @@ class AnswerStatus(StatusModel):
     message: Annotated[str, Field(description="What was done, or why the request was ignored.")] = ""
 
 
+FORMAT = 1
+"""Rises with a field whose loss would break a promise, since an older operator would drop it. 1 is not written."""
+
+
 class Status(StatusModel):
     """The observed state of the rollout."""
 
+    format: Annotated[
+        int | None,
+        Field(
+            ge=1,
+            description="Written by an operator from which older ones must not take over: one that knows only lower "
+            "numbers leaves the object as it is.",
+        ),
+    ] = None
     observed_generation: Annotated[
         int | None, Field(description="Generation of the spec that this status was computed from.")
     ] = None

@@ -272,7 +272,7 @@ class Listing:
     async def _show(self, key: Key) -> None:
         """Say in the status itself that it cannot be read."""
         found = self.store.unreadable.get(key)
-        if found is None:
+        if found is None or found.newer:
             return
         metadata, raw = found.obj["metadata"], found.obj.get("status")
         if not isinstance(raw, dict):

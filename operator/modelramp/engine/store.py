@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelramp.api.errors import InvalidSpec, UnreadableStatus
+from modelramp.api.errors import InvalidSpec, NewerStatus, UnreadableStatus
 from modelramp.api.kinds import CONTROLLER_REVISION, ENDPOINT_SLICE, MODEL_DEPLOYMENT, SERVICE, Kind
 from modelramp.api.names import LABEL_DEPLOYMENT, REQUEST_ANNOTATION, Phase
 from modelramp.api.routing import Routing
@@ -97,10 +97,14 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A ModelDeployment whose status cannot be read: nothing is decided or written for it, and `why` is shown."""
+    """A ModelDeployment whose status cannot be read: nothing is decided or written for it, and `why` is shown.
+
+    newer: a newer operator has written it, and nothing is shown in it.
+    """
 
     obj: Object
     why: str
+    newer: bool = False
 
 
 class Store:
@@ -297,8 +301,11 @@ class Store:
             try:
                 state = recall(kept.get("status"))
             except UnreadableStatus as error:
-                if known is None:
-                    self.unreadable[key] = Unreadable(kept, str(error))
+                newer = isinstance(error, NewerStatus)
+                if newer and known is not None:
+                    self.forget(key)
+                if newer or known is None:
+                    self.unreadable[key] = Unreadable(kept, str(error), newer)
                     self._index_hosts(MODEL_DEPLOYMENT, key, obj)
                     return None
                 # What was decided is known all the same, and the next decision writes it anew.

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from modelramp.api.crd import object_schema
 from modelramp.api.errors import UnreadableStatus
 from modelramp.api.kinds import MODEL_DEPLOYMENT
+from modelramp.api.status import FORMAT
 from modelramp.core.conditions import unreadable
 from modelramp.core.state import State
 from modelramp.core.status.read import read_status, recall
@@ -191,6 +192,24 @@ def test_a_status_that_becomes_unreadable_while_its_state_is_known_is_written_an
     assert record.obj["metadata"]["resourceVersion"] == "2"
     assert record.obj["status"] == {}, "so that the next decision differs from it and is written"
     assert found.marked[-1] == KEY
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["at the start", "while it is known"])
+async def test_a_status_of_a_newer_operator_is_left_as_it_is(known):
+    cluster = Cluster()
+    found = listing(cluster)
+    if known:
+        found.observe(MODEL_DEPLOYMENT, "ADDED", {**deployment("digits"), "status": {"failedRevision": "bad"}})
+    newer = {"failedRevision": "bad", "format": FORMAT + 1, "inventedLater": "decides"}
+    found.observe(MODEL_DEPLOYMENT, "MODIFIED", {**deployment("digits", version=2), "status": newer})
+    await follow_up(found)
+
+    assert (found.store.records, cluster.written) == ({}, [])
+    assert "a newer version of the operator wrote it" in found.store.unreadable[KEY].why
+    assert shown(found) == {("ModelDeployment", *KEY)}
+
+    found.observe(MODEL_DEPLOYMENT, "MODIFIED", {**deployment("digits", version=3), "status": {"format": FORMAT}})
+    assert (KEY in found.store.records, found.store.unreadable) == (True, {})
 
 
 def test_an_unreadable_object_that_is_deleted_is_forgotten():

@@ -5,10 +5,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from modelramp.api.errors import UnreadableStatus
+from modelramp.api.errors import NewerStatus, UnreadableStatus
 from modelramp.api.names import Phase, Reason
 from modelramp.api.quantity import number_in
 from modelramp.api.status import (
+    FORMAT,
     AnswerStatus,
     CandidateStatus,
     CheckStatus,
@@ -61,6 +62,8 @@ def recall(raw: object) -> State:
     """
     if raw is not None and not isinstance(raw, Mapping):
         raise UnreadableStatus("status is no mapping")
+    if raw and isinstance(raw.get("format"), int) and raw["format"] > FORMAT:
+        raise NewerStatus(f"a newer version of the operator wrote it (format {raw['format']}); this one knows {FORMAT}")
     lost = sorted(_NEEDED & _invalid(raw or {}))
     if lost:
         raise UnreadableStatus(f"{', '.join(f'status.{name}' for name in lost)}: not of the type that it should have")

@@ -8,6 +8,7 @@ from typing import Any
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
 from modelramp.api.quantity import format_number
 from modelramp.api.status import (
+    FORMAT,
     AnswerStatus,
     CandidateStatus,
     CheckStatus,
@@ -60,6 +61,7 @@ def status_of(
     message = obstacle.message if obstacle else sentence(target, state, seen) if target else ""
     scaled = _scaled(state, seen)
     status = Status(
+        format=FORMAT if FORMAT > 1 else None,
         observed_generation=generation,
         phase=state.phase,
         reason=obstacle.reason if obstacle else state.reason,
@@ -99,6 +101,7 @@ def status_of(
 
 _ESSENTIAL = frozenset(
     {
+        "format",
         "observedGeneration",
         "phase",
         "reason",
