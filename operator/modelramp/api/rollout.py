@@ -84,6 +84,14 @@ class Rollout(ApiModel):
     progress_deadline: Annotated[
         Seconds, between(10), Field(description="Time that a new revision's pods get to become available.")
     ] = 600
+    capacity_deadline: Annotated[
+        Seconds | None,
+        between(10),
+        Field(
+            description="Longest time that a new revision waits for nodes or quota before it is withdrawn; no limit if "
+            "not set. A withdrawn revision is tried again after the same time, or when the spec changes."
+        ),
+    ] = None
     scale_down_delay: Annotated[
         Seconds,
         between(3),

@@ -61,6 +61,14 @@ class EvaluationStatus(StatusModel):
     template: Annotated[str, Field(description="Hash of the Job's template. Internal.")] = ""
 
 
+class CapacityWaitStatus(StatusModel):
+    """A wait for nodes or quota."""
+
+    since: Annotated[Time, Field(description="When the wait started.")]
+    ended: Annotated[Time | None, Field(description="When the wait ended; not set while it lasts.")] = None
+    message: Annotated[str, Field(description="What is missing, as the scheduler or the quota puts it.")] = ""
+
+
 class CandidateStatus(VersionStatus):
     """The revision that is being rolled out."""
 
@@ -71,6 +79,15 @@ class CandidateStatus(VersionStatus):
     evaluation: Annotated[
         EvaluationStatus | None, Field(description="The offline evaluation before its first traffic.")
     ] = None
+    capacity_wait: Annotated[CapacityWaitStatus | None, Field(description="Its last wait for nodes or quota.")] = None
+
+
+class DeferredStatus(StatusModel):
+    """A revision that was withdrawn for lack of capacity and will be tried again."""
+
+    revision: Annotated[str, Field(description="Name of the revision.")]
+    until: Annotated[Time, Field(description="When it is tried again at the latest.")]
+    generation: Annotated[int, Field(description="With another metadata.generation it is tried again at once.")] = 0
 
 
 class WatchStatus(StatusModel):
@@ -256,6 +273,9 @@ class Status(StatusModel):
         Field(
             description="The revision that failed. It gets no traffic until the spec changes or a retry is requested."
         ),
+    ] = None
+    deferred: Annotated[
+        DeferredStatus | None, Field(description="The revision that was withdrawn for lack of capacity, if any.")
     ] = None
     restored: Annotated[
         bool, Field(description="Whether the stable version was restored by a rollback after promotion.")

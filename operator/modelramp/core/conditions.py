@@ -172,7 +172,9 @@ def _moving(target: RolloutInput, state: State, seen: Observed) -> Reason:
         return state.reason
     if state.candidate is None:
         return Reason.ROUTE_PENDING if seen.routed is True else seen.route_reason
-    return gates.waiting_reason(target, state, seen) if state.candidate.step < 0 else Reason.STEP_RUNNING
+    if state.candidate.step < 0:
+        return gates.waiting_reason(target, state, seen)
+    return Reason.WAITING_FOR_CAPACITY if state.candidate.waiting is not None else Reason.STEP_RUNNING
 
 
 def available(state: State, seen: Observed) -> tuple[str, Reason, str]:

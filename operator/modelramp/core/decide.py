@@ -64,15 +64,16 @@ def follow_target(decision: Decision, target: RolloutInput, now: int) -> Decisio
     if target.revision == stable:
         if candidate is not None:
             return transitions.abandon(decision, now)
-        if state.failed is not None:
-            cleared = decision.then(failed=None)
+        if state.failed is not None or state.deferred is not None:
+            cleared = decision.then(failed=None, deferred=None)
             if state.phase is Phase.ROLLED_BACK:
                 return transitions.enter(cleared, Phase.HEALTHY, reason=Reason.REVERTED, detail="")
             return cleared
         return decision
     if target.revision == candidate:
         return _follow_steps(decision, target)
-    return decision if target.revision == state.failed else transitions.begin(decision, target, now)
+    out = target.revision == state.failed or transitions.is_deferred(state, target, now)
+    return decision if out else transitions.begin(decision, target, now)
 
 
 def _follow_holds(decision: Decision, target: RolloutInput, now: int) -> Decision:
@@ -201,10 +202,10 @@ def _recover(decision: Decision, target: RolloutInput, seen: Observed) -> Decisi
     state = decision.state
     serving = transitions.label(state.stable) if state.stable else "nothing"
     finding = RolloutEvent(Reason.RECOVERED, f"{serving} is healthy again")
-    if state.failed != target.revision:
+    if target.revision not in state.out:
         phase = Phase.PROMOTING if transitions.unserved(state) and seen.routed is not True else Phase.HEALTHY
         return transitions.enter(decision, phase, finding, reason=Reason.RECOVERED, detail=finding.message)
-    ended = next((entry for entry in state.history if entry.revision == state.failed), None)
+    ended = next((entry for entry in state.history if entry.revision == target.revision), None)
     reason, detail = (ended.reason, ended.message) if ended else (Reason.ROLLED_BACK, finding.message)
     return transitions.enter(decision, Phase.ROLLED_BACK, finding, reason=reason, detail=detail)
 

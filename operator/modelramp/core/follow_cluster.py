@@ -3,16 +3,28 @@
 from dataclasses import replace
 
 from modelramp.api.names import Phase, Reason
+from modelramp.api.times import to_clock
 from modelramp.core import transitions
 from modelramp.core.capacity import all_available
 from modelramp.core.events import RolloutEvent
 from modelramp.core.gates import registry as gates
-from modelramp.core.state import Decision, Observed, Pods, Retiring, RolloutInput, State, Version, held_by_people
+from modelramp.core.state import (
+    CapacityWait,
+    Decision,
+    Observed,
+    Pods,
+    Retiring,
+    RolloutInput,
+    State,
+    Version,
+    held_by_people,
+)
 from modelramp.core.steps import first_step, held_by_route
 
 
 def follow_world(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
     """Start traffic when pods are there, give up when they are too late, confirm what the route shows by now."""
+    decision = _await_capacity(decision, target, seen, now)
     decision = gates.follow_gates(decision, target, seen)
     decision = _await_pods(decision, target, seen, now)
     decision = _confirm(decision, target, seen, now)
@@ -54,6 +66,49 @@ def adopt(decision: Decision, target: RolloutInput, seen: Observed, now: int) ->
     finding = RolloutEvent(Reason.RECOVERED, text, warning=True)
     changes = {"stable": stable, "retiring": others, "reason": Reason.RECOVERED, "detail": text}
     return transitions.enter(decision, Phase.PROMOTING, finding, **changes)
+
+
+_HELD = frozenset(
+    {
+        Reason.ROLLOUT_STARTED,
+        Reason.WAITING_FOR_PODS,
+        Reason.STEP_RUNNING,
+        Reason.HELD_BY_ROUTE,
+        Reason.HELD_BY_PODS,
+        Reason.PODS_LOST,
+    }
+)
+"""Reasons that say less than a wait for capacity."""
+
+
+def _await_capacity(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
+    """Note when a candidate begins or ends to wait for nodes or quota, and withdraw it when that takes too long."""
+    state = decision.state
+    candidate = state.candidate
+    if candidate is None:
+        return decision
+    pods, lasts = seen.pods.get(candidate.version.revision, Pods()), candidate.waiting
+    if not pods.waits:
+        if lasts is None or not seen.examined:
+            return decision
+        after = Reason.STEP_RUNNING if state.running is not None else Reason.WAITING_FOR_PODS
+        waits = state.reason is Reason.WAITING_FOR_CAPACITY
+        return decision.then(
+            candidate=replace(candidate, wait=replace(lasts, ended=now)), reason=after if waits else state.reason
+        )
+    since = lasts.since if lasts is not None else min(now, max(pods.waits_since, candidate.version.since))
+    wait = CapacityWait(since, pods.waits)
+    reason = Reason.WAITING_FOR_CAPACITY if state.reason in _HELD else state.reason
+    decision = decision.then(candidate=replace(candidate, wait=wait), reason=reason)
+    limit = target.spec.rollout.capacity_deadline
+    if limit is None or now < since + limit or held_by_people(target, state) or state.phase is Phase.DEGRADED:
+        return decision
+    if state.stable is not None:
+        return transitions.defer(decision, target, wait, now)
+    text = (
+        f"{transitions.label(candidate.version)}, the first revision, has waited for capacity since {to_clock(since)}"
+    )
+    return transitions.degrade(decision, Reason.CAPACITY_DEADLINE_EXCEEDED, f"{text}: {wait.message}")
 
 
 def _await_pods(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
@@ -109,7 +164,7 @@ def _confirm(decision: Decision, target: RolloutInput, seen: Observed, now: int)
         text = (
             moved if seen.routed else f"the route is back on {transitions.label(state.stable)}, but {seen.route_detail}"
         )
-        phase = Phase.ROLLED_BACK if state.failed == target.revision else Phase.HEALTHY
+        phase = Phase.ROLLED_BACK if target.revision in state.out else Phase.HEALTHY
         decision = transitions.enter(decision, phase, RolloutEvent(Reason.RESTORED, text, warning=not seen.routed))
     if not seen.routed:
         return decision

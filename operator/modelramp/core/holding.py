@@ -46,6 +46,8 @@ def holding(target: RolloutInput | None, state: State, status: Mapping[str, Any]
     held = held_by_people(target, state) if target is not None and state.candidate is not None else ()
     if held:
         return Since(held[0].reason)
+    if state.candidate is not None and state.candidate.waiting is not None:
+        return Since(Reason.WAITING_FOR_CAPACITY, state.candidate.waiting.since)
     if target is not None and state.running is not None:
         return _running(target, state)
     if state.candidate is not None:

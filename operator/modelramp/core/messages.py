@@ -13,7 +13,7 @@ from modelramp.core.capacity import enough_available, unanswered
 from modelramp.core.gates import registry as gates
 from modelramp.core.scores import judged
 from modelramp.core.state import Candidate, Observed, Pods, RolloutInput, State, held_by_people
-from modelramp.core.steps import blockers
+from modelramp.core.steps import blockers, waits_for_capacity
 from modelramp.core.strategies.registry import judged_by, strategy_of
 from modelramp.core.transitions import label, name_of, unserved
 
@@ -40,7 +40,8 @@ def _unheeded(state: State) -> tuple[str, ...]:
 def _of_state(target: RolloutInput, state: State, seen: Observed) -> str:
     candidate = state.candidate
     if candidate is not None:
-        text = _waiting(target, state, seen, candidate) if candidate.step < 0 else _stepping(target, state, seen)
+        before = _without_capacity(target, state, seen, candidate) or _waiting(target, state, seen, candidate)
+        text = before if candidate.step < 0 else _stepping(target, state, seen)
         text = "; ".join((text, *_counted(target, state, seen)))
         held = _held(target, state, candidate)
         return f"{held}: {text}" if held else text
@@ -52,12 +53,19 @@ def _of_state(target: RolloutInput, state: State, seen: Observed) -> str:
         case Phase.ROLLING_BACK:
             return f"{state.detail}; {_returning(state, seen)}"
         case Phase.ROLLED_BACK:
-            again = f"{state.failed} gets no traffic until the spec changes or {_request('retry', state.failed)}"
-            return "; ".join((state.detail, again, *_counted(target, state, seen)))
+            return "; ".join((state.detail, _again(target, state), *_counted(target, state, seen)))
         case Phase.DEGRADED:
             return state.detail
         case _:
             return "; ".join((f"{serving} serves all traffic", *_off_route(seen), *_counted(target, state, seen)))
+
+
+def _again(target: RolloutInput, state: State) -> str:
+    """What brings a version back that was taken off."""
+    if state.deferred is not None and state.deferred.revision == target.revision:
+        asked = _request("retry", state.deferred.revision)
+        return f"it is tried again at {to_clock(state.deferred.until)}, or when the spec changes or {asked}"
+    return f"{state.failed} gets no traffic until the spec changes or {_request('retry', state.failed)}"
 
 
 def _request(verb: str, revision: str | None) -> str:
@@ -72,6 +80,16 @@ def _held(target: RolloutInput, state: State, candidate: Candidate) -> str:
     if state.paused:
         found.append(f"paused until {_request('resume', candidate.version.revision)}")
     return ", ".join(found)
+
+
+def _without_capacity(target: RolloutInput, state: State, seen: Observed, candidate: Candidate) -> str:
+    """What is said of a candidate that waits for capacity before its first traffic; empty when it does not."""
+    if candidate.waiting is None or state.phase is Phase.DEGRADED:
+        return ""
+    available = seen.pods.get(candidate.version.revision, Pods()).available
+    head = f"{label(candidate.version)}: {available} of {target.spec.replicas} pods available"
+    serves = label(state.stable) if state.stable is not None else "nothing"
+    return f"{head}; it {waits_for_capacity(target, candidate.waiting)}; {serves} serves"
 
 
 def _waiting(target: RolloutInput, state: State, seen: Observed, candidate: Candidate) -> str:

@@ -91,7 +91,7 @@ def _remembered(state: State, revision: str, mark: str, seen: Observed) -> tuple
 
 def _named(state: State) -> set[str]:
     versions = [state.stable, state.previous, state.candidate.version if state.candidate is not None else None]
-    return {version.revision for version in versions if version is not None} | {state.failed or ""}
+    return {version.revision for version in versions if version is not None} | state.out
 
 
 def _kept(text: str) -> str:
@@ -138,7 +138,7 @@ def _retry(decision: Decision, target: RolloutInput, request: Request, now: int)
     again = gates.run_again(decision, request, now)
     if again is not None:
         return again
-    if state.failed != request.revision:
+    if request.revision not in state.out or request.revision != target.revision:
         why = f"{request.revision} is not the revision that failed and is still wanted"
         return _ignored(decision, request, why, now)
     return transitions.begin(

@@ -11,7 +11,7 @@ from modelramp.core.events import RolloutEvent
 from modelramp.core.gates import registry as gates
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import Candidate, Observed, Pods, RolloutInput, State, held_by_people
-from modelramp.core.steps import blockers
+from modelramp.core.steps import blockers, waits_for_capacity
 from modelramp.core.strategies.registry import judged_by
 from modelramp.core.transitions import label
 
@@ -53,6 +53,10 @@ def standing(
         return tuple(found)
     found += [*_route(state, seen), *_checks(target, state)]
     if state.candidate is not None:
+        wait = state.candidate.waiting
+        if wait is not None:
+            text = f"{label(state.candidate.version)} {waits_for_capacity(target, wait)}"
+            found.append(Standing(Reason.WAITING_FOR_CAPACITY, text, after=PODS_SECONDS, of_candidate=True))
         held = bool(held_by_people(target, state)) or gates.pods_due(target, state, seen) is None
         hindered = obstacle is not None or held
         found += _pods(target, state.candidate, seen, hindered=hindered)

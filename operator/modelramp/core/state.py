@@ -25,12 +25,37 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
+class CapacityWait:
+    """A candidate's wait for nodes or quota. message: why, in the scheduler's or the quota's words.
+
+    since, ended: seconds since the epoch; ended is 0 while the wait lasts.
+    """
+
+    since: int
+    message: str
+    ended: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A revision that was withdrawn for lack of capacity.
+
+    It is tried again at `until`, seconds since the epoch, or as soon as the spec has another generation.
+    """
+
+    revision: str
+    until: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """The revision that a rollout is bringing in.
 
     step: index in the stages of its strategy; -1 while its pods are not yet available and it has no traffic.
     shown: whether the route has shown this step's weight by now.
     evaluation: how it was tried before its first traffic; None without spec.rollout.evaluation.
+    wait: its last wait for capacity; None before the first one.
     """
 
     version: Version
@@ -39,6 +64,12 @@ class Candidate:
     step_entered: int = 0
     shown: bool = False
     evaluation: Evaluation | None = None
+    wait: CapacityWait | None = None
+
+    @property
+    def waiting(self) -> CapacityWait | None:
+        """Its wait for capacity while that lasts."""
+        return self.wait if self.wait is not None and not self.wait.ended else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +158,7 @@ class State:
 
     stable: what serves, or what traffic returns to. previous: the last version that worked before it.
     failed: a revision that gets no traffic until the spec changes or a person says retry.
+    deferred: a revision that was withdrawn for lack of capacity, until it is tried again.
     restored: stable came back by a rollback after promotion (so it is not exchanged again: no ping-pong).
     ab_test: the A/B test under way, or the last one until the next rollout begins.
     request: the last one that was handled; answer: what became of it. heard: by revision, marks of every request text
@@ -153,11 +185,18 @@ class State:
     heard: tuple[tuple[str, tuple[str, ...]], ...] = ()
     hooks: tuple[HookRun, ...] = ()
     ab_test: ABTestState | None = None
+    deferred: Deferred | None = None
 
     @property
     def running(self) -> Candidate | None:
         """The candidate once it has entered a step; None before that and without a rollout."""
         return self.candidate if self.candidate is not None and self.candidate.step >= 0 else None
+
+    @property
+    def out(self) -> frozenset[str]:
+        """Revisions that get no traffic now although the spec may want them: failed, or deferred."""
+        deferred = self.deferred.revision if self.deferred is not None else None
+        return frozenset(revision for revision in (self.failed, deferred) if revision is not None)
 
     @property
     def subject(self) -> str | None:
@@ -212,7 +251,7 @@ class RolloutInput:
 
     spec: its health has the checks of all policies that could be resolved. missing: which could not, and why.
     sticky: whether the router keeps each user at one version. frozen: why no version may get more traffic at
-    present, for people; empty without a freeze.
+    present, for people; empty without a freeze. generation: metadata.generation of the object.
     """
 
     spec: ModelDeploymentSpec
@@ -222,6 +261,7 @@ class RolloutInput:
     missing: str = ""
     sticky: bool = False
     frozen: str = ""
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +271,8 @@ class Pods:
     portless: ready endpoints that cannot be reached, since the pods have no port of the name that the Service asks for.
     trouble: why some are missing, in the kubelet's words. excuse: why that is, or was of late, no fault of the version.
     lost: when such a loss began; since: from when on enough pods have been available. Both are seconds since the epoch,
-    0 when that is not known. kept: whether some pod was ready all the time.
+    0 when that is not known. kept: whether some pod was ready all the time. waits: the scheduler's or the quota's words
+    while nothing but capacity keeps missing pods from running; waits_since: since when, seconds since the epoch.
     """
 
     wanted: int = 0
@@ -243,6 +284,8 @@ class Pods:
     lost: int = 0
     since: int = 0
     kept: bool = False
+    waits: str = ""
+    waits_since: int = 0
 
     def __str__(self) -> str:
         return f"{self.available}/{self.wanted}"

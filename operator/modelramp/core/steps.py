@@ -3,11 +3,12 @@
 from modelramp.api.check import Role
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
+from modelramp.api.times import to_clock
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.core.capacity import needed
 from modelramp.core.events import RolloutEvent
 from modelramp.core.schedule import last_words
-from modelramp.core.state import Candidate, Observed, RolloutInput, State, Version, held_by_people
+from modelramp.core.state import Candidate, CapacityWait, Observed, RolloutInput, State, Version, held_by_people
 from modelramp.core.strategies.registry import stages_of, strategy_of
 from modelramp.core.strategies.strategy import following, place
 
@@ -88,9 +89,20 @@ def blockers(
     if pods is None or pods.available < wanted:
         have = pods.available if pods else 0
         found.append(RolloutEvent(Reason.HELD_BY_PODS, f"the next step needs {wanted} available pods, {have} are"))
+    if candidate.waiting is not None:
+        found.append(
+            RolloutEvent(Reason.WAITING_FOR_CAPACITY, f"the candidate {waits_for_capacity(target, candidate.waiting)}")
+        )
     found += strategy.blockers(target, state, seen)
     found += held_by_people(target, state)
     return tuple(found)
+
+
+def waits_for_capacity(target: RolloutInput, wait: CapacityWait) -> str:
+    """What people read of a wait for nodes or quota, and how it ends."""
+    limit = target.spec.rollout.capacity_deadline
+    ends = f"; withdrawn at {to_clock(wait.since + limit)} unless it ends" if limit is not None else ""
+    return f"waits for capacity since {to_clock(wait.since)}: {wait.message}{ends}"
 
 
 def _held_by_checks(health: Health, checks: tuple[CheckOutcome, ...]) -> list[RolloutEvent]:

@@ -10,7 +10,9 @@ from modelramp.core.phases import check_move
 from modelramp.core.state import (
     BreachCounter,
     Candidate,
+    CapacityWait,
     Decision,
+    Deferred,
     HistoryRecord,
     Retiring,
     RolloutInput,
@@ -91,6 +93,7 @@ def begin(decision: Decision, target: RolloutInput, now: int) -> Decision:
         candidate=Candidate(version),
         ab_test=None,
         failed=None,
+        deferred=None,
         retiring=retiring,
         history=history,
         reason=Reason.ROLLOUT_STARTED,
@@ -127,7 +130,7 @@ def enter_step(decision: Decision, target: RolloutInput, step: int, at: int) -> 
         watch = BreachCounter(version.revision, since=at)
     elif not candidate.weight:  # what a preview's own requests said is no evidence of live traffic
         version, watch = replace(version, traffic_since=at), replace(watch, since=at)
-    entered = Candidate(version, weight=weight, step=step, step_entered=at, evaluation=candidate.evaluation)
+    entered = replace(candidate, version=version, weight=weight, step=step, step_entered=at, shown=False)
     finding = RolloutEvent(Reason.STEP_ENTERED, strategy.entered(target, step, label(version)))
     changes = {"candidate": entered, "watch": watch, "reason": Reason.STEP_RUNNING, "detail": ""}
     return enter(decision, Phase.PAUSED if held_by_people(target, state) else Phase.PROGRESSING, finding, **changes)
@@ -259,6 +262,44 @@ def abandon(decision: Decision, now: int) -> Decision:
         reason=Reason.REVERTED,
         detail=text,
     )
+
+
+def defer(decision: Decision, target: RolloutInput, wait: CapacityWait, now: int) -> Decision:
+    """The candidate waited for capacity as long as it may: it is withdrawn, and tried again after the same time.
+
+    Nothing has failed. Several attempts of one revision in a row are one entry of the history.
+    """
+    state = decision.state
+    candidate = _candidate(state)
+    until = now + (target.spec.rollout.capacity_deadline or 0)
+    text = f"{label(candidate.version)} was withdrawn {share(candidate)} for lack of capacity"
+    text += f", after it had waited since {to_clock(wait.since)}: {wait.message}"
+    reason, history = Reason.CAPACITY_DEADLINE_EXCEEDED, state.history
+    if history and (history[0].revision, history[0].reason) == (candidate.version.revision, reason):
+        state = replace(state, history=history[1:])
+    return enter(
+        decision,
+        Phase.ROLLING_BACK,
+        RolloutEvent(reason, text, warning=True),
+        stable=_left_alone(state),
+        watch=_own_watch(state),
+        candidate=None,
+        ab_test=None,
+        failed=None,
+        deferred=Deferred(candidate.version.revision, until, target.generation),
+        paused=False,
+        retiring=(*state.retiring, Retiring(candidate.version.revision)),
+        history=_ended(state, candidate, now, "Withdrawn", reason=reason, message=text),
+        reason=reason,
+        detail=text,
+    )
+
+
+def is_deferred(state: State, target: RolloutInput, now: int) -> bool:
+    """Whether what the spec wants was withdrawn for lack of capacity and is not yet to be tried again."""
+    found = state.deferred
+    known = found is not None and (found.revision, found.generation) == (target.revision, target.generation)
+    return known and found is not None and now < found.until
 
 
 def roll_back_to(decision: Decision, good: Version, reason: Reason, cause: str, now: int) -> Decision:

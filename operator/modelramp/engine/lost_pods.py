@@ -28,6 +28,8 @@ _BROKEN = frozenset(
     }
 )
 """What a container may wait for that no other node would cure. An image that cannot be pulled is none of these."""
+_UNSCHEDULED = frozenset({"Unschedulable", "SchedulingGated"})
+"""Why the scheduler gives a pod no node for the time being."""
 _VANISHED = frozenset({"ContainerStatusUnknown", "Unknown"})
 """How a container ended whose node was restarted."""
 _NOT_ADMITTED = frozenset({"NodeAffinity", "NodeLost", "NodeShutdown", "Preempting", "Shutdown", "Terminated"})
@@ -40,13 +42,18 @@ class Missing:
 
     trouble: in the kubelet's or the scheduler's words. excuse: why it is no fault of the version; empty when it is one,
     or when that is not known. since: the beginning of such a loss, seconds since the epoch. kept: whether some pod was
-    ready all the time, so that the version answered, and what failed is its own.
+    ready all the time, so that the version answered, and what failed is its own. waits: what the scheduler says of pods
+    that have no node, and waits_since: since when. stuck: whether some pod has a node and is not ready there, or has
+    failed: then more than a node is missing.
     """
 
     trouble: str = ""
     excuse: str = ""
     since: int = 0
     kept: bool = False
+    waits: str = ""
+    waits_since: int = 0
+    stuck: bool = False
 
 
 def why_missing(
@@ -62,15 +69,25 @@ def why_missing(
     trouble = next((_told(pod, said) for pod in living if (said := words(pod))), "")
     for pod in living:
         if found := _fault_of_living(pod, after, now, patience):
-            return Missing(_told(pod, found))
+            return Missing(_told(pod, found), stuck=True)
     for pod in ended:
         if found := _fault_of_ended(pod, now, patience):
-            return Missing(_told(pod, found))
+            return Missing(_told(pod, found), stuck=True)
     excuses = dict.fromkeys((*(_end_of(pod) for pod in ended), *(_start_of(pod, now) for pod in living)))
     told = [cut(" ".join(excuse.split()), _WORDS) for excuse in excuses] or ["they have yet to be made"]
     began = min((*(_ended_at(pod, now) for pod in ended), *(_began(pod, now) for pod in living)), default=now)
     kept = any(_lives(pod) and _ready_since(pod, now) < after for pod in pods)
-    return Missing(trouble, "; ".join(told[:2]), int(began), kept)
+    homeless = [pod for pod in living if _wait_for_node(pod)]
+    stuck = any(pod not in homeless and text(_condition(pod, "Ready"), "status") != "True" for pod in living)
+    return Missing(
+        trouble,
+        "; ".join(told[:2]),
+        int(began),
+        kept,
+        waits=_told(homeless[0], _wait_for_node(homeless[0])) if homeless else "",
+        waits_since=int(min((_waits_since(pod, now) for pod in homeless), default=0)),
+        stuck=stuck,
+    )
 
 
 def _told(pod: Object, words: str) -> str:
@@ -150,6 +167,22 @@ def _start_of(pod: Object, now: float) -> str:
     if text(_condition(pod, "Ready"), "status") == "True":
         return f"pod {name} started on node {node} at {placed}"
     return f"pod {name} starts for the first time on node {node} since {placed}"
+
+
+def _wait_for_node(pod: Object) -> str:
+    """Why a pod has no node that answers, in the scheduler's words; empty when it has one."""
+    if _placed(pod):
+        return f"node {text(pod, 'spec', 'nodeName')} does not answer" if _node_is_silent(pod) else ""
+    found = _condition(pod, "PodScheduled")
+    if text(found, "status") != "False" or text(found, "reason") not in _UNSCHEDULED:
+        return ""
+    return f"{text(found, 'reason')}: {text(found, 'message')}"
+
+
+def _waits_since(pod: Object, now: float) -> float:
+    if _node_is_silent(pod):
+        return _condition_time(pod, "Ready", now)
+    return _condition_time(pod, "PodScheduled", _time(pod, now, "metadata", "creationTimestamp"))
 
 
 def _placed(pod: Object) -> bool:

@@ -84,20 +84,30 @@ def _pods_by_revision(
         revision = item["metadata"].get("labels", {}).get(LABEL_REVISION, "")
         where = revision, _has_port(item)
         endpoints[where] = endpoints.get(where, 0) + sum(1 for point in item.get("endpoints") or () if _ready(point))
+    known = {revision: missing.get(revision, _UNKNOWN) for revision in running}
     return {
-        revision: Pods(
-            wanted=pods.wanted,
-            available=pods.available,
+        revision: replace(
+            _waiting(pods, known[revision]),
             endpoints=endpoints.get((revision, True), 0),
             portless=endpoints.get((revision, False), 0),
-            trouble=missing.get(revision, _UNKNOWN).trouble or pods.trouble,
-            excuse=missing.get(revision, _UNKNOWN).excuse,
-            lost=missing.get(revision, _UNKNOWN).since,
-            kept=missing.get(revision, _UNKNOWN).kept,
+            trouble=known[revision].trouble or pods.trouble,
+            excuse=known[revision].excuse,
+            lost=known[revision].since,
+            kept=known[revision].kept,
             since=pods.since,
         )
         for revision, pods in running.items()
     }
+
+
+def _waiting(pods: Running, missing: Missing) -> Pods:
+    """The counts of pods, and what those that are missing wait for, if it is a node or a quota and nothing else."""
+    found = Pods(wanted=pods.wanted, available=pods.available)
+    if missing.stuck or pods.available >= pods.wanted:
+        return found
+    if pods.over_quota:
+        return replace(found, waits=pods.trouble, waits_since=pods.over_quota)
+    return replace(found, waits=missing.waits, waits_since=missing.waits_since)
 
 
 def _has_port(item: Object) -> bool:

@@ -412,11 +412,22 @@ def _reason_of(error: Refused) -> Reason:
     return Reason.NAME_TAKEN if isinstance(error, NameTaken) else Reason.CHILD_REFUSED
 
 
+def _capacity_looks(target: RolloutInput, state: State, now: int) -> list[float]:
+    """When a wait for capacity may end, and when a revision that was withdrawn for lack of it is tried again."""
+    times = [float(max(now + 1, state.deferred.until))] if state.deferred is not None else []
+    wait = state.candidate.waiting if state.candidate is not None else None
+    limit = target.spec.rollout.capacity_deadline
+    if wait is not None:
+        times += [now + INSPECT_SECONDS, *([float(max(now + 1, wait.since + limit))] if limit is not None else [])]
+    return times
+
+
 def _next_look(target: RolloutInput, state: State, seen: Observed, now: int) -> float | None:
     """When something is to be done though nobody calls: a deadline, pods that may end, a gateway that is silent."""
     times = [float(item.at) for item in state.retiring if item.at is not None]
     times.append(seen.look_at)
     times += next_looks(target, state, now)
+    times += _capacity_looks(target, state, now)
     if state.candidate is not None and state.candidate.step < 0:
         due = pods_due(target, state, seen)
         times += [float(due)] if due is not None else []

@@ -337,6 +337,7 @@ class Store:
             found.missing,
             sticky=router_of(spec.routing).sticky(spec.routing),
             frozen=self.freezes.of(key[0]),
+            generation=record.obj["metadata"].get("generation", 0),
         )
 
     def _revision(self, key: Key, record: Record, spec: ModelDeploymentSpec) -> str:

@@ -21,6 +21,8 @@ from modelramp.core.state import (
     ABTestState,
     BreachCounter,
     Candidate,
+    CapacityWait,
+    Deferred,
     Ending,
     HistoryRecord,
     Observed,
@@ -67,6 +69,7 @@ candidates = st.builds(
     seconds,
     st.booleans(),
     st.none() | evaluations,
+    st.none() | st.builds(CapacityWait, seconds, texts, seconds),
 )
 checks = st.dictionaries(names, st.integers(1, 100), max_size=3).map(lambda found: tuple(sorted(found.items())))
 watches = st.builds(BreachCounter, names, seconds, counts, counts, checks)
@@ -122,6 +125,7 @@ states = st.builds(
     last_tick=seconds,
     recent_ticks=st.text("+-?", max_size=10),
     checks=st.lists(outcomes, max_size=3, unique_by=lambda found: found.name).map(tuple),
+    deferred=st.none() | st.builds(Deferred, names, seconds, counts),
     retiring=st.lists(st.builds(Retiring, names, st.none() | seconds), max_size=3).map(tuple),
     history=st.lists(endings, max_size=3).map(tuple),
     request=texts,

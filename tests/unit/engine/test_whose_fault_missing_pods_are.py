@@ -168,3 +168,39 @@ ODD = [{"metadata": {}}, {"metadata": {"name": 3}, "status": []}, {"metadata": {
 @pytest.mark.parametrize("odd", ODD)
 def test_odd_pods_are_no_fault(odd):
     assert asked([odd]).excuse
+
+
+CRASHES = pod(
+    "bad",
+    conditions=unready(NOW - 30),
+    containers=[container({"waiting": {"reason": "CrashLoopBackOff"}}, ended("Error"))],
+)
+GATED = condition("PodScheduled", "False", reason="SchedulingGated", message="waits for Kueue")
+SILENT = pod(
+    made=NOW - 9000,
+    conditions=[condition("Ready", "False"), condition("ContainersReady")],
+    containers=[container(running(NOW - 8999), ready=True)],
+)
+
+
+@pytest.mark.parametrize(
+    ("pods", "words", "since"),
+    [
+        ([pod(node="", conditions=[FULL])], "pod new: Unschedulable: 0/3 nodes are available", NOW - 30),
+        ([pod(node="", conditions=[GATED])], "pod new: SchedulingGated: waits for Kueue", NOW - 30),
+        ([SILENT], "pod new: node n2 does not answer", NOW - 30),
+        ([STARTS], "", 0),
+        ([pod(node="", conditions=[condition("PodScheduled", "False", reason="SchedulerError")])], "", 0),
+    ],
+)
+def test_pods_without_a_node_wait_in_the_schedulers_words(pods, words, since):
+    found = why_missing(pods, AFTER, NOW, PATIENCE, pod_trouble)
+
+    assert (found.waits, found.waits_since) == (words, since)
+
+
+@pytest.mark.parametrize("other", [CRASHES, STARTS])
+def test_a_pod_that_is_not_ready_on_its_node_keeps_its_own_clock(other):
+    found = why_missing([pod(node="", conditions=[FULL]), other], AFTER, NOW, PATIENCE, pod_trouble)
+
+    assert found.stuck

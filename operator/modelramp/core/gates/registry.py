@@ -35,12 +35,16 @@ def all_open(target: RolloutInput, state: State, seen: Observed) -> bool:
 
 
 def pods_due(target: RolloutInput, state: State, seen: Observed) -> int | None:
-    """When the candidate's pods must be there at the latest, seconds since the epoch; None while a gate is at work."""
+    """When the candidate's pods must be there at the latest, seconds since the epoch.
+
+    None while a gate is at work, or capacity is missing; the time begins again after that.
+    """
     candidate = state.candidate
     waits = (answer for answer in answers(target, state, seen) if isinstance(answer, Waiting))
-    if candidate is None or any(answer.until is not None for answer in waits):
+    if candidate is None or candidate.waiting is not None or any(answer.until is not None for answer in waits):
         return None
-    begun = max(candidate.version.since, *(gate.ended(candidate) for gate in GATES))
+    waited = candidate.wait.ended if candidate.wait is not None else 0
+    begun = max(candidate.version.since, waited, *(gate.ended(candidate) for gate in GATES))
     return begun + target.spec.rollout.progress_deadline
 
 
@@ -50,7 +54,9 @@ def describe(target: RolloutInput, state: State, seen: Observed) -> str:
 
 
 def waiting_reason(target: RolloutInput, state: State, seen: Observed) -> Reason:
-    """Why a candidate without traffic waits: for its pods while no gate holds it."""
+    """Why a candidate without traffic waits: for its pods, or for capacity for them, while no gate holds it."""
+    if state.candidate is not None and state.candidate.waiting is not None:
+        return Reason.WAITING_FOR_CAPACITY
     waits = (answer.reason for answer in answers(target, state, seen) if not isinstance(answer, Open))
     return next(waits, Reason.WAITING_FOR_PODS)
 

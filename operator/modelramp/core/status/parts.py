@@ -4,13 +4,20 @@ from collections.abc import Iterable
 
 from modelramp.api.hooks import On
 from modelramp.api.quantity import format_number, number_in
-from modelramp.api.status import ABTestStatus, EvaluationStatus, HookStatus, MetricStatus
+from modelramp.api.status import (
+    ABTestStatus,
+    CapacityWaitStatus,
+    DeferredStatus,
+    EvaluationStatus,
+    HookStatus,
+    MetricStatus,
+)
 from modelramp.api.text import visible
 from modelramp.api.times import to_seconds, to_text
 from modelramp.api.verdict import Verdict
 from modelramp.core.gates.evaluation_results import Evaluation, MetricOutcome
 from modelramp.core.hook_runs import HookRun
-from modelramp.core.state import ABTestState, Ending, RolloutInput
+from modelramp.core.state import ABTestState, CapacityWait, Deferred, Ending, RolloutInput
 
 _MESSAGE_LIMIT = 1024
 _METRIC_LIMIT = 256
@@ -62,6 +69,35 @@ def evaluation_of(status: EvaluationStatus | None) -> Evaluation | None:
             for metric in status.metrics
         ),
     )
+
+
+def capacity_wait_status(wait: CapacityWait | None) -> CapacityWaitStatus | None:
+    """The status of a candidate's wait for capacity."""
+    if wait is None:
+        return None
+    ended = to_text(wait.ended) if wait.ended else None
+    return CapacityWaitStatus(since=to_text(wait.since), ended=ended, message=wait.message[:_MESSAGE_LIMIT])
+
+
+def capacity_wait_of(status: CapacityWaitStatus | None) -> CapacityWait | None:
+    """The wait that a status carries. Raises ValueError when one of its times cannot be read."""
+    if status is None:
+        return None
+    return CapacityWait(to_seconds(status.since), status.message, to_seconds(status.ended) if status.ended else 0)
+
+
+def deferred_status(deferred: Deferred | None) -> DeferredStatus | None:
+    """The status of a revision that was withdrawn for lack of capacity."""
+    if deferred is None:
+        return None
+    return DeferredStatus(revision=deferred.revision, until=to_text(deferred.until), generation=deferred.generation)
+
+
+def deferred_of(status: DeferredStatus | None) -> Deferred | None:
+    """The deferred revision that a status carries. Raises ValueError when its time cannot be read."""
+    if status is None:
+        return None
+    return Deferred(status.revision, to_seconds(status.until), status.generation)
 
 
 def _metric_status(metric: MetricOutcome) -> MetricStatus:

@@ -26,13 +26,14 @@ from modelramp.core.state import (
     ABTestState,
     BreachCounter,
     Candidate,
+    Deferred,
     HistoryRecord,
     RequestAnswer,
     Retiring,
     State,
     Version,
 )
-from modelramp.core.status.parts import ab_test_of, episodes_of, evaluation_of
+from modelramp.core.status.parts import ab_test_of, capacity_wait_of, deferred_of, episodes_of, evaluation_of
 
 _NEEDED = frozenset(
     {
@@ -129,6 +130,7 @@ def state_of(status: Status) -> State:
         heard=tuple(status.heard.items()),
         hooks=episodes_of(status.hooks),
         ab_test=_ab_test(status),
+        deferred=_deferred(status),
     )
 
 
@@ -187,7 +189,11 @@ def _candidate(status: CandidateStatus | None) -> Candidate | None:
         evaluation = evaluation_of(status.evaluation)
     except ValueError as error:
         raise ValueError(f"status.candidate.evaluation: {error}") from error
-    return Candidate(version, status.weight, status.step, entered, status.shown, evaluation)
+    try:
+        wait = capacity_wait_of(status.capacity_wait)
+    except ValueError:
+        wait = None  # it begins again with the next look at the pods
+    return Candidate(version, status.weight, status.step, entered, status.shown, evaluation, wait)
 
 
 def _watch(status: WatchStatus | None) -> BreachCounter | None:
@@ -203,6 +209,14 @@ def _watch(status: WatchStatus | None) -> BreachCounter | None:
 
 def _answer(status: AnswerStatus | None) -> RequestAnswer | None:
     return RequestAnswer(_time(status.at), status.outcome == "Done", status.message) if status is not None else None
+
+
+def _deferred(status: Status) -> Deferred | None:
+    """The deferred revision; one that cannot be read is tried again at once."""
+    try:
+        return deferred_of(status.deferred)
+    except ValueError:
+        return None
 
 
 def _ab_test(status: Status) -> ABTestState | None:

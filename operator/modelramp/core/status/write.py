@@ -36,7 +36,13 @@ from modelramp.core.state import (
     State,
     Version,
 )
-from modelramp.core.status.parts import ab_test_status, evaluation_status, hook_statuses
+from modelramp.core.status.parts import (
+    ab_test_status,
+    capacity_wait_status,
+    deferred_status,
+    evaluation_status,
+    hook_statuses,
+)
 from modelramp.core.strategies.registry import judged_by, stages_of
 
 
@@ -71,6 +77,7 @@ def status_of(
         previous=_version_status(state.previous, seen),
         candidate=_candidate_status(state.candidate, seen),
         failed_revision=state.failed,
+        deferred=deferred_status(state.deferred),
         restored=state.restored,
         paused=state.paused,
         progress=_progress(target, state),
@@ -109,6 +116,7 @@ _ESSENTIAL = frozenset(
         "previous",
         "candidate",
         "failedRevision",
+        "deferred",
         "restored",
         "paused",
         "progress",
@@ -174,6 +182,7 @@ def _candidate_status(candidate: Candidate | None, seen: Observed) -> CandidateS
         step_entered=entered,
         shown=candidate.shown,
         evaluation=evaluation_status(candidate.evaluation),
+        capacity_wait=capacity_wait_status(candidate.wait),
     )
 
 

@@ -17,6 +17,8 @@ from modelramp.desired.workloads.protocol import Object, Running
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
 _WORDS = 400
 """Bytes of what the controller says that people get to read."""
+_QUOTA = "exceeded quota"
+"""How the admission of a ResourceQuota refuses a pod; every other refusal is a failure of the pod."""
 
 
 class Deployments:
@@ -43,29 +45,33 @@ class Deployments:
         found = {}
         for item in objects:
             status = item.get("status") or {}
+            failure = _failure(status)
             found[item["metadata"]["labels"].get(LABEL_REVISION, "")] = Running(
                 wanted=item["spec"].get("replicas", 1),
                 available=status.get("availableReplicas", 0),
-                trouble=_failure(status),
-                since=_available_since(status),
+                trouble=cut(visible(text(failure, "message")), _WORDS),
+                since=_since(_condition(status, "Available")),
+                over_quota=max(1, _since(failure)) if _QUOTA in text(failure, "message") else 0,
             )
         return found
 
 
-def _available_since(status: Mapping[str, Any]) -> int:
-    """Since when a Deployment has had three quarters of its pods at least."""
-    for condition in entries(status, "conditions"):
-        if (condition.get("type"), condition.get("status")) == ("Available", "True"):
-            with suppress(ValueError):
-                return to_seconds(text(condition, "lastTransitionTime"))
+def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """A condition that is true; empty while it is not."""
+    found = (one for one in entries(status, "conditions") if one.get("status") == "True")
+    return next((one for one in found if one.get("type") == kind), {})
+
+
+def _failure(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Why the API server refuses to create pods."""
+    return _condition(status, "ReplicaFailure")
+
+
+def _since(condition: Mapping[str, Any]) -> int:
+    """Since when a condition has been true, seconds since the epoch; 0 when that is not known."""
+    with suppress(ValueError):
+        return to_seconds(text(condition, "lastTransitionTime"))
     return 0
-
-
-def _failure(status: Mapping[str, Any]) -> str:
-    for condition in status.get("conditions") or ():
-        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            return cut(visible(str(condition.get("message", ""))), _WORDS)
-    return ""
 
 
 def deployment(

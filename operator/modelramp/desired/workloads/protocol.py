@@ -17,12 +17,14 @@ class Running:
 
     wanted: how many should run. available: how many can serve. trouble: what keeps pods from being made, for people.
     since: since when it has had nearly all of them, seconds since the epoch; 0 when unknown.
+    over_quota: since when a quota keeps pods from being made, as `trouble` says, seconds since the epoch; 0: none does.
     """
 
     wanted: int
     available: int
     trouble: str = ""
     since: int = 0
+    over_quota: int = 0
 
 
 class Workload(Protocol):
