@@ -84,7 +84,7 @@ class Member:
         revision = about[verb] if verb in about else (status.get("candidate") or {}).get("revision")
         self.world.trace(f"request{self._who}: {verb} {revision}")
         if self.obj and revision:
-            command = {"modelramp.io/request": f"{verb}/{revision}/{to and f'{to}/'}{self.world.api.version}"}
+            command = {"modelramp.io/request": f"{verb}/{revision}/{self.world.api.version}{to and f'/{to}'}"}
             annotations = self.obj["metadata"].get("annotations", {}) | command
             metadata = {**self.obj["metadata"], "annotations": annotations}
             self.world.api.update({**self.obj, "metadata": metadata}, "modelramp-cli")

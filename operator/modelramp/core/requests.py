@@ -1,6 +1,6 @@
 """A person's command: the annotation `modelramp.io/request: <verb>/<revision>/<nonce>`.
 
-A rollback may also say where to: `rollback/<revision>/<earlier revision or model version>/<nonce>`.
+A rollback may also say where to: `rollback/<revision>/<nonce>/<earlier revision or model version>`.
 
 It is honoured once, and only for the revision that it names: stale clicks and re-applied manifests are harmless. Every
 text that was handled is remembered for as long as the revision's ControllerRevision exists.
@@ -41,7 +41,7 @@ def parse_request(text: str) -> Request | None:
     most = _PARTS + (verb == "rollback")
     if verb not in VERBS or not _PARTS <= 1 + len(parts) <= most or not all(parts):
         return Request("", "", _kept(text))
-    return Request(verb, parts[0], _kept(text), to=parts[1] if len(parts) == _PARTS else "")
+    return Request(verb, parts[0], _kept(text), to=parts[2] if len(parts) == _PARTS else "")
 
 
 def follow_request(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:

@@ -291,11 +291,11 @@ class Rollouts(RuleBasedStateMachine):
         self.request = f"{verb}/{other or self.revision}/{self.nonce}"
         self.look()
 
-    @rule(to=st.sampled_from(["", "", *(f"{revision}/" for revision in REVISIONS)]))
+    @rule(to=st.sampled_from(["", "", *(f"/{revision}" for revision in REVISIONS)]))
     def a_person_goes_back(self, to):
         self.nonce += 1
         stable = self.state.stable.revision if self.state.stable else self.revision
-        self.request = f"rollback/{stable}/{to}{self.nonce}"
+        self.request = f"rollback/{stable}/{self.nonce}{to}"
         self.look()
 
     @rule(revision=st.sampled_from(REVISIONS))

@@ -67,7 +67,7 @@ def test_an_older_version_is_named_by_its_revision_or_its_model_version(to):
     for number in (2, 3):
         story.want(f"v{number}", version=f"{number}.0.0")
         story.run("h" * 16)
-    story.want(request=f"rollback/v3/{to}/1")
+    story.want(request=f"rollback/v3/1/{to}")
 
     assert story.state.weights == {"v1": 100}
     assert story.state.failed == "v3"
@@ -77,10 +77,10 @@ def test_an_older_version_is_named_by_its_revision_or_its_model_version(to):
     ("request_", "why"),
     [
         ("rollback/v1/1", "v1 is not the stable version"),
-        ("rollback/v2/v9/1", "v9 is not known to have served before"),
-        ("rollback/v2/v2/1", "v2 is not known to have served before"),
-        ("rollback/v2/v1/x/1", "it is not <verb>/<revision>/<nonce>"),
-        ("pause/v2/v1/1", "it is not <verb>/<revision>/<nonce>"),
+        ("rollback/v2/1/v9", "v9 is not known to have served before"),
+        ("rollback/v2/1/v2", "v2 is not known to have served before"),
+        ("rollback/v2/1/v1/x", "it is not <verb>/<revision>/<nonce>"),
+        ("pause/v2/1/v1", "it is not <verb>/<revision>/<nonce>"),
     ],
 )
 def test_what_cannot_be_meant_changes_nothing(request_, why):
@@ -96,7 +96,7 @@ def test_a_version_that_was_rolled_back_is_no_way_back():
     story = promoted()
     story.want("v3", version="3.0.0")
     story.run("bbb")
-    story.want("v2", version="2.0.0", request="rollback/v2/v3/1")
+    story.want("v2", version="2.0.0", request="rollback/v2/1/v3")
 
     assert story.state.weights == {"v2": 100}
     assert "v3 is not known to have served before" in story.state.answer.message
