@@ -47,6 +47,19 @@ CLI_HEAD = f"""# The command `modelramp`
 
 `kubectl modelramp` is the same command: kubectl finds `kubectl-modelramp` on the path. Colour is used on terminals
 only, and never when `NO_COLOR` is set.
+
+`list`, `status` and the verbs that ask for something speak with the cluster of the current context, as kubectl
+does, by the kubeconfig or by a pod's ServiceAccount. They write the annotation `modelramp.io/request` as field manager
+`modelramp-cli`, wait until the operator has handled it, and print the sentence of the status. Their exit codes:
+
+| code | meaning |
+|---|---|
+| 0 | done, or promoted |
+| 1 | rolled back, degraded or refused; the request was ignored, and the sentence says why |
+| 2 | wrong usage, or no such ModelDeployment |
+| 3 | held, or held for too long |
+| 4 | not there yet; the time is over |
+| 5 | cannot tell: no cluster, no rights, or the operator does not answer |
 """
 
 

@@ -2,7 +2,10 @@
 
 import base64
 import json
+import os
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections import defaultdict
@@ -207,6 +210,13 @@ class Rollout:
         revision = status.get("candidate", {}).get("revision") or status.get("failedRevision", "none")
         text = f"modelramp.io/request={verb}/{revision}/{nonce}"
         self.plane.kubectl("annotate", "mdep", self.name, "-n", self.namespace, "--overwrite", text)
+
+    def ask(self, verb, *options):
+        """A person's command at the terminal; its exit code and what it printed."""
+        command = [sys.executable, "-m", "modelramp.cli.main", verb, self.name, "-n", self.namespace, *options]
+        environment = os.environ | {"KUBECONFIG": str(self.plane.kubeconfig)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=150, check=False)
+        return done.returncode, (done.stdout + done.stderr).strip()
 
     def patch(self, spec):
         text = json.dumps({"spec": spec})

@@ -47,7 +47,12 @@ def promotion(plane, namespace):
         plane.kubectl("wait", "mdep/promotion", "-n", namespace, "--for=condition=Ready", "--timeout=10s")
         promoted = time.monotonic()
         time.sleep(8)  # longer than the old version's scaleDownDelay
-    return rollout, traffic, promoted
+        seen = rollout.status, rollout.children("deployment"), rollout.condition("Ready")
+        asked = time.monotonic()
+        back = rollout.ask("rollback", "--reason", "answers look odd")
+        returned = time.monotonic()
+        time.sleep(5)
+    return rollout, traffic, (promoted, asked, returned), seen, back
 
 
 @story
@@ -197,16 +202,19 @@ def held(plane, namespace):
     rollout.apply("v2")
     rollout.until_step(10)
     time.sleep(25)  # two and a half steps
-    waiting = rollout.status
-    rollout.request("promote", "a")
+    waiting, said = rollout.status, {}
+    said["status"] = rollout.ask("status")
+    said["promote"] = rollout.ask("promote")
     rollout.until_step(50)
-    rollout.request("pause", "b")
-    rollout.until_phase("Paused")
-    rollout.request("abort", "c")
-    aborted = rollout.until_phase("RolledBack")
-    rollout.request("retry", "d")
+    said["pause"] = rollout.ask("pause", "--reason", "look at the logs first")
+    said["paused"] = rollout.ask("status", "--wait", "--held", "2s")
+    said["abort"] = rollout.ask("abort")
+    aborted = rollout.status
+    said["aborted"] = rollout.ask("status", "--wait")
+    said["again"] = rollout.ask("abort")
+    said["retry"] = rollout.ask("retry")
     rollout.until_phase("Progressing")
-    return rollout, waiting, aborted
+    return rollout, waiting, aborted, said
 
 
 @story

@@ -7,18 +7,27 @@ STEPS = [{"v1": 90, "v2": 10}, {"v1": 50, "v2": 50}, {"v2": 100}]
 
 
 def test_traffic_moves_10_50_100_and_no_request_fails(stories):
-    rollout, traffic, promoted = stories["promotion"].result()
+    rollout, traffic, (promoted, asked, _), (status, deployments, ready), _ = stories["promotion"].result()
 
-    assert rollout.weights_seen == [{"v1": 100}, *STEPS]
+    assert rollout.weights_seen == [{"v1": 100}, *STEPS, {"v1": 100}]
     assert not traffic.failures()
-    assert set(traffic.shares(since=promoted + 3)) == {"v2"}
-    status = rollout.status
+    assert set(traffic.shares(since=promoted + 3, until=asked)) == {"v2"}
     assert status["stable"]["modelVersion"] == "v2"
     assert status["previous"]["modelVersion"] == "v1"
     assert [entry["outcome"] for entry in status["history"]] == ["Promoted", "Promoted"]
-    assert rollout.condition("Ready")["status"] == "True"
-    replicas = {item["metadata"]["name"]: item["spec"]["replicas"] for item in rollout.children("deployment")}
-    assert sorted(replicas.values()) == [0, 2]
+    assert ready["status"] == "True"
+    assert sorted(item["spec"]["replicas"] for item in deployments) == [0, 2]
+
+
+def test_a_person_goes_back_after_promotion_and_no_request_fails(stories):
+    rollout, traffic, (_, _, returned), _, (code, text) = stories["promotion"].result()
+
+    assert code == 0, text
+    assert "a person asked for it; back to v1" in text
+    assert set(traffic.shares(since=returned + 2)) == {"v1"}
+    assert not traffic.failures()
+    assert rollout.status["phase"] == "RolledBack"
+    assert rollout.status["request"].split("/")[2].startswith("answers-look-odd-")
 
 
 def test_three_breaches_in_a_row_at_10_percent_bring_the_old_version_back(stories):
@@ -75,9 +84,22 @@ def test_going_back_to_the_stable_template_ends_the_rollout_at_once(stories):
 
 
 def test_people_promote_pause_abort_and_retry(stories):
-    _, waiting, aborted = stories["held"].result()
+    _, waiting, aborted, said = stories["held"].result()
 
     assert waiting["candidate"]["weight"] == 10, "a hold check without data blocks promotion"
     assert "labels holds promotion" in waiting["message"]
     assert waiting["breaches"] == 0
     assert aborted["history"][0]["reason"] == "Aborted"
+    assert {verb: code for verb, (code, _) in said.items()} == {
+        "status": 3,
+        "promote": 0,
+        "pause": 0,
+        "paused": 3,
+        "abort": 0,
+        "aborted": 1,
+        "again": 1,
+        "retry": 0,
+    }
+    assert "labels holds promotion" in said["status"][1]
+    assert "a person asked for it" in said["abort"][1]
+    assert "no rollout is in flight" in said["again"][1]

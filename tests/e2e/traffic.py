@@ -1,6 +1,7 @@
 """Steady requests to one host through the gateway, each recorded: who answered, with what, when."""
 
 import json
+import math
 import random
 import threading
 import time
@@ -68,6 +69,6 @@ class Traffic:
         """Requests that failed although nobody asked them to: (status, who) -> count."""
         return Counter((a.status, a.tag) for a in self.answers if a.status != 200 and not a.asked_to_fail)
 
-    def shares(self, since=0.0):
-        """Requests by the version that answered, from the instant `since` (monotonic)."""
-        return Counter(a.tag for a in self.answers if a.at >= since and a.tag)
+    def shares(self, since=0.0, until=math.inf):
+        """Requests by the version that answered, between two instants (monotonic)."""
+        return Counter(a.tag for a in self.answers if since <= a.at < until and a.tag)

@@ -10,7 +10,7 @@ from tests.sim.scenarios import ROLLOUT
 from tests.sim.world import USER, World
 
 NAMED = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ml"}}
-STRIDE = 4 * len(Fault)
+STRIDE = 8 * len(Fault)
 
 
 def annotate(annotations):
@@ -22,7 +22,7 @@ def annotate(annotations):
 
 
 def frozen(fault=None, at_call=0):
-    """The usual rollout in a namespace that is frozen before the second version, for 25 minutes."""
+    """The usual rollout in a namespace that is frozen before the second version, for ten minutes."""
     world, thawed = ROLLOUT.world(7, fault, at_call), []
 
     def thaw(seen: World) -> None:
@@ -31,7 +31,7 @@ def frozen(fault=None, at_call=0):
 
     world.at(0.0, annotate({}))
     world.at(90.0, annotate({"modelramp.io/freeze": "year-end"}))
-    world.at(1500.0, thaw)
+    world.at(700.0, thaw)
     world.run_until(lambda seen: bool(thawed) and ROLLOUT.at_rest(seen), 90)
     world.check_promises()
     assert ROLLOUT.at_rest(world), world.story()

@@ -18,6 +18,16 @@ VERBS = {
     "evaluate": "Run one check on given numbers, and explain its verdict.",
     "backtest": "Replay a policy over the history in Prometheus.",
     "suggest": "Propose limits from the history in Prometheus.",
+    "list": "List models; those in trouble first.",
+    "status": "Say how a rollout stands, with an exit code.",
+    "promote": "Move a rollout on by one step.",
+    "pause": "Hold a rollout at its weight.",
+    "resume": "Let a paused rollout go on.",
+    "abort": "Take all traffic from the version in flight.",
+    "retry": "Begin a version that failed again.",
+    "rollback": "Leave the version that serves for one that worked before.",
+    "freeze": "Let no version in a namespace get more traffic.",
+    "unfreeze": "End the freeze of a namespace.",
 }
 """Verb -> one line for --help. The verb is the `command` of the module of its name, and is listed when that exists."""
 

@@ -1,0 +1,146 @@
+"""The cluster as a person's commands see it: their kubeconfig, short time-outs, and a field manager of its own."""
+
+import json
+import os
+from contextlib import suppress
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from modelramp.api.kinds import MODEL_DEPLOYMENT
+from modelramp.api.text import visible
+
+if TYPE_CHECKING:
+    from kubernetes import client
+
+CLI_MANAGER = "modelramp-cli"
+"""Field manager of what the commands write."""
+_CONNECT_SECONDS = 2.0
+_READ_SECONDS = 10.0
+_IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+Object = dict[str, Any]
+
+
+class Exit(IntEnum):
+    """Exit codes of the commands that speak with a cluster; docs/reference/cli.md has them for people."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    HELD = 3
+    TIMED_OUT = 4
+    UNKNOWN = 5
+
+
+class Ended(click.ClickException):
+    """A command has ended with a sentence on standard error and an exit code."""
+
+    def __init__(self, message: str, code: Exit) -> None:
+        super().__init__(message)
+        self.code = code
+        self.exit_code = code.value  # type: ignore[misc] # click reads it from the instance
+
+
+class Cluster:
+    """ModelDeployments and Namespaces. Every method raises Ended when the API server cannot be asked or refuses."""
+
+    def __init__(self, api: "client.ApiClient", namespace: str) -> None:
+        """namespace: of objects for which none is given."""
+        self._api = api
+        self.namespace = namespace
+
+    @classmethod
+    def connect(cls, context: str | None = None, namespace: str | None = None) -> "Cluster":
+        """Connect as kubectl does: KUBECONFIG or ~/.kube/config, else the ServiceAccount of a pod."""
+        from kubernetes import client
+        from kubernetes.config import ConfigException, kube_config, load_incluster_config
+
+        configuration = client.Configuration()
+        configuration.retries = False  # neither retries nor redirects
+        files = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+        if _IN_CLUSTER.exists() and not any(Path(file).exists() for file in files.split(os.pathsep)):
+            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            return cls(client.ApiClient(configuration), namespace or _IN_CLUSTER.read_text("utf-8").strip())
+        try:
+            contexts, active = kube_config.list_kube_config_contexts(files)  # type: ignore[no-untyped-call]
+            kube_config.load_kube_config(  # type: ignore[no-untyped-call]
+                files, context=context, client_configuration=configuration
+            )
+        except (ConfigException, OSError, TypeError, ValueError) as error:
+            raise Ended(f"no cluster: {visible(str(error))[:400]}", Exit.UNKNOWN) from None
+        chosen = next((one for one in contexts if one["name"] == context), active)
+        own = namespace or (chosen.get("context") or {}).get("namespace") or "default"
+        return cls(client.ApiClient(configuration), str(own))
+
+    def get(self, name: str) -> Object:
+        """One ModelDeployment of the namespace."""
+        path = f"{_path(self.namespace)}/{name}"
+        return self._call("GET", path, what=f"ModelDeployment {self.namespace}/{name}")
+
+    def list(self, *, everywhere: bool = False) -> list[Object]:
+        """The ModelDeployments of the namespace, or of all namespaces, in the order of their names."""
+        path = _path("" if everywhere else self.namespace)
+        where = "all namespaces" if everywhere else f"namespace {self.namespace}"
+        found: list[Object] = self._call("GET", path, what=f"ModelDeployments of {where}")["items"]
+        return found
+
+    def annotate(self, name: str, key: str, value: str) -> Object:
+        """Set an annotation of a ModelDeployment."""
+        what = f"ModelDeployment {self.namespace}/{name}"
+        return self._call("PATCH", f"{_path(self.namespace)}/{name}", what, _annotation(key, value))
+
+    def annotate_namespace(self, key: str, value: str | None) -> Object:
+        """Set an annotation of the Namespace; None takes it away."""
+        what = f"Namespace {self.namespace}"
+        return self._call("PATCH", f"/api/v1/namespaces/{self.namespace}", what, _annotation(key, value))
+
+    def _call(self, verb: str, path: str, what: str, body: Object | None = None) -> Object:
+        from kubernetes.client.exceptions import ApiException
+        from urllib3.exceptions import HTTPError
+
+        sent = {"fieldManager": CLI_MANAGER} if body is not None else {}
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/merge-patch+json"
+        try:
+            call = self._api.param_serialize(
+                verb,
+                path,
+                query_params=list(sent.items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            answer = self._api.call_api(*call, _request_timeout=(_CONNECT_SECONDS, _READ_SECONDS))
+            data = answer.read()  # type: ignore[no-untyped-call]
+            if not 200 <= answer.status < 300:
+                raise _refused(answer.status, data.decode("utf-8", "replace"), what)
+            found: Object = json.loads(data)
+        except ApiException as error:
+            raise _refused(error.status or 0, str(error.body or error.reason or ""), what) from None
+        except (HTTPError, OSError, ValueError) as error:
+            text = visible(str(error))[:300]
+            raise Ended(f"the API server does not answer: {text}", Exit.UNKNOWN) from None
+        return found
+
+
+def _refused(status: int, said: str, what: str) -> Ended:
+    """Why the API server refuses, from its answer."""
+    with suppress(ValueError):
+        said = str(json.loads(said).get("message", said))
+    if status == 404:
+        return Ended(f"{what} does not exist here, or the CRD is not installed", Exit.USAGE)
+    why = {401: "your credentials are not accepted", 403: "you have no right to do that"}.get(status, "refused")
+    return Ended(f"{what}: {why}: {visible(said)[:300]}", Exit.UNKNOWN)
+
+
+def _path(namespace: str) -> str:
+    within = f"/namespaces/{namespace}" if namespace else ""
+    return f"/apis/{MODEL_DEPLOYMENT.api_version}{within}/{MODEL_DEPLOYMENT.plural}"
+
+
+def _annotation(key: str, value: str | None) -> Object:
+    return {"metadata": {"annotations": {key: value}}}

@@ -1,0 +1,75 @@
+"""`modelramp list`: all models at a glance, those in trouble first."""
+
+import json
+
+import click
+
+from modelramp.api.text import cut, visible
+from modelramp.cli.asking import located
+from modelramp.cli.cluster import Cluster, Exit, Object
+from modelramp.cli.commands.status import verdict
+from modelramp.cli.output import screen
+
+_ORDER = (Exit.FAILED, Exit.HELD, Exit.TIMED_OUT, Exit.DONE)
+_WORDS = 90
+
+
+@click.command("list")
+@located
+@click.option("-A", "--all-namespaces", is_flag=True, help="Of all namespaces.")
+@click.option("--trouble", is_flag=True, help="Only what failed, is held, breaches or has no data.")
+@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def command(namespace: str | None, context: str | None, all_namespaces: bool, trouble: bool, output: str) -> None:
+    """List models with what serves, what is in flight, and the last ten ticks; those in trouble first."""
+    cluster = Cluster.connect(context, namespace)
+    found = cluster.list(everywhere=all_namespaces)
+    chosen = sorted((obj for obj in found if not trouble or in_trouble(obj)), key=_place)
+    if output == "json":
+        click.echo(json.dumps([row(obj) for obj in chosen], indent=2))
+        return
+    if not chosen:
+        what = "no model is in trouble" if trouble and found else "no ModelDeployment is here"
+        click.echo(what if all_namespaces else f"{what}: namespace {cluster.namespace}")
+        return
+    _table([row(obj) for obj in chosen], namespaces=all_namespaces)
+
+
+def in_trouble(obj: Object) -> bool:
+    """Whether a person should look: it failed, is held, breaches, or nobody can say how it is."""
+    status = obj.get("status") or {}
+    conditions = {one["type"]: one.get("status") for one in status.get("conditions") or ()}
+    return verdict(obj) in {Exit.FAILED, Exit.HELD} or conditions.get("Healthy") in {"False", "Unknown"}
+
+
+def row(obj: Object) -> dict[str, str]:
+    """What the table says of one model."""
+    status = obj.get("status") or {}
+    stable, candidate = status.get("stable") or {}, status.get("candidate") or {}
+    moving = f"{candidate['modelVersion']} {candidate.get('weight', 0)}%" if candidate else ""
+    return {
+        "namespace": obj["metadata"]["namespace"],
+        "name": obj["metadata"]["name"],
+        "phase": status.get("phase", "Pending"),
+        "serves": visible(str(stable.get("modelVersion", ""))),
+        "rollout": visible(moving),
+        "ticks": str(status.get("ticks", "")),
+        "message": visible(str(status.get("message", ""))),
+    }
+
+
+def _place(obj: Object) -> tuple[int, bool, str, str]:
+    metadata = obj["metadata"]
+    return _ORDER.index(verdict(obj)), not in_trouble(obj), metadata["namespace"], metadata["name"]
+
+
+def _table(rows: list[dict[str, str]], *, namespaces: bool) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    names = [name for name in rows[0] if namespaces or name != "namespace"]
+    for name in names:
+        table.add_column(name.upper(), no_wrap=name != "message")
+    for each in rows:
+        table.add_row(*(escape(cut(each[name], _WORDS) if name == "message" else each[name]) for name in names))
+    screen().print(table)

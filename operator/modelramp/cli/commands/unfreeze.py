@@ -1,0 +1,16 @@
+"""`modelramp unfreeze`: rollouts in a namespace go on."""
+
+import click
+
+from modelramp.api.names import FREEZE_ANNOTATION
+from modelramp.cli.asking import located
+from modelramp.cli.cluster import Cluster
+
+
+@click.command("unfreeze")
+@located
+def command(namespace: str | None, context: str | None) -> None:
+    """End the freeze of a namespace: rollouts go on from where they are."""
+    cluster = Cluster.connect(context, namespace)
+    cluster.annotate_namespace(FREEZE_ANNOTATION, None)
+    click.echo(f"namespace {cluster.namespace} is not frozen")

@@ -1,0 +1,283 @@
+"""Verbs that speak with a cluster: what they write, how they wait, their sentences and exit codes.
+
+The API server is a few lines of HTTP on loopback that plays the operator's answers: how often and when they come is
+what is tested. The real ones are in tests/e2e.
+"""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from modelramp.cli import asking
+from modelramp.cli.main import main
+
+PATH = "/apis/modelramp.io/v1alpha1/namespaces/ml/modeldeployments"
+STABLE = {"revision": "v1rev", "modelVersion": "1.4.0"}
+CANDIDATE = {"revision": "v2rev", "modelVersion": "2.0.0", "weight": 10, "step": 0}
+
+
+def conditions(**statuses):
+    return [{"type": name, "status": status, "reason": reason} for name, (status, reason) in statuses.items()]
+
+
+HEALTHY = {
+    "observedGeneration": 2,
+    "phase": "Healthy",
+    "message": "1.4.0 (v1rev) serves all traffic",
+    "stable": STABLE,
+    "conditions": conditions(Ready=("True", "Promoted"), Healthy=("True", "Promoted")),
+}
+STEPPING = {
+    "observedGeneration": 2,
+    "phase": "Progressing",
+    "reason": "StepRunning",
+    "message": "step 1/3: 10 % on 2.0.0 (v2rev)",
+    "stable": STABLE,
+    "candidate": CANDIDATE,
+    "conditions": conditions(Ready=("False", "StepRunning")),
+}
+PAUSED = {**STEPPING, "phase": "Paused", "reason": "Paused", "conditions": conditions(Ready=("False", "Paused"))}
+ROLLED_BACK = {
+    "observedGeneration": 2,
+    "phase": "RolledBack",
+    "message": "2.0.0 (v2rev) was rolled back: a person asked for it",
+    "stable": STABLE,
+    "failedRevision": "v2rev",
+    "conditions": conditions(Ready=("False", "Aborted"), Stalled=("True", "Aborted"), Healthy=("True", "Promoted")),
+}
+
+
+class Server:
+    """One ModelDeployment, digits, whose status follows a script: one more entry is reached with each GET.
+
+    answers: what a request leads to: Done or Ignored; "" for an operator that is silent. refuse: an HTTP status.
+    """
+
+    def __init__(self, statuses, answers="Done", refuse=0):
+        self.statuses, self.answers, self.refuse = list(statuses), answers, refuse
+        self.asked, self.namespace, self.generation = [], {}, 2
+
+    def digits(self):
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        if self.asked and self.answers:
+            verb = f'request "{self.asked[-1]}"'
+            done = self.answers == "Done"
+            message = f"{verb} was followed" if done else f"{verb} was ignored: it does not fit"
+            status = {**status, "request": self.asked[-1], "answer": {"outcome": self.answers, "message": message}}
+        return {"metadata": {"name": "digits", "namespace": "ml", "generation": self.generation}, "status": status}
+
+    def answer(self, method, path, query, body):
+        if self.refuse:
+            return self.refuse, {"message": "modeldeployments is forbidden"}
+        if path.startswith("/api/v1/namespaces/"):
+            self.namespace |= body["metadata"]["annotations"]
+            return 200, {}
+        if path == PATH:
+            return 200, {"items": [self.digits()]}
+        if path != f"{PATH}/digits":
+            return 404, {"message": "not found"}
+        if method == "PATCH":
+            assert "fieldManager=modelramp-cli" in query
+            self.asked.append(body["metadata"]["annotations"]["modelramp.io/request"])
+            return 200, {**self.digits(), "status": self.statuses[0]}
+        return 200, self.digits()
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Runs a command line against a Server; its exit code and output."""
+    servers = []
+    monkeypatch.setattr(asking.time, "sleep", lambda seconds: None)
+
+    def call(server, *arguments):
+        class Handler(BaseHTTPRequestHandler):
+            def _go(self):
+                body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or "{}")
+                path, _, query = self.path.partition("?")
+                code, found = server.answer(self.command, path, query, body)
+                text = json.dumps(found).encode()
+                self.send_response(code)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            do_GET = do_PATCH = _go  # noqa: N815 - names of the standard library
+
+            def log_message(self, *args):
+                del args
+
+        http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        servers.append(http)
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{http.server_port}"}}],
+            "users": [{"name": "u", "user": {"token": "t"}}],
+            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": "ml"}}],
+            "current-context": "c",
+        }
+        (tmp_path / "config").write_text(yaml.safe_dump(config))
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+        result = CliRunner().invoke(main, arguments)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        return result.exit_code, result.output
+
+    yield call
+    for http in servers:
+        http.shutdown()
+        http.server_close()
+
+
+@pytest.mark.parametrize(
+    ("verb", "before", "revision"),
+    [
+        ("promote", STEPPING, "v2rev"),
+        ("pause", STEPPING, "v2rev"),
+        ("resume", PAUSED, "v2rev"),
+        ("abort", STEPPING, "v2rev"),
+        ("retry", ROLLED_BACK, "v2rev"),
+        ("rollback", HEALTHY, "v1rev"),
+    ],
+)
+def test_a_verb_names_the_revision_itself_and_prints_the_status(run, verb, before, revision):
+    server = Server([before, before, ROLLED_BACK])
+    code, text = run(server, verb, "digits", "--reason", "p95 is odd / since 2 am!")
+
+    assert code == 0, text
+    (asked,) = server.asked
+    assert asked.startswith(f"{verb}/{revision}/p95-is-odd-since-2-am-")
+    assert ROLLED_BACK["message"] in text
+
+
+def test_rollback_says_where_to(run):
+    server = Server([HEALTHY, ROLLED_BACK])
+    run(server, "rollback", "digits", "--to", "1.2.0")
+    assert server.asked[0].split("/")[0::3] == ["rollback", "1.2.0"]
+
+    code, _ = run(Server([HEALTHY]), "rollback", "digits", "--to", "a/b")
+    assert code == 2
+
+
+def test_an_ignored_request_fails_and_says_why(run):
+    code, text = run(Server([STEPPING], answers="Ignored"), "resume", "digits")
+
+    assert code == 1
+    assert "was ignored: it does not fit" in text
+
+
+@pytest.mark.parametrize(("verb", "said"), [("abort", "no rollout is in flight"), ("retry", "nothing has failed")])
+def test_where_there_is_nothing_to_do_nothing_is_written(run, verb, said):
+    server = Server([HEALTHY])
+    code, text = run(server, verb, "digits")
+
+    assert (code, server.asked) == (1, [])
+    assert said in text
+
+
+def test_a_silent_operator_is_said_to_be_silent(run):
+    code, text = run(Server([STEPPING], answers=""), "abort", "digits", "--timeout", "1s")
+
+    assert code == 5
+    assert "the operator has not answered within 1 s" in text
+
+
+def test_an_operator_that_works_but_does_not_come_to_it_is_a_timeout(run):
+    steps = [STEPPING, STEPPING, STEPPING, {**STEPPING, "message": "the route is not there yet"}]
+    code, text = run(Server(steps, answers=""), "promote", "digits", "--timeout", "1s")
+
+    assert code == 4
+    assert "the route is not there yet" in text
+
+
+def test_without_waiting_the_request_is_only_sent(run):
+    server = Server([STEPPING], answers="")
+    code, text = run(server, "abort", "digits", "--timeout", "0s", "-o", "json")
+
+    assert code == 0
+    assert json.loads(text)["outcome"] == "Sent"
+    assert json.loads(text)["request"] == server.asked[0]
+
+
+@pytest.mark.parametrize(("refuse", "code", "said"), [(403, 5, "you have no right"), (401, 5, "credentials")])
+def test_missing_rights_are_told(run, refuse, code, said):
+    found, text = run(Server([HEALTHY], refuse=refuse), "status", "digits")
+
+    assert found == code
+    assert said in text
+
+
+def test_an_unknown_name_is_wrong_usage(run):
+    code, text = run(Server([HEALTHY]), "abort", "digit")
+
+    assert code == 2
+    assert "ModelDeployment ml/digit does not exist here" in text
+
+
+def test_no_cluster_at_all_is_said(monkeypatch, tmp_path):
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    result = CliRunner().invoke(main, ["status", "digits"])
+
+    assert result.exit_code == 5
+    assert "no cluster" in result.output
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (HEALTHY, 0),
+        (ROLLED_BACK, 1),
+        (PAUSED, 3),
+        (STEPPING, 4),
+        ({**STEPPING, "reason": "HeldByCheck"}, 3),
+        ({**HEALTHY, "observedGeneration": 1}, 4),
+        ({}, 4),
+    ],
+)
+def test_status_has_one_exit_code_for_each_outcome(run, status, code):
+    found, text = run(Server([status]), "status", "digits")
+
+    assert found == code
+    assert text.startswith("digits: ")
+
+
+def test_status_waits_for_the_end_and_prints_each_new_sentence(run):
+    code, text = run(
+        Server([STEPPING, STEPPING, {**STEPPING, "message": "step 2/3"}, HEALTHY]), "status", "digits", "--wait"
+    )
+
+    assert code == 0
+    assert [line.partition(": ")[2] for line in text.splitlines()] == [
+        "Progressing: step 1/3: 10 % on 2.0.0 (v2rev)",
+        "Progressing: step 2/3",
+        "Healthy: 1.4.0 (v1rev) serves all traffic",
+    ]
+
+
+def test_status_gives_up_on_a_hold_and_at_the_end_of_its_time(run):
+    assert run(Server([PAUSED]), "status", "digits", "--wait", "--held", "0s")[0] == 3
+    assert run(Server([STEPPING]), "status", "digits", "--wait", "--timeout", "0s")[0] == 4
+
+
+def test_list_shows_all_or_only_trouble(run):
+    code, text = run(Server([STEPPING]), "list")
+    assert code == 0
+    assert "2.0.0 10%" in text
+    assert "1.4.0" in text
+
+    assert "no model is in trouble" in run(Server([HEALTHY]), "list", "--trouble")[1]
+    rows = json.loads(run(Server([ROLLED_BACK]), "list", "--trouble", "-o", "json")[1])
+    assert [row["phase"] for row in rows] == ["RolledBack"]
+
+
+def test_a_namespace_is_frozen_and_thawed(run):
+    server = Server([HEALTHY])
+    assert run(server, "freeze", "--reason", "year-end")[0] == 0
+    assert server.namespace == {"modelramp.io/freeze": "year-end"}
+    assert run(server, "unfreeze")[0] == 0
+    assert server.namespace == {"modelramp.io/freeze": None}
