@@ -15,6 +15,8 @@ from modelramp.engine.lost_pods import Missing, why_missing
 from modelramp.engine.ports import Cluster, Object
 from modelramp.engine.store import Key
 
+_MOST_PODS = 500
+"""Pods of one ModelDeployment that are looked at; a namespace that is full of them holds up no other one."""
 _WORDS = 400
 """Bytes; the end of what a registry or an admission answers is the cause as often as its beginning."""
 
@@ -36,7 +38,7 @@ async def inspect_pods(
     patience: seconds that a pod may take from its node to its first readiness.
     """
     pods: dict[str, list[Object]] = {revision: [] for revision in revisions}
-    for pod in await cluster.list(POD, key[0], f"{LABEL_DEPLOYMENT}={key[1]}"):
+    for pod in await cluster.list(POD, key[0], f"{LABEL_DEPLOYMENT}={key[1]}", most=_MOST_PODS):
         pods.get(text(pod, "metadata", "labels", LABEL_REVISION), []).append(pod)
     return {revision: why_missing(found, after, now, patience, pod_trouble) for revision, found in pods.items()}
 
