@@ -163,6 +163,9 @@ class _Stream:
     def _hand_over(self, kind: Kind, event: str, obj: dict[str, Any]) -> None:
         if kind not in WRITTEN and LABEL_DEPLOYMENT not in obj["metadata"].get("labels", {}):
             return  # the real watches select children by that label
+        namespaces = self._process.world.options.get("namespaces")
+        if namespaces and obj["metadata"].get("namespace") not in namespaces:
+            return  # nor does Kopf watch other namespaces than those that are given
         if kind == DEPLOYMENT:
             self._watch.note(obj)
         self._process.engine.observe(kind, event, obj)
