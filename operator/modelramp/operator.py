@@ -112,7 +112,7 @@ async def main(settings: Settings) -> None:
             ca_file=settings.prometheus_ca_file,
             allow_plain_credentials=settings.allow_plain_credentials,
         )
-        events = KubernetesEvents(cluster, clock, telemetry, instance=platform.node())
+        events = KubernetesEvents(cluster, clock, telemetry, instance=_pod())
         webhooks = HttpWebhooks(
             secret_reader(cluster),
             addresses,
@@ -164,8 +164,13 @@ async def elected(settings: Settings, telemetry: Telemetry, clock: Clock) -> Asy
             steady=steady_seconds,
             namespace=settings.lease_namespace,
             name=settings.lease_name,
-            identity=f"{platform.node()}_{uuid4().hex[:8]}",
+            identity=f"{_pod()}_{uuid4().hex[:8]}",
         )
+
+
+def _pod() -> str:
+    """Name of the pod, or of the machine where there is none."""
+    return os.environ.get("HOSTNAME") or platform.node()
 
 
 def options(settings: Settings) -> Options:
@@ -224,7 +229,9 @@ async def _run_all(
     engine: Engine, settings: Settings, login: Login, beside: Mapping[str, Coroutine[Any, Any, None]]
 ) -> None:
     """Run the engine, Kopf and what goes beside them; when one ends, the others are stopped."""
-    work = {"engine": engine.run(), "kopf": _watch_what_was_listed(engine, settings, login), **beside}
+    begun = asyncio.Event()
+    watching = _watch_what_was_listed(engine, settings, login, begun)
+    work = {"engine": engine.run(), "kopf": watching, "signals": _until_told_to_stop(begun), **beside}
     tasks = {asyncio.create_task(each, name=name) for name, each in work.items()}
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
@@ -234,20 +241,31 @@ async def _run_all(
         task.result()
 
 
-async def _watch_what_was_listed(engine: Engine, settings: Settings, login: Login) -> None:
-    """Run Kopf once the first list shows what may be watched; until then, heed signals as Kopf does."""
-    waiting = asyncio.create_task(engine.listing.listed.wait())
+async def _until_told_to_stop(begun: asyncio.Event) -> None:
+    """Return at SIGINT or SIGTERM: Kopf takes seconds to end, and another replica should lead before.
+
+    begun: Kopf has begun, and has put its own handlers in the place of these.
+    """
+    told, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, waiting.cancel)
-    await asyncio.wait({waiting})
-    if waiting.cancelled():
-        return
+        loop.add_signal_handler(number, told.set)
+    waiting = [asyncio.create_task(event.wait()) for event in (begun, told)]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, told.set)
+    await told.wait()
+
+
+async def _watch_what_was_listed(engine: Engine, settings: Settings, login: Login, begun: asyncio.Event) -> None:
+    """Run Kopf once the first list shows what may be watched. begun: set when it has started."""
+    await engine.listing.listed.wait()
     await kopf.operator(
         registry=watches(engine, login, clusterwide=not settings.namespaces),
         settings=kopf_settings(settings.namespaces),
         standalone=True,
         clusterwide=not settings.namespaces,
         namespaces=settings.namespaces,
+        ready_flag=begun,
     )
 
 
