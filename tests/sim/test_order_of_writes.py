@@ -2,6 +2,8 @@
 
 import copy
 import os
+import re
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +12,7 @@ from modelramp.desired.routers.gateway_api import HTTP_ROUTE
 from tests.sim.clock import EPOCH
 from tests.sim.faults import Fault
 from tests.sim.ports import SimCluster
-from tests.sim.scenarios import ROLLBACK, ROLLOUT_AT, manifest, tell
+from tests.sim.scenarios import AFTER_PROMOTION, ROLLBACK, ROLLOUT_AT, manifest, tell
 from tests.sim.test_rollback_first import BACK_SECONDS, BAD, back, third_breach, told
 from tests.sim.world import World
 
@@ -119,3 +121,14 @@ def test_people_are_told_once_and_after_the_write_whatever_call_fails(fault):
     calm = tell(ROLLBACK, seed=7)
     for number in range(1, calm.faults.calls, 1 if SWEEP else 8):
         tell(ROLLBACK, seed=7, fault=fault, at_call=number)
+
+
+def test_a_scale_down_that_arrives_after_a_rollback_restored_the_version_has_no_effect():
+    """It was sent 10 s before the third breach, and the pods of the previous version still ran when it came back."""
+    story = replace(AFTER_PROMOTION, rollout={"scaleDownDelay": "3m50s"})
+    calls = [re.search(r"call (\d+): apply Deployment", line) for line in tell(story, seed=7).history]
+    *_, scale_down, _ = (int(call[1]) for call in calls if call)
+
+    world = tell(story, seed=7, fault=Fault.LATE_EFFECT, at_call=scale_down)
+
+    assert any("arrives late: the object has been modified" in line for line in world.history)

@@ -14,6 +14,8 @@ LABEL_DEPLOYMENT = f"{GROUP}/deployment"
 LABEL_REVISION = f"{GROUP}/revision"
 LABEL_ROLE = f"{GROUP}/role"
 REQUEST_ANNOTATION = f"{GROUP}/request"
+RESTORED_ANNOTATION = f"{GROUP}/restored"
+"""Of what runs a revision: when a rollback brought it back."""
 FREEZE_ANNOTATION = "modelramp.io/freeze"
 """Of a Namespace: why no version in it gets more traffic."""
 

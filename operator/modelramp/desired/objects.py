@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from modelramp.api.kinds import CONTROLLER_REVISION, SERVICE
-from modelramp.api.names import Reason
+from modelramp.api.names import RESTORED_ANNOTATION, Reason
+from modelramp.api.times import to_text
 from modelramp.core.events import RolloutEvent
 from modelramp.core.gates.evaluation_results import recorded_text
 from modelramp.core.state import Observed, RolloutInput, State, Version
@@ -91,7 +92,8 @@ def desired(
     for revision, count in replicas.items():
         if revision in known:
             routed = ports.get(revision, set())
-            apply += _children(owner, target, revision, known[revision], replicas=count, routed_ports=routed)
+            made = _children(owner, target, revision, known[revision], replicas=count, routed_ports=routed)
+            apply += _restored(made, state, revision)
     memory = remembered(
         known, {*replicas, *filter(None, (state.failed, target.revision))}, target.spec.rollout.revision_history_limit
     )
@@ -220,6 +222,19 @@ def _children(
         *workload_of(spec).desired(owner, revision, snapshot.template, replicas, spec.rollout.progress_deadline),
         service(owner, revision, spec.service.port, target_port, routed_ports),
     )
+
+
+def _restored(made: Iterable[dict[str, Any]], state: State, revision: str) -> tuple[dict[str, Any], ...]:
+    """The objects of a revision; those that run it say since when it is back, if a rollback has restored it.
+
+    This gives them a new resourceVersion: a write that was sent before, to scale the revision down, then takes no
+    effect however late it comes.
+    """
+    if not state.restored or state.stable is None or state.stable.revision != revision:
+        return tuple(made)
+    back = {"annotations": {RESTORED_ANNOTATION: to_text(state.stable.since)}}
+    kinds = {kind.kind for kind in workload_kinds()}
+    return tuple({**obj, "metadata": {**obj["metadata"], **back}} if obj["kind"] in kinds else obj for obj in made)
 
 
 def _kept_jobs(owner: Owner, state: State, jobs: Iterable[dict[str, Any]]) -> frozenset[str]:
