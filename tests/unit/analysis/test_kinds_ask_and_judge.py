@@ -122,10 +122,13 @@ def test_a_ratio_is_explained_with_interval_limit_and_sample():
 
 def test_a_comparison_tells_what_was_tolerated():
     tolerant = check(compare={"bad": "b", "total": "t", "maxRelativeIncrease": "0.5"})
-    numbers = answers(candidate_bad=40, candidate_total=1000, stable_bad=20, stable_total=1000)
+    numbers = answers(candidate_bad=60, candidate_total=1000, stable_bad=20, stable_total=1000)
     found = judge(tolerant, numbers)
     assert (found.verdict, found.limit) == (Verdict.BREACH, "<= 0.01")
-    assert "4 % of 1,000 against 2 % of 1,000 with the stable version" in found.detail
+    assert found.detail == (
+        "6 % of 1,000 against 2 % of 1,000 with the stable version; 1 percentage point more tolerated, at least "
+        "0.9292 percentage points more than that (95 % CI)"
+    )
 
 
 def test_a_version_compared_with_itself_says_so():

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelramp.analysis.evidence import (
     Mean,
@@ -15,8 +15,9 @@ from modelramp.analysis.evidence import (
     p_text,
     too_few,
 )
+from modelramp.analysis.stats.distributions import binomial_ends
 from modelramp.analysis.stats.histograms import EDGES_DIFFER, Buckets, on_same_edges, quantile, quantile_interval
-from modelramp.analysis.stats.intervals import Interval, newcombe, normal_tail
+from modelramp.analysis.stats.intervals import Interval, newcombe, normal_tail, wilson
 from modelramp.analysis.wording import RATIO, points, shown
 from modelramp.api.names import Reason
 from modelramp.api.quantity import above
@@ -26,6 +27,8 @@ FISHER_BELOW = 5
 """Least expected count for which the normal approximation is good (Cochran 1954)."""
 NEGLIGIBLE = 1e-16
 """Tables so much rarer than the one seen are left out: the sum of floats would not change."""
+APPROXIMATE_FROM = 10
+"""Failures that both versions must be expected to have before an approximation decides on a tolerance."""
 EXACT_SPREAD = 100.0
 """Tables spread further are not summed up: there the normal approximation is off by about 1 % of the p-value."""
 
@@ -48,12 +51,22 @@ class Tolerance:
         """The tolerated increase over the stable version's value."""
         return max(self.absolute, self.relative * abs(stable))
 
+    @property
+    def contrasts(self) -> tuple[tuple[float, float], ...]:
+        """Pairs (factor, shift): more than is tolerated is candidate - factor * stable - shift > 0 for each of them.
+
+        A relative tolerance is one contrast, not a limit that moves with the stable version's sample.
+        """
+        found = ((1 + self.relative, 0.0), (1.0, self.absolute))
+        return tuple(pair for pair in found if pair != (1.0, 0.0)) or ((1.0, 0.0),)
+
 
 def rates(candidate: Proportion, stable: Proportion, tolerance: Tolerance | None = None) -> Result:
-    """Compares failure rates: pooled two-proportion z test, Fisher's exact test for small counts.
+    """Compares failure rates.
 
-    A breach needs both: p < alpha, and a difference above the tolerance. The value is the difference of the rates,
-    the interval Newcombe's, the p-value two-sided.
+    Without a tolerance: pooled two-proportion z test, Fisher's exact test for small counts; a breach needs p < alpha.
+    With one, a breach needs the whole interval of the excess beyond it (`least_excess`). The value is the difference of
+    the rates, the interval Newcombe's, the p-value two-sided and about equal rates.
     """
     tolerance = tolerance or Tolerance()
     if problem := first_problem(candidate, stable):
@@ -66,11 +79,36 @@ def rates(candidate: Proportion, stable: Proportion, tolerance: Tolerance | None
         f"{shown(candidate.rate, RATIO)} of {count_text(candidate.total)} against {shown(stable.rate, RATIO)} of "
         f"{count_text(stable.total)} with the stable version"
     )
-    words += f"; {points(allowed)} more tolerated" if allowed else ""
-    words += f", {p_text(p_value, tolerance.alpha)} ({rates_test(candidate, stable)})"
     interval = newcombe(candidate, stable, 1 - tolerance.alpha)
     more = above(difference, allowed, max(candidate.rate, stable.rate))
-    return _compared(difference, allowed, interval, p_value, tolerance.alpha, words, candidate.total, more)
+    if tolerance.contrasts == ((1.0, 0.0),):
+        words += f", {p_text(p_value, tolerance.alpha)} ({rates_test(candidate, stable)})"
+        return _compared(difference, allowed, interval, p_value, tolerance.alpha, words, candidate.total, more)
+    least = min(least_excess(candidate, stable, *pair, tolerance.alpha) for pair in tolerance.contrasts)
+    words += f"; {points(allowed)} more tolerated"
+    sure = more and least > 0
+    words += f", at least {points(least)} more than that ({100 * (1 - tolerance.alpha):g} % CI)" if sure else ""
+    found = _compared(
+        difference, allowed, interval, 0.0 if sure else 1.0, tolerance.alpha, words, candidate.total, more
+    )
+    return replace(found, p_value=p_value)
+
+
+def least_excess(first: Proportion, second: Proportion, factor: float, shift: float, alpha: float) -> float:
+    """The lower end of the interval of first - factor * second - shift, at one-sided significance alpha / 2.
+
+    MOVER with Wilson intervals where both versions are expected to have ten failures or more; below that the ends of
+    exact intervals, each at half of the significance: wider, and never by approximation.
+    Sources: G. Y. Zou, A. Donner, Statistics in Medicine 27 (2008), 1693-1702; C. J. Clopper, E. S. Pearson, Biometrika
+    26 (1934), 404-413.
+    """
+    both = first.plus(second)
+    if min(first.total, second.total) * both.rate < APPROXIMATE_FROM:
+        low, high = binomial_ends(first, second, alpha / 4)
+        return low - factor * high - shift
+    (low, _), (_, high) = wilson(first, 1 - alpha), wilson(second, 1 - alpha)
+    spread = math.hypot(first.rate - low, factor * (high - second.rate))
+    return first.rate - factor * second.rate - shift - spread
 
 
 def rates_p_value(first: Proportion, second: Proportion) -> float:
@@ -174,9 +212,9 @@ def quantiles(
 ) -> Result:
     """Whether the candidate's q-quantile is higher by more than the tolerance.
 
-    The interval of the difference joins both quantiles' intervals (MOVER). A breach needs all of it above the
-    tolerance, and in both versions at least five observations expected beyond the quantile. The buckets' width adds an
-    error that no test sees: choose edges near the limit.
+    The interval of the excess joins both quantiles' intervals (MOVER). A breach needs all of it above the tolerance, a
+    relative one as one contrast, and in both versions at least five observations expected beyond the quantile. The
+    buckets' width adds an error that no test sees: choose edges near the limit.
     Source: G. Y. Zou, A. Donner, Statistics in Medicine 27 (2008), 1693-1702.
     """
     tolerance = tolerance or Tolerance()
@@ -195,8 +233,12 @@ def quantiles(
         return no_data(Unusable(Reason.NOT_A_NUMBER, beyond), candidate.total, arm="stable version")
     interval = _mover(candidate, stable, q, one, other, 1 - tolerance.alpha)
     allowed = tolerance.allowed(other)
+    excess = (
+        _mover(candidate, stable, q, one, other, 1 - tolerance.alpha, factor)[0] - shift
+        for factor, shift in tolerance.contrasts
+    )
     words = f"p{q * 100:g} {_quantile_text(one, candidate, unit)} against {shown(other, unit)} with the stable version"
-    sure = interval[0] > allowed
+    sure = min(excess) > 0
     if one - other > allowed and not sure:
         words += ", which chance may explain"
     verdict, reason = (Verdict.BREACH, Reason.ABOVE_MAXIMUM) if sure else (Verdict.HEALTHY, Reason.WITHIN_LIMIT)
@@ -211,12 +253,17 @@ def _quantile_text(value: float, arm: Buckets, unit: str) -> str:
     return shown(value, unit) if known else f"above {shown(edge, unit)}, the largest edge,"
 
 
-def _mover(first: Buckets, second: Buckets, q: float, one: float, other: float, confidence: float) -> Interval:
+def _mover(
+    first: Buckets, second: Buckets, q: float, one: float, other: float, confidence: float, factor: float = 1.0
+) -> Interval:
+    """The interval of the first quantile less `factor` times the second."""
     (low1, high1), (low2, high2) = quantile_interval(first, q, confidence), quantile_interval(second, q, confidence)
     if math.isinf(one):
         # All that is known of the candidate's quantile is where its interval begins.
-        return (low1 - high2 if math.isfinite(low1) else first.sides()[-1][0] - high2, math.inf)
-    return one - other - math.hypot(one - low1, high2 - other), one - other + math.hypot(high1 - one, other - low2)
+        return ((low1 if math.isfinite(low1) else first.sides()[-1][0]) - factor * high2, math.inf)
+    difference = one - factor * other
+    below, above_it = (one - low1, factor * (high2 - other)), (high1 - one, factor * (other - low2))
+    return difference - math.hypot(*below), difference + math.hypot(*above_it)
 
 
 def _compared(

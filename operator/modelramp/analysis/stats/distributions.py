@@ -1,5 +1,7 @@
 """Tail probabilities from scipy, which is imported at the first use."""
 
+from modelramp.analysis.evidence import Proportion
+
 
 def load() -> None:
     """Imports scipy, which takes half a second: call it outside of an event loop."""
@@ -18,6 +20,15 @@ def chi_square_quantile(alpha: float, freedom: int) -> float:
     from scipy.special import chdtri
 
     return float(chdtri(freedom, alpha))
+
+
+def binomial_ends(first: Proportion, second: Proportion, alpha: float) -> tuple[float, float]:
+    """The exact lower end of the first rate and the upper end of the second, each at one-sided significance alpha."""
+    from scipy.special import betaincinv
+
+    low = float(betaincinv(first.bad, first.good + 1, alpha)) if first.bad > 0 else 0.0
+    high = float(betaincinv(second.bad + 1, second.good, 1 - alpha)) if second.good > 0 else 1.0
+    return low, high
 
 
 def kolmogorov_tail(statistic: float) -> float:
