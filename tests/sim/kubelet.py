@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 ACTOR = "kube-controller-manager"
+_PENDING = float("inf")
+"""When a pod is ready that has no node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,10 @@ class Loss:
 
 
 class Kubelet:
-    """Deployment controller, scheduler, kubelet and EndpointSlice controller in one."""
+    """Deployment controller, scheduler, kubelet and EndpointSlice controller in one.
+
+    room: pods that the nodes can run; None for all. The others wait for a node.
+    """
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -54,6 +59,8 @@ class Kubelet:
         self._pods: dict[str, list[float]] = {}
         self._first: dict[tuple[str, str], float] = {}
         self._losses: dict[str, list[Loss]] = {}
+        self.room: int | None = None
+        self._waited: dict[str, float] = {}
         world.api.listeners.append(self._changed)
 
     def drain(self, version: str, *, waits: float = 5.0, starts: float = 25.0, fault: bool = False) -> None:
@@ -70,6 +77,27 @@ class Kubelet:
             again()
             self._world.later(waits + starts + 0.01, again)
 
+    def resize(self, room: int) -> None:
+        """Nodes come or go: with less room some pods end, the newest first, and others wait in their place."""
+        self.room = room
+        running = [pods for pods in self._pods.values() if any(at < _PENDING for at in pods)]
+        while self._placed() > room and running:
+            pods = max(running, key=lambda pods: max(at for at in pods if at < _PENDING))
+            pods[pods.index(max(at for at in pods if at < _PENDING))] = _PENDING
+            pods.sort()
+            running = [pods for pods in running if any(at < _PENDING for at in pods)]
+        self._look_at_all()
+
+    def _look_at_all(self) -> None:
+        for deployment in list(self._api.all("Deployment")):
+            metadata = deployment["metadata"]
+            self._again(metadata["namespace"], metadata["name"], key_of(deployment))
+
+    def _placed(self) -> int:
+        """Pods that have a node; what belongs to a deleted Deployment has none."""
+        living = {deployment["metadata"]["uid"] for deployment in self._api.all("Deployment")}
+        return sum(at < _PENDING for uid, pods in self._pods.items() if uid in living for at in pods)
+
     def _again(self, namespace: str, name: str, key: Key) -> None:
         self._run_pods(namespace, name)
         self._endpoints(key)
@@ -77,6 +105,10 @@ class Kubelet:
     def lost(self, namespace: str, revision: str, since: float) -> bool:
         """Whether pods of a revision were missing at some time since then by no fault of their own."""
         return any(
+            self._waited.get(deployment["metadata"]["uid"], -_PENDING) >= since
+            for deployment in self._api.all("Deployment", namespace)
+            if deployment["metadata"]["labels"].get(LABEL_REVISION) == revision
+        ) or any(
             loss.back >= since and not loss.fault
             for deployment in self._api.all("Deployment", namespace)
             if deployment["metadata"]["labels"].get(LABEL_REVISION) == revision
@@ -98,7 +130,9 @@ class Kubelet:
         loss = next(reversed(self._losses.get(metadata["uid"], [])), None)
         for number, ready in enumerate(self._pods.get(metadata["uid"], ())[: deployment["spec"]["replicas"]]):
             pod = Pod(f"{metadata['name']}-{number}", metadata["namespace"], deployment["spec"]["template"]["metadata"])
-            if crash is not None and now >= first + crash:
+            if ready == _PENDING and self.room is not None:
+                yield pod.unscheduled(now - 1)
+            elif crash is not None and now >= first + crash:
                 yield pod.crashing(first + crash)
             elif loss is not None and loss.at <= ready and now < loss.placed:
                 yield pod.unscheduled(loss.at)
@@ -128,15 +162,23 @@ class Kubelet:
             return
         uid, wanted = deployment["metadata"]["uid"], deployment["spec"]["replicas"]
         pods = self._pods.setdefault(uid, [])
+        freed = len(pods) > wanted and self.room is not None
         del pods[wanted:]
+        if self.room is not None:
+            pods[:] = [at for at in pods if at < _PENDING]
         while len(pods) < wanted:
-            pods.append(self._start_of_pod(deployment, namespace, name))
+            full = self.room is not None and self._placed() >= self.room
+            pods.append(_PENDING if full else self._start_of_pod(deployment, namespace, name))
+        if self.room is not None and any(at > self._world.now() for at in pods):
+            self._waited[uid] = max(pods)
         available = self._available(deployment)
         status = {"observedGeneration": deployment["metadata"]["generation"], "replicas": wanted}
         if available:
             status |= {"availableReplicas": available, "readyReplicas": available}
         status["conditions"] = [self._enough(deployment, available >= wanted - wanted // 4)]
         self._api.update_status({**_named(deployment), "status": status}, ACTOR)
+        if freed:
+            self._world.later(1.0, self._look_at_all)
 
     def _start_of_pod(self, deployment: dict[str, Any], namespace: str, name: str) -> float:
         behaviour = self._of(deployment)

@@ -119,10 +119,10 @@ class Member:
         writer = self.world.writer()
         return writer.ledger.of(self.key) if writer else Told({}, self.key)
 
-    def available(self, revision: str, since: float) -> set[int]:
+    def available(self, revision: str, since: float) -> set[tuple[int, int]]:
         """Every number of available pods of a revision that the writing process may have seen since then."""
         writer = self.world.writer()
-        return writer.watch.available_since(self.key, revision, since) if writer else {0}
+        return writer.watch.available_since(self.key, revision, since) if writer else {(0, 0)}
 
     def lost(self, revision: str, since: float) -> bool:
         """Whether pods of a revision were missing since then by no fault of their own."""

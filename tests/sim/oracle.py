@@ -104,7 +104,10 @@ class Oracle:
             return [Minute(letters, None, missing), *lost], asked
         seen = self._member.available(subject, asked_at - 0.5)
         needed = _needed(spec["replicas"], (old.get("candidate") or {}).get("weight", 0)) if _running(old) else 1
-        return [*(Minute(letters, available < needed, missing) for available in seen), *lost], asked
+        return [
+            *(Minute(letters, available < min(needed, max(1, given * 3 // 4)), missing) for available, given in seen),
+            *lost,
+        ], asked
 
     def _compare(self, old: Status, new: Status, *, moved: bool) -> Iterator[str]:
         rolled = _rolled_back(old, new)

@@ -8,7 +8,7 @@ from modelramp.desired.names import child_name
 from tests.rules import kstatus
 from tests.sim.abtests import Tests
 from tests.sim.apiserver import Change
-from tests.sim.checker import DISTURBED_SECONDS, Checker, asked, readable
+from tests.sim.checker import DISTURBED_SECONDS, Checker, Json, asked, readable
 from tests.sim.episodes import Episodes
 from tests.sim.evidence import Evidence
 from tests.sim.gate import Gate
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 UNLIST_SECONDS = 10.0
 """A route may name a candidate that has lost its last endpoint for so long."""
+SEEN_SECONDS = 3.0
+"""How old the operator's view of ready pods may be beside what it is blind for."""
 STALE_SECONDS = 15.0
 """How old the operator's view of an endpoint may be when it writes a route (without faults it is milliseconds)."""
 
@@ -37,6 +39,7 @@ class Promises:
             Counting(member),
             Failed(member),
             Capacity(member),
+            Shares(member),
             Endpoints(member),
             Traces(),
             Told(),
@@ -128,6 +131,8 @@ class Capacity(Checker):
         after = 0 if change.type == "DELETED" else change.obj["spec"]["replicas"]
         if after >= min(before, self._member.obj["spec"]["replicas"]):
             return
+        if self._member.obj["spec"]["rollout"].get("capacity"):
+            return  # `Shares` has the bounds of a spec that sets some
         if revision == (self._member.status.get("stable") or {}).get("revision"):
             yield f"stable {revision} was scaled from {before} to {after}"
         if self._member.gateway.weights.get(revision):
@@ -205,3 +210,51 @@ class Told(Checker):
         written = change.kind == "ModelDeployment" and change.type == "MODIFIED" and change.actor == FIELD_MANAGER
         if written and change.obj.get("status", {}).get("conditions"):
             yield from kstatus.check(change.obj["status"])
+
+
+class Shares(Checker):
+    """All versions together keep both bounds of spec.rollout.capacity, and each has ready pods for its weight."""
+
+    promise = "5 (ready pods for every weight)"
+
+    def __init__(self, member: "Member") -> None:
+        self._member = member
+        self._ready: dict[str, list[tuple[float, int]]] = {}
+
+    def changed(self, change: Change) -> Iterator[str]:
+        if change.kind == "EndpointSlice":
+            service = change.obj["metadata"]["labels"]["kubernetes.io/service-name"]
+            found = (self._member.world.now(), self._member.gateway.ready(service))
+            self._ready.setdefault(service, []).append(found)
+        if change.actor != FIELD_MANAGER or change.type == "DELETED" or not self._member.obj:
+            return
+        capacity = self._member.obj["spec"]["rollout"].get("capacity") or {}
+        replicas = self._member.obj["spec"]["replicas"]
+        surge, unavailable = capacity.get("maxSurge", replicas), capacity.get("maxUnavailable", 0)
+        if change.kind == "Deployment":
+            wanted = sum(obj["spec"]["replicas"] for obj in self._deployments())
+            if wanted > replicas + surge:
+                yield f"{wanted} pods are wanted, {replicas} and {surge} more are allowed"
+        if change.kind == "HTTPRoute" and not is_preview(change.obj) and change.before is not None:
+            yield from self._carried(backends(change.obj), backends(change.before), max(1, replicas - unavailable))
+
+    def _deployments(self) -> list[Json]:
+        own = f"{LABEL_DEPLOYMENT}={self._member.name}"
+        return list(self._member.world.api.all("Deployment", self._member.namespace, own))
+
+    def _carried(self, weights: dict[str, int], before: dict[str, int], least: int) -> Iterator[str]:
+        """On the way up; on the way back everything goes to what is ready."""
+        total = sum(weights.values())
+        ready = {name: self._known(name) for name in weights}
+        together = min(least, sum(min(counts) for counts in ready.values()))
+        for name, weight in weights.items():
+            rises = weight * max(1, sum(before.values())) > before.get(name, 0) * total
+            if rises and len(weights) > 1 and max(ready[name]) * total < weight * together:
+                yield f"{name} has {max(ready[name])} ready pods for {weight} of {total} of what {together} pods carry"
+
+    def _known(self, service: str) -> set[int]:
+        """Every number of ready pods that the operator may have seen last."""
+        since = self._member.world.now() - self._member.world.blindness() - SEEN_SECONDS
+        seen = self._ready.get(service, [(0.0, 0)])
+        before = [count for at, count in seen if at < since][-1:]
+        return {count for at, count in seen if at >= since} | set(before or [0])

@@ -112,17 +112,22 @@ class Steps(Checker):
             yield f"{candidate['revision']} moved up after {spent} of traffic at {candidate['weight']} %"
 
     def _written(self, weights: dict[str, int]) -> Iterator[str]:
+        """What the operator writes: as declared, or less for a candidate that lacks pods, in its pods : the others."""
         status = self._member.status
         candidate, stable = status.get("candidate") or {}, (status.get("stable") or {}).get("revision")
-        if weights and sum(weights.values()) != 100:
+        total, ramps = sum(weights.values()), set(weights) == {candidate.get("revision"), stable}
+        if weights and total != 100 and not ramps:
             yield f"the weights do not add up to 100: {weights}"
+        now = self._route
+        if ramps and weights[candidate["revision"]] * 100 > candidate["weight"] * total:
+            yield f"the route gives {weights}, the persisted status says {candidate['weight']} %"
         untried = set(weights) - self._worked
         if len(untried) > 1:
             yield f"the route names two versions that never worked: {sorted(untried)}"
         for revision, weight in weights.items():
-            if weight <= self._route.get(revision, 0):
+            if weight * max(1, sum(now.values())) <= now.get(revision, 0) * total:
                 continue
-            if (candidate.get("revision"), candidate.get("weight")) == (revision, weight):
+            if ramps or (candidate.get("revision"), candidate.get("weight")) == (revision, weight):
                 continue
             if revision not in self._worked:
                 yield f"the route gives {weight} % to {revision}, the persisted status says {candidate}"

@@ -53,7 +53,7 @@ async def without_status(writer, record, obj, status, decision, priority):
     record.state = decision.state
 
 
-def only_stable_and_candidate(target, state, served, now):
+def only_stable_and_candidate(target, state, seen, served, now):
     living = [state.stable, state.candidate.version if state.candidate else None]
     return {version.revision: target.spec.replicas for version in living if version}
 

@@ -35,7 +35,7 @@ class Watch:
         groups = [(kind,) for kind in watched()] if process.world.apart else [watched()]
         self._streams = [_Stream(process, self, kinds, chance) for kinds in groups]
         self._newest: dict[tuple[str, str], int] = {}
-        self.available: list[tuple[float, Key, str, int]] = []
+        self.available: list[tuple[float, Key, str, tuple[int, int]]] = []
 
     def wake(self) -> None:
         """There is something new in the log."""
@@ -54,9 +54,9 @@ class Watch:
                 stream.stale = True
         self.wake()
 
-    def available_since(self, key: Key, revision: str, since: float) -> set[int]:
-        """Every number of available pods of a revision that the engine knew of at some time since then."""
-        known, found = 0, set()
+    def available_since(self, key: Key, revision: str, since: float) -> set[tuple[int, int]]:
+        """Every number of available pods of a revision, and of those it was given, that the engine knew of since."""
+        known, found = (0, 0), set()
         for at, whose, name, available in self.available:
             if (whose, name) == (key, revision) and at < since:
                 known = available
@@ -90,7 +90,8 @@ class Watch:
         if metadata["name"] != child_name(metadata["labels"][LABEL_DEPLOYMENT], revision):
             return  # a copy that somebody made
         available = status.get("availableReplicas", 0) if current else 0
-        self.available.append((self._process.world.now(), key_of(deployment), revision, available))
+        found = (available, deployment["spec"]["replicas"])
+        self.available.append((self._process.world.now(), key_of(deployment), revision, found))
 
 
 class _Stream:

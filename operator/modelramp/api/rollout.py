@@ -1,5 +1,6 @@
 """How traffic moves to a new revision, and what goes on when it has arrived."""
 
+import re
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
@@ -54,6 +55,100 @@ class RollbackWindow(ApiModel):
     within: Annotated[Duration, Field(description="How long ago such a version may have ended serving.")] = 86_400
 
 
+class CandidatePods(StrEnum):
+    """How many pods a new version has before its promotion."""
+
+    BY_SHARE = "ByShare"
+    FULL = "Full"
+
+
+def _is_amount(value: int | str) -> bool:
+    if isinstance(value, int):
+        return 0 <= value <= 1000
+    return re.fullmatch("(100|[1-9]?[0-9])%", value) is not None
+
+
+PodsOrPercent = Annotated[
+    int | str,
+    Field(json_schema_extra={"x-kubernetes-int-or-string": True}),
+    Rule(
+        "type(self) == int ? self >= 0 && self <= 1000 : self.matches('^(100|[1-9]?[0-9])%$')",
+        "must be a number of pods from 0 to 1000, or a percentage from 0% to 100%",
+        _is_amount,
+    ),
+]
+"""A number of pods, or a share of spec.replicas."""
+
+
+class Capacity(ApiModel):
+    """How many pods the versions may have during a rollout."""
+
+    candidate: Annotated[
+        CandidatePods,
+        Field(
+            description="ByShare: a new version has the pods that its share of the traffic needs. Full: it has as many "
+            "as the stable version from the first step on."
+        ),
+    ] = CandidatePods.BY_SHARE
+    minimum: Annotated[int, Field(ge=1, le=1000, description="Pods that a new version has at least.")] = 1
+    max_surge: Annotated[
+        PodsOrPercent,
+        Field(
+            description="All versions together have at most spec.replicas and this many pods, or percent of "
+            "spec.replicas, rounded up. With less than a rollout needs, the stable version gives up pods as traffic "
+            "leaves it."
+        ),
+    ] = "100%"
+    max_unavailable: Annotated[
+        PodsOrPercent,
+        Field(
+            description="Of spec.replicas, this many pods, or percent rounded down, may be missing in all versions "
+            "together: the stable version makes room for the first pod of a new one."
+        ),
+    ] = 0
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.maxSurge) || (self.maxSurge != 0 && self.maxSurge != '0%') || (has(self.maxUnavailable) && "
+            "self.maxUnavailable != 0 && self.maxUnavailable != '0%')",
+            "maxSurge 0 with maxUnavailable 0 leaves no room for one pod of a new version: raise maxSurge to 1, or "
+            "maxUnavailable to 1",
+            lambda self: self.max_surge not in (0, "0%") or self.max_unavailable not in (0, "0%"),
+            field=".maxSurge",
+        ),
+        Rule(
+            "!has(self.candidate) || self.candidate != 'Full' || ((!has(self.maxSurge) || self.maxSurge == '100%') && "
+            "(!has(self.maxUnavailable) || self.maxUnavailable == 0))",
+            "candidate: Full needs room for all pods twice: remove maxSurge and maxUnavailable, or use ByShare",
+            lambda self: (
+                self.candidate is not CandidatePods.FULL or (self.max_surge, self.max_unavailable) == ("100%", 0)
+            ),
+            field=".candidate",
+        ),
+    )
+
+    def surge(self, replicas: int) -> int:
+        """Pods that all versions together may have above `replicas`."""
+        return _pods(self.max_surge, replicas, up=True)
+
+    def unavailable(self, replicas: int) -> int:
+        """Pods of `replicas` that may be missing; at least one where there is no surge, as in a Deployment."""
+        found = _pods(self.max_unavailable, replicas, up=False)
+        return found if found or self.surge(replicas) else 1
+
+
+def _pods(amount: int | str, replicas: int, *, up: bool) -> int:
+    """The pods that an amount stands for; a percentage that is no whole number of pods is rounded up or down.
+
+    >>> _pods("25%", 10, up=True), _pods("25%", 10, up=False), _pods(2, 10, up=True)
+    (3, 2, 2)
+    """
+    if isinstance(amount, int):
+        return amount
+    share = int(amount.removesuffix("%")) * replicas
+    return -(-share // 100) if up else share // 100
+
+
 class Rollout(ApiModel):
     """How traffic moves to a new revision."""
 
@@ -92,6 +187,9 @@ class Rollout(ApiModel):
             "not set. A withdrawn revision is tried again after the same time, or when the spec changes."
         ),
     ] = None
+    capacity: Annotated[Capacity, Field(description="How many pods the versions may have during a rollout.")] = (
+        Capacity()
+    )
     scale_down_delay: Annotated[
         Seconds,
         between(3),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from modelramp.api.names import Reason
+from modelramp.api.rollout import CandidatePods
 from modelramp.api.verdict import TickOutcome, Verdict
 from modelramp.core.state import Observed, Pods, RolloutInput, State
 
@@ -18,10 +19,33 @@ def needed(replicas: int, weight: int) -> int:
     return max(1, replicas * weight * 3 // 400)
 
 
+def by_share(target: RolloutInput) -> bool:
+    """Whether a candidate has the pods that its share of the traffic needs, and no more."""
+    return target.spec.rollout.capacity.candidate is CandidatePods.BY_SHARE
+
+
+def given(target: RolloutInput, pods: Pods | None) -> int:
+    """Pods that a revision has been given, at least one: where pods follow traffic, as many as its workload wants."""
+    replicas = target.spec.replicas
+    return max(1, min(replicas, pods.wanted)) if by_share(target) and pods is not None else replicas
+
+
 def all_available(target: RolloutInput, seen: Observed, revision: str) -> bool:
     """Whether a revision is ready for its first traffic: every pod available, and an endpoint to name in a route."""
     pods = seen.pods.get(revision)
-    return pods is not None and pods.available >= target.spec.replicas and pods.endpoints > 0
+    return pods is not None and pods.available >= given(target, pods) and pods.endpoints > 0
+
+
+def needed_now(target: RolloutInput, pods: Pods | None, weight: int) -> int:
+    """Pods that must be available for a share of the traffic, percent, of those that the revision has been given."""
+    found = needed(target.spec.replicas, weight)
+    return min(found, max(1, given(target, pods) * 3 // 4)) if by_share(target) else found
+
+
+def shows(seen: Observed, revision: str, weight: int) -> bool:
+    """Whether the route gives a revision exactly this share, percent, of what it gives to revisions with pods."""
+    total = sum(given for name, given in seen.served.items() if name in seen.pods or name == revision)
+    return seen.served.get(revision, 0) * 100 == weight * total if total else not weight
 
 
 def enough_available(target: RolloutInput, state: State, seen: Observed) -> bool:
@@ -33,7 +57,75 @@ def enough_available(target: RolloutInput, state: State, seen: Observed) -> bool
     if pods is None:
         return False
     running = state.running
-    return pods.available >= (needed(target.spec.replicas, running.weight) if running else 1)
+    return pods.available >= (needed_now(target, pods, running.weight) if running else 1)
+
+
+def carried(target: RolloutInput, state: State, seen: Observed, weights: Mapping[str, int]) -> Mapping[str, int]:
+    """The weights that the ready pods can carry, relative: as declared, or less for a candidate that lacks pods.
+
+    Below its declared share a candidate gets its ready pods : what is left of spec.replicas without maxUnavailable.
+    Percents where they are whole; elsewhere they would not do: 1 of 8 pods is more than 12 % and less than 13 %.
+    weights: as declared. Where a version has no ready pod at all, the route decides what that means.
+    """
+    candidate, stable = state.running, state.stable
+    if not by_share(target) or candidate is None or stable is None or not candidate.weight:
+        return weights
+    new, old = (_ready(seen, version.revision) for version in (candidate.version, stable))
+    total = min(_least(target), new + old)
+    if not new or not old or new * 100 >= candidate.weight * total:
+        return weights
+    scale = 1 if 100 % total else 100 // total
+    return {candidate.version.revision: new * scale, stable.revision: (total - new) * scale}
+
+
+def pods_by_share(
+    target: RolloutInput, state: State, seen: Observed, weight: int, others: Mapping[str, int]
+) -> dict[str, int]:
+    """Pods of the stable version and the candidate, so that all versions keep both bounds of spec.rollout.capacity.
+
+    weight: what the candidate has to carry, percent. others: pods of further versions, which are on their way out.
+    One look decides one move: the stable version gives up pods that neither its share of the traffic nor the pods that
+    are ready need; a candidate gets what then is free, and keeps what it has. A pod that serves never goes first.
+    """
+    replicas, candidate, stable = target.spec.replicas, state.candidate, state.stable
+    if stable is None:
+        return {candidate.version.revision: replicas} if candidate is not None else {}
+    room = replicas + target.spec.rollout.capacity.surge(replicas) - sum(others.values())
+    old = seen.pods.get(stable.revision, Pods())
+    if candidate is None:
+        return {stable.revision: min(replicas, max(1, old.wanted, room))}
+    new = seen.pods.get(candidate.version.revision, Pods())
+    wants = min(replicas, max(target.spec.rollout.capacity.minimum, -(-replicas * weight // 100)))
+    keeps = _kept(target, state, seen)
+    goal = min(replicas, max(keeps, room - wants))
+    if goal < old.wanted and (seen.routed is not True or old.endpoints < keeps):
+        goal = old.wanted
+    stays = max(1, min(replicas, goal, max(old.wanted, room - new.existing)))
+    free = room - max(stays, old.existing)
+    gets = max(min(wants, free), new.wanted, 0)
+    return {stable.revision: stays, candidate.version.revision: min(replicas, gets)}
+
+
+def _kept(target: RolloutInput, state: State, seen: Observed) -> int:
+    """Pods that the stable version cannot give up: for its share, now and next, and for what has to be ready in all."""
+    candidate, stable = state.candidate, state.stable
+    if candidate is None or stable is None:
+        return target.spec.replicas
+    least = _least(target)
+    keeps = max(1, least - _ready(seen, candidate.version.revision))
+    for weights in (seen.served, carried(target, state, seen, state.weights)):
+        keeps = max(keeps, -(-weights.get(stable.revision, 0) * least // max(1, sum(weights.values()))))
+    return keeps
+
+
+def _least(target: RolloutInput) -> int:
+    """Pods of all versions that have to be ready, at least one."""
+    replicas = target.spec.replicas
+    return max(1, replicas - target.spec.rollout.capacity.unavailable(replicas))
+
+
+def _ready(seen: Observed, revision: str) -> int:
+    return seen.pods.get(revision, Pods()).endpoints
 
 
 def unanswered(seen: Observed) -> dict[str, int]:

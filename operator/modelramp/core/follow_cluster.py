@@ -5,7 +5,7 @@ from dataclasses import replace
 from modelramp.api.names import Phase, Reason
 from modelramp.api.times import to_clock
 from modelramp.core import transitions
-from modelramp.core.capacity import all_available
+from modelramp.core.capacity import all_available, by_share, given
 from modelramp.core.events import RolloutEvent
 from modelramp.core.gates import registry as gates
 from modelramp.core.state import (
@@ -88,7 +88,8 @@ def _await_capacity(decision: Decision, target: RolloutInput, seen: Observed, no
     if candidate is None:
         return decision
     pods, lasts = seen.pods.get(candidate.version.revision, Pods()), candidate.waiting
-    if not pods.waits:
+    words = pods.waits or _no_room(target, state, seen)
+    if not words:
         if lasts is None or not seen.examined:
             return decision
         after = Reason.STEP_RUNNING if state.running is not None else Reason.WAITING_FOR_PODS
@@ -96,8 +97,8 @@ def _await_capacity(decision: Decision, target: RolloutInput, seen: Observed, no
         return decision.then(
             candidate=replace(candidate, wait=replace(lasts, ended=now)), reason=after if waits else state.reason
         )
-    since = lasts.since if lasts is not None else min(now, max(pods.waits_since, candidate.version.since))
-    wait = CapacityWait(since, pods.waits)
+    since = lasts.since if lasts is not None else min(now, max(pods.waits_since or now, candidate.version.since))
+    wait = CapacityWait(since, words)
     reason = Reason.WAITING_FOR_CAPACITY if state.reason in _HELD else state.reason
     decision = decision.then(candidate=replace(candidate, wait=wait), reason=reason)
     limit = target.spec.rollout.capacity_deadline
@@ -109,6 +110,16 @@ def _await_capacity(decision: Decision, target: RolloutInput, seen: Observed, no
         f"{transitions.label(candidate.version)}, the first revision, has waited for capacity since {to_clock(since)}"
     )
     return transitions.degrade(decision, Reason.CAPACITY_DEADLINE_EXCEEDED, f"{text}: {wait.message}")
+
+
+def _no_room(target: RolloutInput, state: State, seen: Observed) -> str:
+    """Why a candidate was given no pod at all; empty when it was given some."""
+    candidate, stable = state.candidate, state.stable
+    pods = seen.pods.get(candidate.version.revision) if candidate is not None else None
+    if pods is None or pods.wanted or stable is None or not by_share(target):
+        return ""
+    others = sum(found.existing for found in seen.pods.values())
+    return f"the other versions have {others} pods, and maxSurge and maxUnavailable leave no room for one more"
 
 
 def _await_pods(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
@@ -139,7 +150,7 @@ def _await_pods(decision: Decision, target: RolloutInput, seen: Observed, now: i
 
 def _not_late(target: RolloutInput, pods: Pods, seen: Observed) -> bool:
     """All pods are there; or the operator has just started, and its first look will tell in a moment why not."""
-    return pods.available >= target.spec.replicas or not seen.examined
+    return pods.available >= given(target, pods) or not seen.examined
 
 
 def _late(target: RolloutInput, seen: Observed, revision: str) -> str:
@@ -148,7 +159,7 @@ def _late(target: RolloutInput, seen: Observed, revision: str) -> str:
     found = (pods.trouble if pods else "") or seen.cause
     trouble = f" ({found})" if found else ""
     deadline = target.spec.rollout.progress_deadline
-    return f"{have} of {target.spec.replicas} pods became available within {deadline} s{trouble}"
+    return f"{have} of {given(target, pods)} pods became available within {deadline} s{trouble}"
 
 
 def _confirm(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:

@@ -9,10 +9,10 @@ from modelramp.api.rollout import OnBreach
 from modelramp.api.times import to_clock
 from modelramp.api.verdict import TICK_MARK, Verdict
 from modelramp.core.breaches import breaching, by_detail, tally, told
-from modelramp.core.capacity import enough_available, unanswered
+from modelramp.core.capacity import by_share, enough_available, given, shows, unanswered
 from modelramp.core.gates import registry as gates
 from modelramp.core.scores import judged
-from modelramp.core.state import Candidate, Observed, Pods, RolloutInput, State, held_by_people
+from modelramp.core.state import Candidate, Observed, Pods, RolloutInput, State, Version, held_by_people
 from modelramp.core.steps import blockers, waits_for_capacity
 from modelramp.core.strategies.registry import judged_by, strategy_of
 from modelramp.core.transitions import label, name_of, unserved
@@ -51,9 +51,10 @@ def _of_state(target: RolloutInput, state: State, seen: Observed) -> str:
             head = f"{serving} is promoted" if not unserved(state) else f"{serving} is to serve all traffic"
             return f"{head}; {'; '.join(_off_route(seen)) or 'waiting for the route to show it alone'}"
         case Phase.ROLLING_BACK:
-            return f"{state.detail}; {_returning(state, seen)}"
+            return f"{state.detail}; {_returning(target, state, seen)}"
         case Phase.ROLLED_BACK:
-            return "; ".join((state.detail, _again(target, state), *_counted(target, state, seen)))
+            found = (*_short_of_pods(target, state, seen), *_counted(target, state, seen))
+            return "; ".join((state.detail, _again(target, state), *found))
         case Phase.DEGRADED:
             return state.detail
         case _:
@@ -86,15 +87,15 @@ def _without_capacity(target: RolloutInput, state: State, seen: Observed, candid
     """What is said of a candidate that waits for capacity before its first traffic; empty when it does not."""
     if candidate.waiting is None or state.phase is Phase.DEGRADED:
         return ""
-    available = seen.pods.get(candidate.version.revision, Pods()).available
-    head = f"{label(candidate.version)}: {available} of {target.spec.replicas} pods available"
+    pods = seen.pods.get(candidate.version.revision, Pods())
+    head = f"{label(candidate.version)}: {pods.available} of {given(target, pods)} pods available"
     serves = label(state.stable) if state.stable is not None else "nothing"
     return f"{head}; it {waits_for_capacity(target, candidate.waiting)}; {serves} serves"
 
 
 def _waiting(target: RolloutInput, state: State, seen: Observed, candidate: Candidate) -> str:
     pods = seen.pods.get(candidate.version.revision, Pods())
-    wanted = target.spec.replicas
+    wanted = given(target, seen.pods.get(candidate.version.revision))
     head = f"waiting for {label(candidate.version)}: {pods.available} of {wanted} pods available"
     # What was in the way of the last pod is no news once all are there.
     head += f" ({pods.trouble})" if pods.trouble and pods.available < wanted else ""
@@ -131,13 +132,13 @@ def _stepping(target: RolloutInput, state: State, seen: Observed) -> str:
         return ""
     text = strategy_of(target.spec.rollout).describe(target, state, label(candidate.version))
     pods = seen.pods.get(candidate.version.revision, Pods())
-    if pods.trouble and pods.available < target.spec.replicas and not _lost(target, state, seen):
-        text += f"; {pods.available} of {target.spec.replicas} pods available ({pods.trouble})"
+    if pods.trouble and pods.available < given(target, pods) and not _lost(target, state, seen):
+        text += f"; {pods.available} of {given(target, pods)} pods available ({pods.trouble})"
     held = held_by_people(target, state)
     found = [finding for finding in blockers(target, state, seen, state.checks) if finding not in held]
     told = state.last_tick > candidate.step_entered or state.reason is Reason.HELD_BY_ROUTE
-    shows = seen.served.get(candidate.version.revision) == candidate.weight
-    waits = _off_route(seen) if shows and not told else ()  # the route shows it; the gateway has yet to take it
+    shown = shows(seen, candidate.version.revision, candidate.weight)
+    waits = _off_route(seen) if shown and not told else ()  # the route shows it; the gateway has yet to take it
     return "; ".join((text, *waits, *(finding.message for finding in found if told)))
 
 
@@ -199,7 +200,8 @@ def _lost(target: RolloutInput, state: State, seen: Observed) -> tuple[str, ...]
     told = state.subject in unanswered(seen)  # that is said already
     if not pods.excuse or state.subject is None or told or enough_available(target, state, seen):
         return ()
-    return (f"{pods.available} of {target.spec.replicas} pods available, by no fault of the version: {pods.excuse}",)
+    wanted = given(target, pods)
+    return (f"{pods.available} of {wanted} pods available, by no fault of the version: {pods.excuse}",)
 
 
 def _consequence(target: RolloutInput, state: State) -> str:
@@ -212,13 +214,25 @@ def _consequence(target: RolloutInput, state: State) -> str:
     return f"brings {label(state.previous)} back"
 
 
-def _returning(state: State, seen: Observed) -> str:
+def _returning(target: RolloutInput, state: State, seen: Observed) -> str:
     stable = state.stable
     if stable is None:
         return "nothing else to serve"
     pods = seen.pods.get(stable.revision, Pods())
     if not pods.endpoints:
         return f"waiting for the pods of {label(stable)}"
+    return "; ".join((*_short_of_pods(target, state, seen), _returning_route(stable, seen)))
+
+
+def _short_of_pods(target: RolloutInput, state: State, seen: Observed) -> tuple[str, ...]:
+    """How many pods carry everything, when the version that traffic went back to had given up some."""
+    pods = seen.pods.get(state.stable.revision) if state.stable is not None else None
+    if pods is None or state.stable is None or not by_share(target) or pods.endpoints >= target.spec.replicas:
+        return ()
+    return (f"{pods.endpoints} of {target.spec.replicas} pods of {label(state.stable)} are ready",)
+
+
+def _returning_route(stable: Version, seen: Observed) -> str:
     if set(seen.served) == {stable.revision} and seen.routed is not True:
         return f"the route gives {label(stable)} everything; {'; '.join(_off_route(seen))}"
     return f"waiting for the route to show {label(stable)} alone"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from modelramp.api.names import UNANSWERED, Phase, Reason
 from modelramp.api.verdict import Verdict
 from modelramp.core.breaches import by_detail
+from modelramp.core.capacity import given
 from modelramp.core.conditions import OBSTACLES
 from modelramp.core.events import RolloutEvent
 from modelramp.core.gates import registry as gates
@@ -87,7 +88,8 @@ def _checks(target: RolloutInput, state: State) -> Iterator[Standing]:
 
 
 def _pods(target: RolloutInput, candidate: Candidate, seen: Observed, *, hindered: bool) -> Iterator[Standing]:
-    pods, wanted = seen.pods.get(candidate.version.revision, Pods()), target.spec.replicas
+    pods = seen.pods.get(candidate.version.revision, Pods())
+    wanted = given(target, seen.pods.get(candidate.version.revision))
     if candidate.step >= 0 or hindered or pods.available >= wanted:
         return
     words = f" ({pods.trouble})" if pods.trouble else ""

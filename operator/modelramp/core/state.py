@@ -273,6 +273,7 @@ class Pods:
     lost: when such a loss began; since: from when on enough pods have been available. Both are seconds since the epoch,
     0 when that is not known. kept: whether some pod was ready all the time. waits: the scheduler's or the quota's words
     while nothing but capacity keeps missing pods from running; waits_since: since when, seconds since the epoch.
+    made: how many exist, also beyond `wanted`.
     """
 
     wanted: int = 0
@@ -286,6 +287,12 @@ class Pods:
     kept: bool = False
     waits: str = ""
     waits_since: int = 0
+    made: int = 0
+
+    @property
+    def existing(self) -> int:
+        """Pods that exist, or will in a moment."""
+        return max(self.wanted, self.made)
 
     def __str__(self) -> str:
         return f"{self.available}/{self.wanted}"

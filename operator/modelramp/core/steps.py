@@ -5,7 +5,7 @@ from modelramp.api.health import Health
 from modelramp.api.names import Reason
 from modelramp.api.times import to_clock
 from modelramp.api.verdict import CheckOutcome, Verdict
-from modelramp.core.capacity import needed
+from modelramp.core.capacity import by_share, needed_now
 from modelramp.core.events import RolloutEvent
 from modelramp.core.schedule import last_words
 from modelramp.core.state import Candidate, CapacityWait, Observed, RolloutInput, State, Version, held_by_people
@@ -33,6 +33,15 @@ def first_step(target: RolloutInput, state: State) -> int:
     if state.candidate is None or not served_lately(target, state, state.candidate.version):
         return 0
     return next(index for index, stage in enumerate(stages_of(target.spec.rollout)) if stage.weight == 100)
+
+
+def weight_to_carry(target: RolloutInput, state: State) -> int:
+    """The share of the traffic that the candidate's pods have to carry, percent: of its stage, or its first traffic."""
+    running = state.running
+    if running is not None and running.weight:
+        return running.weight
+    step = step_of(target, running) if running is not None else first_step(target, state)
+    return next(stage.weight for stage in stages_of(target.spec.rollout)[step:] if stage.weight)
 
 
 def served_lately(target: RolloutInput, state: State, version: Version) -> bool:
@@ -85,7 +94,9 @@ def blockers(
     found = [*_held_by_checks(strategy.health(target, candidate), checks)]
     found += strategy.held_by_route(target, candidate, seen)
     pods = seen.pods.get(candidate.version.revision)
-    wanted = needed(target.spec.replicas, next_weight(target, candidate))
+    # Where pods follow traffic, those of the next step come with it.
+    following = candidate.weight if by_share(target) and candidate.weight else next_weight(target, candidate)
+    wanted = needed_now(target, pods, following)
     if pods is None or pods.available < wanted:
         have = pods.available if pods else 0
         found.append(RolloutEvent(Reason.HELD_BY_PODS, f"the next step needs {wanted} available pods, {have} are"))

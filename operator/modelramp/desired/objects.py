@@ -7,9 +7,11 @@ from typing import Any
 from modelramp.api.kinds import CONTROLLER_REVISION, SERVICE
 from modelramp.api.names import RESTORED_ANNOTATION, Reason
 from modelramp.api.times import to_text
+from modelramp.core.capacity import by_share, carried, pods_by_share
 from modelramp.core.events import RolloutEvent
 from modelramp.core.gates.evaluation_results import recorded_text
 from modelramp.core.state import Observed, RolloutInput, State, Version
+from modelramp.core.steps import weight_to_carry
 from modelramp.core.strategies.registry import traffic_of
 from modelramp.core.traffic import Traffic
 from modelramp.desired.jobs import abandoned, awaited_jobs, gate_jobs, surplus_jobs
@@ -82,9 +84,10 @@ def desired(
     admitted: whether the object may have the hosts that its spec asks for; preview_admitted: those of its preview.
     """
     ports = named_ports(owner, current_routes)
-    replicas = replicas_by_revision(target, state, ports, now)
+    replicas = replicas_by_revision(target, state, seen, ports, now)
     known = _with_candidate(target, state, snapshots)
     traffic = traffic_of(target, state)
+    traffic = replace(traffic, weights=carried(target, state, seen, traffic.weights))
     if not preview_admitted:
         traffic = replace(traffic, preview=None)
     routes, finding = _routes(owner, target, state, seen, traffic, current_routes, admitted=admitted)
@@ -151,15 +154,26 @@ def _routes(
     return routes, finding
 
 
-def replicas_by_revision(target: RolloutInput, state: State, served: Iterable[str], now: int) -> dict[str, int]:
+def replicas_by_revision(
+    target: RolloutInput, state: State, seen: Observed, served: Iterable[str], now: int
+) -> dict[str, int]:
     """Pods that each living revision should have; a revision that is not in the answer should be gone.
 
     served: revisions that the current route names. They keep all their pods whatever the state says: a route never
     outlives its pods.
     """
     retiring = [item.revision for item in state.retiring if item.at is None or item.at > now]
-    full = [version.revision for version in (state.stable, _candidate(state)) if version is not None]
-    replicas = dict.fromkeys([*full, *retiring, *sorted(served)], target.spec.replicas)
+    roles = [version.revision for version in (state.stable, _candidate(state)) if version is not None]
+    named = sorted(set(served) - set(roles))
+    if by_share(target):
+        others = {one: pods.existing for one, pods in seen.pods.items() if one not in roles}
+        replicas = pods_by_share(target, state, seen, weight_to_carry(target, state), others)
+        for revision in (*retiring, *named):
+            pods = seen.pods.get(revision)
+            has = min(target.spec.replicas, pods.wanted) if pods is not None else target.spec.replicas
+            replicas.setdefault(revision, max(has, 1 if revision in named else 0))
+    else:
+        replicas = dict.fromkeys([*roles, *retiring, *named], target.spec.replicas)
     if state.previous is not None:
         replicas.setdefault(state.previous.revision, 0)
     return replicas

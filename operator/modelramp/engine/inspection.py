@@ -8,6 +8,7 @@ from typing import Any
 
 from modelramp.api.errors import Gone, NoAnswer, Refused
 from modelramp.api.routing import Routing
+from modelramp.core.capacity import given
 from modelramp.core.gates import registry as gates
 from modelramp.core.state import Observed, Pods, RolloutInput
 from modelramp.engine.diagnostics import inspect_pods, inspect_routing
@@ -65,7 +66,7 @@ class Inspector:
             return
         after = first - record.target.spec.health.interval
         pods = pods_of(self.store, key, record).get(revision, Pods())
-        if pods.available >= record.target.spec.replicas and pods.since <= max(after, record.state.traffic_since):
+        if pods.available >= given(record.target, pods) and pods.since <= max(after, record.state.traffic_since):
             then()
             return
         task = asyncio.create_task(self._judge(key, record, revision, after, then), name=f"pods of {'/'.join(key)}")
@@ -108,7 +109,7 @@ class Inspector:
         candidate = state.candidate
         roles = (candidate.version.revision if candidate else "", state.subject or "")
         involved = dict.fromkeys((*roles, *seen.served))
-        full = {revision for revision, pods in seen.pods.items() if pods.available >= target.spec.replicas}
+        full = {revision for revision, pods in seen.pods.items() if pods.available >= given(target, pods)}
         lacking = tuple(revision for revision in involved if revision in seen.pods and revision not in full)
         record.missing = {revision: found for revision, found in record.missing.items() if revision in involved}
         unrouted = seen.routed is not True

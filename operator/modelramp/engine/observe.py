@@ -102,7 +102,7 @@ def _pods_by_revision(
 
 def _waiting(pods: Running, missing: Missing) -> Pods:
     """The counts of pods, and what those that are missing wait for, if it is a node or a quota and nothing else."""
-    found = Pods(wanted=pods.wanted, available=pods.available)
+    found = Pods(wanted=pods.wanted, available=pods.available, made=pods.made)
     if missing.stuck or pods.available >= pods.wanted:
         return found
     if pods.over_quota:

@@ -50,10 +50,13 @@ def test_a_healthy_version_is_previewed_then_gets_everything_and_is_promoted_aft
     assert story.state.history[0].outcome == "Promoted"
 
 
+BOTH = {"v1": 4, "v2": 4}
+
+
 def test_both_versions_have_all_their_pods_from_the_preview_until_the_promotion():
     story = begun(replicas=4)
     for letter in "hhhh":
-        assert replicas_by_revision(story.target, story.state, story.state.weights, story.now) == {"v1": 4, "v2": 4}
+        assert replicas_by_revision(story.target, story.state, story.seen(), story.state.weights, story.now) == BOTH
         story.minute(letter)
     assert story.weight == 100
 

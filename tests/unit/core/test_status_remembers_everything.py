@@ -197,7 +197,7 @@ def test_columns_of_kubectl_get_are_filled_during_a_rollout():
 
 
 def test_the_scale_subresource_finds_the_pods_of_what_serves():
-    status = written(Story.of().begun().state)
+    status = written(Story.of().state)
 
     assert status["replicas"] == 1
     assert status["selector"] == "modelramp.io/deployment=digits,modelramp.io/revision=v1"
@@ -208,10 +208,20 @@ def test_the_scale_subresource_finds_the_pods_of_what_serves():
     [({"v1": 90, "v2": 10}, "v1"), ({"v1": 50, "v2": 50}, "v1"), ({"v1": 49, "v2": 51}, "v2"), ({"v2": 100}, "v2")],
 )
 def test_the_scale_subresource_finds_the_pods_with_most_of_the_traffic(served, revision):
-    story = Story.of(rollout={"steps": [{"weight": 10}, {"weight": 50}, {"weight": 100}]}).begun()
+    story = Story.of(rollout={"capacity": {"candidate": "Full"}}).begun()
     seen = Observed(pods={"v1": Pods(2, 1, 1), "v2": Pods(2, 2, 2)}, served=served, routed=True)
     target, parts = story.target, {"generation": 1, "now": START, "before": read_status({})}
     status = status_of("digits", target, story.state, seen, **parts)
 
     assert status["selector"] == f"modelramp.io/deployment=digits,modelramp.io/revision={revision}"
     assert status["replicas"] == int(revision[1])
+
+
+def test_the_scale_subresource_finds_all_pods_with_traffic_where_pods_follow_it():
+    story = Story.of().begun()
+    seen = Observed(pods={"v1": Pods(4, 4, 4), "v2": Pods(2, 2, 2)}, served={"v1": 2, "v2": 1}, routed=True)
+    target, parts = story.target, {"generation": 1, "now": START, "before": read_status({})}
+    status = status_of("digits", target, story.state, seen, **parts)
+
+    assert status["selector"] == "modelramp.io/deployment=digits,modelramp.io/revision in (v1,v2)"
+    assert status["replicas"] == 6

@@ -135,7 +135,7 @@ def test_a_gateway_that_has_not_taken_the_route_holds_the_step(routed):
 
 
 def test_the_next_step_waits_for_enough_pods():
-    story = Story.of(replicas=4).begun()
+    story = Story.of(replicas=4, rollout={"capacity": {"candidate": "Full"}}).begun()
     story.pods["v2"] = Pods(4, 0, 0)
     story.run("hhhhhh")
     assert (story.weight, story.state.reason) == (10, Reason.HELD_BY_PODS)

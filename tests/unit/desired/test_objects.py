@@ -43,7 +43,8 @@ PODS = {
 @pytest.mark.parametrize(("before", "routed", "pods"), PODS.values(), ids=PODS)
 def test_each_revision_has_the_pods_that_its_traffic_may_need(before, routed, pods):
     known = {revision: snapshot(number) for number, revision in enumerate((D, S, C), start=1)}
-    wanted = made(before, snapshots=known, route=route_naming(**dict.fromkeys(routed, 50)))
+    full = target(rollout={"capacity": {"candidate": "Full"}})
+    wanted = made(before, snapshots=known, route=route_naming(**dict.fromkeys(routed, 50)), target=full)
     assert replicas(wanted) == pods
     assert of_kind(wanted, "Service").keys() == of_kind(wanted, "Deployment").keys()
 

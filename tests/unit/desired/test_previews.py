@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from modelramp.core.state import Candidate, Version
+from modelramp.core.state import Candidate, Observed, Version
 from modelramp.desired.objects import replicas_by_revision
 from modelramp.desired.routers import ROUTERS
 from modelramp.desired.traffic import named_ports, previewed
@@ -68,5 +68,5 @@ def test_a_preview_is_reached_once_the_gateway_has_taken_its_route(route, reache
 def test_what_a_preview_names_keeps_its_pods():
     after = state(STABLE, failed=CANDIDATE, retiring={CANDIDATE: NOW - 1})
     named = named_ports(OWNER, [shown()])
-    assert replicas_by_revision(TARGET, after, named, NOW) == {STABLE: 3, CANDIDATE: 3}
-    assert replicas_by_revision(TARGET, after, {}, NOW) == {STABLE: 3}
+    assert replicas_by_revision(TARGET, after, Observed(), named, NOW) == {STABLE: 3, CANDIDATE: 3}
+    assert replicas_by_revision(TARGET, after, Observed(), {}, NOW) == {STABLE: 3}

@@ -9,7 +9,7 @@ from modelramp.api.advice import Advice, Level
 from modelramp.api.check import Role
 from modelramp.api.health import Health
 from modelramp.api.quantity import format_duration
-from modelramp.api.rollout import Watching
+from modelramp.api.rollout import CandidatePods, Watching
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.cli.lint.ab_test import of_test
 from modelramp.cli.lint.blue_green import of_blue_green
@@ -39,6 +39,7 @@ def advice(
         yield from of_blue_green(spec.rollout, found.health, complete=not found.missing)
     else:
         yield from _of_steps(spec)
+    yield from _of_capacity(spec)
     yield from of_evaluation(spec.rollout.evaluation)
     yield from _of_policies(found)
     yield from _of_checks(spec, found)
@@ -59,6 +60,18 @@ def _of_hostnames(spec: ModelDeploymentSpec) -> Iterator[Advice]:
     if gateway is not None and not gateway.hostnames and gateway.path == "/":
         message = "is missing: the route takes the requests of every host that no other route of the Gateway names; "
         yield Advice(Level.WARNING, "spec.routing.gateway.hostnames", message + "write the hosts of this model")
+
+
+def _of_capacity(spec: ModelDeploymentSpec) -> Iterator[Advice]:
+    """The worst case of a rollout with less room than both versions need."""
+    surge = spec.rollout.capacity.surge(spec.replicas)
+    if spec.replicas == 1 and not surge:
+        text = "leaves no room for a pod of a new version beside the one that serves; set maxSurge to 1"
+        yield Advice(Level.ERROR, "spec.rollout.capacity.maxSurge", text)
+    elif spec.rollout.capacity.candidate is CandidatePods.BY_SHARE and surge < spec.replicas:
+        few = f"{max(1, surge)} of {spec.replicas} pods of the stable version carry all traffic"
+        text = f"after a breach at 100 % {few} until the others have started"
+        yield Advice(Level.WARNING, "spec.rollout.capacity", text)
 
 
 def _of_steps(spec: ModelDeploymentSpec) -> Iterator[Advice]:

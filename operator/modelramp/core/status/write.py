@@ -20,6 +20,7 @@ from modelramp.api.status import (
     WatchStatus,
 )
 from modelramp.api.times import to_clock, to_text
+from modelramp.core.capacity import by_share
 from modelramp.core.conditions import carry, conditions, shown
 from modelramp.core.events import RolloutEvent
 from modelramp.core.messages import sentence
@@ -65,7 +66,7 @@ def status_of(
     seen = replace(seen, now=now)
     found = conditions(target, state, seen, obstacle, generation=generation, now=now)
     message = obstacle.message if obstacle else sentence(target, state, seen) if target else ""
-    scaled = _scaled(state, seen)
+    scaled = _scaled(target, state, seen)
     status = Status(
         format=FORMAT if FORMAT > 1 else None,
         observed_generation=generation,
@@ -99,7 +100,7 @@ def status_of(
         request=state.request,
         answer=_answer_status(state.answer),
         heard=dict(state.heard),
-        replicas=seen.pods.get(scaled, Pods()).available,
+        replicas=sum(seen.pods.get(revision, Pods()).available for revision in scaled),
         selector=_selector(name, scaled),
         conditions=carry(before.conditions, found),
     )
@@ -264,17 +265,23 @@ def _entry_status(entry: HistoryRecord) -> HistoryEntry:
     )
 
 
-def _scaled(state: State, seen: Observed) -> str:
-    """The revision whose pods an autoscaler is to look at: the one with most of the traffic; empty before the first.
+def _scaled(target: RolloutInput | None, state: State, seen: Observed) -> tuple[str, ...]:
+    """The revisions whose pods an autoscaler is to look at; none before the first.
 
-    All versions have as many pods. The mean over two of them would say that half are idle, and lose both their pods.
+    Where pods follow traffic, every version with traffic. Where all versions have as many pods, the one with most of
+    the traffic: the mean over two of them would say that half are idle, and lose both their pods.
     """
     known = {version.revision for version in (state.stable, state.running and state.running.version) if version}
     shares = {revision: weight for revision, weight in seen.served.items() if revision in known} or state.weights
     stable = state.stable.revision if state.stable is not None else ""
-    return max(shares, key=lambda revision: (shares[revision], revision == stable), default=stable)
+    if target is not None and by_share(target) and shares:
+        return tuple(sorted(shares))
+    most = max(shares, key=lambda revision: (shares[revision], revision == stable), default=stable)
+    return (most,) if most else ()
 
 
-def _selector(name: str, revision: str) -> str:
+def _selector(name: str, revisions: tuple[str, ...]) -> str:
     own = f"{LABEL_DEPLOYMENT}={name}"
-    return f"{own},{LABEL_REVISION}={revision}" if revision else own
+    if len(revisions) > 1:
+        return f"{own},{LABEL_REVISION} in ({','.join(revisions)})"
+    return f"{own},{LABEL_REVISION}={revisions[0]}" if revisions else own

@@ -10,7 +10,7 @@ from modelramp.api.health import Health
 from modelramp.api.names import REQUEST_ANNOTATION, Reason
 from modelramp.api.rollout import Rollout
 from modelramp.api.times import to_clock
-from modelramp.core.capacity import needed
+from modelramp.core.capacity import given, needed_now
 from modelramp.core.events import RolloutEvent
 from modelramp.core.state import Candidate, Observed, Pods, RolloutInput, State
 from modelramp.core.strategies.strategy import Stage, Strategy
@@ -53,12 +53,13 @@ class BlueGreenStrategy(Strategy):
 
     def blockers(self, target: RolloutInput, state: State, seen: Observed) -> tuple[RolloutEvent, ...]:
         """The switch needs every pod, and with switch: Manual a person."""
-        candidate, replicas = state.running, target.spec.replicas
+        candidate = state.running
         if candidate is None or candidate.weight:
             return ()
-        available = seen.pods.get(candidate.version.revision, Pods()).available
+        pods = seen.pods.get(candidate.version.revision, Pods())
+        available, replicas = pods.available, given(target, pods)
         found = []
-        if needed(replicas, 100) <= available < replicas:
+        if needed_now(target, pods, 100) <= available < replicas:
             found.append(
                 RolloutEvent(Reason.HELD_BY_PODS, f"the switch needs {replicas} available pods, {available} are")
             )

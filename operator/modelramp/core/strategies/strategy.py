@@ -11,6 +11,7 @@ from modelramp.api.names import Reason
 from modelramp.api.rollout import Rollout
 from modelramp.api.times import to_clock
 from modelramp.api.verdict import TickOutcome
+from modelramp.core.capacity import by_share, shows
 from modelramp.core.events import RolloutEvent
 from modelramp.core.state import Candidate, Observed, RolloutInput, State
 from modelramp.core.traffic import Traffic
@@ -97,13 +98,14 @@ class Strategy(ABC):
 
     def held_by_route(self, target: RolloutInput, candidate: Candidate, seen: Observed) -> tuple[RolloutEvent, ...]:
         """Why the candidate does not have the traffic of its stage yet; empty when it has."""
-        del target
         if seen.routed is not True:
             why = seen.route_detail or "the gateway has not taken the route yet"
             return (RolloutEvent(Reason.HELD_BY_ROUTE, why),)
-        shown = seen.served.get(candidate.version.revision, 0)
-        if shown != candidate.weight:
+        if not shows(seen, candidate.version.revision, candidate.weight):
+            shown = seen.served.get(candidate.version.revision, 0) * 100 // max(1, sum(seen.served.values()))
             why = f"the route gives it {shown} %, {candidate.weight} % are wanted"
+            if shown and by_share(target) and (pods := seen.pods.get(candidate.version.revision)) is not None:
+                why += f"; {pods.available} of its pods are available"
             return (RolloutEvent(Reason.HELD_BY_ROUTE, why),)
         return ()
 

@@ -49,6 +49,7 @@ class Deployments:
             found[item["metadata"]["labels"].get(LABEL_REVISION, "")] = Running(
                 wanted=item["spec"].get("replicas", 1),
                 available=status.get("availableReplicas", 0),
+                made=status.get("replicas", 0),
                 trouble=cut(visible(text(failure, "message")), _WORDS),
                 since=_since(_condition(status, "Available")),
                 over_quota=max(1, _since(failure)) if _QUOTA in text(failure, "message") else 0,

@@ -18,6 +18,7 @@ class Running:
     wanted: how many should run. available: how many can serve. trouble: what keeps pods from being made, for people.
     since: since when it has had nearly all of them, seconds since the epoch; 0 when unknown.
     over_quota: since when a quota keeps pods from being made, as `trouble` says, seconds since the epoch; 0: none does.
+    made: how many exist, also those that are not to run any longer.
     """
 
     wanted: int
@@ -25,6 +26,7 @@ class Running:
     trouble: str = ""
     since: int = 0
     over_quota: int = 0
+    made: int = 0
 
 
 class Workload(Protocol):

@@ -1,0 +1,106 @@
+"""Rollouts on a node with a few devices: the pods of both versions fit, or the rollout says what it waits for."""
+
+import json
+import threading
+import time
+
+import pytest
+
+from localplane.configs import NODE_NAME
+from tests.e2e.traffic import Traffic
+
+pytestmark = pytest.mark.usefixtures("operator")
+
+
+def advertise(plane, resource, amount):
+    """Let the node have so many devices, as a device plugin does."""
+    found = {resource: str(amount)}
+    body = json.dumps({"status": {"capacity": found, "allocatable": found}})
+    plane.kubectl("patch", "node", NODE_NAME, "--subresource=status", "--type=merge", "-p", body)
+
+
+def on_devices(rollout, version, resource, **env):
+    """The manifest of a version whose pods ask for one device each."""
+    body = rollout.manifest(version, **env)
+    [container] = body["spec"]["template"]["spec"]["containers"]
+    container["resources"] = {"limits": {resource: "1"}}
+    return json.dumps(body)
+
+
+class Watcher:
+    """Counts pods that have a device, and those that are ready, ten times a second."""
+
+    def __init__(self, plane, namespace, name):
+        self.counts, self._end = [], threading.Event()
+        self._look = lambda: plane.kubectl(
+            "get", "pods", "-n", namespace, "-l", f"modelramp.io/deployment={name}", "-o", "json"
+        )
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._end.set()
+        self._thread.join(timeout=30)
+
+    def _watch(self):
+        while not self._end.wait(0.3):
+            pods = json.loads(self._look())["items"]
+            living = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+            ready = [pod for pod in living if is_ready(pod)]
+            self.counts.append((len(living), len(ready)))
+
+
+def is_ready(pod):
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", ()))
+
+
+@pytest.mark.parametrize(
+    ("devices", "bounds", "most", "least"),
+    [(9, {"maxSurge": 1}, 9, 8), (8, {"maxSurge": 0, "maxUnavailable": 1}, 8, 7)],
+    ids=["one to spare", "none to spare"],
+)
+def test_eight_pods_are_replaced_on_the_devices_that_are_there(operator, rollout, devices, bounds, most, least):
+    resource = f"example.com/devices-{devices}"
+    advertise(operator, resource, devices)
+    model = rollout(f"devices-{devices}", replicas=8, steps={"capacity": bounds, "progressDeadline": "60s"})
+    operator.kubectl("apply", "-f", "-", input=on_devices(model, "v1", resource))
+    model.until_serving("v1")
+
+    with Traffic(operator.gateway_url, model.hostname) as traffic:
+        time.sleep(1)
+        with Watcher(operator, model.namespace, model.name) as watcher:
+            operator.kubectl("apply", "-f", "-", input=on_devices(model, "v2", resource))
+            model.until(lambda status: status.get("stable", {}).get("modelVersion") == "v2", timeout_s=170.0)
+        time.sleep(1)
+
+    assert max(living for living, _ in watcher.counts) == most
+    assert min(ready for _, ready in watcher.counts) >= least
+    assert [answer for answer in traffic.answers if answer.status != 200] == []
+    assert model.status.get("failedRevision") is None
+
+
+def test_a_version_without_a_device_waits_in_the_schedulers_words_and_goes_on_when_there_is_one(operator, rollout):
+    resource = "example.com/devices-few"
+    advertise(operator, resource, 1)
+    model = rollout("devices-few", steps={"progressDeadline": "10s", "capacity": {"maxSurge": 1}})
+    operator.kubectl("apply", "-f", "-", input=on_devices(model, "v1", resource))
+    model.until_serving("v1")
+    operator.kubectl("apply", "-f", "-", input=on_devices(model, "v2", resource))
+    applied = time.monotonic()
+
+    status = model.until(lambda status: status.get("reason") == "WaitingForCapacity", timeout_s=30.0)
+    assert time.monotonic() - applied < 20
+    assert f"Insufficient {resource}" in status["message"]
+    time.sleep(15)
+    status = model.status
+    assert (status["phase"], status["reason"], status.get("failedRevision")) == (
+        "Progressing",
+        "WaitingForCapacity",
+        None,
+    )
+
+    advertise(operator, resource, 2)
+    model.until_serving("v2")

@@ -1,0 +1,33 @@
+"""Lint says how few pods may have to carry everything after a breach."""
+
+import pytest
+
+from modelramp.api.advice import Level
+from modelramp.cli.lint.advice import advice
+from tests.unit.core.story import spec
+
+
+def told(replicas, **capacity):
+    wanted = spec(replicas=replicas, rollout={"capacity": capacity})
+    found = advice(wanted, {"spec": {"containers": []}}, {}.get)
+    return [(one.level, one.message) for one in found if one.path.startswith("spec.rollout.capacity")]
+
+
+@pytest.mark.parametrize(
+    ("capacity", "few"), [({"maxSurge": 1}, 1), ({"maxSurge": "30%"}, 3), ({"maxSurge": 0, "maxUnavailable": 1}, 1)]
+)
+def test_a_small_room_has_a_worst_case(capacity, few):
+    text = (
+        f"after a breach at 100 % {few} of 8 pods of the stable version carry all traffic until the others have started"
+    )
+    assert told(8, **capacity) == [(Level.WARNING, text)]
+
+
+@pytest.mark.parametrize("capacity", [{}, {"candidate": "Full"}, {"maxSurge": 8}])
+def test_room_for_both_versions_has_none(capacity):
+    assert told(8, **capacity) == []
+
+
+def test_a_single_pod_without_a_surge_can_never_be_replaced():
+    [(level, text)] = told(1, maxSurge=0, maxUnavailable=1)
+    assert (level, "set maxSurge to 1" in text) == (Level.ERROR, True)

@@ -1,0 +1,119 @@
+"""A rollout has the pods that its share of the traffic needs, and finishes in the room that there is."""
+
+import random
+
+import pytest
+
+from modelramp.api.names import Phase, Reason
+from tests.unit.core.pool import Pool
+from tests.unit.core.story import START
+
+
+def outcome(pool):
+    return pool.state.stable.revision, pool.state.failed, pool.broken
+
+
+def test_with_the_defaults_the_stable_version_keeps_all_pods_and_the_candidate_has_what_its_weight_needs():
+    pool, seen = Pool.of(16), {}
+    while pool.state.stable.revision == "v1" and pool.now < START + 3600:
+        pool.second()
+        if pool.state.running is not None and pool.state.running.shown:
+            given = pool.revisions["v2"].wanted
+            seen.setdefault(pool.state.running.weight, (pool.revisions["v1"].wanted, given, pool.is_ready("v2")))
+
+    assert seen == {10: (8, 1, 1), 50: (8, 4, 4), 100: (8, 8, 8)}
+    assert pool.broken == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_eight_pods_in_a_room_for_nine_finish_with_a_peak_of_nine(seed):
+    pool = Pool.of(9, seed=seed, maxSurge=1).run()
+
+    assert outcome(pool) == ("v2", None, [])
+    assert (pool.peak, pool.fewest) == (9, 8)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_eight_pods_in_a_room_for_eight_never_serve_with_fewer_than_seven_on_the_way_up(seed):
+    pool = Pool.of(8, seed=seed, maxSurge=0, maxUnavailable=1).run()
+
+    assert outcome(pool) == ("v2", None, [])
+    assert (pool.peak, pool.fewest) == (8, 7)
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 3, 5, 9, 17])
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        {},
+        {"maxSurge": 1},
+        {"maxSurge": "25%"},
+        {"maxSurge": 2, "maxUnavailable": "50%"},
+        {"candidate": "Full"},
+        {"minimum": 3},
+    ],
+)
+def test_every_bound_finishes(replicas, bounds):
+    pool = Pool.of(1000, replicas=replicas, **bounds).run(90)
+
+    assert outcome(pool) == ("v2", None, [])
+
+
+@pytest.mark.parametrize("replicas", [2, 3, 5, 9, 17])
+@pytest.mark.parametrize("unavailable", [1, "30%"])
+def test_every_room_without_a_surge_finishes(replicas, unavailable):
+    pool = Pool.of(replicas, replicas=replicas, maxSurge=0, maxUnavailable=unavailable).run(90)
+
+    assert outcome(pool) == ("v2", None, [])
+
+
+def test_a_breach_gives_everything_to_the_ready_pods_of_the_stable_version_at_once():
+    pool = Pool.of(9, maxSurge=1)
+    while pool.state.running is None or pool.state.running.weight < 100 or not pool.state.running.shown:
+        pool.second()
+    ready = pool.is_ready("v1")
+    while pool.state.failed is None:
+        pool.second("b")
+
+    assert (pool.route, ready) == ({"v1": 100}, 1)
+    for _ in range(120):
+        pool.second()
+    assert pool.revisions["v1"].wanted == pool.is_ready("v1") == 8
+
+
+def test_a_room_that_is_too_small_waits_for_capacity_and_goes_on_when_there_is_room():
+    pool = Pool.of(8, maxSurge=1)
+    pool.run(60)
+    assert (pool.state.phase, pool.state.reason) == (Phase.PROGRESSING, Reason.WAITING_FOR_CAPACITY)
+
+    pool.room = 9
+    assert outcome(pool.run()) == ("v2", None, [])
+
+
+def test_one_pod_without_room_says_so():
+    pool = Pool.of(1, replicas=1, maxSurge=0, maxUnavailable=1).run(20)
+
+    assert pool.state.reason is Reason.WAITING_FOR_CAPACITY
+    assert "no room for one more" in pool.state.candidate.wait.message
+
+
+BOUNDS = ({}, {"maxSurge": 1}, {"maxSurge": 0, "maxUnavailable": 1}, {"maxSurge": "25%", "maxUnavailable": 1})
+
+
+@pytest.mark.parametrize("part", range(10))
+def test_no_loss_of_nodes_or_quota_rolls_a_healthy_version_back(part):
+    for seed in range(part, 100, 10):
+        chance = random.Random(seed)  # noqa: S311 - a simulation, not a secret
+        pool = Pool.of(chance.choice((9, 12, 16)), seed=seed, **chance.choice(BOUNDS))
+        for _ in range(chance.randint(1, 6)):
+            lost = chance.randint(1, 4)
+            for _ in range(chance.randint(5, 400)):
+                pool.second()
+            pool.lose(min(lost, pool.placed - 1)) if pool.placed > 1 else None
+            for _ in range(chance.randint(5, 900)):
+                pool.second()
+            pool.room += lost
+        pool.room = 20
+        pool.run(90)
+
+        assert outcome(pool) == ("v2", None, []), seed
