@@ -51,6 +51,7 @@ What happens when something fails on the way:
 | judging raises | the check has no data with reason `CheckFailed`; the other checks of the object count |
 | the status write meets a conflict | the object is read again and decided again; nothing else was written yet |
 | the process dies between two writes | the next one derives the missing writes from the status |
+| another replica may hold the Lease | no write is sent; this one follows, the other one replays the ticks |
 
 ## Packages
 

@@ -173,6 +173,8 @@ TRAEFIK = ("traefikservices", "ingressroutes")
 def granted(plane):
     names = ("modelramp", "modelramp-discovery")
     roles = [json.loads(plane.kubectl("get", "clusterrole", name, "-o", "json")) for name in names]
+    leader = ("role", "modelramp-leader", "-n", "modelramp-system")
+    roles.append(json.loads(plane.kubectl("get", *leader, "-o", "json")))
     rules = [rule for role in roles for rule in role["rules"]]
     return {f"{verb} {resource}" for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}
 
