@@ -1,6 +1,6 @@
 """An API server in memory: versions, conflicts, field owners, a status subresource, and a log of every change."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,6 +142,22 @@ class ApiServer:
         after = {**stored.obj, "status": copied(obj.get("status", {}))}
         return self._update(stored, after, actor)
 
+    def patch(self, ref: Ref, operations: Sequence[Mapping[str, Any]], actor: str) -> Json:
+        """A JSON patch of the main resource; one that sets the resourceVersion is a compare-and-swap."""
+        stored = self._objects.get(ref.kind.kind, {}).get((ref.namespace, ref.name))
+        if stored is None:
+            raise Gone(f'{ref.kind.plural} "{ref.name}" not found')
+        after = copied(stored.obj)
+        for operation in operations:
+            _operate(after, operation)
+        self._admit("patch", after, actor)
+        _check_current(stored.obj, after)
+        stored.owners = edited(stored.obj, stored.owners, after, actor)
+        answer = self._update(stored, after, actor)
+        if "deletionTimestamp" in stored.obj["metadata"] and not stored.obj["metadata"].get("finalizers"):
+            self.delete(ref, actor)
+        return answer
+
     def delete(self, ref: Ref, actor: str, uid: str | None = None, version: str | None = None) -> None:
         """Remove the object now; its dependants are the garbage collector's matter. Conflict on a precondition."""
         stored = self._objects.get(ref.kind.kind, {}).get((ref.namespace, ref.name))
@@ -151,6 +167,10 @@ class ApiServer:
         if (uid is not None and uid != metadata["uid"]) or (version not in (None, metadata["resourceVersion"])):
             raise Conflict("Precondition failed: UID or resourceVersion in the request does not match the object")
         self._admit("delete", stored.obj, actor)
+        if metadata.get("finalizers"):
+            marked = {**metadata, "deletionTimestamp": metadata.get("deletionTimestamp", to_text(int(self._now())))}
+            self._update(stored, {**stored.obj, "metadata": marked}, actor)
+            return
         del self._objects[ref.kind.kind][ref.namespace, ref.name]
         self._alive.discard(metadata["uid"])
         self._emit("DELETED", stored.obj, stored.obj, actor)
@@ -213,6 +233,27 @@ class ApiServer:
         for listener in self.listeners:
             listener(change)
         return copied(obj)
+
+
+def _operate(obj: Any, operation: Mapping[str, Any]) -> None:
+    """One operation of a JSON patch; Refused where the API server answers 422."""
+    *path, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
+    for part in path:
+        obj = obj[int(part)] if isinstance(obj, list) else obj.get(part)
+        if obj is None:
+            raise Refused(f"the server rejected our request: {operation['path']} is missing")
+    at = int(last) if isinstance(obj, list) and last != "-" else last
+    there = (at in obj) if isinstance(obj, dict) else at == "-" or at < len(obj)
+    if operation["op"] != "add" and not there:
+        raise Refused(f"the server rejected our request: {operation['path']} is missing")
+    if operation["op"] == "test" and obj[at] != operation["value"]:
+        raise Refused(f"the server rejected our request: testing {operation['path']} failed")
+    if operation["op"] == "remove":
+        del obj[at]
+    elif operation["op"] == "add" and isinstance(obj, list):
+        obj.insert(len(obj) if at == "-" else at, copied(operation["value"]))
+    elif operation["op"] in {"add", "replace"}:
+        obj[at] = copied(operation["value"])
 
 
 def matches(selector: str, labels: dict[str, str]) -> bool:

@@ -222,6 +222,8 @@ class Kubelet:
         namespace, name = key
         ours = f"{LABEL_DEPLOYMENT}={name}" if name else ""
         for service in list(self._api.all("Service", namespace, ours)):
+            if "selector" not in service["spec"]:
+                continue  # its endpoints are somebody else's
             selector = ",".join(f"{key}={value}" for key, value in service["spec"]["selector"].items())
             ready = sum(
                 self._available(deployment)

@@ -190,6 +190,21 @@ class SimCluster:
     async def apply(self, obj: Object) -> Object:
         return await self._write("apply", obj, self._api.apply)
 
+    async def patch(self, ref: Ref, operations: Sequence[Mapping[str, Any]]) -> Object:
+        sent = copied(list(operations))
+
+        def conflict() -> None:
+            raise Conflict("Operation cannot be fulfilled: the object has been modified")
+
+        return await self._wire.call(
+            "cluster",
+            "patch",
+            str(ref),
+            lambda: self._api.patch(ref, sent, self._actor),
+            key=self._wire.world.key_at(ref),
+            somebody_else_first=conflict,
+        )
+
     async def replace_status(self, obj: Object) -> Object:
         self._wire.world.promised_version(obj)
         answer = await self._write("replace_status", obj, self._api.update_status)

@@ -192,12 +192,18 @@ class Endpoints(Checker):
 
 
 class Traces(Checker):
-    """Deletion leaves nothing behind: there is never a finalizer. (What is left in the end, the tests look at.)"""
+    """Deletion leaves nothing behind: there is no finalizer but where something has to be given back first.
+
+    (What is left in the end, the tests look at.)
+    """
 
     promise = "9 (no finalizer)"
 
     def changed(self, change: Change) -> Iterator[str]:
-        if change.obj["metadata"].get("finalizers"):
+        found = change.obj["metadata"].get("finalizers")
+        gateway = (change.obj.get("spec") or {}).get("routing", {}).get("gateway", {})
+        borrows = change.kind == "ModelDeployment" and "routeRef" in gateway
+        if found and not (borrows and found == ["modelramp.io/give-back"]):
             yield f"{change.kind} has finalizers {change.obj['metadata']['finalizers']}"
 
 

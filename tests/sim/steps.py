@@ -35,10 +35,14 @@ class Steps(Checker):
         if change.kind == "HTTPRoute" and is_preview(change.obj):
             yield from self._previewed(change)
             return
-        if change.kind == "HTTPRoute" and change.actor == FIELD_MANAGER:
+        if change.kind == "HTTPRoute" and change.actor == FIELD_MANAGER and not self._given_back():
             yield from self._written(self._by_revision(backends(change.obj)))
         if change.kind == "HTTPRoute":
             self._route = self._by_revision(backends(change.obj)) if change.type != "DELETED" else {}
+
+    def _given_back(self) -> bool:
+        """Whether the ModelDeployment is being deleted: its owner's weights are then those of the route."""
+        return "deletionTimestamp" in self._member.obj.get("metadata", {})
 
     def served(self, served: Served) -> Iterator[str]:
         weights = self._by_revision(served.weights)

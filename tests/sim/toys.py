@@ -48,6 +48,12 @@ class Pipes:
         about = {"apiVersion": PIPE.api_version, "kind": PIPE.kind, "metadata": metadata(owner, route_name(owner.name))}
         return ({**about, "spec": {**spec, "weights": weights}},)
 
+    def refers(self, routing, namespace):
+        return ()
+
+    def released(self, owner, current):
+        return ()
+
     def observed(self, owner, routing, current, now):
         taken = [obj.get("status", {}).get("inForce") == obj["metadata"]["generation"] for obj in current]
         if taken == [True]:

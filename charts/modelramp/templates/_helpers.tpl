@@ -36,7 +36,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "modelramp.rules" -}}
 - apiGroups: [modelramp.io]
   resources: [modeldeployments]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch, patch]
 - apiGroups: [modelramp.io]
   resources: [healthpolicies, clusterhealthpolicies]
   verbs: [list, watch]
@@ -55,6 +55,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]
   verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [grpcroutes]
+  verbs: [get, list, patch]
 - apiGroups: [traefik.io]
   resources: [traefikservices, ingressroutes]
   verbs: [get, list, watch, create, patch, delete]

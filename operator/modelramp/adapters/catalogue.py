@@ -12,6 +12,7 @@ from modelramp.api.verdict import Verdict
 from modelramp.core.events import EventType
 from modelramp.core.transitions import OUTCOMES, ROLLED_BACK
 from modelramp.desired.kinds import owned, watched
+from modelramp.desired.routers import borrowed_kinds
 from modelramp.desired.routers.gateway_api import GATEWAY
 from modelramp.engine.ports import Delivery
 
@@ -60,11 +61,17 @@ _REQUESTS = (
     *_each(("get",), (kind.kind for kind in (MODEL_DEPLOYMENT, *owned(), GATEWAY, CONFIG_MAP)), _RESULTS),
     *_each(("create", "apply", "delete"), (kind.kind for kind in owned()), _RESULTS),
     *_each(("update",), (MODEL_DEPLOYMENT.kind,), _RESULTS),
+    *_each(("get", "list"), (kind.kind for kind in borrowed_kinds() if kind not in owned()), _RESULTS),
+    *_each(("patch",), (MODEL_DEPLOYMENT.kind, *(kind.kind for kind in borrowed_kinds())), _RESULTS),
     *_each(("apply",), ("Event",), _RESULTS),
     *_each(("get", "create", "apply"), (LEASE.kind,), _RESULTS),
     *_each(("get",), ("version",), _RESULTS),
 )
-_WRITES = (("status", "ok"), ("status", "refused"), *_each((kind.kind for kind in owned()), ("ok",)))
+_WRITES = (
+    ("status", "ok"),
+    ("status", "refused"),
+    *_each(dict.fromkeys(kind.kind for kind in (*owned(), *borrowed_kinds())), ("ok",)),
+)
 
 _ALL = (
     Metric(

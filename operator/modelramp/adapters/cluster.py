@@ -69,6 +69,7 @@ def as_yaml(obj: Mapping[str, Any]) -> str:
 
 
 EVENT = Kind("events.k8s.io/v1", "Event", "events")
+JSON_PATCH = "application/json-patch+json"
 CONNECT_SECONDS = 5.0
 CONNECTIONS = 512
 """Connections; more than are ever used at once, so that slow calls for one namespace do not block the others."""
@@ -95,7 +96,7 @@ class _Call:
     kind: str
     about: str
     query: Query = ()
-    body: Object | None = None
+    body: Object | Sequence[Object] | None = None
     content_type: str = _JSON
     most: int | None = None
 
@@ -261,6 +262,12 @@ class KubernetesCluster:
             raise Conflict(f"apply {ref}: version {metadata['resourceVersion']} is no longer current")
         return {**obj, "metadata": {**metadata, "uid": current["uid"]}}
 
+    async def patch(self, ref: Ref, operations: Sequence[Mapping[str, Any]]) -> Object:
+        """A JSON patch; one that sets metadata.resourceVersion is a compare-and-swap."""
+        path = _path(ref.kind, ref.namespace, ref.name)
+        query = (("fieldManager", FIELD_MANAGER), ("fieldValidation", "Strict"))
+        return await self._call(_Call("PATCH", path, "patch", ref.kind.kind, str(ref), query, operations, JSON_PATCH))
+
     async def replace_status(self, obj: Object) -> Object:
         """PUT the status subresource. Raises Broken without a resourceVersion: it would not be a compare-and-swap."""
         ref = _ref(obj)
@@ -368,10 +375,12 @@ class KubernetesCluster:
         self._telemetry.count("modelramp_api_requests_total", verb=call.verb.split()[0], kind=call.kind, result=result)
 
 
-def _encoded(call: _Call) -> dict[str, Any] | str | None:
-    """The body for the client library, which turns a mapping into JSON itself."""
+def _encoded(call: _Call) -> dict[str, Any] | list[Any] | str | None:
+    """The body for the client library, which turns a mapping or a list into JSON itself."""
     if call.body is None:
         return None
+    if not isinstance(call.body, Mapping):
+        return [dict(each) for each in call.body]
     return as_yaml(call.body) if call.content_type == APPLY else dict(call.body)
 
 

@@ -1,6 +1,6 @@
 """Routers that a ModelDeployment may ask for: what splits its traffic, and for which hosts and paths."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -25,15 +25,51 @@ class ParentReference(ApiModel):
     port: Annotated[int | None, Field(ge=1, le=65535, description="One port of the Gateway.")] = None
 
 
+class RouteReference(ApiModel):
+    """A route that belongs to somebody else: modelramp changes the backendRefs of one rule and nothing else."""
+
+    kind: Annotated[Literal["HTTPRoute", "GRPCRoute"], Field(description="Kind of the route.")] = "HTTPRoute"
+    name: Annotated[str, Field(min_length=1, max_length=253, description="Name of the route, in this namespace.")]
+    rule: Annotated[
+        str | None,
+        Field(min_length=1, max_length=253, description="Name of the rule; not needed where the route has one rule."),
+    ] = None
+
+
+def _asks_once(self: "GatewayRouting") -> bool:
+    return bool(self.parent_refs) != (self.route_ref is not None)
+
+
+def _leaves_hosts_to_the_route(self: "GatewayRouting") -> bool:
+    return self.route_ref is None or (not self.hostnames and self.path == "/")
+
+
 class GatewayRouting(ApiModel):
-    """An HTTPRoute (Gateway API) that belongs to the operator."""
+    """A route of the Gateway API: an HTTPRoute that belongs to the operator, or one rule of an existing route."""
+
+    RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.routeRef) != (has(self.parentRefs) && size(self.parentRefs) > 0)",
+            "needs either parentRefs, for a route that modelramp makes, or routeRef, for one that exists",
+            _asks_once,
+        ),
+        Rule(
+            "!has(self.routeRef) || ((!has(self.hostnames) || size(self.hostnames) == 0) && "
+            "(!has(self.path) || self.path == '/'))",
+            "hostnames and path are those of the route that routeRef names; leave them out",
+            _leaves_hosts_to_the_route,
+            field=".hostnames",
+        ),
+    )
 
     parent_refs: Annotated[
         tuple[ParentReference, ...],
-        Field(
-            min_length=1, max_length=8, description="Gateways.", json_schema_extra={"x-kubernetes-list-type": "atomic"}
-        ),
-    ]
+        Field(max_length=8, description="Gateways.", json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+    ] = ()
+    route_ref: Annotated[
+        RouteReference | None,
+        Field(description="A route that exists: only the backendRefs of one of its rules are changed."),
+    ] = None
     hostnames: Annotated[
         tuple[Hostname, ...],
         Field(

@@ -17,7 +17,7 @@ from modelramp.core.traffic import Traffic
 from modelramp.desired.jobs import abandoned, awaited_jobs, gate_jobs, surplus_jobs
 from modelramp.desired.kinds import pruned
 from modelramp.desired.names import child_name, route_name
-from modelramp.desired.ownership import Owner, metadata, owned_by, selector
+from modelramp.desired.ownership import FieldWrite, Owner, Write, metadata, owned_by, selector
 from modelramp.desired.revision import Snapshot, controller_revision, next_number, remembered, snapshot_from
 from modelramp.desired.routers import ROUTERS, router_of
 from modelramp.desired.traffic import main_route, named_ports, of_router, shares_of, split_of
@@ -30,6 +30,7 @@ class Desired:
 
     apply: ControllerRevision, workload and Service of each revision, in the order in which to write them.
     routes: of the router, written after them; none while no version can be reached. finding: why they are as they are.
+    fields: in routes of others.
     kept: (kind, name) of every object that may stay, also those that need no write.
     lost: revisions that should run but whose template nobody remembers; what still exists of them is left alone.
     jobs: of gates, that should run; written last: should the API server refuse one, all else is done.
@@ -42,6 +43,7 @@ class Desired:
     kept: frozenset[tuple[str, str]]
     lost: tuple[str, ...] = ()
     jobs: tuple[dict[str, Any], ...] = ()
+    fields: tuple[FieldWrite, ...] = ()
 
     @property
     def notices(self) -> tuple[RolloutEvent, ...]:
@@ -90,7 +92,8 @@ def desired(
     traffic = replace(traffic, weights=carried(target, state, seen, traffic.weights))
     if not preview_admitted:
         traffic = replace(traffic, preview=None)
-    routes, finding = _routes(owner, target, state, seen, traffic, current_routes, admitted=admitted)
+    writes, finding = _routes(owner, target, state, seen, traffic, current_routes, admitted=admitted)
+    routes = tuple(write for write in writes if not isinstance(write, FieldWrite))
     apply: list[dict[str, Any]] = []
     for revision, count in replicas.items():
         if revision in known:
@@ -110,12 +113,13 @@ def desired(
             {
                 *_kept(owner, replicas, memory),
                 *(("Job", name) for name in _kept_jobs(owner, state, jobs)),
-                (router_of(target.spec.routing).kinds[0].kind, route_name(owner.name)),
+                *((kind.kind, route_name(owner.name)) for kind in router_of(target.spec.routing).kinds[:1]),
                 *((route["kind"], route["metadata"]["name"]) for route in routes),
             }
         ),
         lost=tuple(sorted(revision for revision in replicas.keys() - known.keys())),
         jobs=jobs,
+        fields=tuple(write for write in writes if isinstance(write, FieldWrite)),
     )
 
 
@@ -128,7 +132,7 @@ def _routes(
     current: Sequence[Mapping[str, Any]],
     *,
     admitted: bool,
-) -> tuple[tuple[dict[str, Any], ...], RolloutEvent]:
+) -> tuple[tuple[Write, ...], RolloutEvent]:
     """What routers should make of the traffic, and why.
 
     The objects of a router that the spec no longer asks for follow the weights until the new one has taken them.
@@ -146,11 +150,15 @@ def _routes(
         finding = RolloutEvent(Reason.HOSTNAME_TAKEN, "there is no route yet: its hostnames are taken", warning=True)
     if split is None:
         return (), finding
-    routes = () if taken else asked.desired(owner, routing if admitted else None, split, of_router(asked, current))
+    routes: tuple[Write, ...] = (
+        () if taken else asked.desired(owner, routing if admitted else None, split, of_router(asked, current))
+    )
     if seen.routed is not True:
         kept = replace(split, preview=None)
         for other in others:
             routes += other.desired(owner, None, kept, of_router(other, current))
+    else:
+        routes += tuple(write for other in others for write in other.released(owner, of_router(other, current)))
     return routes, finding
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modelramp.api.kinds import Ref
 from modelramp.api.names import API_VERSION, FIELD_MANAGER, KIND, LABEL_DEPLOYMENT, LABEL_REVISION
 from modelramp.desired.names import child_name, preview_name, route_name
 
@@ -19,6 +20,55 @@ class Owner:
     namespace: str
     name: str
     uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class FieldWrite:
+    """Fields of an object that somebody else owns, to be written as a JSON patch.
+
+    current: the object that the patch was made for; the write only takes effect while that is the newest version.
+    operations: the patch. found, wanted: the fields as they are and as they should be, as texts that can be compared.
+    needs: names and ports of the Services that must exist before. takes_over: whether it is the first such write.
+    """
+
+    ref: Ref
+    current: Mapping[str, Any]
+    operations: tuple[dict[str, Any], ...]
+    found: str
+    wanted: str
+    needs: frozenset[tuple[str, int]] = frozenset()
+    takes_over: bool = False
+
+    @property
+    def at(self) -> tuple[str, str]:
+        """Kind and name of the object, which is in the namespace of the ModelDeployment."""
+        return self.ref.kind.kind, self.ref.name
+
+    @property
+    def fenced(self) -> list[dict[str, Any]]:
+        """The patch with the version that it was made for: the API server answers 409 to it when that is old."""
+        meta = self.current["metadata"]
+        identity = {"op": "test", "path": "/metadata/uid", "value": meta["uid"]}
+        version = {"op": "replace", "path": "/metadata/resourceVersion", "value": meta["resourceVersion"]}
+        return [identity, *self.operations, version]
+
+
+Write = dict[str, Any] | FieldWrite
+"""An object that the operator owns whole, for a server-side apply, or fields in an object of somebody else."""
+
+
+def pointer(*path: str | int) -> str:
+    """The JSON pointer of a field.
+
+    >>> pointer("metadata", "labels", "modelramp.io/deployment")
+    '/metadata/labels/modelramp.io~1deployment'
+    """
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
+
+
+def borrowed(obj: Mapping[str, Any]) -> bool:
+    """Whether an object was made by somebody else: ours carry a label."""
+    return LABEL_DEPLOYMENT not in ((obj.get("metadata") or {}).get("labels") or {})
 
 
 def owner_of(obj: Mapping[str, Any]) -> Owner:

@@ -11,8 +11,8 @@ from modelramp.api.routing import Routing
 from modelramp.core.events import RolloutEvent
 from modelramp.core.traffic import Traffic
 from modelramp.desired.names import preview_name, route_name
-from modelramp.desired.ownership import Owner
-from modelramp.desired.routers import ROUTERS, maker_of
+from modelramp.desired.ownership import Owner, borrowed
+from modelramp.desired.routers import ROUTERS
 from modelramp.desired.routers.protocol import Object, Router, Split
 
 
@@ -61,13 +61,15 @@ def _kept(shares: Collection[str], traffic: Traffic) -> RolloutEvent:
 
 
 def of_router(router: Router, current: Sequence[Object]) -> tuple[Object, ...]:
-    """The objects that are of a router's kinds."""
-    kinds = {kind.kind for kind in router.kinds}
-    return tuple(obj for obj in current if obj.get("kind") in kinds)
+    """The objects that are of a router's kinds, or in which it changes fields."""
+    kinds, borrows = ({kind.kind for kind in found} for found in (router.kinds, router.features.borrows))
+    return tuple(obj for obj in current if obj.get("kind") in (borrows if borrowed(obj) else kinds))
 
 
 def main_route(router: Router, owner: Owner, current: Sequence[Object]) -> Object | None:
     """The object that has the weights; None while there is none."""
+    if router.features.borrows:
+        return next((obj for obj in of_router(router, current) if any(router.backends(owner, obj))), None)
     return _named(router, route_name(owner.name), current)
 
 
@@ -86,8 +88,9 @@ def named_ports(owner: Owner, current: Sequence[Object]) -> dict[str, set[int]]:
     """The revisions that any object of any router names with a weight, and the ports of their Services."""
     ports: dict[str, set[int]] = {}
     for obj in current:
-        router = maker_of(obj.get("kind", ""))
-        for backend in router.backends(owner, obj) if router is not None else ():
+        for backend in (
+            each for router in ROUTERS if of_router(router, (obj,)) for each in router.backends(owner, obj)
+        ):
             if backend.revision is not None and backend.weight and backend.port:
                 ports.setdefault(backend.revision, set()).add(backend.port)
     return ports
@@ -99,8 +102,10 @@ def preview_route(router: Router, owner: Owner, current: Sequence[Object]) -> Ob
 
 
 def _named(router: Router, name: str, current: Sequence[Object]) -> Object | None:
-    kind = router.kinds[0].kind
-    return next((obj for obj in current if obj.get("kind") == kind and obj["metadata"]["name"] == name), None)
+    kinds = [kind.kind for kind in router.kinds[:1]]
+    return next(
+        (obj for obj in of_router(router, current) if [obj["kind"]] == kinds and obj["metadata"]["name"] == name), None
+    )
 
 
 def previewed(

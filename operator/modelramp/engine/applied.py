@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modelramp.api.names import Reason
@@ -42,6 +42,41 @@ class Applied:
         if self.wanted != wanted or self.tries:
             return False
         return current is None or not self.left or self.left != mark(current)
+
+
+CONTEST_SECONDS = 60.0
+"""What somebody puts back several times within it is contested, until it was left alone for as long."""
+_CONTESTED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """Fields in an object of somebody else after our last write.
+
+    left: the fields as they were left. set_back: when somebody has changed them since, newest last, seconds.
+    written_at: when they were written last. open: whether somebody else keeps changing them.
+    """
+
+    left: str = ""
+    set_back: tuple[float, ...] = ()
+    written_at: float = 0.0
+    open: bool = False
+
+    def seen(self, found: str, now: float) -> "Contest":
+        """After a look at the fields: whether somebody has changed them is noted once for each write of ours."""
+        recent = tuple(at for at in self.set_back if at > now - CONTEST_SECONDS)
+        left = self.left
+        if left and found != left:
+            left, recent = "", (*recent, now)
+        return replace(self, left=left, set_back=recent, open=bool(recent) and (self.open or len(recent) >= _CONTESTED))
+
+    def written(self, fields: str, now: float) -> "Contest":
+        """After a write of ours."""
+        return replace(self, left=fields, written_at=now)
+
+    def rests(self, now: float) -> bool:
+        """Whether the next write should wait: they are contested, and were written not long ago."""
+        return self.open and now < self.written_at + CONTEST_SECONDS / 2
 
 
 def after(before: Applied | None, wanted: Mapping[str, Any], answer: Mapping[str, Any], now: float) -> Applied:

@@ -6,7 +6,7 @@ still, and stops earlier than anybody may take over.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -295,6 +295,11 @@ class Fenced:
         """As the Cluster does. Raises NotLeading instead when another process may lead."""
         self._check()
         return await self.cluster.apply(obj)
+
+    async def patch(self, ref: Ref, operations: Sequence[Mapping[str, Any]]) -> Object:
+        """As the Cluster does. Raises NotLeading instead when another process may lead."""
+        self._check()
+        return await self.cluster.patch(ref, operations)
 
     async def replace_status(self, obj: Object) -> Object:
         """As the Cluster does. Raises NotLeading instead when another process may lead."""

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from modelramp.api.kinds import CONTROLLER_REVISION, ENDPOINT_SLICE
-from modelramp.api.names import LABEL_REVISION
+from modelramp.api.names import LABEL_REVISION, Reason
+from modelramp.core.events import RolloutEvent
 from modelramp.core.gates.evaluation_results import Results
 from modelramp.core.state import Observed, Pods
 from modelramp.core.strategies.registry import traffic_of
@@ -145,4 +146,16 @@ def _routed(router: Router, owner: Owner, record: Record, routes: Sequence[Objec
     status = router.observed(owner, wanted, of_router(router, routes), now)
     if wanted is not None and record.gateway is not None and record.looked_for == wanted:
         return replace(status, taken=False, finding=record.gateway, undated="", again_at=math.inf)
+    rival = next((at for at, contest in record.contests.items() if contest.open), None)
+    if rival is not None:
+        return replace(
+            status, taken=False, finding=RolloutEvent(Reason.ROUTE_CONTESTED, _contested(*rival), warning=True)
+        )
     return status
+
+
+def _contested(kind: str, name: str) -> str:
+    return (
+        f"somebody keeps changing the backendRefs of {kind} {name} back; the rollout waits until they are left alone "
+        "for a minute. Tell the tool that applies it to leave them alone (docs/how-to/adopt.md)"
+    )

@@ -1,6 +1,6 @@
 """What the engine asks of the world. Adapters fulfil these Protocols; so does the simulated world of tests/sim."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -141,6 +141,13 @@ class Cluster(Protocol):
         """Server-side apply with force by field manager `modelramp`.
 
         With metadata.resourceVersion in `obj` the write only takes effect if that is still current (else Conflict).
+        """
+        ...
+
+    async def patch(self, ref: Ref, operations: Sequence[Mapping[str, Any]]) -> Object:
+        """A JSON patch (RFC 6902) by field manager `modelramp`, for fields in an object of somebody else.
+
+        One that sets metadata.resourceVersion only takes effect if that is still current (else Conflict).
         """
         ...
 

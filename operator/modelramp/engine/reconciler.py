@@ -31,6 +31,7 @@ from modelramp.engine.limiter import Priority
 from modelramp.engine.notices import Announced, Notifier
 from modelramp.engine.observe import observe
 from modelramp.engine.ports import Clock, Cluster, Object, Telemetry
+from modelramp.engine.references import References
 from modelramp.engine.rollout_metrics import Reporter
 from modelramp.engine.store import Key, Record, Store
 from modelramp.engine.writes import RouteRefused, StatusRefused, Writer, spoken_of, worth_writing
@@ -77,6 +78,7 @@ class Reconciler:
     writer: Writer
     hooks: HookRunner
     inspector: Inspector
+    references: References
     foreign: ForeignRoutes
     notifier: Notifier
     telemetry: Telemetry
@@ -106,7 +108,12 @@ class Reconciler:
     def prepare(self, key: Key) -> Plan | None:
         """Decide on everything that is known now; None when nothing is to be written."""
         record = self.store.records.get(key)
+        if record is not None and record.deleting:
+            self.references.release(key, record)
         if record is None or record.deleting:
+            return None
+        if self.references.unknown(record):
+            _wake(record, self.references.follow(key, record))
             return None
         now, ticks = int(self.clock.now()), record.ticks
         target = record.target
@@ -258,6 +265,7 @@ class Reconciler:
             if record.announced is not None:
                 _wake(record, record.announced.again_at)
             self.inspector.follow(key, record, plan.seen)
+        _wake(record, self.references.follow(key, record, plan.seen.routed))
 
     async def _make_children(self, key: Key, record: Record, plan: Plan) -> bool:
         hindered = record.obstacle
@@ -333,6 +341,9 @@ class Reconciler:
         """Read the object and its children again; False when it is gone or the API server does not answer."""
         try:
             self.store.observe(MODEL_DEPLOYMENT, "MODIFIED", await self.cluster.get(Ref(MODEL_DEPLOYMENT, *key)))
+            record = self.store.records.get(key)
+            if record is not None and record.borrowed is not None:
+                await self.references.read(key, record)
             for kind in owned():
                 with suppress(Refused) if dispensable(kind) else nullcontext():
                     found = await self.cluster.list(kind, key[0], f"{LABEL_DEPLOYMENT}={key[1]}")

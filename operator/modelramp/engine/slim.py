@@ -15,6 +15,7 @@ _METADATA = frozenset(
     {
         "creationTimestamp",
         "deletionTimestamp",
+        "finalizers",
         "generation",
         "labels",
         "name",

@@ -21,7 +21,7 @@ from modelramp.core.status.read import hindrance, recall
 from modelramp.desired.ownership import Owner, belongs_to_service, named_for, orphaned, owned_by
 from modelramp.desired.revision import snapshots_of
 from modelramp.desired.routers import maker_of, route_kinds, router_of
-from modelramp.engine.applied import Applied
+from modelramp.engine.applied import Applied, Contest
 from modelramp.engine.freezes import Freezes
 from modelramp.engine.hosts import Hosts
 from modelramp.engine.lost_pods import Missing
@@ -57,6 +57,8 @@ class Record:
     last_words: the last thing that was found to keep pods of a revision from starting, also when the next pod has not
     said anything yet. examined: whether the pods were looked at since the operator started.
     sayings: what the status has said of the candidate.
+    borrowed: objects of others that the spec names, or in which fields were changed; None while nobody has looked.
+    contests: by such an object, when somebody put the fields back that were changed in it.
     """
 
     obj: Object
@@ -83,6 +85,9 @@ class Record:
     last_words: tuple[str, str] = ("", "")
     examined: bool = False
     sayings: Sayings = field(default_factory=Sayings)
+    borrowed: dict[tuple[str, str], Object] | None = None
+    borrowed_at: float = 0.0
+    contests: dict[tuple[str, str], Contest] = field(default_factory=dict)
 
     @property
     def uid(self) -> str:
@@ -154,7 +159,7 @@ class Store:
     def _observe_child(self, key: Key, kind: Kind, event: str, obj: Object) -> Key | None:
         metadata = obj["metadata"]
         known = self._labelled(key, kind).get(metadata["name"])
-        if known is not None and _newer(known, obj):
+        if known is not None and is_newer(known, obj):
             return None
         if event != "DELETED":
             if TOO_DEEP in obj.values():
@@ -255,8 +260,10 @@ class Store:
             self.on_forget(key)
 
     def routes(self, key: Key) -> tuple[Object, ...]:
-        """What routers have made for a ModelDeployment, as last seen."""
-        return tuple(obj for kind in route_kinds() for obj in self.children(key, kind).values())
+        """What routers have made for a ModelDeployment, and what of others they divide, as last seen."""
+        record = self.records.get(key)
+        others = (record.borrowed or {}).values() if record is not None else ()
+        return (*(obj for kind in route_kinds() for obj in self.children(key, kind).values()), *others)
 
     def names(self, kind: Kind, namespace: str | None) -> Names:
         """What is known of a kind, in one namespace or in all."""
@@ -289,7 +296,7 @@ class Store:
 
     def _remember(self, key: Key, obj: Object) -> Key | None:
         known = self.records.get(key)
-        if known is not None and _newer(known.obj, obj):
+        if known is not None and is_newer(known.obj, obj):
             return None
         if known is not None and _same(known.obj, obj):
             return key  # as each list tells again: to parse it once more would cost the most of a list
@@ -412,7 +419,7 @@ def _read_spec(record: Record, raw: object) -> None:
         record.spec, record.problem = None, str(error)
 
 
-def _newer(known: Object, obj: Object) -> bool:
+def is_newer(known: Object, obj: Object) -> bool:
     """Whether what is known is newer; resourceVersions of one API server are increasing integers (KEP-5504).
 
     Of two objects of one name the later made one is newer: after a restored backup its version may be the lower one.

@@ -20,6 +20,7 @@ from modelramp.engine.notices import Notifier
 from modelramp.engine.ports import Channel, Clock, Cluster, Metrics, Telemetry, Webhooks
 from modelramp.engine.questions import Questions
 from modelramp.engine.reconciler import Reconciler
+from modelramp.engine.references import References
 from modelramp.engine.rollout_metrics import Reporter
 from modelramp.engine.rounds import DueTicks, Load, Loading, Outcomes, Rounds
 from modelramp.engine.store import Key, Store
@@ -87,12 +88,14 @@ class Term:
         limiter = WriteLimiter(clock, options.writes_per_second, options.write_burst)
         self._hooks = HookRunner(store, cluster, webhooks, telemetry, clock, limiter, self.mark)
         self._inspector = Inspector(store, cluster, telemetry, clock, self.mark)
+        self._references = References(store, cluster, telemetry, clock, self.mark)
         reconciler = Reconciler(
             store=store,
             cluster=cluster,
             writer=Writer(store, cluster, telemetry, limiter),
             hooks=self._hooks,
             inspector=self._inspector,
+            references=self._references,
             foreign=foreign,
             notifier=self._notifier,
             telemetry=telemetry,
@@ -124,7 +127,7 @@ class Term:
                 tasks.create_task(self._tick())
         finally:
             self._hooks.stop()
-            for part in (self._rounds, self._inspector, self.lookups, self._notifier):
+            for part in (self._rounds, self._inspector, self._references, self.lookups, self._notifier):
                 await part.stop()
 
     def retire(self) -> None:

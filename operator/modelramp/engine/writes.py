@@ -13,20 +13,23 @@ from typing import Any, TypeVar
 
 from modelramp.api.errors import Conflict, Gone, NameTaken, Refused
 from modelramp.api.kinds import CONTROLLER_REVISION, JOB, MODEL_DEPLOYMENT, SERVICE, Kind, Ref
+from modelramp.api.names import FINALIZER, Reason
 from modelramp.api.times import to_seconds
+from modelramp.core.events import RolloutEvent
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import Decision, Observed, State
 from modelramp.core.status.write import essential
 from modelramp.core.strategies.registry import traffic_of
 from modelramp.desired.differences import differs, where_differs
 from modelramp.desired.kinds import owned
-from modelramp.desired.objects import Deletion, desired, prune
-from modelramp.desired.ownership import Owner, orphaned, owned_by
+from modelramp.desired.objects import Deletion, Desired, desired, prune
+from modelramp.desired.ownership import FieldWrite, Owner, orphaned, owned_by
 from modelramp.desired.revision import snapshots_of
 from modelramp.desired.routers import maker_of
-from modelramp.engine.applied import Applied, after, drift, mark, rewritten
+from modelramp.engine.applied import Applied, Contest, after, drift, mark, rewritten
 from modelramp.engine.limiter import Priority, WriteLimiter
 from modelramp.engine.ports import Cluster, Object, Telemetry
+from modelramp.engine.references import finalizers, held
 from modelramp.engine.slim import slim
 from modelramp.engine.store import Key, Record, Store
 
@@ -131,7 +134,11 @@ class Writer:
             partial(self._apply_route, owner, obj, before.get((obj["kind"], obj["metadata"]["name"])), priority)
             for obj in wanted.routes
         ]
+        moves += [
+            partial(self._write_fields, key, record, write, priority) for write in self._contested(record, wanted)
+        ]
         reachable = all(self._reachable(key, owner, obj) for obj in wanted.routes)
+        reachable = reachable and all(write.needs <= self._ports(key) for write in wanted.fields)
         writes = [*moves, *writes] if reachable else [*writes, *moves]
         strays = {kind.kind: tuple(self.store.strays(key, kind).values()) for kind in kinds.values()}
         writes += [
@@ -154,14 +161,51 @@ class Writer:
 
         It has not when spec.service.port was changed: then the Services come first.
         """
-        ports = {
-            (name, port.get("port"))
+        ports, router = self._ports(key), maker_of(route["kind"])
+        backends = router.backends(owner, route) if router is not None else ()
+        return all((each.name, each.port) in ports for each in backends if each.revision is not None)
+
+    def _ports(self, key: Key) -> set[tuple[str, int]]:
+        """The ports of the Services of all revisions."""
+        return {
+            (name, port["port"])
             for name, found in self.store.children(key, SERVICE).items()
             for port in found["spec"].get("ports") or ()
         }
-        router = maker_of(route["kind"])
-        backends = router.backends(owner, route) if router is not None else ()
-        return all((each.name, each.port) in ports for each in backends if each.revision is not None)
+
+    def _contested(self, record: Record, wanted: Desired) -> tuple[FieldWrite, ...]:
+        """The fields that should be written in objects of others; notes who has changed them since our last write."""
+        now, writes = self.limiter.now(), {write.at: write for write in wanted.fields}
+        for at, contest in record.contests.items():
+            record.contests[at] = contest.seen(writes[at].found if at in writes else contest.left, now)
+        return wanted.fields
+
+    async def _write_fields(self, key: Key, record: Record, write: FieldWrite, priority: Priority) -> bool:
+        """Change fields in an object of somebody else, once the ModelDeployment cannot be deleted without a way back.
+
+        What somebody keeps changing is written now and then only, unless traffic has to leave a version.
+        """
+        contest = record.contests.get(write.at, Contest())
+        if priority is not Priority.ROLLBACK and contest.rests(self.limiter.now()):
+            return False
+        try:
+            if FINALIZER not in finalizers(record.obj):
+                await self.limiter.acquire(key[0], priority)
+                kept = await self.cluster.patch(Ref(MODEL_DEPLOYMENT, *key), held(record.obj))
+                self.store.observe(MODEL_DEPLOYMENT, "MODIFIED", kept)
+            await self.limiter.acquire(key[0], priority)
+            answer = await self.cluster.patch(write.ref, write.fenced)
+        except Refused as error:
+            record.borrowed_at = 0.0  # it may have been another object than the one that was read
+            raise RouteRefused(f"{write.ref} was refused, so traffic stays as it is: {error}") from error
+        if record.borrowed is not None:
+            record.borrowed[write.at] = slim(write.ref.kind, answer)
+        record.contests[write.at] = contest.written(write.wanted, self.limiter.now())
+        self.telemetry.count("modelramp_writes_total", kind=write.ref.kind.kind, result="ok")
+        if write.takes_over:
+            text = f"{write.ref} is divided by this ModelDeployment now; its deletion gives it back as it was"
+            record.noticed.append(RolloutEvent(Reason.ROUTE_TAKEN_OVER, text))
+        return True
 
     async def _apply(self, owner: Owner, obj: dict[str, Any], known: Mapping[str, Object], priority: Priority) -> bool:
         kind = _kind(obj["kind"])

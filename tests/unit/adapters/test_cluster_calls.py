@@ -164,6 +164,16 @@ async def test_apply_is_server_side_and_forced_by_our_field_manager(told):
     assert json.loads(received[0].body) == OBJECT
 
 
+async def test_a_patch_is_a_list_of_operations_by_our_field_manager(told):
+    operations = [{"op": "add", "path": "/metadata/labels", "value": {"a": "b"}}]
+    async with answering(http(200, OBJECT)) as (url, received), connected(url, told) as cluster:
+        assert await cluster.patch(DIGITS, operations) == OBJECT
+    path = "/apis/apps/v1/namespaces/ml/deployments/digits"
+    assert received[0].line == f"PATCH {path}?fieldManager=modelramp&fieldValidation=Strict HTTP/1.1"
+    assert received[0].headers["content-type"] == "application/json-patch+json"
+    assert json.loads(received[0].body) == operations
+
+
 VERSIONED = {**OBJECT, "metadata": {"name": "digits", "namespace": "ml", "resourceVersion": "7"}}
 
 

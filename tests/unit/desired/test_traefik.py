@@ -104,7 +104,8 @@ def test_an_entry_point_may_be_of_any_gateway_but_of_no_other_entry_point():
 
 def test_a_route_of_the_router_before_follows_the_weights_until_the_new_one_has_taken_them():
     moved = target(routing={"traefik": {"hostnames": [HOST]}})
-    old = {**route_naming(**{STABLE: 90, CANDIDATE: 10}), "metadata": {"name": "digits", "namespace": "ml"}}
+    old = route_naming(**{STABLE: 90, CANDIDATE: 10})
+    old["metadata"]["namespace"] = "ml"
     rolled_back = state(STABLE, retiring={CANDIDATE: None}, failed=CANDIDATE)
     wanted = made(rolled_back, target=moved, seen=seen(STABLE, CANDIDATE), route=old)
 

@@ -1,5 +1,6 @@
 """Short ways to write down a state and what was seen, so that a table fits on the page."""
 
+from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.api.spec import parse_spec
 from modelramp.core.state import Candidate, Observed, Pods, Retiring, RolloutInput, State, Version
 from modelramp.desired.objects import desired
@@ -83,4 +84,5 @@ def weights(route):
 def route_naming(**shares):
     """A route as the cluster shows it."""
     backends = [{"kind": "Service", "name": f"digits-{name}", "port": PORT, "weight": w} for name, w in shares.items()]
-    return {"kind": "HTTPRoute", "metadata": {"name": "digits"}, "spec": {"rules": [{"backendRefs": backends}]}}
+    metadata = {"name": "digits", "labels": {LABEL_DEPLOYMENT: "digits"}}
+    return {"kind": "HTTPRoute", "metadata": metadata, "spec": {"rules": [{"backendRefs": backends}]}}

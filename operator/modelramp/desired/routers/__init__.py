@@ -4,9 +4,10 @@ from modelramp.api.kinds import Kind
 from modelramp.api.routing import Routing
 from modelramp.desired.routers.gateway_api import GatewayApi
 from modelramp.desired.routers.protocol import Router
+from modelramp.desired.routers.route_ref import RouteRef
 from modelramp.desired.routers.traefik import TraefikService
 
-ROUTERS: list[Router] = [GatewayApi(), TraefikService()]
+ROUTERS: list[Router] = [GatewayApi(), TraefikService(), RouteRef()]
 """The first that a spec asks for divides its traffic."""
 
 
@@ -23,6 +24,11 @@ def maker_of(kind: str) -> Router | None:
 def route_kinds() -> tuple[Kind, ...]:
     """Kinds of the objects that routers make."""
     return tuple(kind for router in ROUTERS for kind in router.kinds)
+
+
+def borrowed_kinds() -> tuple[Kind, ...]:
+    """Kinds of the objects of others in which routers change fields."""
+    return tuple(kind for router in ROUTERS for kind in router.features.borrows)
 
 
 def hosting_kinds() -> tuple[Kind, ...]:

@@ -11,7 +11,7 @@ from modelramp.api.text import cut, visible
 from modelramp.core.events import RolloutEvent
 from modelramp.core.hostnames import CATCH_ALL, Parent, Path, Scope, path_of
 from modelramp.desired.names import child_name, preview_name, revision_in, route_name
-from modelramp.desired.ownership import Owner, metadata
+from modelramp.desired.ownership import FieldWrite, Owner, metadata
 from modelramp.desired.reading import entries, part, text
 from modelramp.desired.routers.protocol import Backend, Features, Object, RouteStatus, Split
 
@@ -34,7 +34,7 @@ class GatewayApi:
 
     def asked(self, routing: Routing) -> bool:
         """Whether a spec names Gateways."""
-        return routing.gateway is not None
+        return routing.gateway is not None and routing.gateway.route_ref is None
 
     def sticky(self, routing: Routing) -> bool:
         """Never: the backendRefs of an HTTPRoute split requests, each for itself."""
@@ -61,6 +61,16 @@ class GatewayApi:
             routes.append(_route(owner, preview_name(owner.name), shares, hosts))
         return tuple(routes)
 
+    def refers(self, routing: Routing, namespace: str) -> tuple[Ref, ...]:
+        """Nothing: its routes are its own."""
+        del routing, namespace
+        return ()
+
+    def released(self, owner: Owner, current: Sequence[Object]) -> tuple[FieldWrite, ...]:
+        """Nothing is borrowed."""
+        del owner, current
+        return ()
+
     def observed(self, owner: Owner, routing: Routing | None, current: Sequence[Object], now: float) -> RouteStatus:
         """What Gateways say of the route."""
         del now
@@ -75,7 +85,7 @@ class GatewayApi:
         for rule in (obj.get("spec") or {}).get("rules") or ():
             for backend in rule.get("backendRefs") or ():
                 name = str(backend.get("name", ""))
-                revision = revision_in(name, owner.name) if _is_service(backend, owner.namespace) else None
+                revision = revision_in(name, owner.name) if is_service(backend, owner.namespace) else None
                 yield Backend(name, backend.get("weight", 1), backend.get("port"), revision)
 
     def asks(self, routing: Routing, namespace: str) -> Scope | None:
@@ -134,7 +144,8 @@ def _lacks(gateway: Object, parent: ParentReference) -> str:
     return f"port {parent.port}" if listeners and parent.port is not None and parent.port not in ports else ""
 
 
-def _is_service(backend: Object, namespace: str) -> bool:
+def is_service(backend: Object, namespace: str) -> bool:
+    """Whether a backend is a Service of a namespace."""
     group, kind, where = backend.get("group", ""), backend.get("kind", "Service"), backend.get("namespace", namespace)
     return (group, kind, where) == ("", "Service", namespace)
 
@@ -184,7 +195,7 @@ def scope_of_route(route: Mapping[str, Any], *, refused_too: bool = True) -> Sco
     """
     spec, namespace = route.get("spec") or {}, route["metadata"]["namespace"]
     refusing = frozenset() if refused_too else frozenset(_refusing(route))
-    found = (_parent(reference, namespace) for reference in spec.get("parentRefs") or () if _is_gateway(reference))
+    found = (_parent(reference, namespace) for reference in spec.get("parentRefs") or () if is_gateway(reference))
     parents = tuple(parent for parent in found if parent not in refusing)
     hosts = tuple(str(host).lower() for host in spec.get("hostnames") or ()) or (CATCH_ALL,)
     rules: Iterable[Mapping[str, Any]] = spec.get("rules") or ({},)
@@ -204,7 +215,8 @@ def _parent(reference: Mapping[str, Any], namespace: str) -> Parent:
     return Parent(*found, reference.get("sectionName"), reference.get("port"))
 
 
-def _is_gateway(reference: Mapping[str, Any]) -> bool:
+def is_gateway(reference: Mapping[str, Any]) -> bool:
+    """Whether a parent is a Gateway."""
     return (reference.get("group", GATEWAY_GROUP), reference.get("kind", "Gateway")) == (GATEWAY_GROUP, "Gateway")
 
 

@@ -10,7 +10,7 @@ from modelramp.api.routing import Routing
 from modelramp.core.events import RolloutEvent
 from modelramp.core.hostnames import Scope
 from modelramp.core.traffic import Preview
-from modelramp.desired.ownership import Owner
+from modelramp.desired.ownership import FieldWrite, Owner, Write
 
 Object = Mapping[str, Any]
 
@@ -20,9 +20,11 @@ class Features:
     """What a router can do beside weights.
 
     confirms: whether its objects have a status that follows their generation. One without is believed after a delay.
+    borrows: kinds of objects of others in which it changes some fields.
     """
 
     confirms: bool = True
+    borrows: tuple[Kind, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,10 @@ class Router(Protocol):
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """Kinds of the objects that it makes; the one that has the weights first. Their specs are ours as a whole."""
+        """Kinds of the objects that it makes; the one that has the weights first. Their specs are ours as a whole.
+
+        None where it changes fields of objects of others.
+        """
         ...
 
     @property
@@ -100,11 +105,19 @@ class Router(Protocol):
 
     def desired(
         self, owner: Owner, routing: Routing | None, split: Split, current: Sequence[Object]
-    ) -> tuple[dict[str, Any], ...]:
-        """The objects that should exist, in the order in which to write them.
+    ) -> tuple[Write, ...]:
+        """The objects that should exist, or the fields of objects of others, in the order in which to write them.
 
         routing: None when the objects keep the hosts and parents that they have and only weights move.
         """
+        ...
+
+    def refers(self, routing: Routing, namespace: str) -> tuple[Ref, ...]:
+        """Objects of others in which a spec wants fields to be changed. namespace: of the ModelDeployment."""
+        ...
+
+    def released(self, owner: Owner, current: Sequence[Object]) -> tuple[FieldWrite, ...]:
+        """What gives the objects of others back, each as its owner had it."""
         ...
 
     def observed(self, owner: Owner, routing: Routing | None, current: Sequence[Object], now: float) -> RouteStatus:

@@ -17,7 +17,7 @@ from modelramp.api.times import to_seconds, to_text
 from modelramp.core.events import RolloutEvent
 from modelramp.core.hostnames import CATCH_ALL, TRAEFIK, Parent, Path, Scope, path_of
 from modelramp.desired.names import child_name, revision_in, route_name
-from modelramp.desired.ownership import Owner, metadata
+from modelramp.desired.ownership import FieldWrite, Owner, metadata
 from modelramp.desired.reading import entries, part, text
 from modelramp.desired.routers.protocol import Backend, Features, Object, RouteStatus, Split
 
@@ -68,6 +68,16 @@ class TraefikService:
             weighted["sticky"] = sticky
         objects = [_object(owner, TRAEFIK_SERVICE, {"weighted": weighted})]
         return (*objects, _object(owner, INGRESS_ROUTE, place)) if place["routes"] else tuple(objects)
+
+    def refers(self, routing: Routing, namespace: str) -> tuple[Ref, ...]:
+        """Nothing: its objects are its own."""
+        del routing, namespace
+        return ()
+
+    def released(self, owner: Owner, current: Sequence[Object]) -> tuple[FieldWrite, ...]:
+        """Nothing is borrowed."""
+        del owner, current
+        return ()
 
     def observed(self, owner: Owner, routing: Routing | None, current: Sequence[Object], now: float) -> RouteStatus:
         """The objects count as taken once they are as old as the settle time."""
