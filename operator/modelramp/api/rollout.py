@@ -80,6 +80,18 @@ PodsOrPercent = Annotated[
 """A number of pods, or a share of spec.replicas."""
 
 
+class Standby(ApiModel):
+    """Pods of the previous version that stay after a promotion, so that the way back starts none."""
+
+    replicas: Annotated[
+        int, Field(ge=0, le=1000, description="Pods that stay, at most spec.replicas and at most maxSurge.")
+    ] = 0
+    lasts: Annotated[
+        Duration,
+        Field(alias="for", description="Time from the promotion to their end; a new rollout ends them at once."),
+    ] = 3600
+
+
 class Capacity(ApiModel):
     """How many pods the versions may have during a rollout."""
 
@@ -106,6 +118,10 @@ class Capacity(ApiModel):
             "together: the stable version makes room for the first pod of a new one."
         ),
     ] = 0
+
+    standby: Annotated[
+        Standby, Field(description="Pods of the previous version that stay for a while after a promotion.")
+    ] = Standby()
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -106,6 +106,25 @@ def pods_by_share(
     return {stable.revision: stays, candidate.version.revision: min(replicas, gets)}
 
 
+def standby_until(target: RolloutInput, state: State) -> int:
+    """Until when pods of the previous version stand by, seconds since the epoch; 0 when none do.
+
+    A new rollout needs their room, and after a rollback the previous version serves itself.
+    """
+    standby, stable = target.spec.rollout.capacity.standby, state.stable
+    if not standby.replicas or stable is None or state.previous is None or state.candidate is not None:
+        return 0
+    return stable.since + standby.lasts
+
+
+def standby_pods(target: RolloutInput, state: State, now: int) -> int:
+    """Pods of the previous version that stand by at `now`, seconds since the epoch, within maxSurge."""
+    capacity, replicas = target.spec.rollout.capacity, target.spec.replicas
+    if now >= standby_until(target, state):
+        return 0
+    return min(capacity.standby.replicas, replicas, capacity.surge(replicas))
+
+
 def _kept(target: RolloutInput, state: State, seen: Observed) -> int:
     """Pods that the stable version cannot give up: for its share, now and next, and for what has to be ready in all."""
     candidate, stable = state.candidate, state.stable

@@ -7,7 +7,7 @@ from typing import Any
 from modelramp.api.kinds import CONTROLLER_REVISION, SERVICE
 from modelramp.api.names import RESTORED_ANNOTATION, Reason
 from modelramp.api.times import to_text
-from modelramp.core.capacity import by_share, carried, pods_by_share
+from modelramp.core.capacity import by_share, carried, pods_by_share, standby_pods
 from modelramp.core.events import RolloutEvent
 from modelramp.core.gates.evaluation_results import recorded_text
 from modelramp.core.state import Observed, RolloutInput, State, Version
@@ -183,7 +183,7 @@ def replicas_by_revision(
     else:
         replicas = dict.fromkeys([*roles, *retiring, *named], target.spec.replicas)
     if state.previous is not None:
-        replicas.setdefault(state.previous.revision, 0)
+        replicas.setdefault(state.previous.revision, standby_pods(target, state, now))
     return replicas
 
 

@@ -10,7 +10,7 @@ from modelramp.api.errors import ApiServerUnavailable, Gone, NameTaken, NoAnswer
 from modelramp.api.kinds import MODEL_DEPLOYMENT, Ref
 from modelramp.api.names import LABEL_DEPLOYMENT, Phase, Reason
 from modelramp.api.verdict import TickOutcome
-from modelramp.core.capacity import enough_available, with_pods
+from modelramp.core.capacity import enough_available, standby_until, with_pods
 from modelramp.core.conditions import availability_findings, routing_findings
 from modelramp.core.decide import decide
 from modelramp.core.events import ObjectRef, RolloutEvent, complete
@@ -424,8 +424,10 @@ def _reason_of(error: Refused) -> Reason:
 
 
 def _capacity_looks(target: RolloutInput, state: State, now: int) -> list[float]:
-    """When a wait for capacity may end, and when a revision that was withdrawn for lack of it is tried again."""
-    times = [float(max(now + 1, state.deferred.until))] if state.deferred is not None else []
+    """When a wait for capacity or pods on standby may end, and when a revision that lacked room is tried again."""
+    until = standby_until(target, state)
+    times = [float(until)] if until > now else []
+    times += [float(max(now + 1, state.deferred.until))] if state.deferred is not None else []
     wait = state.candidate.waiting if state.candidate is not None else None
     limit = target.spec.rollout.capacity_deadline
     if wait is not None:

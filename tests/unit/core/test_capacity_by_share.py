@@ -1,6 +1,7 @@
 """A rollout has the pods that its share of the traffic needs, and finishes in the room that there is."""
 
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -95,6 +96,44 @@ def test_one_pod_without_room_says_so():
 
     assert pool.state.reason is Reason.WAITING_FOR_CAPACITY
     assert "no room for one more" in pool.state.candidate.wait.message
+
+
+def promoted(**capacity):
+    pool = Pool.of(16, **capacity)
+    while pool.state.stable.revision == "v1":
+        pool.second()
+    for _ in range(120):
+        pool.second()
+    return pool
+
+
+def test_pods_of_the_previous_version_stand_by_for_their_time():
+    pool = promoted(standby={"replicas": 3, "for": "10m"})
+    assert (pool.revisions["v1"].wanted, pool.is_ready("v1")) == (3, 3)
+
+    while pool.now < pool.state.stable.since + 600:
+        assert pool.revisions["v1"].wanted == 3
+        pool.second()
+    assert pool.revisions["v1"].wanted == 0
+
+
+def test_a_version_on_standby_takes_all_traffic_back_at_once():
+    pool = promoted(standby={"replicas": 8, "for": "1h"})
+    while pool.state.failed is None:
+        assert pool.route == {"v2": 100}
+        pool.second("b")
+
+    assert (pool.route, pool.is_ready("v1")) == ({"v1": 100}, 8)
+
+
+def test_standby_stays_within_the_surge_and_ends_with_the_next_rollout():
+    pool = promoted(maxSurge=2, standby={"replicas": 8, "for": "1h"})
+    assert pool.revisions["v1"].wanted == 2
+
+    pool.target = replace(pool.target, revision="v3")
+    for _ in range(60):
+        pool.second()
+    assert "v1" not in pool.revisions or pool.revisions["v1"].wanted == 0
 
 
 BOUNDS = ({}, {"maxSurge": 1}, {"maxSurge": 0, "maxUnavailable": 1}, {"maxSurge": "25%", "maxUnavailable": 1})
