@@ -6,7 +6,7 @@ import pytest
 
 from tests.sim.borrowed import LEGACY, borrowing, prepare, put_back, route, story
 from tests.sim.faults import Fault
-from tests.sim.scenarios import ROLLBACK, ROLLOUT
+from tests.sim.scenarios import ROLLBACK, ROLLOUT, manifest
 from tests.sim.world import World
 
 CRASHES = (Fault.CRASH_BEFORE, Fault.CRASH_AFTER, Fault.CONFLICT)
@@ -143,6 +143,16 @@ def test_a_route_that_does_not_exist_is_named_in_the_status():
 
     assert seen == [("False", "RouteNotFound")], world.story()
     assert world.serving() == {"1.0.0": 100}
+
+
+def test_who_wants_a_route_of_a_name_that_is_taken_hears_of_the_way_out():
+    world = prepare(World(10))
+    world.at(0.0, lambda each: each.apply(manifest("1.0.0")))
+    world.run(3)
+
+    ready = {item["type"]: item for item in world.status["conditions"]}["Ready"]
+    assert ready["reason"] == "NameTaken", world.story()
+    assert "divide it with spec.routing.gateway.routeRef" in ready["message"]
 
 
 @pytest.mark.timeout(900)

@@ -25,7 +25,7 @@ from modelramp.desired.kinds import owned
 from modelramp.desired.objects import Deletion, Desired, desired, prune
 from modelramp.desired.ownership import FieldWrite, Owner, orphaned, owned_by
 from modelramp.desired.revision import snapshots_of
-from modelramp.desired.routers import maker_of
+from modelramp.desired.routers import borrowed_kinds, maker_of
 from modelramp.engine.applied import Applied, Contest, after, drift, mark, rewritten
 from modelramp.engine.limiter import Priority, WriteLimiter
 from modelramp.engine.ports import Cluster, Object, Telemetry
@@ -272,7 +272,8 @@ class Writer:
         except Gone:
             return None
         if not (owned_by(found, owner) or orphaned(found, owner)):
-            raise NameTaken(f"{ref} exists and belongs to somebody else; rename or delete it")
+            way_out = ", or divide it with spec.routing.gateway.routeRef" if kind in borrowed_kinds() else ""
+            raise NameTaken(f"{ref} exists and belongs to somebody else; rename or delete it{way_out}")
         self.store.observe(kind, "MODIFIED", found)
         return found
 
