@@ -114,7 +114,7 @@ _ALL = (
     Metric(
         "modelramp_prometheus_up",
         Type.GAUGE,
-        "Whether the Prometheus of the operator answered when it was last asked, every 30 s: 1 or 0.",
+        "Whether the Prometheus of the operator answered when last asked, every 30 s: 1 or 0; NaN in one that follows.",
     ),
     Metric(
         "modelramp_last_api_answer_timestamp_seconds",

@@ -1,6 +1,7 @@
 """Log lines and metrics of the operator: JSON on stderr through structlog, and a Prometheus registry of its own."""
 
 import logging
+import math
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -61,11 +62,11 @@ class OperatorTelemetry:
             series.observe(value)
 
     def gauge(self, metric: str, value: float | None, **labels: str) -> None:
-        """Set a gauge; None removes the series."""
-        if value is not None:
+        """Set a gauge; None removes the series. The only series of a gauge without labels stays, without a value."""
+        if value is not None or not labels:
             series = self._series(metric, Type.GAUGE, labels)
             if series is not None:
-                series.set(value)
+                series.set(math.nan if value is None else value)
         elif self._known(metric, Type.GAUGE, labels):
             with suppress(KeyError):
                 self._metrics[metric].remove(*(str(labels[name]) for name in CATALOGUE[metric].labels))

@@ -3,6 +3,7 @@
 import asyncio
 
 from modelramp.adapters.prometheus import PROBE_SECONDS, PrometheusProbe
+from modelramp.adapters.telemetry import OperatorTelemetry
 from modelramp.api.errors import PrometheusUnavailable
 from modelramp.engine.ports import Endpoint
 from modelramp.operator import start_line
@@ -72,6 +73,18 @@ async def test_a_change_is_told_once_and_the_gauge_follows_every_look():
         ("Prometheus does not answer", {"address": ADDRESS, "reason": str(REFUSED)}),
         ("Prometheus answers again", {"address": ADDRESS}),
     ]
+
+
+async def test_a_replica_that_follows_asks_nothing_and_goes_on():
+    telemetry, clock, leads = OperatorTelemetry(), Clock(4), [False, False, True]
+    prometheus = Prometheus(None)
+    probe = PrometheusProbe(prometheus, Endpoint(ADDRESS), telemetry, clock, asks=lambda: bool(leads and leads.pop(0)))
+    running = asyncio.create_task(probe.run(""))
+    await clock.done.wait()
+
+    assert not running.done()
+    assert prometheus.answers == []
+    running.cancel()
 
 
 async def test_one_that_hangs_delays_nobody_for_long():

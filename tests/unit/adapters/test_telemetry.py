@@ -2,6 +2,7 @@ import ast
 import io
 import json
 import logging
+import math
 from pathlib import Path
 
 import pytest
@@ -169,3 +170,11 @@ def test_the_document_is_current():
     assert DOCUMENT.read_text() == reference() + "\n", (
         "run: python -m modelramp.adapters.catalogue > docs/reference/metrics.md"
     )
+
+
+def test_a_gauge_without_labels_keeps_its_series_when_its_value_is_removed(stream):
+    telemetry = OperatorTelemetry(stream=stream)
+    telemetry.gauge("modelramp_prometheus_up", 0)
+    telemetry.gauge("modelramp_prometheus_up", None)
+
+    assert math.isnan(series(telemetry)["modelramp_prometheus_up", ()])
