@@ -57,6 +57,7 @@ def is_ready(pod):
     return any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", ()))
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     ("devices", "bounds", "most", "least"),
     [(9, {"maxSurge": 1}, 9, 8), (8, {"maxSurge": 0, "maxUnavailable": 1}, 8, 7)],

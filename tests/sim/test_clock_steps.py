@@ -209,7 +209,12 @@ def story(interval):
         serves="1.0.0",
         failed="2.0.0",
         scripts={"2.0.0": {"errors": BREACHES}},
-        rollout={"stepDuration": unit[0], "progressDeadline": "5m", "scaleDownDelay": unit[1]},
+        rollout={
+            "stepDuration": unit[0],
+            "progressDeadline": "5m",
+            "scaleDownDelay": unit[1],
+            "capacity": {"candidate": "Full"},
+        },
         health={"interval": f"{interval}s"},
         minutes=30,
     )

@@ -50,6 +50,13 @@ def test_the_conditions_and_the_message_say_what_is_missing_and_since_when():
     assert f"2 of 3 pods available; it waits for capacity since 08:00:05Z: {FULL}; 1.4.0 (v1) serves" in message(story)
 
 
+def test_what_a_tick_says_of_the_stable_version_hides_no_wait():
+    story = waiting()
+    story.run("??")
+
+    assert story.state.reason is Reason.WAITING_FOR_CAPACITY
+
+
 def test_the_deadline_of_the_pods_begins_again_when_the_wait_ends():
     story = waiting()
     story.now += HOUR
