@@ -245,8 +245,13 @@ class Shares(Checker):
             yield from self._carried(backends(change.obj), backends(change.before), max(1, replicas - unavailable))
 
     def _deployments(self) -> list[Json]:
-        own = f"{LABEL_DEPLOYMENT}={self._member.name}"
-        return list(self._member.world.api.all("Deployment", self._member.namespace, own))
+        """Those of the versions; copies that somebody made are left out."""
+        own, name = f"{LABEL_DEPLOYMENT}={self._member.name}", self._member.name
+        return [
+            obj
+            for obj in self._member.world.api.all("Deployment", self._member.namespace, own)
+            if obj["metadata"]["name"] == child_name(name, obj["metadata"]["labels"].get(LABEL_REVISION, ""))
+        ]
 
     def _carried(self, weights: dict[str, int], before: dict[str, int], least: int) -> Iterator[str]:
         """On the way up; on the way back everything goes to what is ready."""
