@@ -83,6 +83,7 @@ def test_eight_pods_are_replaced_on_the_devices_that_are_there(operator, rollout
     assert model.status.get("failedRevision") is None
 
 
+@pytest.mark.timeout(300)
 def test_a_version_without_a_device_waits_in_the_schedulers_words_and_goes_on_when_there_is_one(operator, rollout):
     resource = "example.com/devices-few"
     advertise(operator, resource, 1)

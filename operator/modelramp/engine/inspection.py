@@ -20,7 +20,9 @@ from modelramp.engine.ports import Clock, Cluster, Telemetry
 from modelramp.engine.store import Key, Record, Store
 
 INSPECT_SECONDS = 10.0
-"""Time between two looks at the same object."""
+"""Time between two looks at the same object, at most."""
+_LOOKS_SHARE = 0.25
+"""The same as a share of the deadline for pods: what keeps them must be known before it ends a rollout."""
 JUDGE_SECONDS = 3.0
 """A tick at which pods are missing waits so long for what they say; then what they said last counts."""
 _AT_ONCE, _OF_ONE_NAMESPACE = 16, 4
@@ -119,7 +121,7 @@ class Inspector:
         if not due and not tried:
             return None
         if due:
-            record.inspect_at = now + INSPECT_SECONDS
+            record.inspect_at = now + min(INSPECT_SECONDS, _LOOKS_SHARE * target.spec.rollout.progress_deadline)
         return self._find_out(key, record, target, gateway=due and unrouted, lacking=lacking if due else ())
 
     async def _find_out(
