@@ -194,7 +194,7 @@ def test_no_form_of_a_job_or_a_pod_does_harm(data, condition):
     assert job_news(odd_job).state in {HookState.RUNNING, HookState.DONE, HookState.FAILED}
     assert len(failure_of(odd_job, [odd_pod])) < 1000
     assert isinstance(made_by(odd_pod, odd_job), bool)
-    assert len(pod_trouble(odd_pod)) <= 256
+    assert len(pod_trouble(odd_pod)) <= 400
     first_container_end(odd_job, odd_pod)
     for results in ("TerminationMessage", "ConfigMap"):
         look = Look(KEY, work(results), odd_job, end_of(odd_job), "")
