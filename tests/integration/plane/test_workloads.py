@@ -75,7 +75,7 @@ def k(plane, namespace):
     call.apply = lambda *objects: call("apply", "-f", "-", input=yaml.safe_dump_all(objects))
     call.get = lambda *what: json.loads(call("get", *what, "-o", "json"))
     call.status = lambda name: call.get("pod", name)["status"]
-    call.main = lambda name: call.status(name)["containerStatuses"][0]
+    call.main = lambda name: (call.status(name).get("containerStatuses") or [{"state": {}}])[0]
     return call
 
 
