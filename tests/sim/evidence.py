@@ -41,14 +41,17 @@ class Evidence(Checker):
             else:
                 key, found = memory["test"], tuple(memory["sums"][:4])
             before = self._sums.get(name)
-            sums = fewer = before[1] if before and before[0] == key else (0.0, 0.0, 0.0, 0.0)
+            sums = before[1] if before and before[0] == key else (0.0, 0.0, 0.0, 0.0)
+            possible = {sums}
             arms = self._compared(name, key, _arms(old))
             for tick in ticks:
                 counted = tick if tick - interval >= since else 0
-                sums = self._plus(sums, arms, counted)
-                if all(self._said(revision, tick) for revision in asked):
-                    fewer = self._plus(fewer, arms, counted)
-            if found not in {sums, fewer}:
+                sums, without = self._plus(sums, arms, counted), possible
+                possible = {self._plus(each, arms, counted) for each in possible}
+                said = all(self._said(revision, tick) for revision in asked)
+                if not said or self._lacked_pods(arms[0], tick - interval):
+                    possible |= without
+            if found not in possible:
                 yield f"{name} carries {found}, what was answered adds up to {sums}"
             self._sums[name] = (key, found)
 
@@ -58,6 +61,10 @@ class Evidence(Checker):
         if known is None or known[0] != key:
             known = self._arms[name] = (key, arms)
         return known[1]
+
+    def _lacked_pods(self, revision: str, since: float) -> bool:
+        """Whether pods of a version may have been missing, as far as the writer saw: such a tick is no evidence."""
+        return any(available < given for available, given in self._member.available(revision, since))
 
     def _said(self, revision: str, tick: int) -> bool:
         """Whether all questions about a counter had data; a lost answer and an empty one look alike."""

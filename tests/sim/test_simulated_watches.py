@@ -25,7 +25,11 @@ def seen(monkeypatch):
 
 
 def disturb(fault):
-    return lambda world: world.processes[-1].watch.disturb(fault)
+    def act(world):
+        world.disturbed_at = world.now()  # nobody can see a pod go while the watches are broken
+        world.processes[-1].watch.disturb(fault)
+
+    return act
 
 
 def delete_deployment(world):

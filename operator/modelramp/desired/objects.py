@@ -178,6 +178,8 @@ def replicas_by_revision(
         replicas = pods_by_share(target, state, seen, weight_to_carry(target, state), others)
         for revision in (*retiring, *named):
             pods = seen.pods.get(revision)
+            if pods is None and revision not in named:
+                continue  # it was superseded before it got any
             has = min(target.spec.replicas, pods.wanted) if pods is not None else target.spec.replicas
             replicas.setdefault(revision, max(has, 1 if revision in named else 0))
     else:

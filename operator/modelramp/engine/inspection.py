@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from modelramp.api.errors import Gone, NoAnswer, Refused
@@ -91,7 +91,9 @@ class Inspector:
         patience = record.target.spec.rollout.progress_deadline if record.target is not None else 0
         found: dict[str, Missing] = dict.fromkeys(revisions, Missing())
         with suppress(Refused, Gone):
-            found = await inspect_pods(self.cluster, key, found, after, self.clock.now(), patience)
+            now = self.clock.now()
+            looks = await inspect_pods(self.cluster, key, found, after, now, patience)
+            found = {revision: replace(missing, looked=now) for revision, missing in looks.items()}
         record.missing = {**record.missing, **found}
         candidate = record.state.candidate.version.revision if record.state.candidate is not None else ""
         words = found[candidate].trouble if candidate in found else ""

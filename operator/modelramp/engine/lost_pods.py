@@ -44,7 +44,7 @@ class Missing:
     or when that is not known. since: the beginning of such a loss, seconds since the epoch. kept: whether some pod was
     ready all the time, so that the version answered, and what failed is its own. waits: what the scheduler says of pods
     that have no node, and waits_since: since when. stuck: whether some pod has a node and is not ready there, or has
-    failed: then more than a node is missing.
+    failed: then more than a node is missing. looked: when the pods were looked at, seconds since the epoch.
     """
 
     trouble: str = ""
@@ -54,6 +54,7 @@ class Missing:
     waits: str = ""
     waits_since: int = 0
     stuck: bool = False
+    looked: float = 0.0
 
 
 def why_missing(

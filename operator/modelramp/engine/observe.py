@@ -85,7 +85,7 @@ def _pods_by_revision(
         revision = item["metadata"].get("labels", {}).get(LABEL_REVISION, "")
         where = revision, _has_port(item)
         endpoints[where] = endpoints.get(where, 0) + sum(1 for point in item.get("endpoints") or () if _ready(point))
-    known = {revision: missing.get(revision, _UNKNOWN) for revision in running}
+    known = {revision: _current(pods, missing.get(revision, _UNKNOWN)) for revision, pods in running.items()}
     return {
         revision: replace(
             _waiting(pods, known[revision]),
@@ -99,6 +99,11 @@ def _pods_by_revision(
         )
         for revision, pods in running.items()
     }
+
+
+def _current(pods: Running, missing: Missing) -> Missing:
+    """Why pods are missing, as far as anybody has looked since they are: an excuse for an earlier loss is none now."""
+    return missing if pods.available >= pods.wanted or missing.looked >= pods.lacking else _UNKNOWN
 
 
 def _waiting(pods: Running, missing: Missing) -> Pods:

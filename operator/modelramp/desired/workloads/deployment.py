@@ -52,14 +52,15 @@ class Deployments:
                 made=status.get("replicas", 0),
                 trouble=cut(visible(text(failure, "message")), _WORDS),
                 since=_since(_condition(status, "Available")),
+                lacking=_since(_condition(status, "Available", "False")),
                 over_quota=max(1, _since(failure)) if _QUOTA in text(failure, "message") else 0,
             )
         return found
 
 
-def _condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
-    """A condition that is true; empty while it is not."""
-    found = (one for one in entries(status, "conditions") if one.get("status") == "True")
+def _condition(status: Mapping[str, Any], kind: str, truth: str = "True") -> Mapping[str, Any]:
+    """A condition that is true, or false; empty while it is not."""
+    found = (one for one in entries(status, "conditions") if one.get("status") == truth)
     return next((one for one in found if one.get("type") == kind), {})
 
 

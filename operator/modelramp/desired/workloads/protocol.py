@@ -18,7 +18,8 @@ class Running:
     wanted: how many should run. available: how many can serve. trouble: what keeps pods from being made, for people.
     since: since when it has had nearly all of them, seconds since the epoch; 0 when unknown.
     over_quota: since when a quota keeps pods from being made, as `trouble` says, seconds since the epoch; 0: none does.
-    made: how many exist, also those that are not to run any longer.
+    made: how many exist, also those that are not to run any longer. lacking: since when it has lacked some, seconds
+    since the epoch; 0 when it lacks none, or when that is not known.
     """
 
     wanted: int
@@ -27,6 +28,7 @@ class Running:
     since: int = 0
     over_quota: int = 0
     made: int = 0
+    lacking: int = 0
 
 
 class Workload(Protocol):
