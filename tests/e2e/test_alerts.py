@@ -331,8 +331,8 @@ def test_series_arrive_with_the_labels_that_the_docs_name(watched, night):
         "phase": "RolledBack",
     }
     assert query(watched.plane, 'count({exported_namespace!=""})') == []
-    (operator,) = [labels for labels, _ in query(watched.plane, "modelramp_build_info")]
-    assert operator["namespace"] == SYSTEM
+    replicas = [labels for labels, _ in query(watched.plane, "modelramp_build_info")]
+    assert {labels["namespace"] for labels in replicas} == {SYSTEM}
     stable = night.failing.status["stable"]["revision"]
     models = [labels for labels, _ in query(watched.plane, 'up{modeldeployment="failing"}')]
     assert {(labels["namespace"], labels["revision"]) for labels in models} == {(NAMESPACE, stable)}
@@ -350,7 +350,7 @@ def test_the_first_line_of_the_log_says_who_has_started(watched):
         "namespaces": "all",
         "objects": 0,
     }
-    assert first["settings"].keys() == {"scrape_delay", "allowed_addresses", "web_host"}
+    assert first["settings"].keys() == {"scrape_delay", "allowed_addresses", "web_host", "lease_namespace"}
     assert (first["settings"]["scrape_delay"], first["settings"]["allowed_addresses"]) == (2.0, ["10.244.0.1"])
 
 
