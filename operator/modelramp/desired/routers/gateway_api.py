@@ -11,9 +11,9 @@ from modelramp.api.text import cut, visible
 from modelramp.core.events import RolloutEvent
 from modelramp.core.hostnames import CATCH_ALL, Parent, Path, Scope, path_of
 from modelramp.desired.names import child_name, preview_name, revision_in, route_name
-from modelramp.desired.ownership import FieldWrite, Owner, metadata
+from modelramp.desired.ownership import Owner, metadata
 from modelramp.desired.reading import entries, part, text
-from modelramp.desired.routers.protocol import Backend, Features, Object, RouteStatus, Split
+from modelramp.desired.routers.protocol import Backend, Features, Object, Router, RouteStatus, Split
 
 GATEWAY_GROUP = "gateway.networking.k8s.io"
 HTTP_ROUTE = Kind(f"{GATEWAY_GROUP}/v1", "HTTPRoute", "httproutes")
@@ -24,7 +24,7 @@ _WORDS = 256
 _NO_ROUTE = "there is no route yet"
 
 
-class GatewayApi:
+class GatewayApi(Router):
     """Divides requests by an HTTPRoute; hostnames of a preview have another one, which names one revision alone."""
 
     field = "gateway"
@@ -60,16 +60,6 @@ class GatewayApi:
             hosts = {**place, "hostnames": list(split.preview.hostnames)}
             routes.append(_route(owner, preview_name(owner.name), shares, hosts))
         return tuple(routes)
-
-    def refers(self, routing: Routing, namespace: str) -> tuple[Ref, ...]:
-        """Nothing: its routes are its own."""
-        del routing, namespace
-        return ()
-
-    def released(self, owner: Owner, current: Sequence[Object]) -> tuple[FieldWrite, ...]:
-        """Nothing is borrowed."""
-        del owner, current
-        return ()
 
     def observed(self, owner: Owner, routing: Routing | None, current: Sequence[Object], now: float) -> RouteStatus:
         """What Gateways say of the route."""

@@ -69,7 +69,8 @@ class RouteStatus:
 class Router(Protocol):
     """Divides requests between the revisions of a ModelDeployment. Pure: the engine reads and writes the objects.
 
-    `current` is always the objects of the router's kinds that belong to the ModelDeployment, as last seen.
+    `current` is always the objects of the router's kinds that belong to the ModelDeployment, as last seen. Unless a
+    router says otherwise it needs no objects of others, changes none, and has no parents that could move.
     """
 
     @property
@@ -114,11 +115,13 @@ class Router(Protocol):
 
     def refers(self, routing: Routing, namespace: str) -> tuple[Ref, ...]:
         """Objects of others in which a spec wants fields to be changed. namespace: of the ModelDeployment."""
-        ...
+        del routing, namespace
+        return ()
 
     def released(self, owner: Owner, current: Sequence[Object]) -> tuple[FieldWrite, ...]:
         """What gives the objects of others back, each as its owner had it."""
-        ...
+        del owner, current
+        return ()
 
     def observed(self, owner: Owner, routing: Routing | None, current: Sequence[Object], now: float) -> RouteStatus:
         """Whether the traffic follows the objects as they are now.
@@ -145,15 +148,18 @@ class Router(Protocol):
 
     def moves(self, routing: Routing, current: Sequence[Object]) -> bool:
         """Whether a spec asks for parents that the current objects do not name."""
-        ...
+        del routing, current
+        return False
 
     def needs(self, routing: Routing, namespace: str) -> tuple[Ref, ...]:
         """Objects of others without which no request arrives, such as Gateways."""
-        ...
+        del routing, namespace
+        return ()
 
     def lacks(self, routing: Routing, namespace: str, found: Mapping[Ref, Object]) -> RolloutEvent | None:
         """What is wrong with the objects that it needs; None when they are fine. found: those that exist."""
-        ...
+        del routing, namespace, found
+        return None
 
     def absent(self, kind: Kind) -> str:
         """What to install when the API server does not know one of its kinds."""

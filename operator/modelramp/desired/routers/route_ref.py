@@ -26,7 +26,7 @@ from modelramp.desired.routers.gateway_api import (
     route_answer,
     uncarried,
 )
-from modelramp.desired.routers.protocol import Backend, Features, Object, RouteStatus, Split
+from modelramp.desired.routers.protocol import Backend, Features, Object, Router, RouteStatus, Split
 
 GRPC_ROUTE = Kind(f"{GATEWAY_GROUP}/v1", "GRPCRoute", "grpcroutes")
 _LABEL, _ORIGINAL = ("labels", LABEL_BORROWED), ("annotations", ORIGINAL_BACKENDS)
@@ -34,7 +34,7 @@ _Marks = dict[tuple[str, str], str | None]
 _KINDS = {kind.kind: kind for kind in (HTTP_ROUTE, GRPC_ROUTE)}
 
 
-class RouteRef:
+class RouteRef(Router):
     """Divides the requests of one rule of a route that exists, by its backendRefs."""
 
     field = "gateway.routeRef"
@@ -117,21 +117,6 @@ class RouteRef:
     def takes(self, obj: Object, *, refused_too: bool = True) -> Scope | None:
         """Nothing: the route is counted as its owner's."""
         del obj, refused_too
-        return None
-
-    def moves(self, routing: Routing, current: Sequence[Object]) -> bool:
-        """Never: parents are the owner's."""
-        del routing, current
-        return False
-
-    def needs(self, routing: Routing, namespace: str) -> tuple[Ref, ...]:
-        """Nothing beside the route, which `observed` speaks of."""
-        del routing, namespace
-        return ()
-
-    def lacks(self, routing: Routing, namespace: str, found: Mapping[Ref, Object]) -> RolloutEvent | None:
-        """Nothing is needed."""
-        del routing, namespace, found
         return None
 
     def absent(self, kind: Kind) -> str:

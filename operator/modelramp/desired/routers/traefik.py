@@ -10,16 +10,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from modelramp.api.kinds import Kind, Ref
+from modelramp.api.kinds import Kind
 from modelramp.api.names import FIELD_MANAGER, Reason
 from modelramp.api.routing import Routing, TraefikRouting
 from modelramp.api.times import to_seconds, to_text
 from modelramp.core.events import RolloutEvent
 from modelramp.core.hostnames import CATCH_ALL, TRAEFIK, Parent, Path, Scope, path_of
 from modelramp.desired.names import child_name, revision_in, route_name
-from modelramp.desired.ownership import FieldWrite, Owner, metadata
+from modelramp.desired.ownership import Owner, metadata
 from modelramp.desired.reading import entries, part, text
-from modelramp.desired.routers.protocol import Backend, Features, Object, RouteStatus, Split
+from modelramp.desired.routers.protocol import Backend, Features, Object, Router, RouteStatus, Split
 
 TRAEFIK_SERVICE = Kind("traefik.io/v1alpha1", "TraefikService", "traefikservices")
 INGRESS_ROUTE = Kind("traefik.io/v1alpha1", "IngressRoute", "ingressroutes")
@@ -30,7 +30,7 @@ _TEXT = re.compile(r"[`\"]([^`\"]*)[`\"]")
 _SIMPLE = re.compile(r"\b(?:Host|PathPrefix|Path)\([^()]*\)|\|\||&&|[()\s]")
 
 
-class TraefikService:
+class TraefikService(Router):
     """Divides requests by a TraefikService; hosts are matched by an IngressRoute, or by one of the user's own."""
 
     field = "traefik"
@@ -68,16 +68,6 @@ class TraefikService:
             weighted["sticky"] = sticky
         objects = [_object(owner, TRAEFIK_SERVICE, {"weighted": weighted})]
         return (*objects, _object(owner, INGRESS_ROUTE, place)) if place["routes"] else tuple(objects)
-
-    def refers(self, routing: Routing, namespace: str) -> tuple[Ref, ...]:
-        """Nothing: its objects are its own."""
-        del routing, namespace
-        return ()
-
-    def released(self, owner: Owner, current: Sequence[Object]) -> tuple[FieldWrite, ...]:
-        """Nothing is borrowed."""
-        del owner, current
-        return ()
 
     def observed(self, owner: Owner, routing: Routing | None, current: Sequence[Object], now: float) -> RouteStatus:
         """The objects count as taken once they are as old as the settle time."""
@@ -126,21 +116,6 @@ class TraefikService:
             plain = not _SIMPLE.sub("", rule)
             paths |= dict.fromkeys(Path(path_of(found), plain) for found in _arguments(_PREFIXES, rule) or ("/",))
         return Scope(_parents(spec.get("entryPoints") or ()), tuple(hosts), tuple(paths)) if hosts else None
-
-    def moves(self, routing: Routing, current: Sequence[Object]) -> bool:
-        """Never: an entry point cannot be looked up, so that nothing could be known of it before."""
-        del routing, current
-        return False
-
-    def needs(self, routing: Routing, namespace: str) -> tuple[Ref, ...]:
-        """Nothing: entry points are no objects."""
-        del routing, namespace
-        return ()
-
-    def lacks(self, routing: Routing, namespace: str, found: Mapping[Ref, Object]) -> RolloutEvent | None:
-        """Nothing is needed."""
-        del routing, namespace, found
-        return None
 
     def absent(self, kind: Kind) -> str:
         """The CRDs that are missing."""
