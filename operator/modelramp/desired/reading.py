@@ -23,3 +23,9 @@ def text(obj: Any, *path: str) -> str:
     *before, last = path
     found = part(obj, *before).get(last)
     return found if isinstance(found, str) else ""
+
+
+def version_of(obj: Mapping[str, Any]) -> int:
+    """The resourceVersion, which rises on one API server (KEP-5504); 0 when it is no number."""
+    found = obj["metadata"].get("resourceVersion", "0")
+    return int(found) if found.isdigit() else 0

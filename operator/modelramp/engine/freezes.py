@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from modelramp.api.names import FREEZE_ANNOTATION
 from modelramp.api.text import cut, visible
+from modelramp.desired.reading import version_of
 from modelramp.engine.ports import Object
 
 _WORDS = 200
@@ -39,9 +40,7 @@ class Freezes:
     def observe(self, event: str, obj: Object) -> tuple[str, ...]:
         """Take in a Namespace as a watch or a list reported it; its name if it was frozen or thawed by that."""
         metadata = obj["metadata"]
-        name, uid = metadata["name"], str(metadata.get("uid", ""))
-        text = metadata.get("resourceVersion", "0")
-        version = int(text) if text.isdigit() else 0
+        name, uid, version = metadata["name"], str(metadata.get("uid", "")), version_of(obj)
         known = self._known.get(name)
         if known is not None and known.uid == uid and known.version > version:
             return ()

@@ -7,6 +7,7 @@ from modelramp.api.health import Health
 from modelramp.api.kinds import POLICIES, Kind
 from modelramp.api.policy import PolicyKind, PolicyReference
 from modelramp.core.policies import Policy, Resolved, Shared, policy_of, resolve
+from modelramp.desired.reading import version_of
 from modelramp.engine.ports import Object
 
 User = tuple[str, str]
@@ -46,8 +47,7 @@ class Policies:
             raise ValueError("it has no namespace")
         name = (kind, metadata.get("namespace", ""), metadata["name"])
         known = self._known.get(name)
-        text, uid = metadata.get("resourceVersion", "0"), str(metadata.get("uid", ""))
-        version = int(text) if text.isdigit() else 0
+        version, uid = version_of(obj), str(metadata.get("uid", ""))
         if known is not None and known.uid == uid and known.version > version:
             return frozenset()
         if uid in self._deleted:

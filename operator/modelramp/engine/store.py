@@ -19,6 +19,7 @@ from modelramp.core.requests import parse_request
 from modelramp.core.state import RolloutInput, State
 from modelramp.core.status.read import hindrance, recall
 from modelramp.desired.ownership import Owner, belongs_to_service, named_for, orphaned, owned_by
+from modelramp.desired.reading import version_of
 from modelramp.desired.revision import snapshots_of
 from modelramp.desired.routers import maker_of, route_kinds, router_of
 from modelramp.engine.applied import Applied, Contest
@@ -426,7 +427,7 @@ def is_newer(known: Object, obj: Object) -> bool:
     """
     if known["metadata"].get("uid") != obj["metadata"].get("uid") and _made(known) < _made(obj):
         return False
-    return _version(known) > _version(obj)
+    return version_of(known) > version_of(obj)
 
 
 def _same(known: Object, obj: Object) -> bool:
@@ -437,8 +438,3 @@ def _same(known: Object, obj: Object) -> bool:
 
 def _made(obj: Object) -> str:
     return str(obj["metadata"].get("creationTimestamp") or "")
-
-
-def _version(obj: Object) -> int:
-    text = obj["metadata"].get("resourceVersion", "0")
-    return int(text) if text.isdigit() else 0
