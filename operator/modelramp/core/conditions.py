@@ -144,7 +144,7 @@ def _ready(
         serving = f"{label(state.stable)} serves" if state.stable else "nothing serves"
         return False, state.reason, f"{wanted} is not what serves as wanted: {state.detail or serving}"
     held = held_by_people(target, state)
-    if held and state.candidate is not None:
+    if held:
         return False, held[0].reason, f"the rollout of {wanted} is held: {held[0].message}"
     if target.missing:
         return (

@@ -43,7 +43,7 @@ def holding(target: RolloutInput | None, state: State, status: Mapping[str, Any]
         return Since(stalled["reason"], to_seconds(stalled["lastTransitionTime"]))
     if ended:
         return None
-    held = held_by_people(target, state) if target is not None and state.candidate is not None else ()
+    held = held_by_people(target, state) if target is not None else ()
     if held:
         return Since(held[0].reason)
     if state.candidate is not None and state.candidate.waiting is not None:

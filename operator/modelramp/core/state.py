@@ -364,8 +364,10 @@ class Decision:
 
 
 def held_by_people(target: RolloutInput, state: State) -> tuple[RolloutEvent, ...]:
-    """Why no version may get more traffic: a pause, or a freeze. Checks and rollbacks go on."""
-    found = []
+    """Why a candidate may not get more traffic: a pause, or a freeze; empty without a candidate."""
+    found: list[RolloutEvent] = []
+    if state.candidate is None:
+        return ()
     if target.frozen:
         found.append(RolloutEvent(Reason.FROZEN, target.frozen))
     if target.spec.rollout.paused:
