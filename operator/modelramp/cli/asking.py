@@ -126,12 +126,19 @@ def _say(where: Asked, text: str, outcome: str, message: str, obj: Object) -> No
     click.echo(json.dumps({**found, "phase": status.get("phase", ""), "message": message}, indent=2))
 
 
+def request_of_candidate(verb: str, reason: str, **options: Any) -> None:
+    """Ask for a verb about the revision in flight. options: those of `about_one`."""
+    where = asked(**options)
+    obj = where.cluster.get(where.name)
+    request(verb, where, candidate_of(obj), _at_rest(obj), reason=reason)
+
+
 def candidate_of(obj: Object) -> str | None:
     """The revision in flight; None without a rollout."""
     return ((obj.get("status") or {}).get("candidate") or {}).get("revision")
 
 
-def at_rest(obj: Object) -> str:
+def _at_rest(obj: Object) -> str:
     """Why there is nothing to do about a rollout, for people."""
     status = obj.get("status") or {}
     return f"no rollout is in flight: {visible(str(status.get('message') or 'the operator has not seen it yet'))}"

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from modelramp.cli.asking import about_one, asked, at_rest, candidate_of, reason_option, request
+from modelramp.cli.asking import about_one, reason_option, request_of_candidate
 
 
 @click.command("abort")
@@ -15,6 +15,4 @@ def command(reason: str, **options: Any) -> None:
 
     The version counts as failed: it gets no traffic until the spec changes, or retry.
     """
-    where = asked(**options)
-    obj = where.cluster.get(where.name)
-    request("abort", where, candidate_of(obj), at_rest(obj), reason=reason)
+    request_of_candidate("abort", reason, **options)

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from modelramp.cli.asking import about_one, asked, at_rest, candidate_of, reason_option, request
+from modelramp.cli.asking import about_one, reason_option, request_of_candidate
 
 
 @click.command("resume")
@@ -15,6 +15,4 @@ def command(reason: str, **options: Any) -> None:
 
     A pause by spec.rollout.paused, or a freeze, is not lifted by it.
     """
-    where = asked(**options)
-    obj = where.cluster.get(where.name)
-    request("resume", where, candidate_of(obj), at_rest(obj), reason=reason)
+    request_of_candidate("resume", reason, **options)
