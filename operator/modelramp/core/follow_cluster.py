@@ -99,7 +99,7 @@ def _await_capacity(decision: Decision, target: RolloutInput, seen: Observed, no
         )
     since = lasts.since if lasts is not None else min(now, max(pods.waits_since or now, candidate.version.since))
     wait = CapacityWait(since, words)
-    before_traffic = candidate.step < 0 and state.phase is not Phase.DEGRADED  # ticks speak of the stable version then
+    before_traffic = candidate.step < 0 and state.phase is not Phase.DEGRADED  # ticks then judge the stable version
     reason = Reason.WAITING_FOR_CAPACITY if before_traffic or state.reason in _HELD else state.reason
     decision = decision.then(candidate=replace(candidate, wait=wait), reason=reason)
     limit = target.spec.rollout.capacity_deadline

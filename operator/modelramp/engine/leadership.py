@@ -1,8 +1,8 @@
 """Who leads: the Lease that all replicas share, what a process believes of it, and the fence that follows from that.
 
 No wall clock is trusted. A follower takes over when it has not seen the Lease change for its duration, whatever times
-stand in it; a leader counts from its own last renewal, on a clock that goes on while the process or its machine stands
-still, and stops earlier than anybody may take over.
+stand in it; a leader counts from its own last renewal, on a clock that also advances while the process or the machine
+is suspended, and stops before another replica may take over.
 """
 
 import asyncio

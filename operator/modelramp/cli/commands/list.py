@@ -35,7 +35,7 @@ def command(namespace: str | None, context: str | None, all_namespaces: bool, tr
 
 
 def in_trouble(obj: Object) -> bool:
-    """Whether a person should look: it failed, is held, breaches, or nobody can say how it is."""
+    """Whether the model needs attention: it failed, is held, breaches, or has no data."""
     status = obj.get("status") or {}
     conditions = {one["type"]: one.get("status") for one in status.get("conditions") or ()}
     return verdict(obj) in {Exit.FAILED, Exit.HELD} or conditions.get("Healthy") in {"False", "Unknown"}
