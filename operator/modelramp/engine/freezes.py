@@ -34,7 +34,7 @@ class Freezes:
         return self._everywhere or (known.why if known is not None else "")
 
     def names(self) -> frozenset[str]:
-        """The frozen namespaces."""
+        """The namespaces that are frozen, or were."""
         return frozenset(self._known)
 
     def observe(self, event: str, obj: Object) -> tuple[str, ...]:
@@ -45,14 +45,15 @@ class Freezes:
         if known is not None and known.uid == uid and known.version > version:
             return ()
         why = "" if event == "DELETED" else _why(name, (metadata.get("annotations") or {}).get(FREEZE_ANNOTATION))
-        if not why:
+        if event == "DELETED" or (known is None and not why):
             return self.lacking((name,))
-        self._known[name] = _Known(uid, version, why)
+        self._known[name] = _Known(uid, version, why)  # kept when it thaws, so that older news cannot freeze it again
         return () if known is not None and known.why == why else (name,)
 
     def lacking(self, gone: Iterable[str]) -> tuple[str, ...]:
         """Forget what a complete list lacks; what was thawed by that."""
-        return tuple(name for name in gone if self._known.pop(name, None) is not None)
+        found = {name: self._known.pop(name, None) for name in gone}
+        return tuple(name for name, known in found.items() if known is not None and known.why)
 
 
 def _why(namespace: str, reason: object) -> str:

@@ -55,6 +55,16 @@ def test_older_news_of_one_namespace_changes_nothing():
     assert freezes.of("ml")
 
 
+def test_older_news_does_not_freeze_what_was_thawed():
+    freezes = Freezes()
+    freezes.observe("MODIFIED", namespace("a", version="10"))
+    assert freezes.observe("MODIFIED", namespace(version="11")) == ("ml",)
+
+    assert freezes.observe("MODIFIED", namespace("a", version="10")) == ()
+    assert not freezes.of("ml")
+    assert freezes.lacking({"ml"}) == ()
+
+
 def test_a_namespace_that_was_made_again_is_another_one():
     freezes = Freezes()
     freezes.observe("MODIFIED", namespace("a", version="10"))
