@@ -44,7 +44,12 @@ def prepare(world: World, **reference: Any) -> World:
     route = {
         "apiVersion": HTTP_ROUTE.api_version,
         "kind": "HTTPRoute",
-        "metadata": {"namespace": namespace, "name": name, "labels": {"team": "ml"}},
+        "metadata": {
+            "namespace": namespace,
+            "name": name,
+            "labels": {"team": "ml"},
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"},
+        },
         "spec": {"parentRefs": [{"name": "public"}], "hostnames": ["a.example.com"], "rules": [copied(USERS_RULE)]},
     }
     world.api.create(route, OWNER)

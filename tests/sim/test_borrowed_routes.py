@@ -34,6 +34,7 @@ def test_a_rollout_moves_the_weights_of_one_rule_and_nothing_else(scenario, seed
     world.check_promises()
     assert not scenario.unrest(world), world.story()
     assert others(route(world)) == before
+    assert route(world)["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied-configuration"] == "{}"
     never_empty(world)
     assert {LEGACY} in [set(served.weights) for served in world.usual.gateway.history]
 
@@ -57,6 +58,7 @@ def test_deletion_gives_the_route_back_as_it_was_before_the_pods_end():
     after = route(world)
     assert after["spec"] == before["spec"], world.story()
     assert after["metadata"]["labels"] == before["metadata"]["labels"]
+    assert after["metadata"]["annotations"] == before["metadata"]["annotations"]
     assert not world.digits
     never_empty(world)
 

@@ -18,7 +18,7 @@ from modelramp.desired.ownership import FieldWrite, Owner, pointer
 from modelramp.desired.routers import ROUTERS, borrowed_kinds, router_of
 from modelramp.desired.traffic import of_router
 from modelramp.engine.ports import Clock, Cluster, Object, Telemetry
-from modelramp.engine.slim import slim
+from modelramp.engine.slim import lent
 from modelramp.engine.store import Key, Record, Store, is_newer
 
 WAITING_SECONDS = 2.0
@@ -89,7 +89,7 @@ class References:
                         refs[Ref(kind, key[0], obj["metadata"]["name"])] = None
         for ref in refs:
             with suppress(Gone):
-                found[ref.kind.kind, ref.name] = slim(ref.kind, await self.cluster.get(ref))
+                found[ref.kind.kind, ref.name] = lent(ref.kind, await self.cluster.get(ref))
         known = record.borrowed or {}  # a write may have been answered meanwhile
         record.borrowed = {
             at: known[at] if at in known and is_newer(known[at], obj) else obj for at, obj in found.items()

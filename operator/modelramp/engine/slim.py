@@ -51,6 +51,22 @@ def slim(kind: Kind, obj: Object) -> dict[str, Any]:
     return kept
 
 
+def lent(kind: Kind, obj: Object) -> dict[str, Any]:
+    """An object of somebody else, with the names of all its annotations.
+
+    A JSON patch that adds the first one replaces them all, so it has to be known whether there are any.
+    """
+    kept = slim(kind, obj)
+    return {**kept, "metadata": kept["metadata"] | _all_annotations(obj["metadata"])}
+
+
+def _all_annotations(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """All annotations, with the values of ours alone."""
+    found = metadata.get("annotations") or {}
+    known = {name: value if name.startswith(f"{GROUP}/") else "" for name, value in found.items()}
+    return {"annotations": known} if known else {}
+
+
 def _metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in metadata.items() if name in _METADATA}
     annotations = metadata.get("annotations") or {}

@@ -30,7 +30,7 @@ from modelramp.engine.applied import Applied, Contest, after, drift, mark, rewri
 from modelramp.engine.limiter import Priority, WriteLimiter
 from modelramp.engine.ports import Cluster, Object, Telemetry
 from modelramp.engine.references import finalizers, held
-from modelramp.engine.slim import slim
+from modelramp.engine.slim import lent, slim
 from modelramp.engine.store import Key, Record, Store
 
 T = TypeVar("T")
@@ -199,7 +199,7 @@ class Writer:
             record.borrowed_at = 0.0  # it may have been another object than the one that was read
             raise RouteRefused(f"{write.ref} was refused, so traffic stays as it is: {error}") from error
         if record.borrowed is not None:
-            record.borrowed[write.at] = slim(write.ref.kind, answer)
+            record.borrowed[write.at] = lent(write.ref.kind, answer)
         record.contests[write.at] = contest.written(write.wanted, self.limiter.now())
         self.telemetry.count("modelramp_writes_total", kind=write.ref.kind.kind, result="ok")
         if write.takes_over:
