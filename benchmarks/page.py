@@ -53,8 +53,9 @@ How to read it:
 
 - **threshold**: at 30 requests a minute false rollbacks come several times a day, from 300 on there is nothing wrong
   with it. With exactly 30 requests in each minute, not 30 on average, there are more than twice as many.
-- **ratio**: at 3 requests a minute it is hardly stricter than the threshold (one failed request of 3 has an interval
-  from 6 % up): give it `minSamples` or a longer interval there.
+- **ratio** has `minSamples: 1` here. At 3 requests a minute it is hardly stricter than the threshold (one failed
+  request of 3 has an interval from 6 % up): give it more samples or a longer interval there. Without `minSamples` it
+  has no data until five requests of a tick have failed: it finds nothing at 3 requests a minute and little at 30.
 - **sequential difference** adds up all requests since the step began. It is made for steps, where evidence begins anew;
   on the watch after promotion, after a healthy hour, it takes about half an hour.
 - **sequential change** (alpha 0.01 a look) does not mind how long all was well.

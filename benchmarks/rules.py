@@ -90,8 +90,8 @@ def threshold_breaches(bad: int, total: int) -> bool:
 
 
 def ratio_breaches(bad: int, total: int) -> bool:
-    """The `ratio` check: the whole Wilson interval lies above the limit."""
-    return ratio(Proportion(bad, total), Limits(max=LIMIT)).verdict is Verdict.BREACH
+    """The `ratio` check with `minSamples: 1`: the whole Wilson interval lies above the limit."""
+    return ratio(Proportion(bad, total), Limits(max=LIMIT), min_samples=1).verdict is Verdict.BREACH
 
 
 def sequential_breaches(alpha: float = 0.05) -> Callable[[int, int], bool]:

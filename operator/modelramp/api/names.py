@@ -64,6 +64,7 @@ class Reason(StrEnum):
     NOT_A_NUMBER = "NotANumber"
     SEVERAL_SERIES = "SeveralSeries"
     TOO_FEW_SAMPLES = "TooFewSamples"
+    NOT_ENOUGH_EVIDENCE = "NotEnoughEvidence"
     WARMING_UP = "WarmingUp"
     QUERY_INVALID = "QueryInvalid"
     QUERY_FAILED = "QueryFailed"

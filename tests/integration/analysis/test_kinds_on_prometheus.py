@@ -115,7 +115,10 @@ async def test_a_good_version_keeps_every_kind_and_a_bad_one_breaches_each(
     endpoint, metrics, telemetry, last_minute, given, revision, verdict
 ):
     found = await verdicts(due(endpoint, revision, given), metrics, telemetry, last_minute)
-    assert {o.name: o.verdict for o in found} == {check["name"]: verdict for check in given}, [o.detail for o in found]
+    expected = {check["name"]: verdict for check in given}
+    if revision == "bad":
+        expected["means"] = Verdict.NO_DATA  # a sum and a count hold no spread
+    assert {o.name: o.verdict for o in found} == expected, [o.detail for o in found]
 
 
 def test_grouped_queries_of_ten_thousand_objects_are_asked_once(endpoint):

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from modelramp.analysis.evidence import Mean, Proportion
+from modelramp.analysis.kind import DETAIL_MOST
 from modelramp.analysis.stats.compare import Tolerance, fisher, means, pooled_z, rates, rates_p_value
 from modelramp.analysis.stats.intervals import newcombe, normal_tail, ratio, wilson
 from modelramp.analysis.wording import Limits
@@ -68,7 +69,33 @@ def test_a_ratio_breaches_only_with_its_whole_interval(pair, limits, verdict, wo
 @given(counts, st.floats(0.001, 0.999))
 def test_a_ratio_above_its_limit_is_a_breach_exactly_when_the_lower_end_is(pair, limit):
     low, _ = wilson(arm(pair))
-    assert (ratio(arm(pair), Limits(max=limit)).verdict is Verdict.BREACH) == (low > limit)
+    assert (ratio(arm(pair), Limits(max=limit), min_samples=1).verdict is Verdict.BREACH) == (low > limit)
+
+
+THIN = {
+    "one of three": ((1, 3), Limits(max=0.01), Reason.NOT_ENOUGH_EVIDENCE, "1 of 3 in bad, beyond the limit"),
+    "four of thirty": ((4, 30), Limits(max=0.01), Reason.NOT_ENOUGH_EVIDENCE, "a breach needs 5"),
+    "all, and few": ((4, 4), Limits(max=0.01), Reason.NOT_ENOUGH_EVIDENCE, "choose a longer interval"),
+    "four below a minimum": ((0, 4), Limits(min=0.9), Reason.NOT_ENOUGH_EVIDENCE, "4 of 4 outside of bad"),
+    "five below a minimum": ((0, 5), Limits(min=0.9), Reason.BELOW_MINIMUM, "is below 90 %"),
+    "five of thirty": ((5, 30), Limits(max=0.01), Reason.ABOVE_MAXIMUM, "is above 1 %"),
+    "five, as increase() counts them": ((4.98, 30), Limits(max=0.01), Reason.ABOVE_MAXIMUM, "is above 1 %"),
+    "a quiet minute": ((0, 3), Limits(max=0.01), Reason.WITHIN_LIMIT, "keeps the limit"),
+    "few, and perhaps chance": ((1, 40), Limits(max=0.01), Reason.WITHIN_LIMIT, "the interval reaches it"),
+}
+
+
+@pytest.mark.parametrize(("pair", "limits", "reason", "words"), THIN.values(), ids=THIN)
+def test_a_ratio_breaches_from_five_failures_on(pair, limits, reason, words):
+    result = ratio(arm(pair), limits)
+
+    assert result.reason is reason
+    assert words in result.detail
+    assert (result.verdict is Verdict.NO_DATA) == (reason is Reason.NOT_ENOUGH_EVIDENCE)
+
+
+def test_a_ratio_breaches_with_fewer_failures_when_its_samples_are_said():
+    assert ratio(Proportion(1, 3), Limits(max=0.01), min_samples=3).verdict is Verdict.BREACH
 
 
 def test_a_ratio_of_too_few_is_no_data():
@@ -191,7 +218,7 @@ def test_a_comparison_is_told_in_one_sentence():
 
 
 MEANS = {
-    "higher": (Mean(300, 100), Mean(100, 100), Tolerance(relative=0.1), Verdict.BREACH),
+    "higher": (Mean(300, 100), Mean(100, 100), Tolerance(relative=0.1), Verdict.NO_DATA),
     "a little higher": (Mean(105, 100), Mean(100, 100), Tolerance(relative=0.1), Verdict.HEALTHY),
     "lower": (Mean(50, 100), Mean(100, 100), Tolerance(), Verdict.HEALTHY),
     "no traffic": (Mean(0, 0), Mean(100, 100), Tolerance(), Verdict.NO_DATA),
@@ -203,6 +230,17 @@ MEANS = {
 @pytest.mark.parametrize(("candidate", "stable", "tolerance", "verdict"), MEANS.values(), ids=MEANS)
 def test_means_are_compared_by_their_tolerance(candidate, stable, tolerance, verdict):
     assert means(candidate, stable, tolerance).verdict is verdict
+
+
+def test_a_higher_mean_says_why_it_cannot_breach_and_what_to_export():
+    result = means(Mean(300, 100), Mean(100, 100), Tolerance(relative=0.1), "s")
+
+    assert (result.reason, result.value) == (Reason.NOT_ENOUGH_EVIDENCE, 2.0)
+    assert result.detail.startswith("mean 3 s against 1 s with the stable version; 0.1 s more is tolerated, n = 100: ")
+    assert result.detail.endswith(
+        "hold no spread, so this may be chance; export a histogram and compare its buckets, or use sequential"
+    )
+    assert len(result.detail) <= DETAIL_MOST, "the status would cut it"
 
 
 def test_increases_that_are_no_whole_numbers_are_taken_as_they_are():

@@ -23,7 +23,7 @@ SETTINGS = {
     "alpha": ({"compare": RATES}, NUMBERS, {"alpha": "0.001"}, "breach", "healthy"),
     "maxIncrease": ({"compare": RATES}, NUMBERS, {"maxIncrease": "0.02"}, "breach", "healthy"),
     "maxRelativeIncrease": ({"compare": RATES}, NUMBERS, {"maxRelativeIncrease": 2}, "breach", "healthy"),
-    "tolerance of means": ({"compare": MEANS}, COSTS, {"maxIncrease": "0.5"}, "breach", "healthy"),
+    "tolerance of means": ({"compare": MEANS}, COSTS, {"maxIncrease": "0.5"}, "no-data", "healthy"),
     "quantile": ({"compare": {"buckets": "b"}}, MIDDLING, {"quantile": "0.99"}, "breach", "healthy"),
     "alpha of looks": ({"sequential": RATES}, LOOKS, {"alpha": "0.000001"}, "breach", "healthy"),
     "effect": ({"sequential": RATES}, LOOKS, {"effect": "0.00001"}, "breach", "healthy"),

@@ -69,6 +69,10 @@ FOUND = {
         {"ratio": pair('sum(rate(x{namespace="{{namespace}}",revision="{{revision}}"}[{{window}}]))'), "max": 0.1},
         ("warning", "ratio.bad", "use increase("),
     ),
+    "means, which cannot roll back": (
+        {"compare": {"sum": GOOD, "count": GOOD, "maxIncrease": 1}},
+        ("warning", "compare.sum", "this check never breaches: a sum and a count hold no spread"),
+    ),
     "a query that names no version": (
         {"compare": pair("sum(increase(x[{{window}}]))")},
         ("warning", "compare.bad", "the series of both versions are found by the label revision"),
@@ -109,6 +113,11 @@ def test_a_limit_out_of_reach_is_refused_in_one_sentence(check, field):
 )
 def test_counts_of_a_version_and_grouped_counts_are_fine(query):
     assert findings_of(compare=pair(query, query)) == []
+
+
+def test_means_that_only_hold_are_fine():
+    held = {"compare": {"sum": GOOD, "count": GOOD, "maxIncrease": 1}, "role": "hold"}
+    assert [path for _, path, _ in findings_of(**held)] == ["spec.health.checks"], "only that nothing rolls back"
 
 
 def warned(health, **spec):

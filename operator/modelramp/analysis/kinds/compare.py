@@ -1,5 +1,6 @@
 """Check kind `compare`: rates, means or quantiles of the candidate against those of the stable version."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from modelramp.analysis.accumulated import Window
@@ -7,11 +8,13 @@ from modelramp.analysis.counting import CountingKind, wrong_shape
 from modelramp.analysis.counts import STABLE, VersionCounts
 from modelramp.analysis.evidence import Mean, Proportion, Result
 from modelramp.analysis.kind import CheckKind, outcome_of
-from modelramp.analysis.stats.compare import Tolerance, means, quantiles, rates
+from modelramp.analysis.stats.compare import NO_SPREAD, Tolerance, means, quantiles, rates
 from modelramp.analysis.stats.histograms import Buckets
 from modelramp.analysis.wording import Limits
-from modelramp.api.check import Check
+from modelramp.api.advice import Advice, Level
+from modelramp.api.check import Check, Role
 from modelramp.api.checks.compare import Compare
+from modelramp.api.health import Health
 from modelramp.api.verdict import CheckOutcome
 
 
@@ -54,6 +57,12 @@ class CompareKind(CountingKind):
         if isinstance(candidate, Buckets) and isinstance(other, Buckets):
             return quantiles(candidate, other, settings.quantile or 0.95, tolerance, check.unit), ""
         raise wrong_shape(check)
+
+    def lint(self, check: Check, health: Health, path: str) -> Iterator[Advice]:
+        """About means too, which can hold a rollout and never roll it back."""
+        if check.settings.sum is not None and check.role is Role.ROLLBACK:
+            yield Advice(Level.WARNING, f"{path}.compare.sum", f"this check never breaches: {NO_SPREAD}")
+        yield from super().lint(check, health, path)
 
 
 KIND: CheckKind = CompareKind()

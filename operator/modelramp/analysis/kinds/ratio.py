@@ -23,7 +23,7 @@ class RatioKind(CountingKind):
         if not isinstance(candidate, Proportion):
             raise wrong_shape(check)
         limits = Limits(check.min, check.max)
-        return ratio(candidate, limits, settings.confidence or 0.95, check.min_samples or 1), ""
+        return ratio(candidate, limits, settings.confidence or 0.95, check.min_samples), ""
 
 
 KIND: CheckKind = RatioKind()

@@ -29,6 +29,11 @@ NEGLIGIBLE = 1e-16
 """Tables so much rarer than the one seen are left out: the sum of floats would not change."""
 APPROXIMATE_FROM = 10
 """Failures that both versions must be expected to have before an approximation decides on a tolerance."""
+NO_SPREAD = (
+    "a sum and a count hold no spread, so this may be chance; export a histogram and compare its buckets, or use "
+    "sequential"
+)
+"""Why a mean cannot breach, and what to do."""
 EXACT_SPREAD = 100.0
 """Tables spread further are not summed up: there the normal approximation is off by about 1 % of the p-value."""
 
@@ -190,10 +195,10 @@ def _frequencies(row: int, column: int, both: int, mode: int, seen: int) -> dict
 
 
 def means(candidate: Mean, stable: Mean, tolerance: Tolerance | None = None, unit: str = "") -> Result:
-    """Whether the candidate's mean is higher by more than the tolerance.
+    """Whether the candidate's mean is within the tolerance.
 
-    A sum and a count hold no spread, so there is neither interval nor p-value: set a tolerance that noise stays
-    below, or use a sequential check, which learns the spread from tick to tick.
+    A sum and a count hold no spread: whether a higher mean is chance cannot be known, so it is NO_DATA and never a
+    breach. A histogram has a spread, and a sequential check learns it from tick to tick.
     """
     tolerance = tolerance or Tolerance()
     if problem := first_problem(candidate, stable):
@@ -203,8 +208,10 @@ def means(candidate: Mean, stable: Mean, tolerance: Tolerance | None = None, uni
     words = f"mean {shown(candidate.mean, unit)} against {shown(stable.mean, unit)} with the stable version"
     difference, allowed = candidate.mean - stable.mean, tolerance.allowed(stable.mean)
     words += f"; {_allowance(allowed, unit)}, n = {count_text(candidate.count)}"
-    more = above(difference, allowed, max(abs(candidate.mean), abs(stable.mean)))
-    return _compared(difference, allowed, None, None, tolerance.alpha, words, candidate.count, more)
+    if above(difference, allowed, max(abs(candidate.mean), abs(stable.mean))):
+        unknown = Unusable(Reason.NOT_ENOUGH_EVIDENCE, f"{words}: {NO_SPREAD}")
+        return replace(no_data(unknown, candidate.count), value=difference, limit=allowed)
+    return Result(Verdict.HEALTHY, Reason.WITHIN_LIMIT, words, difference, allowed, n=candidate.count)
 
 
 def quantiles(
@@ -269,14 +276,14 @@ def _mover(
 def _compared(
     difference: float,
     allowed: float,
-    interval: Interval | None,
-    p_value: float | None,
+    interval: Interval,
+    p_value: float,
     alpha: float,
     words: str,
     n: float,
     more: bool,
 ) -> Result:
-    worse = more and (p_value is None or p_value < alpha)
+    worse = more and p_value < alpha
     verdict, reason = (Verdict.BREACH, Reason.ABOVE_MAXIMUM) if worse else (Verdict.HEALTHY, Reason.WITHIN_LIMIT)
     detail = f"{words}: may be chance" if more and not worse else words
     return Result(verdict, reason, detail, difference, allowed, interval, p_value, n)

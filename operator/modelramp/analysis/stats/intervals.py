@@ -5,12 +5,15 @@ import sys
 from functools import lru_cache
 from statistics import NormalDist
 
-from modelramp.analysis.evidence import Proportion, Result, count_text, no_data, too_few
+from modelramp.analysis.evidence import Proportion, Result, Unusable, count_text, no_data, too_few
 from modelramp.analysis.wording import RATIO, Limits, percents, shown
 from modelramp.api.names import Reason
 from modelramp.api.verdict import Verdict
 
 Interval = tuple[float, float]
+
+LEAST_FAILURES = 5
+"""Failures that a breach of a ratio needs while nobody has said how many samples are enough."""
 
 
 @lru_cache(maxsize=256)
@@ -56,21 +59,37 @@ def newcombe(first: Proportion, second: Proportion, confidence: float = 0.95) ->
     )
 
 
-def ratio(arm: Proportion, limits: Limits, confidence: float = 0.95, min_samples: float = 1) -> Result:
+def ratio(arm: Proportion, limits: Limits, confidence: float = 0.95, min_samples: float | None = None) -> Result:
     """A rate against its limits: a breach only when the whole Wilson interval lies beyond one.
 
     One failed request among 40 is a rate of 2.5 %, yet no evidence against a limit of 1 %. When the true rate lies at
-    the limit, a breach comes up by chance in about (1 - confidence) / 2 of the windows.
+    the limit, a breach comes up by chance in about (1 - confidence) / 2 of the windows. Without min_samples a breach
+    also needs LEAST_FAILURES events on its side, bad ones above a maximum and others below a minimum; with fewer the
+    whole interval beyond a limit is NO_DATA: one failure of three is no evidence, and not healthy either.
     """
     if problem := arm.problem():
         return no_data(problem, arm.observed)
-    if arm.total < min_samples:
-        return no_data(too_few(arm.total, min_samples), arm.total)
+    least = 1 if min_samples is None else min_samples
+    if arm.total < least:
+        return no_data(too_few(arm.total, least), arm.total)
     interval = wilson(arm, confidence)
     verdict, reason, limit = beyond(interval, limits)
+    if verdict is Verdict.BREACH and min_samples is None and (few := _few_events(arm, reason)):
+        return no_data(few, arm.total)
     words = f"{rate_text(arm, confidence, limit)} {_relation(arm.rate, limits, limit, verdict)}"
     detail = f"{words}, n = {count_text(arm.total)}"
     return Result(verdict, reason, detail, arm.rate, limit, interval, n=arm.total)
+
+
+def _few_events(arm: Proportion, beyond_what: Reason) -> Unusable | None:
+    """Why a breach rests on too few events; None when there are enough."""
+    above = beyond_what is Reason.ABOVE_MAXIMUM
+    events, side = (arm.bad, "in bad") if above else (arm.good, "outside of bad")
+    if round(events) >= LEAST_FAILURES:
+        return None
+    found = f"{count_text(events)} of {count_text(arm.total)} {side}, beyond the limit"
+    enough = f"a breach needs {LEAST_FAILURES}; choose a longer interval, or set minSamples"
+    return Unusable(Reason.NOT_ENOUGH_EVIDENCE, f"not enough evidence: {found}; {enough}")
 
 
 def beyond(interval: Interval, limits: Limits) -> tuple[Verdict, Reason, float | None]:
