@@ -8,7 +8,7 @@ from modelramp.analysis.stats.change import Bound, ChangeLooks, change_over_limi
 from modelramp.analysis.stats.compare import quantiles, rates
 from modelramp.analysis.stats.cost import cost
 from modelramp.analysis.stats.drift import Measure, Rule, drift
-from modelramp.analysis.stats.fairness import fairness
+from modelramp.analysis.stats.fairness import FairnessRule, fairness
 from modelramp.analysis.stats.histograms import from_classic
 from modelramp.analysis.stats.intervals import ratio
 from modelramp.analysis.stats.native_histograms import from_native
@@ -30,6 +30,7 @@ FAST = from_classic(
 FINE = tuple((2.0 ** (k / 8 - 8), 2.0 ** ((k + 1) / 8 - 8), 5.0 + k % 7) for k in range(60))
 COARSE = tuple((2.0 ** (k - 8), 2.0 ** (k - 7), 40.0 + k % 3) for k in range(8))
 FIVE = Groups({name: Proportion(20.0 + i, 400.0) for i, name in enumerate("abcde")})
+HUNDRED = Groups({f"g{i}": Proportion(20.0 + 200 * (i < 20) + i % 7, 400.0) for i in range(100)})
 
 KINDS = {
     "ratio": lambda: ratio(ONE, Limits(max=0.01)),
@@ -44,6 +45,8 @@ KINDS = {
     "change over stable": lambda: change_over_stable(ChangeLooks(), ONE, OTHER, Bound(0.01)),
     "cost": lambda: cost(Mean(12.5, 300), Limits(max=0.01)),
     "fairness": lambda: fairness(FIVE),
+    "fairness of a hundred groups": lambda: fairness(HUNDRED),
+    "fairness with limits": lambda: fairness(HUNDRED, FairnessRule(difference=0.1, four_fifths=0.8)),
     **{f"drift {m}": (lambda m=m: drift(FAST, FAST, Rule(m))) for m in Measure},
 }
 

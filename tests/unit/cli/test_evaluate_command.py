@@ -32,6 +32,7 @@ spec:
     - {name: fair, fairness: {bad: b, total: t}}
     - {name: tolerant, compare: {bad: b, total: t, maxIncrease: 0.1}}
     - {name: risen, drift: {measure: performance, sum: s, count: c, reference: {sum: 100, count: 100}}}
+    - {name: apart, fairness: {bad: b, total: t, maxDifference: 0.1}}
     - {name: fifths, fairness: {bad: b, total: t, maxDifference: 0.1, minSuccessRatio: 0.9}}
     - {name: cost, cost: {sum: s, count: c}, max: 0.01}
     - {name: budget, cost: {usage: {tokens: t}, prices: {tokens: "0.001"}, count: c, budget: 10}}
@@ -127,16 +128,22 @@ VERDICTS = {
     "five percent, as tolerated": ("risen", arms(spent(105, 100)), "healthy", "+5 % from the baseline of 1, limit +5"),
     "a little more than five percent": ("risen", arms(spent(105.1, 100)), "breach", "limit +5 %"),
     "groups as far apart as is tolerated": (
-        "fifths",
+        "apart",
         arms(groups(a=(400_000, 1_000_000), b=(300_000, 1_000_000))),
         "healthy",
-        "30 % of 1,000,000 in b; 10 percentage points tolerated; success ratio 0.8571 (at least 0.9 wished)",
+        "30 % of 1,000,000 in b; 10 percentage points tolerated; success ratio 0.8571 (four-fifths rule: 0.8)",
     ),
-    "groups a little further apart": (
-        "fifths",
-        arms(groups(a=(401_000, 1_000_000), b=(300_000, 1_000_000))),
+    "groups further apart than that": (
+        "apart",
+        arms(groups(a=(403_000, 1_000_000), b=(300_000, 1_000_000))),
         "breach",
-        "success ratio 0.8557",
+        "success ratio 0.8529",
+    ),
+    "groups that keep one limit of two": (
+        "fifths",
+        arms(groups(a=(400_000, 1_000_000), b=(300_000, 1_000_000))),
+        "breach",
+        "10 percentage points tolerated; success ratio 0.8571 (at least 0.9 wished)",
     ),
     "drift": ("drift", arms(SHIFTED, BUCKETS), "breach", "PSI"),
     "a native histogram": ("drift", arms(NATIVE, NATIVE), "healthy", "PSI 0, limit"),

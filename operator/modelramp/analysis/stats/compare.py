@@ -102,13 +102,13 @@ def rates(candidate: Proportion, stable: Proportion, tolerance: Tolerance | None
 def least_excess(first: Proportion, second: Proportion, factor: float, shift: float, alpha: float) -> float:
     """The lower end of the interval of first - factor * second - shift, at one-sided significance alpha / 2.
 
-    MOVER with Wilson intervals where both versions are expected to have ten failures or more; below that the ends of
-    exact intervals, each at half of the significance: wider, and never by approximation.
+    MOVER with Wilson intervals where both versions are expected to have ten failures and ten successes; below that the
+    ends of exact intervals, each at half of the significance: wider, and never by approximation.
     Sources: G. Y. Zou, A. Donner, Statistics in Medicine 27 (2008), 1693-1702; C. J. Clopper, E. S. Pearson, Biometrika
     26 (1934), 404-413.
     """
     both = first.plus(second)
-    if min(first.total, second.total) * both.rate < APPROXIMATE_FROM:
+    if min(first.total, second.total) / both.total * min(both.bad, both.good) < APPROXIMATE_FROM:
         low, high = binomial_ends(first, second, alpha / 4)
         return low - factor * high - shift
     (low, _), (_, high) = wilson(first, 1 - alpha), wilson(second, 1 - alpha)

@@ -10,10 +10,11 @@ from modelramp.api.rules import ApiModel, Rule
 
 
 class Fairness(ApiModel):
-    """Detects different failure rates between groups of people, with a chi-square test over all groups.
+    """Detects different failure rates between groups of people: each group against all others together.
 
-    Ignores groups with fewer than minSamples (defaults to 30) requests; with fewer than two groups left, reports no
-    data.
+    A breach needs the whole confidence interval of one group beyond one of the limits that are set, with Holm's
+    correction for the number of groups; without limits, a chi-square test over all groups. Ignores groups with fewer
+    than minSamples (defaults to 30) requests; with fewer than two groups left, reports no data.
     """
 
     bad: Annotated[
@@ -26,13 +27,16 @@ class Fairness(ApiModel):
     alpha: Alpha = None
     max_difference: Annotated[
         NotNegative | None,
-        Field(description="Tolerated difference of error rates between the worst and the best group. Defaults to 0."),
+        Field(
+            description="Tolerated difference of error rates between a group and all others. Defaults to 0 if "
+            "minSuccessRatio is not set either."
+        ),
     ] = None
     min_success_ratio: Annotated[
         Probability | None,
         Field(
-            description="If set, breaches only if the worst group's success rate is also below this fraction of the "
-            "best group's: 0.8 is the four-fifths rule."
+            description="Least ratio of success rates between a group and all others, the smaller by the larger: 0.8 "
+            "is the four-fifths rule. Breaches by itself, also beside maxDifference."
         ),
     ] = None
 
