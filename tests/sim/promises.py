@@ -235,11 +235,13 @@ class Shares(Checker):
         if change.actor != FIELD_MANAGER or change.type == "DELETED" or not self._member.obj:
             return
         capacity = self._member.obj["spec"]["rollout"].get("capacity") or {}
-        replicas = self._member.obj["spec"]["replicas"]
+        held = (self._member.status.get("heldReplicas") or {}).get("count", 0)
+        replicas = max(self._member.obj["spec"]["replicas"], held)
         surge, unavailable = capacity.get("maxSurge", replicas), capacity.get("maxUnavailable", 0)
         if change.kind == "Deployment":
             wanted = sum(obj["spec"]["replicas"] for obj in self._deployments())
-            if wanted > replicas + surge:
+            fewer = change.before is not None and change.obj["spec"]["replicas"] < change.before["spec"]["replicas"]
+            if wanted > replicas + surge and not fewer:
                 yield f"{wanted} pods are wanted, {replicas} and {surge} more are allowed"
         if change.kind == "HTTPRoute" and not is_preview(change.obj) and change.before is not None:
             yield from self._carried(backends(change.obj), backends(change.before), max(1, replicas - unavailable))

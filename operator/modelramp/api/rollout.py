@@ -206,6 +206,14 @@ class Rollout(ApiModel):
     capacity: Annotated[Capacity, Field(description="How many pods the versions may have during a rollout.")] = (
         Capacity()
     )
+    scale_down_during_rollout: Annotated[
+        bool,
+        Field(
+            description="Whether a decrease of spec.replicas takes effect while a candidate has traffic. If not, it "
+            "waits for the promotion, or for five minutes after the candidate has lost its traffic; then a tenth of "
+            "the pods ends every 30 s."
+        ),
+    ] = False
     scale_down_delay: Annotated[
         Seconds,
         between(3),

@@ -239,6 +239,19 @@ class AnswerStatus(StatusModel):
     message: Annotated[str, Field(description="What was done, or why the request was ignored.")] = ""
 
 
+class HeldReplicasStatus(StatusModel):
+    """The pods that stay although spec.replicas asks for fewer."""
+
+    count: Annotated[
+        int,
+        Field(description="Pods that stay: the most that the spec asked for since the first step, then fewer."),
+    ]
+    revision: Annotated[str, Field(description="The candidate that has traffic, or had it last.")]
+    until: Annotated[
+        Time | None, Field(description="When the next of them end; not set while the candidate has traffic.")
+    ] = None
+
+
 FORMAT = 1
 """Rises with a field whose loss would break a promise, since an older operator would drop it. 1 is not written."""
 
@@ -276,6 +289,10 @@ class Status(StatusModel):
     ] = None
     deferred: Annotated[
         DeferredStatus | None, Field(description="The revision that was withdrawn for lack of capacity, if any.")
+    ] = None
+    held_replicas: Annotated[
+        HeldReplicasStatus | None,
+        Field(description="A decrease of spec.replicas below this number waits, while a candidate has traffic."),
     ] = None
     restored: Annotated[
         bool, Field(description="Whether the stable version was restored by a rollback after promotion.")
@@ -331,7 +348,7 @@ class Status(StatusModel):
         ),
     ] = {}
     replicas: Annotated[
-        int, Field(description="Available pods of the version that serves, for the scale subresource.")
+        int, Field(description="Available pods of the versions that `selector` matches, for the scale subresource.")
     ] = 0
     selector: Annotated[str, Field(description="Label selector of the pods, for the scale subresource.")] = ""
     conditions: Annotated[

@@ -6,7 +6,47 @@ from dataclasses import replace
 from modelramp.api.names import Reason
 from modelramp.api.rollout import CandidatePods
 from modelramp.api.verdict import TickOutcome, Verdict
-from modelramp.core.state import Observed, Pods, RolloutInput, State
+from modelramp.core.state import HeldReplicas, Observed, Pods, RolloutInput, State
+
+SETTLE_SECONDS = 300
+"""How long a decrease waits after a candidate has lost its traffic: an autoscaler that saw an idle, failing version has
+to see what the stable one carries. An autoscaler of Kubernetes looks back as far before it asks for less."""
+RELEASE_SECONDS = 30
+"""Time between two parts of a decrease that has waited. An autoscaler that finds the load of the pods that stay right
+keeps its number, however small: only the loss of some pods corrects it, within one or two of its rounds."""
+
+
+def held_replicas(target: RolloutInput, state: State, now: int) -> HeldReplicas | None:
+    """The pods that stay although spec.replicas may ask for fewer, after a decision; None when it is obeyed at once.
+
+    When the wait is over a tenth of them goes at a time, at least one.
+    target: with spec.replicas as written. now: seconds since the epoch.
+    """
+    replicas, held, running = target.spec.replicas, state.held, state.running
+    if target.spec.rollout.scale_down_during_rollout:
+        return None
+    if running is not None:
+        return HeldReplicas(max(replicas, held.count if held is not None else 0), running.version.revision)
+    if held is None:
+        return None
+    promoted = state.stable is not None and state.stable.revision == held.revision
+    until = held.until or (now if promoted else now + SETTLE_SECONDS)
+    if now < until:
+        return replace(held, count=max(replicas, held.count), until=until)
+    fewer = held.count - max(1, held.count // 10)
+    return replace(held, count=fewer, until=now + RELEASE_SECONDS) if replicas < fewer else None
+
+
+def sized(target: RolloutInput, state: State) -> RolloutInput:
+    """What is wanted, with the pods that a rollout keeps in place of a smaller spec.replicas."""
+    if not waiting_decrease(target, state) or state.held is None:
+        return target
+    return replace(target, spec=target.spec.model_copy(update={"replicas": state.held.count}))
+
+
+def waiting_decrease(target: RolloutInput, state: State) -> bool:
+    """Whether spec.replicas asks for fewer pods than a rollout keeps."""
+    return state.held is not None and target.spec.replicas < state.held.count
 
 
 def needed(replicas: int, weight: int) -> int:
@@ -168,6 +208,7 @@ def with_pods(
     """
     if not ticks or ticks[-1].revision != state.subject:
         return tuple(ticks)
+    target = sized(target, state)
     *older, newest = ticks
     pods = seen.pods.get(newest.revision, Pods())
     enough = enough_available(target, state, seen)

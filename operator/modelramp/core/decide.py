@@ -10,6 +10,7 @@ from modelramp.api.times import to_text
 from modelramp.api.verdict import TICK_MARK, TickOutcome, Verdict
 from modelramp.core import transitions
 from modelramp.core.breaches import count, tally, tick_verdict, tripped
+from modelramp.core.capacity import held_replicas, sized
 from modelramp.core.events import RolloutEvent
 from modelramp.core.follow_cluster import adopt, begin_step, follow_world
 from modelramp.core.hooks import count_for_hooks, follow_hooks
@@ -31,6 +32,7 @@ def decide(target: RolloutInput, state: State, seen: Observed, ticks: Sequence[T
     Only the newest tick may move traffic up; older ones are replayed and can only count or roll back.
     """
     seen = seen if seen.now == now else replace(seen, now=now)
+    wanted, target = target, sized(target, state)
     decision = adopt(_from_now(state, target, ticks, now), target, seen, now)
     decision = follow_target(decision, target, now)
     decision = follow_request(decision, target, seen, now)
@@ -40,7 +42,8 @@ def decide(target: RolloutInput, state: State, seen: Observed, ticks: Sequence[T
     for outcome in ordered:
         before, newest = decision, outcome.tick == ordered[-1].tick
         decision = fold(decision, target, seen, outcome, newest=newest).at(outcome.tick, before)
-    return follow_hooks(follow_world(decision, target, seen, now), target, seen, now)
+    decision = follow_hooks(follow_world(decision, target, seen, now), target, seen, now)
+    return decision.then(held=held_replicas(wanted, decision.state, now))
 
 
 def _from_now(state: State, target: RolloutInput, ticks: Sequence[TickOutcome], now: int) -> Decision:

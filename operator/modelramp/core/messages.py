@@ -9,7 +9,7 @@ from modelramp.api.rollout import OnBreach
 from modelramp.api.times import to_clock
 from modelramp.api.verdict import TICK_MARK, Verdict
 from modelramp.core.breaches import breaching, by_detail, tally, told
-from modelramp.core.capacity import by_share, enough_available, given, shows, unanswered
+from modelramp.core.capacity import by_share, enough_available, given, shows, sized, unanswered, waiting_decrease
 from modelramp.core.gates import registry as gates
 from modelramp.core.scores import judged
 from modelramp.core.state import Candidate, Observed, Pods, RolloutInput, State, Version, held_by_people
@@ -20,11 +20,21 @@ from modelramp.core.transitions import label, name_of, unserved
 
 def sentence(target: RolloutInput, state: State, seen: Observed) -> str:
     """The message for a state."""
-    text = "; ".join((*_unanswered(target, state, seen), _of_state(target, state, seen)))
+    wanted, target = target, sized(target, state)
+    text = "; ".join((*_unanswered(target, state, seen), _of_state(target, state, seen), *_decrease(wanted, state)))
     if target.missing:
         lacks = "promotion waits for" if state.candidate is not None else "some checks are missing, for want of"
         text = f"{text}; {lacks} {target.missing}"
     return "; ".join((text, *filter(None, (seen.remark,)), *_unheeded(state)))
+
+
+def _decrease(target: RolloutInput, state: State) -> tuple[str, ...]:
+    """That a smaller spec.replicas waits, and for what. target: with spec.replicas as written."""
+    held = state.held
+    if held is None or not waiting_decrease(target, state):
+        return ()
+    ends = f"until {to_clock(held.until)}" if held.until else "until the rollout ends"
+    return (f"spec.replicas {target.spec.replicas} waits {ends}: {held.count} pods stay",)
 
 
 def _unheeded(state: State) -> tuple[str, ...]:

@@ -49,6 +49,19 @@ class Deferred:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldReplicas:
+    """The pods that a rollout goes on with although spec.replicas asks for fewer.
+
+    revision: the candidate that has traffic, or had it last. until: when the next of the pods end, seconds since the
+    epoch; 0 while it has traffic.
+    """
+
+    count: int
+    revision: str
+    until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """The revision that a rollout is bringing in.
 
@@ -159,6 +172,7 @@ class State:
     stable: what serves, or what traffic returns to. previous: the last version that worked before it.
     failed: a revision that gets no traffic until the spec changes or a person says retry.
     deferred: a revision that was withdrawn for lack of capacity, until it is tried again.
+    held: the most replicas that the spec asked for since the first step; they stay until the promotion.
     restored: stable came back by a rollback after promotion (so it is not exchanged again: no ping-pong).
     ab_test: the A/B test under way, or the last one until the next rollout begins.
     request: the last one that was handled; answer: what became of it. heard: by revision, marks of every request text
@@ -186,6 +200,7 @@ class State:
     hooks: tuple[HookRun, ...] = ()
     ab_test: ABTestState | None = None
     deferred: Deferred | None = None
+    held: HeldReplicas | None = None
 
     @property
     def running(self) -> Candidate | None:

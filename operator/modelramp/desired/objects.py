@@ -7,7 +7,7 @@ from typing import Any
 from modelramp.api.kinds import CONTROLLER_REVISION, SERVICE
 from modelramp.api.names import RESTORED_ANNOTATION, Reason
 from modelramp.api.times import to_text
-from modelramp.core.capacity import by_share, carried, pods_by_share, standby_pods
+from modelramp.core.capacity import by_share, carried, pods_by_share, sized, standby_pods
 from modelramp.core.events import RolloutEvent
 from modelramp.core.gates.evaluation_results import recorded_text
 from modelramp.core.state import Observed, RolloutInput, State, Version
@@ -85,6 +85,7 @@ def desired(
     have made, as it is now. now: seconds since the epoch; ends the pods of revisions that retired before.
     admitted: whether the object may have the hosts that its spec asks for; preview_admitted: those of its preview.
     """
+    target = sized(target, state)
     ports = named_ports(owner, current_routes)
     replicas = replicas_by_revision(target, state, seen, ports, now)
     known = _with_candidate(target, state, snapshots)

@@ -413,7 +413,7 @@ def _begins_step(target: RolloutInput, state: State, seen: Observed, now: int) -
 
 def _rests(before: State, after: State) -> bool:
     """Whether a tick changed nothing that the children or the route follow from."""
-    same = ("phase", "stable", "previous", "failed", "retiring", "hooks", "weights")
+    same = ("phase", "stable", "previous", "failed", "retiring", "hooks", "held", "weights")
     return after.candidate == before.candidate and all(getattr(before, at) == getattr(after, at) for at in same)
 
 
@@ -428,6 +428,7 @@ def _capacity_looks(target: RolloutInput, state: State, now: int) -> list[float]
     until = standby_until(target, state)
     times = [float(until)] if until > now else []
     times += [float(max(now + 1, state.deferred.until))] if state.deferred is not None else []
+    times += [float(max(now + 1, state.held.until))] if state.held is not None and state.held.until else []
     wait = state.candidate.waiting if state.candidate is not None else None
     limit = target.spec.rollout.capacity_deadline
     if wait is not None:

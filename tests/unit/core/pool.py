@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from modelramp.api.names import Phase
 from modelramp.api.verdict import TickOutcome
-from modelramp.core.capacity import carried, with_pods
+from modelramp.core.capacity import carried, sized, with_pods
 from modelramp.core.decide import decide
 from modelramp.core.state import Observed, Pods, RolloutInput, State
 from modelramp.core.strategies.registry import traffic_of
@@ -98,12 +98,13 @@ class Pool:
         decision = decide(self.target, self.state, seen, ticks, self.now)
         self.state = decision.state
         self.waits.add(self.state.reason)
-        traffic = carried(self.target, self.state, seen, traffic_of(self.target, self.state).weights)
-        traffic_now = traffic_of(self.target, self.state)
+        target = sized(self.target, self.state)
+        traffic = carried(target, self.state, seen, traffic_of(self.target, self.state).weights)
+        traffic_now = traffic_of(target, self.state)
         ready = {name for name in self.revisions if self.is_ready(name)}
         stable = self.state.stable.revision
         weights, _ = shown_weights(type(traffic_now)(traffic), stable, ready, self.route)
-        replicas = replicas_by_revision(self.target, self.state, seen, self.route, self.now)
+        replicas = replicas_by_revision(target, self.state, seen, self.route, self.now)
         if weights and weights != self.route:
             self.route, self.confirm_at = dict(weights), self.now + self.chance.choice((0, 1, 2))
         for name in {*self.revisions, *replicas}:

@@ -9,6 +9,7 @@ from modelramp.api.status import (
     CapacityWaitStatus,
     DeferredStatus,
     EvaluationStatus,
+    HeldReplicasStatus,
     HookStatus,
     MetricStatus,
 )
@@ -17,7 +18,7 @@ from modelramp.api.times import to_seconds, to_text
 from modelramp.api.verdict import Verdict
 from modelramp.core.gates.evaluation_results import Evaluation, MetricOutcome
 from modelramp.core.hook_runs import HookRun
-from modelramp.core.state import ABTestState, CapacityWait, Deferred, Ending, RolloutInput
+from modelramp.core.state import ABTestState, CapacityWait, Deferred, Ending, HeldReplicas, RolloutInput
 
 _MESSAGE_LIMIT = 1024
 _METRIC_LIMIT = 256
@@ -98,6 +99,21 @@ def deferred_of(status: DeferredStatus | None) -> Deferred | None:
     if status is None:
         return None
     return Deferred(status.revision, to_seconds(status.until), status.generation)
+
+
+def held_replicas_status(held: HeldReplicas | None) -> HeldReplicasStatus | None:
+    """The status of the replicas that a rollout keeps."""
+    if held is None:
+        return None
+    until = to_text(held.until) if held.until else None
+    return HeldReplicasStatus(count=held.count, revision=held.revision, until=until)
+
+
+def held_replicas_of(status: HeldReplicasStatus | None) -> HeldReplicas | None:
+    """The held replicas that a status carries. Raises ValueError when their time cannot be read."""
+    if status is None:
+        return None
+    return HeldReplicas(status.count, status.revision, to_seconds(status.until) if status.until else 0)
 
 
 def _metric_status(metric: MetricOutcome) -> MetricStatus:

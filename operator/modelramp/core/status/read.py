@@ -27,13 +27,21 @@ from modelramp.core.state import (
     BreachCounter,
     Candidate,
     Deferred,
+    HeldReplicas,
     HistoryRecord,
     RequestAnswer,
     Retiring,
     State,
     Version,
 )
-from modelramp.core.status.parts import ab_test_of, capacity_wait_of, deferred_of, episodes_of, evaluation_of
+from modelramp.core.status.parts import (
+    ab_test_of,
+    capacity_wait_of,
+    deferred_of,
+    episodes_of,
+    evaluation_of,
+    held_replicas_of,
+)
 
 _NEEDED = frozenset(
     {
@@ -131,6 +139,7 @@ def state_of(status: Status) -> State:
         hooks=episodes_of(status.hooks),
         ab_test=_ab_test(status),
         deferred=_deferred(status),
+        held=_held(status),
     )
 
 
@@ -215,6 +224,14 @@ def _deferred(status: Status) -> Deferred | None:
     """The deferred revision; one that cannot be read is tried again at once."""
     try:
         return deferred_of(status.deferred)
+    except ValueError:
+        return None
+
+
+def _held(status: Status) -> HeldReplicas | None:
+    """The held replicas; those that cannot be read hold nothing."""
+    try:
+        return held_replicas_of(status.held_replicas)
     except ValueError:
         return None
 

@@ -42,6 +42,7 @@ from modelramp.core.status.parts import (
     capacity_wait_status,
     deferred_status,
     evaluation_status,
+    held_replicas_status,
     hook_statuses,
 )
 from modelramp.core.strategies.registry import judged_by, stages_of
@@ -79,6 +80,7 @@ def status_of(
         candidate=_candidate_status(state.candidate, seen),
         failed_revision=state.failed,
         deferred=deferred_status(state.deferred),
+        held_replicas=held_replicas_status(state.held),
         restored=state.restored,
         paused=state.paused,
         progress=_progress(target, state),
@@ -118,6 +120,7 @@ _ESSENTIAL = frozenset(
         "candidate",
         "failedRevision",
         "deferred",
+        "heldReplicas",
         "restored",
         "paused",
         "progress",
