@@ -71,7 +71,7 @@ SENTENCES = {
     ),
     "quality fell by chance": (
         performance(P(3, 20), P(50, 1000)),
-        "limit -5 %, which chance may explain, p = 0.081 (Fisher's exact test), n = 20",
+        "(95 % CI -38.9 % to +4.62 %), p = 0.081 (Fisher's exact test), n = 20: the interval reaches the limit",
     ),
     "errors just above": (
         performance(Mean(1050.01, 1000), Mean(1000, 1000), unit="s"),

@@ -33,9 +33,17 @@ SETTINGS = {
     "measure": ({"drift": {"buckets": "b"}, "max": "0.5"}, HISTOGRAMS, {"measure": "ks"}, "breach", "healthy"),
     "alpha of drift": ({"drift": {"buckets": "b"}, "minSamples": 50}, FEW, {"alpha": "1e-12"}, "breach", "healthy"),
     "reference": (
-        {"drift": {"measure": "performance", **RATES}, "max": "0.01"},
+        {"drift": {"measure": "performance", **RATES}, "max": "0.001"},
         NUMBERS,
         {"reference": {"bad": 400, "total": 1000}},
+        "breach",
+        "healthy",
+    ),
+    "clusterSize": ({"drift": {"buckets": "b"}, "minSamples": 50}, FEW, {"clusterSize": 10}, "breach", "healthy"),
+    "clusterSize of quality": (
+        {"drift": {"measure": "performance", **RATES}, "max": "0.001"},
+        NUMBERS,
+        {"clusterSize": 10},
         "breach",
         "healthy",
     ),

@@ -73,6 +73,10 @@ FOUND = {
         {"compare": {"sum": GOOD, "count": GOOD, "maxIncrease": 1}},
         ("warning", "compare.sum", "this check never breaches: a sum and a count hold no spread"),
     ),
+    "quality of means, which has no test": (
+        {"drift": {"measure": "performance", "sum": GOOD, "count": GOOD}},
+        ("warning", "drift.sum", "a sum and a count hold no spread, so chance alone can breach; use role: hold"),
+    ),
     "a query that names no version": (
         {"compare": pair("sum(increase(x[{{window}}]))")},
         ("warning", "compare.bad", "the series of both versions are found by the label revision"),

@@ -16,10 +16,12 @@ CHECKS = {
     "preset": ({"preset": "reference-error-rate"}, False),
     "ratio": ({"ratio": COUNTS, "max": "0.1"}, False),
     "compare": ({"compare": COUNTS}, False),
+    "compare with a tolerance": ({"compare": {**COUNTS, "maxIncrease": "0.01"}}, True),
     "sequential": ({"sequential": COUNTS}, False),
     "cost": ({"cost": {"sum": "s", "count": "c"}, "max": 1}, False),
     "drift of a mean": ({"drift": {"measure": "mean-shift", "buckets": "b"}}, False),
-    "drift of quality": ({"drift": {"measure": "performance", **COUNTS}}, False),
+    "drift of quality": ({"drift": {"measure": "performance", **COUNTS}}, True),
+    "drift of a mean error": ({"drift": {"measure": "performance", "sum": "s", "count": "c"}}, False),
     **{
         measure: ({"drift": {"measure": measure, "buckets": "b"}}, True)
         for measure in ("psi", "ks", "js", "chi-square")

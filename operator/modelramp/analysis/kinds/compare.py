@@ -31,6 +31,11 @@ class CompareKind(CountingKind):
         settings: Compare = check.settings
         return Limits(max=settings.max_increase or 0.0, unit=check.unit)
 
+    def needs_scipy(self, check: Check) -> bool:
+        """A tolerance of rates has exact intervals."""
+        settings: Compare = check.settings
+        return settings.bad is not None and bool(settings.max_increase or settings.max_relative_increase)
+
     def outcome(self, check: Check, result: Result, memory: str) -> CheckOutcome:
         """With the limit that follows from the stable version's value."""
         limits = self.limits(check)

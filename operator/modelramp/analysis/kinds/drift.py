@@ -15,14 +15,16 @@ from modelramp.analysis.stats.histograms import Buckets, from_classic
 from modelramp.analysis.stats.performance import performance
 from modelramp.analysis.wording import Limits
 from modelramp.api.advice import Advice, Level
-from modelramp.api.check import Check
+from modelramp.api.check import Check, Role
 from modelramp.api.checks.drift import Drift, DriftMeasure
 from modelramp.api.health import Health
 from modelramp.api.verdict import Verdict
 
 PERFORMANCE_LIMIT = 0.05
 """The field's default: 5 % from the baseline."""
-_WITHOUT_SCIPY = frozenset({DriftMeasure.MEAN_SHIFT, DriftMeasure.PERFORMANCE})
+_NO_SPREAD = (
+    "a sum and a count hold no spread, so chance alone can breach; use role: hold, or export a histogram for mean-shift"
+)
 
 
 class DriftKind(CountingKind):
@@ -43,8 +45,9 @@ class DriftKind(CountingKind):
         return Limits(min=-most) if settings.bad is not None else Limits(max=most)
 
     def needs_scipy(self, check: Check) -> bool:
-        """Most measures have a p-value of a chi-square or Kolmogorov distribution."""
-        return check.settings.measure not in _WITHOUT_SCIPY
+        """Most measures have a p-value of a chi-square or Kolmogorov distribution, or exact intervals."""
+        settings: Drift = check.settings
+        return settings.measure is not DriftMeasure.MEAN_SHIFT and settings.sum is None
 
     def stored(self, check: Check) -> VersionCounts | Unusable | None:
         """The counts that are written as reference."""
@@ -72,13 +75,15 @@ class DriftKind(CountingKind):
         settings: Drift = check.settings
         if isinstance(candidate, Buckets) and isinstance(other, Buckets):
             measure = Measure(settings.measure.value)
-            rule = Rule(measure, check.max, settings.alpha or 0.01, check.min_samples or 100)
+            rule = Rule(
+                measure, check.max, settings.alpha or 0.01, check.min_samples or 100, settings.cluster_size or 1.0
+            )
             name = "stable version" if settings.reference is None else "reference"
             return drift(candidate, other, rule, name), ""
         if isinstance(candidate, (Proportion, Mean)) and isinstance(other, (Proportion, Mean)):
             most = PERFORMANCE_LIMIT if check.max is None else check.max
-            alpha, least = settings.alpha or 0.05, check.min_samples or 1
-            return performance(candidate, other, most, alpha, least, check.unit), ""
+            alpha, least, size = settings.alpha or 0.05, check.min_samples or 1, settings.cluster_size or 1.0
+            return performance(candidate, other, most, alpha, least, check.unit, size), ""
         raise wrong_shape(check)
 
     def lint(self, check: Check, health: Health, path: str) -> Iterator[Advice]:
@@ -89,6 +94,8 @@ class DriftKind(CountingKind):
             if result.verdict is Verdict.NO_DATA:
                 why = result.detail.removeprefix("candidate: ")
                 yield Advice(Level.WARNING, f"{path}.drift.reference", f"this check can only give no data: {why}")
+        if check.settings.sum is not None and check.role is Role.ROLLBACK:
+            yield Advice(Level.WARNING, f"{path}.drift.sum", _NO_SPREAD)
         yield from super().lint(check, health, path)
         reference = check.settings.reference
         if reference is not None and reference.query is not None:

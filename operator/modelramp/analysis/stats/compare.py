@@ -116,6 +116,26 @@ def least_excess(first: Proportion, second: Proportion, factor: float, shift: fl
     return first.rate - factor * second.rate - shift - spread
 
 
+def ratio_interval(first: Proportion, second: Proportion, alpha: float) -> Interval:
+    """The interval of first / second, of those factors that least_excess does not exclude on either side.
+
+    Source: the same, eq. 9 (Fieller's form). The second must have events; +Inf where its rate may be 0.
+    """
+    both = first.plus(second)
+    (a, b), (low1, high1), (low2, high2) = (
+        (first.rate, second.rate),
+        wilson(first, 1 - alpha),
+        wilson(second, 1 - alpha),
+    )
+    few = min(first.total, second.total) / both.total * min(both.bad, both.good) < APPROXIMATE_FROM
+    if few or high2 >= 2 * b:
+        (low1, high2), (low2, high1) = binomial_ends(first, second, alpha / 4), binomial_ends(second, first, alpha / 4)
+        return low1 / high2, high1 / low2 if low2 > 0 else math.inf
+    root1 = math.sqrt(max(0.0, (a * b) ** 2 - low1 * high2 * (2 * a - low1) * (2 * b - high2)))
+    root2 = math.sqrt(max(0.0, (a * b) ** 2 - high1 * low2 * (2 * a - high1) * (2 * b - low2)))
+    return (a * b - root1) / (high2 * (2 * b - high2)), (a * b + root2) / (low2 * (2 * b - low2))
+
+
 def rates_p_value(first: Proportion, second: Proportion) -> float:
     """Two-sided p-value for equal rates; Fisher's where an expected count is below 5, else the pooled z test's."""
     return fisher(first, second) if _small(first, second) else normal_tail(pooled_z(first, second))

@@ -46,12 +46,17 @@ class Measure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """When two distributions count as different. limit: None takes the measure's own (LIMITS)."""
+    """When two distributions count as different. limit: None takes the measure's own (LIMITS).
+
+    cluster_size: how many observations come together and are nearly equal, as those of one user. So many count as one:
+    the effective sample size of L. Kish, Survey Sampling (1965), 8.2, for an intraclass correlation of 1.
+    """
 
     measure: Measure = Measure.PSI
     limit: float | None = None
     alpha: float = 0.01
     min_samples: float = 100
+    cluster_size: float = 1.0
 
 
 LIMITS = {
@@ -78,7 +83,8 @@ def drift(candidate: Buckets, reference: Buckets, rule: Rule | None = None, name
     if same is None:
         return no_data(EDGES_DIFFER, candidate.total)
     wished = LIMITS[rule.measure] if rule.limit is None else rule.limit
-    found = _MEASURES[rule.measure](same[0], same[1], wished, rule.alpha)
+    weighed = [arm.scaled(1 / rule.cluster_size) for arm in same] if rule.cluster_size > 1 else same
+    found = _MEASURES[rule.measure](weighed[0], weighed[1], wished, rule.alpha)
     if found is None:
         whose = f" of the {name}" if rule.measure is Measure.MEAN_SHIFT else ""
         flat = f"all observations{whose} lie in one bucket: no spread to compare; add edges"
@@ -94,6 +100,8 @@ def drift(candidate: Buckets, reference: Buckets, rule: Rule | None = None, name
         f"{_found(rule.measure, same, apart(value, limit))}{held} {shown(limit)}{raised}{chance}, "
         f"{p_text(p_value, rule.alpha)}, n = {count_text(candidate.total)} against {count_text(reference.total)}"
     )
+    if rule.cluster_size > 1:
+        detail += f", {rule.cluster_size:g} of which count as one"
     return Result(verdict, reason, detail, value, limit, None, p_value, candidate.total)
 
 
@@ -136,6 +144,18 @@ def chi_square(candidate: Sequence[float], reference: Sequence[float]) -> tuple[
             bins += 1
             statistic += (c * m - r * n) ** 2 / ((c + r) * n * m)
     return statistic, bins - 1
+
+
+def cramers_v(candidate: Sequence[float], reference: Sequence[float]) -> float:
+    """Cramer's V of two lists of counts as if both had as many: the root of the sum of (p - q)**2 / (2 (p + q)).
+
+    Over the counts as they are, V would shrink with the smaller one's share of all observations: the same shift would
+    be a third as large at 1 : 99 as at 50 : 50. Source: H. Cramer, Mathematical Methods of Statistics (1946), 21.9.
+    >>> round(cramers_v([20, 30, 50], [30, 30, 40]), 4), round(cramers_v([20, 30, 50], [3000, 3000, 4000]), 4)
+    (0.1247, 0.1247)
+    """
+    pairs = zip(_shares(candidate), _shares(reference), strict=True)
+    return math.sqrt(math.fsum((p - q) ** 2 / (2 * (p + q)) for p, q in pairs if p + q > 0))
 
 
 def ks_distance(candidate: Sequence[float], reference: Sequence[float]) -> float:
@@ -222,8 +242,7 @@ def _by_chi_square(candidate: Buckets, reference: Buckets, limit: float, alpha: 
     p_value = homogeneity(candidate.counts, reference.counts)
     if p_value is None:
         return None
-    statistic, _ = chi_square(candidate.counts, reference.counts)
-    return math.sqrt(statistic / (candidate.total + reference.total)), limit, p_value
+    return cramers_v(candidate.counts, reference.counts), limit, p_value
 
 
 def _by_ks(candidate: Buckets, reference: Buckets, limit: float, alpha: float) -> Found:  # noqa: ARG001 - one shape for all

@@ -3,7 +3,7 @@
 import math
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modelramp.analysis.evidence import LEAST_COUNT, MOST_COUNT, MOST_SUM, Unusable, count_text, nothing_counted
 from modelramp.analysis.stats.intervals import Interval, normal_quantile
@@ -57,6 +57,10 @@ class Buckets:
     def problem(self) -> Unusable | None:
         """Why this histogram says nothing; None when it can be used."""
         return nothing_counted() if self.total < LEAST_COUNT else bad_counts(self.counts)
+
+    def scaled(self, factor: float) -> "Buckets":
+        """The same shares with another number of observations."""
+        return replace(self, counts=tuple(count * factor for count in self.counts))
 
     def sides(self) -> list[Side]:
         """Lower edge, upper edge and count of each bucket."""

@@ -12,6 +12,7 @@ _EXPONENT = "[eE][-+]?[0-9]{1,2}"
 _NOT_NEGATIVE = rf"[0-9]+(\.[0-9]+)?({_EXPONENT})?"
 _POSITIVE = rf"(0*[1-9][0-9]*(\.[0-9]+)?|0+\.0*[1-9][0-9]*)({_EXPONENT})?"
 _BETWEEN_0_AND_1 = r"0+\.0*[1-9][0-9]*|0*[1-9](\.[0-9]+)?[eE]-0?[1-9][0-9]?"
+_AT_LEAST_1 = r"0*[1-9][0-9]*(\.[0-9]+)?"
 _ABOVE_0 = (("minimum", 0), ("exclusiveMinimum", True))
 _BELOW_1 = (("maximum", 1), ("exclusiveMaximum", True))
 
@@ -45,6 +46,17 @@ Positive = Annotated[
         "must be above 0",
         lambda value: value > 0,
         keywords=(*_ABOVE_0, _quoted(_POSITIVE)),
+    ),
+]
+
+
+AtLeastOne = Annotated[
+    Number,
+    Rule(
+        "",
+        "must be 1 or more",
+        lambda value: value >= 1,
+        keywords=(("minimum", 1), _quoted(_AT_LEAST_1)),
     ),
 ]
 

@@ -5,7 +5,18 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from modelramp.api.checks.counted import CEL_PAIRS, Bad, Buckets, Count, NotNegative, Probability, Sum, Total, pairs
+from modelramp.api.checks.counted import (
+    CEL_PAIRS,
+    AtLeastOne,
+    Bad,
+    Buckets,
+    Count,
+    NotNegative,
+    Probability,
+    Sum,
+    Total,
+    pairs,
+)
 from modelramp.api.checks.schema import CheckSchema
 from modelramp.api.quantity import Number
 from modelramp.api.rules import ApiModel, Rule
@@ -67,7 +78,8 @@ def _same_kind(drift: "Drift") -> bool:
 class Drift(ApiModel):
     """Detects drift of a distribution (inputs, outputs, scores) or of a measure of quality.
 
-    Breaches if the distance is above max and the p-value is at most alpha. The baseline is the stable version in the
+    Breaches if the distance is above max and the p-value is at most alpha; measure performance of bad and total, if
+    the whole confidence interval is beyond max. The baseline is the stable version in the
     same window, or reference.
     """
 
@@ -87,6 +99,14 @@ class Drift(ApiModel):
     alpha: Annotated[
         Probability | None,
         Field(description="Probability of a false alarm. Defaults to 0.01, and to 0.05 for performance."),
+    ] = None
+    cluster_size: Annotated[
+        AtLeastOne | None,
+        Field(
+            description="How many observations come together and are nearly equal, such as the inputs of one user: "
+            "that many count as one. For clusters of unequal sizes, the mean of the squares by the mean. Defaults to "
+            "1, which takes all observations for independent."
+        ),
     ] = None
 
     RULES: ClassVar[tuple[Rule, ...]] = (
