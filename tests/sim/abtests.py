@@ -9,7 +9,7 @@ from tests.sim.checker import Checker, Json, asked, seconds_of
 from tests.sim.oracle import seconds
 from tests.sim.prometheus import VISITS
 
-LOST = {"Harm", "NoDifference", "Invalid"}
+LOST = {"Harm", "NoDifference", "Inconclusive", "Invalid"}
 
 
 class Tests(Checker):
@@ -76,8 +76,10 @@ def _founded(spec: Json, old: Json, new: Json) -> Iterator[str]:
         yield f"a winner after {spent} s with {difference} points, {low} to {high}"
     if verdict == "Harm" and high >= 0:
         yield f"harm with {low} to {high} points"
-    if verdict == "NoDifference" and not (spent >= most or (spent >= least and -effect <= low and high <= effect)):
+    if verdict == "NoDifference" and not (spent >= least and -effect - ROUNDED <= low and high <= effect + ROUNDED):
         yield f"no difference after {spent} s with {low} to {high} points"
+    if verdict == "Inconclusive" and spent < most:
+        yield f"inconclusive after {spent} s of {most}"
 
 
 ROUNDED = 0.2

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from modelramp.analysis.abtest import (
+    BATCH,
     LEAST_TAU,
+    Batch,
     Difference,
     Paired,
     chi_square,
@@ -45,6 +47,7 @@ ASSIGNED = "assigned"
 """Name of the part that counts the assignment, when it has a query of its own."""
 _NOTHING = "nothing was counted yet: is there traffic, and does the interval span at least two scrapes?"
 NO_PAIRS = Paired()
+NO_BATCH = Batch()
 _RARE = (
     "returned nothing; while none was counted its series may be missing: add `or vector(0)`, or in a grouped query "
     "`or total * 0`"
@@ -74,7 +77,8 @@ class Evidence:
     """Everything counted so far.
 
     candidate, stable: events (or sums) and observations of each version. assigned: how many each version got.
-    suspicion: the largest logarithm so far of the evidence against the split.
+    suspicion: the largest logarithm so far of the evidence against the split. paired, batch: of means, the full batches
+    and the one that is not full yet.
     """
 
     candidate: tuple[float, float] = (0.0, 0.0)
@@ -82,13 +86,16 @@ class Evidence:
     paired: Paired = NO_PAIRS
     assigned: tuple[float, float] = (0.0, 0.0)
     suspicion: float = 0.0
+    batch: Batch = NO_BATCH
 
     def plus(self, tick: Tick, share: float) -> "Evidence":
         """With one more tick. share: the candidate's, 0 to 1."""
         pairs = [_pair(arm) for arm in (tick.candidate, tick.stable)]
-        paired = self.paired
+        paired, batch = self.paired, self.batch
         if isinstance(tick.candidate, Mean) and isinstance(tick.stable, Mean):
-            paired = paired.plus(tick.candidate, tick.stable)
+            batch = batch.plus(tick.candidate, tick.stable)
+        if batch.ticks >= BATCH:
+            paired, batch = paired.plus(batch.candidate, batch.stable), NO_BATCH
         assigned = _add(self.assigned, tick.assigned)
         suspicion = imbalance(assigned[0], sum(assigned), share)
         return Evidence(
@@ -97,6 +104,7 @@ class Evidence:
             paired,
             assigned,
             max(self.suspicion, suspicion),
+            batch,
         )
 
 
@@ -170,13 +178,25 @@ def evidence_of(run: ABTestRun) -> Evidence:
         if not isinstance(found, dict) or found.get("test") != _identity(run):
             return Evidence()
         one, two, three, four, ticks, weight, first, second, five, six, suspicion = finite(found["sums"])
+        batch = _batch(finite(found.get("batch", ())))
     except (ValueError, TypeError, KeyError, RecursionError):
         return Evidence()
     of_means = run.test.metric.sum is not None
     counted = [Mean(*pair) if of_means else Proportion(*pair) for pair in ((one, two), (three, four))]
-    if not can_add_up(*counted) or any(count_problem(ASSIGNED, count) for count in (five, six)):
+    if not can_add_up(*counted, batch.candidate, batch.stable) or any(
+        count_problem(ASSIGNED, count) for count in (five, six)
+    ):
         return Evidence()
-    return Evidence((one, two), (three, four), Paired(int(ticks), weight, first, second), (five, six), suspicion)
+    return Evidence((one, two), (three, four), Paired(int(ticks), weight, first, second), (five, six), suspicion, batch)
+
+
+def _batch(kept: list[float]) -> Batch:
+    """The batch that is not full, from five numbers; none of them means none. Raises ValueError for others."""
+    if not kept:
+        return NO_BATCH
+    ticks, *sums = kept
+    one, two, three, four = sums
+    return Batch(int(ticks), Mean(one, two), Mean(three, four))
 
 
 def difference_in(test: ABTest, evidence: Evidence) -> Difference | None:
@@ -209,6 +229,8 @@ def _memory(run: ABTestRun, evidence: Evidence) -> str:
     paired = evidence.paired
     sums = (*evidence.candidate, *evidence.stable, paired.ticks, paired.weight, paired.first, paired.second)
     found: dict[str, Any] = {"test": _identity(run), "sums": [*sums, *evidence.assigned, evidence.suspicion]}
+    if (batch := evidence.batch).ticks:
+        found["batch"] = [batch.ticks, *_pair(batch.candidate), *_pair(batch.stable)]
     return json.dumps(found, separators=(",", ":"))
 
 

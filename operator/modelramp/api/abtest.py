@@ -82,8 +82,8 @@ class PrimaryMetric(ApiModel):
 class ABTest(ApiModel):
     """Both versions serve side by side until the evidence on one metric says which is better.
 
-    Ends with a winner, with no difference, or with harm. spec.health.checks are the guardrails: they roll back and
-    hold as ever.
+    Ends with a winner, with no difference, with harm, or inconclusive. spec.health.checks are the guardrails: they roll
+    back and hold as ever.
     """
 
     split: Annotated[
@@ -102,7 +102,7 @@ class ABTest(ApiModel):
         Seconds, between(1), Field(description="Least time of a test, but for harm. Whole days or weeks are fair.")
     ] = 86_400
     max_duration: Annotated[
-        Seconds, between(1), Field(description="A test without a winner by then ends: no difference.")
+        Seconds, between(1), Field(description="A test without a verdict by then ends as inconclusive.")
     ] = 14 * 86_400
     delay: Annotated[
         Duration,

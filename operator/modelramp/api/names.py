@@ -102,6 +102,7 @@ class Reason(StrEnum):
     AB_TEST_WON = "ABTestWon"
     AB_TEST_HARM = "ABTestHarm"
     AB_TEST_NO_DIFFERENCE = "ABTestNoDifference"
+    AB_TEST_INCONCLUSIVE = "ABTestInconclusive"
     AB_TEST_INVALID = "ABTestInvalid"
     SUPERSEDED = "Superseded"
     REVERTED = "Reverted"

@@ -111,7 +111,10 @@ class ABTestStatus(StatusModel):
     question: Annotated[int, Field(description="Identifies the configuration of the test. Internal.")]
     metric: Annotated[str, Field(description="Name of the primary metric.")] = ""
     verdict: Annotated[
-        str, Field(description="Undecided, Winner, NoDifference, Harm, Invalid, or CutShort (ended by a person).")
+        str,
+        Field(
+            description="Undecided, Winner, NoDifference, Inconclusive, Harm, Invalid, or CutShort (ended by a person)."
+        ),
     ] = ""
     message: Annotated[str, Field(description="The verdict and its evidence, in one sentence.")] = ""
     candidate: Annotated[str, Field(description="Metric and sample size of the candidate.")] = ""

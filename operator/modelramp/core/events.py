@@ -45,6 +45,7 @@ _TYPES: Final = {
         Reason.ROLLED_BACK_BY_REQUEST,
         Reason.AB_TEST_HARM,
         Reason.AB_TEST_NO_DIFFERENCE,
+        Reason.AB_TEST_INCONCLUSIVE,
         Reason.AB_TEST_INVALID,
         Reason.RESTORED,
         Reason.ROLLED_BACK,

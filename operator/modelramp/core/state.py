@@ -106,6 +106,7 @@ class Ending(StrEnum):
     UNDECIDED = "Undecided"
     WINNER = "Winner"
     NO_DIFFERENCE = "NoDifference"
+    INCONCLUSIVE = "Inconclusive"
     HARM = "Harm"
     INVALID = "Invalid"
     CUT_SHORT = "CutShort"

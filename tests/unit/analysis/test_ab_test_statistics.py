@@ -3,18 +3,25 @@
 import math
 import random
 
+import numpy as np
 import pytest
 from scipy import stats
 
 from modelramp.analysis.abtest import (
+    BATCH,
     IMBALANCE_ALPHA,
+    LEAST_TAU,
+    POWER,
+    Batch,
     Paired,
     chi_square,
+    deviation_of,
+    deviation_of_rates,
     difference_of_means,
     difference_of_rates,
     imbalance,
     mismatched,
-    needed_samples,
+    samples_to_win,
 )
 from modelramp.analysis.evidence import Mean, Proportion
 from modelramp.analysis.stats.sequential import likelihood_ratio
@@ -75,16 +82,36 @@ def test_a_fixed_interval_looked_at_as_often_would_miss_it_far_more_often():
     assert missed / RUNS > 0.2
 
 
-def test_a_true_difference_is_found_with_twice_the_sample_of_a_fixed_test_in_four_of_five():
-    total = 2 * needed_samples(math.sqrt(0.115 * 0.885), 0.03, ALPHA, 0.5)
-    size = 100
-    chance, found = seeded(2), 0
-    for _ in range(200):
-        *_, last = rates(chance, 0.1, 0.03, (size, size), round(total / (2 * size)))
-        interval = difference_of_rates(*last, ALPHA, 0.03)
-        found += interval.low > 0
+LOOKS = 60
+POWERS = {
+    "one point of ten": (0.1, 0.01, 0.5),
+    "two points of thirty": (0.3, 0.02, 0.5),
+    "a tenth of the traffic": (0.05, 0.01, 0.1),
+    "half a point of two": (0.02, 0.005, 0.2),
+}
 
-    assert 150 <= found <= 185
+
+@pytest.mark.parametrize("earliest", [1, LOOKS // 3])
+@pytest.mark.parametrize(("rate", "effect", "share"), POWERS.values(), ids=POWERS)
+def test_a_version_that_is_better_by_min_effect_wins_as_often_as_is_said(rate, effect, share, earliest):
+    """By the rule of decision 0009: the interval above 0, and the estimate at least minEffect."""
+    total = samples_to_win(deviation_of_rates(rate, rate + effect, share), effect, ALPHA, share)
+    sizes = [round(total * part / LOOKS) for part in (share, 1 - share)]
+    random, tests = np.random.default_rng(12), 4000
+    one, other = (
+        random.binomial(size, at, (tests, LOOKS)).cumsum(axis=1)
+        for size, at in zip(sizes, (rate + effect, rate), strict=True)
+    )
+    n, m = (size * np.arange(1.0, LOOKS + 1) for size in sizes)
+    difference = one / n - other / m
+    variance = sum((bad + 1) * (all_ - bad + 1) / ((all_ + 2) ** 2 * all_) for bad, all_ in ((one, n), (other, m)))
+    t2 = max(effect, LEAST_TAU) ** 2
+    half = np.sqrt(variance * (variance + t2) / t2 * (np.log((variance + t2) / variance) - 2 * math.log(ALPHA)))
+    at_last = difference_of_rates(Proportion(one[0, -1], n[-1]), Proportion(other[0, -1], m[-1]), ALPHA, t2**0.5)
+    assert (at_last.low, at_last.high) == pytest.approx((difference[0, -1] - half[0, -1], (difference + half)[0, -1]))
+
+    won = ((difference - half > 0) & (difference >= effect))[:, earliest - 1 :].any(axis=1)
+    assert won.mean() == pytest.approx(POWER, abs=0.03)
 
 
 def test_the_interval_of_rates_is_where_the_likelihood_ratio_reaches_1_over_alpha():
@@ -129,6 +156,33 @@ def test_the_interval_of_means_misses_the_truth_at_any_look_no_more_often_than_a
                 break
 
     assert stats.binomtest(missed, RUNS, ALPHA, alternative="greater").pvalue > 0.01
+
+
+def test_minutes_that_resemble_their_neighbours_miss_the_truth_no_more_often_than_six_percent_of_tests():
+    """Each version has minutes that are slow by themselves, with a correlation of 0.5 from one to the next."""
+    chance, missed = np.random.default_rng(8), 0
+    for _ in range(RUNS):
+        own = chance.normal(0, 1, (2, 600))
+        for tick in range(1, 600):
+            own[:, tick] = 0.5 * own[:, tick - 1] + math.sqrt(0.75) * own[:, tick]
+        paired, batch, wrong = Paired(), Batch(), False
+        for one, other in (100.0 * (10 + own)).T.tolist():
+            batch = batch.plus(Mean(one, 100.0), Mean(other, 100.0))
+            if batch.ticks == BATCH:
+                paired, batch = paired.plus(batch.candidate, batch.stable), Batch()
+                found = difference_of_means(paired, ALPHA)
+                wrong = wrong or (found is not None and not found.low <= 0 <= found.high)
+        missed += wrong
+
+    assert stats.binomtest(missed, RUNS, 0.06, alternative="greater").pvalue > 0.01
+
+
+def test_the_deviation_of_one_observation_is_known_from_the_batches():
+    chance, paired = np.random.default_rng(3), Paired()
+    for one, other in chance.normal(10, 5 / math.sqrt(80), (400, 2)).tolist():
+        paired = paired.plus(Mean(80 * one, 80.0), Mean(80 * other, 80.0))
+    assert deviation_of(paired) == pytest.approx(5, rel=0.1)
+    assert deviation_of(Paired()) is None
 
 
 def test_what_moves_both_means_alike_does_not_hide_a_difference():
@@ -251,7 +305,7 @@ def test_what_the_sequential_test_has_found_stands_however_the_split_looks_now()
 
 
 def test_the_needed_sample_is_the_textbooks():
-    """16 sigma**2 / delta**2 of each version, for equal shares, 5 % and 80 % (van Belle, rule of thumb)."""
-    each = needed_samples(0.3, 0.01, ALPHA, 0.5) / 2
+    """Twice 16 sigma**2 / delta**2 of each version, for equal shares, 5 % and 80 % (van Belle, rule of thumb)."""
+    each = samples_to_win(0.3, 0.01, ALPHA, 0.5) / 2 / 2
 
     assert each == pytest.approx(16 * 0.09 / 0.0001, rel=0.02)

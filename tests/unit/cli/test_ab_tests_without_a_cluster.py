@@ -40,9 +40,9 @@ def run(tmp_path, command, *more, text="", metric=CONVERSION, replace=("", "")):
     return CliRunner().invoke(main, [command, *files, *more])
 
 
-def evaluated(tmp_path, candidate, stable, check="conversion", metric=CONVERSION):
+def evaluated(tmp_path, candidate, stable, check="conversion", metric=CONVERSION, replace=("", "")):
     text = json.dumps({"candidate": candidate, "stable": stable})
-    result = run(tmp_path, "evaluate", "--check", check, text=text, metric=metric)
+    result = run(tmp_path, "evaluate", "--check", check, text=text, metric=metric, replace=replace)
     assert result.exit_code == 0, result.output
     return json.loads(result.output)
 
@@ -60,7 +60,7 @@ ENDINGS = {
     "one tick without a list": (WIN, SAME, "healthy", "Undecided after tick 1 of 1"),
     "more good than all": ([{"good": 9, "total": 5}], [SAME], "no-data", "good (9) is more than total (5)"),
     "too little": ([{"good": 1, "total": 5}] * 2, [{"good": 0, "total": 5}] * 2, "no-data", "too little was counted"),
-    "nothing until the end": ([{"good": 0, "total": 0}] * 6, [{"good": 0, "total": 0}] * 6, "no-data", "NoDifference"),
+    "nothing until the end": ([{"good": 0, "total": 0}] * 6, [{"good": 0, "total": 0}] * 6, "no-data", "Inconclusive"),
     "a broken split": (
         [{**WIN, "assigned": 5400}] * 6,
         [{**SAME, "assigned": 4600}] * 6,
@@ -114,12 +114,12 @@ def test_evaluate_gives_the_difference_with_its_interval(tmp_path):
 
 
 def test_evaluate_of_means(tmp_path):
-    candidate = [{"sum": 90_000 + 50 * tick, "count": 1000} for tick in range(4)]
-    stable = [{"sum": 100_000 - 70 * tick, "count": 1000} for tick in range(4)]
-    found = evaluated(tmp_path, candidate, stable, "tokens", TOKENS)
+    candidate = [{"sum": 90_000 + 50 * tick, "count": 1000} for tick in range(40)]
+    stable = [{"sum": 100_000 - 70 * tick, "count": 1000} for tick in range(40)]
+    found = evaluated(tmp_path, candidate, stable, "tokens", TOKENS, ("maxDuration: 6m", "maxDuration: 1h"))
 
-    assert found["value"] == pytest.approx(-9.91, abs=0.1)
-    assert "Winner after tick 4 of 4" in found["reason"]
+    assert found["value"] == pytest.approx(-8.26, abs=0.01)
+    assert "Winner after tick 30 of 40" in found["reason"], "three batches of ten ticks have a spread"
 
 
 BAD = {
@@ -174,7 +174,7 @@ def test_simulate_ends_a_test_at_once_for_harm_and_at_the_longest_time_without_a
     assert (harm["outcome"], harm["tick"]) == ("rolled-back", 1)
     assert "A/B test: harm: the candidate is worse" in harm["reason"]
     assert [row["weight"] for row in rows] == [50] * 5 + [0] * 2
-    assert "no difference (no winner within maxDuration)" in nothing["reason"]
+    assert "inconclusive (no verdict within maxDuration)" in nothing["reason"]
 
 
 def test_simulate_refuses_arms_that_it_cannot_read(tmp_path):
@@ -185,7 +185,7 @@ def test_simulate_refuses_arms_that_it_cannot_read(tmp_path):
 
 LINTED = {
     "a short test": (("", ""), "warning: spec.rollout.abTest.minDuration: 3m is less than a day"),
-    "the sample it takes": (("", ""), "2 percentage points from a rate of 10 % takes some 14,128 observations"),
+    "the sample it takes": (("", ""), "2 percentage points from a rate of 10 % takes some 15,352 observations"),
     "rates per second": (("'g{", "'rate(g{"), "error: spec.rollout.abTest.metric.good: not PromQL"),
     "no version": (
         ("""'t{revision="{{revision}}"}'""", "'t'"),

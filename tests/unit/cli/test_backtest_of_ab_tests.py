@@ -87,7 +87,19 @@ def test_harm_ends_it_at_its_first_look_and_no_difference_at_the_longest_time():
     assert summary(harm)["ending"] == "Harm"
     nothing = told([((2, 10), (2, 10))] * 8)
     assert [moment.number for moment in nothing.having(ROLLED_BACK)] == [6]
-    assert (summary(nothing)["ending"], summary(nothing)["looks"]) == ("NoDifference", 6)
+    assert (summary(nothing)["ending"], summary(nothing)["looks"]) == ("Inconclusive", 6)
+
+
+def test_the_time_that_a_test_takes_is_told_from_the_rate_of_the_history():
+    """16 per 1,000 and minute at 2 points: 2 * 7.85 * 0.17 / (0.02**2 / 4) observations, 120,000 in an hour."""
+    said = summary(told([((200, 1000), (200, 1000))] * 5))["needed"]
+    assert said == (
+        "at the rate of this history, 120,000 observations an hour, a candidate that is better by 2 percentage points "
+        "wins within 1h with a chance of 72 %"
+    )
+    thin = summary(told([((2, 10), (2, 10))] * 5))["needed"]
+    assert "1,200 observations an hour" in thin
+    assert "within 22h" in thin
 
 
 def test_what_a_winner_waits_for_is_told():

@@ -95,7 +95,7 @@ def test_the_last_labels_are_waited_for_before_a_test_ends_without_a_winner():
     story = minutes(begun(delay="5m"), 34, (2.0, 10.0), (2.0, 10.0))
     assert story.weight == 50
     minute(story, (2.0, 10.0), (2.0, 10.0))
-    assert (story.weight, story.state.reason) == (0, Reason.AB_TEST_NO_DIFFERENCE)
+    assert (story.weight, story.state.reason) == (0, Reason.AB_TEST_INCONCLUSIVE)
 
 
 def test_another_delay_is_another_test_and_none_is_what_it_was():
@@ -127,13 +127,14 @@ def test_a_difference_within_the_least_effect_is_none():
     assert (story.state.failed, story.state.phase) == ("v2", Phase.ROLLED_BACK)
 
 
-def test_what_is_undecided_at_the_longest_time_is_no_difference():
+def test_what_is_undecided_at_the_longest_time_is_inconclusive():
     story = minutes(begun(), 29, (20.0, 100.0), (20.0, 100.0))
     assert story.weight == 50
 
     minute(story, (20.0, 100.0), (20.0, 100.0))
-    assert (story.weight, story.state.reason) == (0, Reason.AB_TEST_NO_DIFFERENCE)
-    assert "no winner within maxDuration" in story.state.history[0].message
+    assert (story.weight, story.state.reason) == (0, Reason.AB_TEST_INCONCLUSIVE)
+    assert story.state.history[0].outcome == "Inconclusive"
+    assert "A/B test: inconclusive (no verdict within maxDuration)" in story.state.history[0].message
 
 
 def test_a_winner_that_is_better_by_less_than_the_least_effect_is_none():
@@ -287,17 +288,17 @@ def test_one_answer_is_enough_to_wait_for_the_next_one():
     assert story.weight == 50
 
     assert minute(story).weight == 0
-    assert story.state.reason is Reason.AB_TEST_NO_DIFFERENCE
+    assert story.state.reason is Reason.AB_TEST_INCONCLUSIVE
 
 
 def test_a_smaller_mean_wins_when_it_should_fall():
     metric = {"name": "tokens", "sum": "s", "count": "c", "goal": "Decrease"}
-    story = begun(metric=metric, minEffect="5")
-    for index in range(10):
+    story = begun(metric=metric, minEffect="5", maxDuration="1h")
+    for index in range(30):
         minute(story, (90.0 * 500 + index, 500.0), (100.0 * 500 - 7 * index, 500.0))
 
     assert story.weight == 100
-    assert story.state.ab_test.difference == "-9.928"
+    assert story.state.ab_test.difference == "-9.768"
 
 
 def outcome(estimate, low, high, *, mismatch=False, verdict=Verdict.HEALTHY, reason=Reason.WITHIN_LIMIT):
@@ -314,15 +315,15 @@ TABLE = {
     "winner at the least time": (3, 1, 5, MIN, False, Ending.WINNER),
     "winner with exactly the least effect": (2, 1, 5, MIN, False, Ending.WINNER),
     "better, but by too little so far": (1.9, 1, 5, MIN, False, Ending.UNDECIDED),
-    "better, but by too little at the end": (1.9, 1, 5, MAX, False, Ending.NO_DIFFERENCE),
+    "better, but by too little at the end": (1.9, 1, 5, MAX, False, Ending.INCONCLUSIVE),
     "winner at the longest time": (3, 1, 5, MAX, False, Ending.WINNER),
     "within the least effect": (0, -2, 2, MIN, False, Ending.NO_DIFFERENCE),
     "within the least effect, too early": (0, -2, 2, MIN - 1, False, Ending.UNDECIDED),
     "nearly within the least effect": (0, -2.1, 2, MIN, False, Ending.UNDECIDED),
     "surely better, and surely by too little": (1, 0.5, 1.5, MIN, False, Ending.NO_DIFFERENCE),
-    "open at the longest time": (0, -9, 9, MAX, False, Ending.NO_DIFFERENCE),
+    "open at the longest time": (0, -9, 9, MAX, False, Ending.INCONCLUSIVE),
     "nothing measured yet": (None, None, None, MIN, False, Ending.UNDECIDED),
-    "nothing measured at all": (None, None, None, MAX, False, Ending.NO_DIFFERENCE),
+    "nothing measured at all": (None, None, None, MAX, False, Ending.INCONCLUSIVE),
     "a mismatch forbids a winner": (3, 1, 5, MIN, True, Ending.UNDECIDED),
     "a mismatch forbids harm": (-3, -5, -1, MIN, True, Ending.UNDECIDED),
     "a mismatch at the longest time": (3, 1, 5, MAX, True, Ending.INVALID),

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from modelramp.analysis.abtest import POWER, deviation_of, deviation_of_rates, samples_to_win
+from modelramp.analysis.evidence import count_text
 from modelramp.analysis.experiment import evidence_of
 from modelramp.api.abtest import ABTest, ABTestRun
-from modelramp.api.quantity import format_number
+from modelramp.api.quantity import format_duration, format_number
 from modelramp.api.times import to_text
 from modelramp.api.verdict import ABTestOutcome
 from modelramp.core.state import Ending
@@ -68,6 +70,7 @@ def test_json(looks: Sequence[Look], test: ABTest, revision: str) -> dict[str, A
         "latestEnd": to_text(latest),
         **look_json(end),
         "message": end.message,
+        "needed": needed(looks, test, revision),
         "notKnown": not_known(looks, test, revision),
     }
 
@@ -89,6 +92,30 @@ def not_known(looks: Sequence[Look], test: ABTest, revision: str) -> list[str]:
             "split into a copy of the file"
         )
     return told
+
+
+def needed(looks: Sequence[Look], test: ABTest, revision: str) -> str:
+    """How long a test takes at the rate of this history, in a sentence; "" when the history is too short for it."""
+    last = looks[-1]
+    found = evidence_of(ABTestRun(test, test.split, revision, memory=last.found.memory))
+    spent, counted = last.at - test.delay - last.since, found.candidate[1] + found.stable[1]
+    if spent <= 0 or counted <= 0 or not found.stable[1]:
+        return ""
+    if test.metric.sum is not None:
+        deviation, effect = deviation_of(found.paired), format_number(test.min_effect)
+    else:
+        rate = min(1.0, found.stable[0] / found.stable[1])
+        better = rate + test.min_effect if test.metric.rises else rate - test.min_effect
+        deviation = deviation_of_rates(rate, better, test.split / 100)
+        effect = f"{format_number(100 * test.min_effect)} percentage points"
+    if not deviation:
+        return ""
+    total = samples_to_win(deviation, test.min_effect, test.level, test.split / 100)
+    seconds = math.ceil(total / counted * spent / 3600) * 3600
+    return (
+        f"at the rate of this history, {count_text(round(counted / spent * 3600))} observations an hour, a candidate "
+        f"that is better by {effect} wins within {format_duration(seconds)} with a chance of {100 * POWER:g} %"
+    )
 
 
 def rows_of(looks: Sequence[Look]) -> list[tuple[int, Look]]:

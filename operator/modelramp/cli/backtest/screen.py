@@ -13,7 +13,7 @@ from modelramp.api.abtest import ABTest
 from modelramp.api.quantity import format_duration, format_number
 from modelramp.api.times import to_text
 from modelramp.api.verdict import CheckOutcome, Verdict
-from modelramp.cli.backtest.ab_test import Look, decisive, not_known, rows_of
+from modelramp.cli.backtest.ab_test import Look, decisive, needed, not_known, rows_of
 from modelramp.cli.backtest.replay import HELD, PROMOTED, ROLLED_BACK, Moment, Replayed
 from modelramp.cli.backtest.report import check_counts
 from modelramp.cli.backtest.sensitivity import Variant
@@ -164,6 +164,8 @@ def print_test(looks: Sequence[Look], test: ABTest, revision: str, console: Cons
     end = decisive(looks)
     when = f"would have ended at {to_text(end.at)}" if end.ended else "would not have ended by then"
     console.print(Text(f"It {when}, look {looks.index(end) + 1:,}: {end.message}", style="bold"))
+    if said := needed(looks, test, revision):
+        console.print(Text(f"{said[0].upper()}{said[1:]}."))
     console.print("History cannot know:")
     for sentence in not_known(looks, test, revision):
         console.print(Text(f"- {sentence}"))

@@ -1,9 +1,8 @@
 """Lint of A/B tests: queries, length, and the traffic that they need."""
 
-import math
 from collections.abc import Iterator
 
-from modelramp.analysis.abtest import needed_samples
+from modelramp.analysis.abtest import POWER, deviation_of_rates, samples_to_win
 from modelramp.analysis.evidence import count_text
 from modelramp.analysis.experiment import parts_of_test
 from modelramp.analysis.query_advice import of_count
@@ -33,17 +32,18 @@ def of_test(test: ABTest, interval: int) -> Iterator[Advice]:
 def _needed(test: ABTest) -> str:
     """How much traffic it takes to find the least effect, in words."""
     share = test.split / 100
-    deviation = 1.0 if test.metric.sum is not None else math.sqrt(0.1 * 0.9)
-    total = needed_samples(deviation, test.min_effect, test.level, share)
-    effect, power = format_number(test.min_effect), "with 80 % power"
+    of_rates = deviation_of_rates(0.1, 0.1 + test.min_effect * (1 if test.metric.rises else -1), share)
+    deviation = 1.0 if test.metric.sum is not None else of_rates
+    total = samples_to_win(deviation, test.min_effect, test.level, share)
+    effect, power = format_number(test.min_effect), f"to win with a chance of {100 * POWER:g} %"
     if test.metric.sum is not None:
         return (
-            f"a difference of {effect} takes some {count_text(round(2 * total))} observations times the variance of "
+            f"a difference of {effect} takes some {count_text(round(total))} observations times the variance of "
             f"one, {power}"
         )
     return (
         f"a difference of {format_number(100 * test.min_effect)} percentage points from a rate of 10 % takes some "
-        f"{count_text(round(2 * total))} observations of both versions together, {power}"
+        f"{count_text(round(total))} observations of both versions together, {power}"
     )
 
 

@@ -1,4 +1,4 @@
-"""How an A/B test ends: with a winner, with no difference, with harm, or as invalid; and what people read of it."""
+"""How an A/B test ends: with a winner, no difference, harm, inconclusive or invalid; and what people read of it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -31,6 +31,7 @@ _MESSAGE_LIMIT = 768
 _LOST = {
     Ending.HARM: Reason.AB_TEST_HARM,
     Ending.NO_DIFFERENCE: Reason.AB_TEST_NO_DIFFERENCE,
+    Ending.INCONCLUSIVE: Reason.AB_TEST_INCONCLUSIVE,
     Ending.INVALID: Reason.AB_TEST_INVALID,
 }
 """The endings that withdraw the candidate; the history calls them by the name of the ending."""
@@ -51,7 +52,8 @@ def conclude(test: ABTest, found: ABTestOutcome, since: int, tick: int) -> tuple
 
     Harm (the whole interval on the worse side) ends it at once. From minDuration on, a winner needs the whole interval
     on the better side and an estimate of at least minEffect; an interval wholly within minEffect is no difference. At
-    maxDuration everything else is no difference. While the split was not kept nothing is said of the metric.
+    maxDuration everything else is inconclusive: the traffic was too little for a verdict. While the split was not
+    kept nothing is said of the metric.
     A test without any answer until maxDuration is invalid: waiting longer would keep the split for ever.
     """
     late = tick >= since + test.max_duration
@@ -65,7 +67,7 @@ def conclude(test: ABTest, found: ABTestOutcome, since: int, tick: int) -> tuple
         if ending is not Ending.UNDECIDED:
             return ending, why
     if over:
-        return Ending.NO_DIFFERENCE, "no winner within maxDuration"
+        return Ending.INCONCLUSIVE, "no verdict within maxDuration"
     return Ending.UNDECIDED, "no verdict yet"
 
 
@@ -111,10 +113,12 @@ def _sentence(ending: Ending, why: str, found: ABTestOutcome, begun: ABTestState
         Ending.UNDECIDED: "A/B test",
         Ending.WINNER: "A/B test won",
         Ending.NO_DIFFERENCE: "A/B test: no difference",
+        Ending.INCONCLUSIVE: "A/B test: inconclusive",
         Ending.HARM: "A/B test: harm",
         Ending.INVALID: "A/B test invalid",
     }[ending]
-    parts = [f"{title}: {why}" if ending is not Ending.NO_DIFFERENCE else f"{title} ({why})"]
+    aside = ending in (Ending.NO_DIFFERENCE, Ending.INCONCLUSIVE)
+    parts = [f"{title} ({why})" if aside else f"{title}: {why}"]
     ratio = f"sample ratio {found.sample_ratio}" if found.sample_ratio else ""
     if found.mismatch:
         parts = [f"{title}: {ratio}: {why}" if ratio else parts[0], found.detail]
