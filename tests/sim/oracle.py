@@ -43,6 +43,11 @@ class Oracle:
         before, after = seconds(old.get("lastTick")), seconds(new.get("lastTick"))
         if after < before:
             yield f"lastTick went back from {before} to {after}"
+        if old.get("scaledToZero") or new.get("scaledToZero"):
+            if _rolled_back(old, new) or _judged(old, new):
+                yield "a tick was judged while spec.replicas was 0"
+            self._follow(new)
+            return
         subject = _subject(old)
         same = subject is not None and (_subject(new) == subject or _withdrawn(old, new, subject))
         if not same or old.get("phase") == "RollingBack":
@@ -205,6 +210,13 @@ def _step(status: Status) -> int:
 
 def _watch(status: Status) -> Status:
     return status.get("watch") or {}
+
+
+def _judged(old: Status, new: Status) -> bool:
+    """Whether the count of one revision has changed, or its step has risen."""
+    before, after = ({**_watch(status), "since": ""} for status in (old, new))
+    same = before.get("revision") == after.get("revision")
+    return (same and before != after) or (_subject(old) == _subject(new) and _step(new) > _step(old))
 
 
 def _withdrawn(old: Status, new: Status, subject: str) -> bool:

@@ -158,7 +158,7 @@ _ALL = (
     Metric(
         "modelramp_unavailable",
         Type.GAUGE,
-        "1 while an object's condition Available is False; no series otherwise.",
+        "1 while an object's condition Available is False for another reason than ScaledToZero; no series otherwise.",
         ("namespace", "name"),
     ),
     Metric(

@@ -82,6 +82,7 @@ class Reason(StrEnum):
     ROLLOUT_STARTED = "RolloutStarted"
     WAITING_FOR_PODS = "WaitingForPods"
     WAITING_FOR_CAPACITY = "WaitingForCapacity"
+    SCALED_TO_ZERO = "ScaledToZero"
     EVALUATING = "Evaluating"
     EVALUATION_PASSED = "EvaluationPassed"
     EVALUATION_FAILED = "EvaluationFailed"

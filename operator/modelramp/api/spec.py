@@ -76,7 +76,9 @@ class ModelDeploymentSpec(ApiModel):
     replicas: Annotated[
         int,
         Field(
-            ge=1, le=1000, description="Pods of each version that serves. At least 1: without pods nothing is measured."
+            ge=0,
+            le=1000,
+            description="Pods that serve. 0 pauses serving: no version has pods, nothing is judged, a rollout waits.",
         ),
     ] = 1
     model: Annotated[Model, Field(description="The model version. A change starts a rollout.")]

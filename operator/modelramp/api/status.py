@@ -242,6 +242,15 @@ class AnswerStatus(StatusModel):
     message: Annotated[str, Field(description="What was done, or why the request was ignored.")] = ""
 
 
+class ScaledToZeroStatus(StatusModel):
+    """The time without replicas."""
+
+    since: Annotated[Time, Field(description="Since when spec.replicas has been 0.")]
+    ended: Annotated[
+        Time | None, Field(description="Since when spec.replicas has been more, while pods are not yet back.")
+    ] = None
+
+
 class HeldReplicasStatus(StatusModel):
     """The pods that stay although spec.replicas asks for fewer."""
 
@@ -292,6 +301,10 @@ class Status(StatusModel):
     ] = None
     deferred: Annotated[
         DeferredStatus | None, Field(description="The revision that was withdrawn for lack of capacity, if any.")
+    ] = None
+    scaled_to_zero: Annotated[
+        ScaledToZeroStatus | None,
+        Field(description="While spec.replicas is 0, and until the pods are back afterwards: nothing is judged."),
     ] = None
     held_replicas: Annotated[
         HeldReplicasStatus | None,

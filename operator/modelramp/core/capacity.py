@@ -23,7 +23,7 @@ def held_replicas(target: RolloutInput, state: State, now: int) -> HeldReplicas 
     target: with spec.replicas as written. now: seconds since the epoch.
     """
     replicas, held, running = target.spec.replicas, state.held, state.running
-    if target.spec.rollout.scale_down_during_rollout:
+    if target.spec.rollout.scale_down_during_rollout or not replicas:
         return None
     if running is not None:
         return HeldReplicas(max(replicas, held.count if held is not None else 0), running.version.revision)
@@ -46,7 +46,7 @@ def sized(target: RolloutInput, state: State) -> RolloutInput:
 
 def waiting_decrease(target: RolloutInput, state: State) -> bool:
     """Whether spec.replicas asks for fewer pods than a rollout keeps."""
-    return state.held is not None and target.spec.replicas < state.held.count
+    return state.held is not None and 0 < target.spec.replicas < state.held.count
 
 
 def needed(replicas: int, weight: int) -> int:

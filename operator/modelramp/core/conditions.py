@@ -152,15 +152,28 @@ def _ready(
             Reason.POLICY_UNRESOLVED,
             f"{_unresolved(target)} cannot be resolved; status.policies says why",
         )
-    if state.phase in IN_FLIGHT:
-        waits = f": {seen.route_detail}" if seen.routed is not True and seen.route_detail else ""
-        previewed = state.running is not None and not state.running.weight
-        stage = ", in its preview without live traffic" if previewed else ""
-        return False, _moving(target, state, seen), f"the rollout of {wanted} is under way{stage}{waits}"
+    if state.zero is not None or state.phase in IN_FLIGHT:
+        return _ready_at_zero(state, wanted) if state.zero is not None else _under_way(target, state, seen, wanted)
     if seen.shadowed or seen.routed is not True:
         reason = Reason.ROUTE_SHADOWED if seen.shadowed else seen.route_reason
         return False, reason, seen.shadowed or seen.route_detail or "the gateway has not taken the route yet"
     return True, Reason.PROMOTED, f"{wanted} serves all traffic"
+
+
+def _under_way(target: RolloutInput, state: State, seen: Observed, wanted: str) -> tuple[bool, Reason, str]:
+    waits = f": {seen.route_detail}" if seen.routed is not True and seen.route_detail else ""
+    previewed = state.running is not None and not state.running.weight
+    stage = ", in its preview without live traffic" if previewed else ""
+    return False, _moving(target, state, seen), f"the rollout of {wanted} is under way{stage}{waits}"
+
+
+def _ready_at_zero(state: State, wanted: str) -> tuple[bool, Reason, str]:
+    """Nothing to wait for where nothing is in flight, as a Deployment without replicas is ready."""
+    if state.zero is not None and state.zero.ended:
+        return False, Reason.WAITING_FOR_PODS, "spec.replicas is no longer 0; the pods are not back yet"
+    if state.phase in IN_FLIGHT:
+        return False, Reason.SCALED_TO_ZERO, f"the rollout of {wanted} waits: spec.replicas is 0"
+    return True, Reason.SCALED_TO_ZERO, f"{wanted} serves as soon as spec.replicas is 1 or more"
 
 
 def _unresolved(target: RolloutInput) -> str:
@@ -183,6 +196,8 @@ def available(state: State, seen: Observed) -> tuple[str, Reason, str]:
     Not if a gateway does not carry the route, if somebody's older route takes its traffic, or if versions with half of
     the weight or more have no endpoint that can be reached.
     """
+    if state.zero is not None and (not seen.served or mostly_unanswered(seen)):
+        return "False", Reason.SCALED_TO_ZERO, "nothing serves: spec.replicas is 0, or was until now"
     if not seen.served:
         return "False", Reason.NOTHING_SERVES, "no version is on the route"
     if seen.uncarried:
@@ -206,7 +221,7 @@ def availability_findings(before: Status, state: State, seen: Observed) -> tuple
     """
     was = next((one.status for one in before.conditions if one.type == ConditionType.AVAILABLE), "")
     status, reason, message = available(state, seen)
-    if (was, status) == ("True", "False"):
+    if (was, status) == ("True", "False") and state.zero is None:
         return (RolloutEvent(reason, f"traffic is not answered: {message}", warning=True),)
     served = before.previous is not None or any(entry.outcome == "Promoted" for entry in before.history)
     if (was, status) == ("False", "True") and served:
@@ -215,6 +230,8 @@ def availability_findings(before: Status, state: State, seen: Observed) -> tuple
 
 
 def _healthy(state: State, seen: Observed) -> tuple[str, Reason, str]:
+    if state.zero is not None:
+        return "Unknown", Reason.SCALED_TO_ZERO, "nothing is judged while spec.replicas is 0 and until pods are back"
     if mostly_unanswered(seen):
         dead = unanswered(seen)
         excused = all(revision in seen.pods and seen.pods[revision].excuse for revision in dead)

@@ -15,6 +15,7 @@ from modelramp.core.events import RolloutEvent
 from modelramp.core.follow_cluster import adopt, begin_step, follow_world
 from modelramp.core.hooks import count_for_hooks, follow_hooks
 from modelramp.core.requests import follow_request
+from modelramp.core.scaled_to_zero import follow_zero
 from modelramp.core.schedule import finalize
 from modelramp.core.state import BreachCounter, Decision, Observed, RolloutInput, State, held_by_people
 from modelramp.core.steps import blockers, held_by_route, next_step, step_of
@@ -37,6 +38,11 @@ def decide(target: RolloutInput, state: State, seen: Observed, ticks: Sequence[T
     decision = follow_target(decision, target, now)
     decision = follow_request(decision, target, seen, now)
     decision = _follow_holds(decision, target, now)
+    decision = follow_zero(decision, target, seen, now)
+    if decision.state.zero is not None or state.zero is not None:
+        passed = (one.tick for one in ticks if one.revision == decision.state.subject)
+        decision = decision.then(held=None, last_tick=max((decision.state.last_tick, *passed)))
+        return follow_hooks(decision, target, seen, now)
     decision = begin_step(decision, target, seen, now)
     ordered = sorted(ticks, key=lambda outcome: outcome.tick)
     for outcome in ordered:

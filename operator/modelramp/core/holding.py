@@ -36,7 +36,7 @@ def holding(target: RolloutInput | None, state: State, status: Mapping[str, Any]
     status: as written for this state, as JSON.
     """
     ready, stalled = condition(status, ConditionType.READY), condition(status, ConditionType.STALLED)
-    if ready.get("status") != "False":
+    if ready.get("status") != "False" or state.zero is not None:
         return None
     ended = state.phase in {Phase.ROLLED_BACK, Phase.DEGRADED}
     if stalled and not (ended and stalled["reason"] == state.reason):
@@ -70,7 +70,11 @@ def unanswered(target: RolloutInput | None, state: State) -> Since | None:
 
     Only from the second tick in a row on.
     """
-    if target is None or (state.running is None and target.spec.after_promotion.watch is Watching.NEVER):
+    if (
+        target is None
+        or state.zero is not None
+        or (state.running is None and target.spec.after_promotion.watch is Watching.NEVER)
+    ):
         return None
     ticks = len(state.recent_ticks) - len(state.recent_ticks.rstrip(TICK_MARK[Verdict.NO_DATA]))
     if ticks < _TICKS:

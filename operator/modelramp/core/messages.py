@@ -11,6 +11,7 @@ from modelramp.api.verdict import TICK_MARK, Verdict
 from modelramp.core.breaches import breaching, by_detail, tally, told
 from modelramp.core.capacity import by_share, enough_available, given, shows, sized, unanswered, waiting_decrease
 from modelramp.core.gates import registry as gates
+from modelramp.core.scaled_to_zero import resting_words
 from modelramp.core.scores import judged
 from modelramp.core.state import Candidate, Observed, Pods, RolloutInput, State, Version, held_by_people
 from modelramp.core.steps import blockers, waits_for_capacity
@@ -21,7 +22,9 @@ from modelramp.core.transitions import label, name_of, unserved
 def sentence(target: RolloutInput, state: State, seen: Observed) -> str:
     """The message for a state."""
     wanted, target = target, sized(target, state)
-    text = "; ".join((*_unanswered(target, state, seen), _of_state(target, state, seen), *_decrease(wanted, state)))
+    rests = resting_words(target, state, seen)
+    parts = (*_unanswered(target, state, seen), _of_state(target, state, seen), *_decrease(wanted, state))
+    text = rests or "; ".join(parts)
     if target.missing:
         lacks = "promotion waits for" if state.candidate is not None else "some checks are missing, for want of"
         text = f"{text}; {lacks} {target.missing}"

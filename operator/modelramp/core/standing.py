@@ -52,6 +52,8 @@ def standing(
     found = [Standing(obstacle.reason, obstacle.message, told_again=True)] if obstacle is not None else []
     if target is None:
         return tuple(found)
+    if state.zero is not None:
+        return (*found, *_route(state, seen))
     found += [*_route(state, seen), *_checks(target, state)]
     if state.candidate is not None:
         wait = state.candidate.waiting

@@ -49,6 +49,17 @@ class Deferred:
 
 
 @dataclass(frozen=True, slots=True)
+class ScaledToZero:
+    """The time in which spec.replicas is 0, and that in which the pods come back.
+
+    since, ended: seconds since the epoch; ended is 0 while spec.replicas is 0.
+    """
+
+    since: int
+    ended: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class HeldReplicas:
     """The pods that a rollout goes on with although spec.replicas asks for fewer.
 
@@ -174,6 +185,7 @@ class State:
     failed: a revision that gets no traffic until the spec changes or a person says retry.
     deferred: a revision that was withdrawn for lack of capacity, until it is tried again.
     held: the most replicas that the spec asked for since the first step; they stay until the promotion.
+    zero: while spec.replicas is 0 and the pods are not back: nothing is judged.
     restored: stable came back by a rollback after promotion (so it is not exchanged again: no ping-pong).
     ab_test: the A/B test under way, or the last one until the next rollout begins.
     request: the last one that was handled; answer: what became of it. heard: by revision, marks of every request text
@@ -202,6 +214,7 @@ class State:
     ab_test: ABTestState | None = None
     deferred: Deferred | None = None
     held: HeldReplicas | None = None
+    zero: ScaledToZero | None = None
 
     @property
     def running(self) -> Candidate | None:

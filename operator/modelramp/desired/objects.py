@@ -143,9 +143,11 @@ def _routes(
     others = [router for router in ROUTERS if router is not asked and of_router(router, current)]
     found = (shares_of(router, owner, current) for router in (asked, *others))
     shares: dict[str, tuple[int, int]] = next(filter(None, found), {})
-    ready = {revision for revision, pods in seen.pods.items() if pods.endpoints > 0}
+    ready = {revision for revision, pods in seen.pods.items() if pods.endpoints > 0 and target.spec.replicas}
     stable = state.stable.revision if state.stable is not None else None
     split, finding = split_of(traffic, stable, ready, target.spec.service.port, shares)
+    if state.zero is not None and finding.reason is Reason.PODS_UNAVAILABLE:
+        finding = replace(finding, reason=Reason.SCALED_TO_ZERO, warning=False)
     taken = not admitted and main_route(asked, owner, current) is None
     if taken:
         finding = RolloutEvent(Reason.HOSTNAME_TAKEN, "there is no route yet: its hostnames are taken", warning=True)
@@ -169,11 +171,13 @@ def replicas_by_revision(
     """Pods that each living revision should have; a revision that is not in the answer should be gone.
 
     served: revisions that the current route names. They keep all their pods whatever the state says: a route never
-    outlives its pods.
+    outlives its pods, but where the spec asks for none.
     """
     retiring = [item.revision for item in state.retiring if item.at is None or item.at > now]
     roles = [version.revision for version in (state.stable, _candidate(state)) if version is not None]
     named = sorted(set(served) - set(roles))
+    if not target.spec.replicas:
+        return dict.fromkeys([*roles, *retiring, *named], 0)
     if by_share(target):
         others = {one: pods.existing for one, pods in seen.pods.items() if one not in roles}
         replicas = pods_by_share(target, state, seen, weight_to_carry(target, state), others)

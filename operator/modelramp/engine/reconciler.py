@@ -16,6 +16,7 @@ from modelramp.core.decide import decide
 from modelramp.core.events import ObjectRef, RolloutEvent, complete
 from modelramp.core.gates.registry import pods_due
 from modelramp.core.policies import policy_findings
+from modelramp.core.scaled_to_zero import starts_again_by
 from modelramp.core.standing import standing
 from modelramp.core.state import Decision, Observed, RolloutInput, State
 from modelramp.core.status.read import read_status
@@ -413,7 +414,7 @@ def _begins_step(target: RolloutInput, state: State, seen: Observed, now: int) -
 
 def _rests(before: State, after: State) -> bool:
     """Whether a tick changed nothing that the children or the route follow from."""
-    same = ("phase", "stable", "previous", "failed", "retiring", "hooks", "held", "weights")
+    same = ("phase", "stable", "previous", "failed", "retiring", "hooks", "held", "zero", "weights")
     return after.candidate == before.candidate and all(getattr(before, at) == getattr(after, at) for at in same)
 
 
@@ -447,7 +448,10 @@ def _next_look(target: RolloutInput, state: State, seen: Observed, now: int) -> 
         times += [float(due)] if due is not None else []
         times.append(now + INSPECT_SECONDS)
     moving = state.phase in {Phase.PROMOTING, Phase.ROLLING_BACK}
-    if moving or seen.routed is not True or not enough_available(target, state, seen):
+    back_by = starts_again_by(target, state)
+    times += [float(back_by)] if back_by is not None else []
+    lacks_pods = state.zero is None and not enough_available(target, state, seen)
+    if moving or seen.routed is not True or lacks_pods or back_by is not None:
         times.append(now + INSPECT_SECONDS)
     soonest = min(times)
     return soonest if soonest < math.inf else None

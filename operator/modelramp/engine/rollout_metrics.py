@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from modelramp.api.hooks import HookState
-from modelramp.api.names import ConditionType, Phase
+from modelramp.api.names import ConditionType, Phase, Reason
 from modelramp.api.verdict import TICK_MARK
 from modelramp.core.holding import Since, condition, holding, unanswered
 from modelramp.core.phases import IN_FLIGHT
@@ -80,7 +80,8 @@ def _series(before: State, record: Record, shown: Mapping[Series, float], now: f
     """What holds for an object now: metrics, labels and values."""
     state, status = record.state, record.obj.get("status") or {}
     yield "modelramp_object_phase", {"phase": state.phase.value}, 1
-    if condition(status, ConditionType.AVAILABLE).get("status") == "False":
+    available = condition(status, ConditionType.AVAILABLE)
+    if available.get("status") == "False" and available.get("reason") != Reason.SCALED_TO_ZERO:
         yield "modelramp_unavailable", {}, 1
     for metric, found in (
         (_HELD, holding(record.target, state, status)),

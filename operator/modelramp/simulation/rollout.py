@@ -105,7 +105,8 @@ def _with_checks_at_every_tick(spec: ModelDeploymentSpec) -> ModelDeploymentSpec
     rollout = spec.rollout
     if rollout.ab_test is not None:
         rollout = rollout.model_copy(update={"ab_test": rollout.ab_test.model_copy(update={"delay": 0})})
-    return spec.model_copy(update={"health": spec.health.model_copy(update={"checks": checks}), "rollout": rollout})
+    changes = {"health": spec.health.model_copy(update={"checks": checks}), "rollout": rollout}
+    return spec.model_copy(update={**changes, "replicas": max(1, spec.replicas)})
 
 
 def _begun(world: SimulatedWorld, start: int, gated: Gated | None) -> tuple[State, list[Row], Outcome]:

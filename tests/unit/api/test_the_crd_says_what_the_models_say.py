@@ -177,7 +177,7 @@ def test_a_document_without_pods_is_not_taken_for_one():
 @pytest.mark.parametrize(
     ("broken", "field", "words"),
     [
-        ({"replicas": 0}, "spec.replicas", "greater than or equal to 1"),
+        ({"replicas": -1}, "spec.replicas", "greater than or equal to 0"),
         ({"rollout": {"steps": [{"weight": 10}]}}, "spec.rollout.steps", "add a last step {weight: 100}"),
         ({"rollout": {"stepDuration": "5"}}, "spec.rollout.stepDuration", "write hours, minutes and seconds"),
         ({"health": {"interval": "2h"}}, "spec.health.interval", "from 5s to 1h"),

@@ -31,3 +31,9 @@ def test_room_for_both_versions_has_none(capacity):
 def test_a_single_pod_without_a_surge_can_never_be_replaced():
     [(level, text)] = told(1, maxSurge=0, maxUnavailable=1)
     assert (level, "set maxSurge to 1" in text) == (Level.ERROR, True)
+
+
+def test_no_replicas_serve_nothing():
+    found = advice(spec(replicas=0), {"spec": {"containers": []}}, {}.get)
+    assert [one.level for one in found if one.path == "spec.replicas"] == [Level.WARNING]
+    assert told(0) == []

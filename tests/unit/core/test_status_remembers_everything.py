@@ -30,6 +30,7 @@ from modelramp.core.state import (
     Pods,
     Retiring,
     RolloutInput,
+    ScaledToZero,
     State,
     Version,
 )
@@ -128,6 +129,7 @@ states = st.builds(
     checks=st.lists(outcomes, max_size=3, unique_by=lambda found: found.name).map(tuple),
     deferred=st.none() | st.builds(Deferred, names, seconds, counts),
     held=st.none() | st.builds(HeldReplicas, counts, names, seconds),
+    zero=st.none() | st.builds(ScaledToZero, seconds, seconds),
     retiring=st.lists(st.builds(Retiring, names, st.none() | seconds), max_size=3).map(tuple),
     history=st.lists(endings, max_size=3).map(tuple),
     request=texts,

@@ -65,7 +65,10 @@ def _of_hostnames(spec: ModelDeploymentSpec) -> Iterator[Advice]:
 def _of_capacity(spec: ModelDeploymentSpec) -> Iterator[Advice]:
     """The worst case of a rollout with less room than both versions need."""
     surge = spec.rollout.capacity.surge(spec.replicas)
-    if spec.replicas == 1 and not surge:
+    if not spec.replicas:
+        text = "nothing serves and nothing is judged; remove it if an autoscaler or a person sets it"
+        yield Advice(Level.WARNING, "spec.replicas", f"is 0: {text}")
+    elif spec.replicas == 1 and not surge:
         text = "leaves no room for a pod of a new version beside the one that serves; set maxSurge to 1"
         yield Advice(Level.ERROR, "spec.rollout.capacity.maxSurge", text)
     elif spec.rollout.capacity.candidate is CandidatePods.BY_SHARE and surge < spec.replicas:

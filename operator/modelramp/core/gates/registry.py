@@ -90,10 +90,10 @@ def run_again(decision: Decision, request: Request, now: int) -> Decision | None
 
 
 def ungated(spec: ModelDeploymentSpec) -> ModelDeploymentSpec:
-    """The spec without its gates, for trying out a policy where nothing can open them."""
+    """The spec without its gates and with a pod at least, for trying out a policy where nothing can open them."""
     for gate in GATES:
         spec = gate.without(spec)
-    return spec
+    return spec.model_copy(update={"replicas": max(1, spec.replicas)})
 
 
 def _before_traffic(state: State) -> bool:

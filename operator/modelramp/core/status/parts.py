@@ -12,13 +12,14 @@ from modelramp.api.status import (
     HeldReplicasStatus,
     HookStatus,
     MetricStatus,
+    ScaledToZeroStatus,
 )
 from modelramp.api.text import visible
 from modelramp.api.times import to_seconds, to_text
 from modelramp.api.verdict import Verdict
 from modelramp.core.gates.evaluation_results import Evaluation, MetricOutcome
 from modelramp.core.hook_runs import HookRun
-from modelramp.core.state import ABTestState, CapacityWait, Deferred, Ending, HeldReplicas, RolloutInput
+from modelramp.core.state import ABTestState, CapacityWait, Deferred, Ending, HeldReplicas, RolloutInput, ScaledToZero
 
 _MESSAGE_LIMIT = 1024
 _METRIC_LIMIT = 256
@@ -99,6 +100,20 @@ def deferred_of(status: DeferredStatus | None) -> Deferred | None:
     if status is None:
         return None
     return Deferred(status.revision, to_seconds(status.until), status.generation)
+
+
+def scaled_to_zero_status(zero: ScaledToZero | None) -> ScaledToZeroStatus | None:
+    """The status of the time without replicas."""
+    if zero is None:
+        return None
+    return ScaledToZeroStatus(since=to_text(zero.since), ended=to_text(zero.ended) if zero.ended else None)
+
+
+def scaled_to_zero_of(status: ScaledToZeroStatus | None) -> ScaledToZero | None:
+    """The time without replicas that a status carries. Raises ValueError when it cannot be read."""
+    if status is None:
+        return None
+    return ScaledToZero(to_seconds(status.since), to_seconds(status.ended) if status.ended else 0)
 
 
 def held_replicas_status(held: HeldReplicas | None) -> HeldReplicasStatus | None:

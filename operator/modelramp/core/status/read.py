@@ -41,6 +41,7 @@ from modelramp.core.status.parts import (
     episodes_of,
     evaluation_of,
     held_replicas_of,
+    scaled_to_zero_of,
 )
 
 _NEEDED = frozenset(
@@ -56,6 +57,7 @@ _NEEDED = frozenset(
         "request",
         "restored",
         "retiring",
+        "scaledToZero",
         "stable",
         "watch",
     }
@@ -140,6 +142,7 @@ def state_of(status: Status) -> State:
         ab_test=_ab_test(status),
         deferred=_deferred(status),
         held=_held(status),
+        zero=scaled_to_zero_of(status.scaled_to_zero),
     )
 
 

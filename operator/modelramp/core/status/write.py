@@ -44,6 +44,7 @@ from modelramp.core.status.parts import (
     evaluation_status,
     held_replicas_status,
     hook_statuses,
+    scaled_to_zero_status,
 )
 from modelramp.core.strategies.registry import judged_by, stages_of
 
@@ -81,6 +82,7 @@ def status_of(
         failed_revision=state.failed,
         deferred=deferred_status(state.deferred),
         held_replicas=held_replicas_status(state.held),
+        scaled_to_zero=scaled_to_zero_status(state.zero),
         restored=state.restored,
         paused=state.paused,
         progress=_progress(target, state),
@@ -121,6 +123,7 @@ _ESSENTIAL = frozenset(
         "failedRevision",
         "deferred",
         "heldReplicas",
+        "scaledToZero",
         "restored",
         "paused",
         "progress",
