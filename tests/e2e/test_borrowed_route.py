@@ -22,6 +22,21 @@ RULE = {
 }
 
 
+ADOPTED = "adopted"
+
+
+@dataclass
+class Adopting(Rollout):
+    """The pods of a Deployment that exists, on a route that exists."""
+
+    def manifest(self, version, **options):
+        wanted = super().manifest(version, **options)
+        wanted["spec"]["routing"] = {"gateway": {"routeRef": {"name": self.name, "rule": "predict"}}}
+        del wanted["spec"]["template"]
+        wanted["spec"]["workloadRef"] = {"name": "legacy"}
+        return wanted
+
+
 @dataclass
 class Borrowing(Rollout):
     """The same servers, on a route that exists."""
@@ -35,7 +50,7 @@ class Borrowing(Rollout):
 def legacy(rollout):
     """What runs before modelramp comes."""
     labels = {"app": "legacy"}
-    template = rollout.manifest("v0")["spec"]["template"]
+    template = Rollout.manifest(rollout, "v0")["spec"]["template"]
     meta = {"namespace": NAMESPACE, "name": "legacy"}
     yield {
         "apiVersion": "apps/v1",
@@ -52,7 +67,7 @@ def legacy(rollout):
     yield {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "HTTPRoute",
-        "metadata": {**meta, "name": NAME},
+        "metadata": {**meta, "name": rollout.name},
         "spec": {
             "parentRefs": [{"name": "public", "namespace": "gateway"}],
             "hostnames": [rollout.hostname],
@@ -104,4 +119,41 @@ def test_a_route_is_taken_over_divided_and_given_back_without_a_failed_request(o
     assert legacy_pods(operator) == pods
     wait_until(lambda: not rollout.children("deployment"))
     for kind, name in (("httproute", NAME), ("service", "legacy"), ("deployment", "legacy")):
+        operator.kubectl("delete", kind, name, "-n", NAMESPACE, "--wait=false")
+
+
+def adopted(plane):
+    found = get(plane, "modeldeployment", ADOPTED).get("status", {}).get("conditions", ())
+    return {item["type"]: item["status"] for item in found}.get("Adopted")
+
+
+def test_a_deployment_gives_its_place_and_gets_it_back_without_a_failed_request(operator):
+    rollout = Adopting(operator, NAMESPACE, ADOPTED, replicas=2)
+    for obj in legacy(rollout):
+        operator.kubectl("apply", "-f", "-", input=json.dumps(obj))
+    operator.kubectl("rollout", "status", "deployment/legacy", "-n", NAMESPACE, "--timeout=60s")
+    route, workload = get(operator, "httproute", ADOPTED), get(operator, "deployment", "legacy")
+    pods = legacy_pods(operator)
+    with Traffic(operator.gateway_url, rollout.hostname) as traffic:
+        wait_until(lambda: traffic.shares().get("v0"))
+        serves = time.monotonic()
+        rollout.apply("v0")
+        wait_until(lambda: get(operator, "httproute", ADOPTED)["spec"] != route["spec"], timeout_s=60.0)
+        at_takeover = legacy_pods(operator)
+        wait_until(lambda: adopted(operator) == "True", timeout_s=60.0)
+        scaled = get(operator, "deployment", "legacy")
+        wait_until(lambda: len(legacy_pods(operator)) == 1)
+        time.sleep(5)
+        rollout.delete("--timeout=60s")
+        time.sleep(5)
+
+    late = [answer for answer in traffic.answers if answer.at > serves and answer.status != 200]
+    assert not late, late[:5]
+    assert len(traffic.answers) > 300
+    assert at_takeover == pods, "no pod is restarted before the takeover"
+    assert scaled["spec"] == {**workload["spec"], "replicas": 1}
+    assert get(operator, "deployment", "legacy")["spec"] == workload["spec"]
+    assert get(operator, "httproute", ADOPTED)["spec"] == route["spec"]
+    wait_until(lambda: not rollout.children("deployment"))
+    for kind, name in (("httproute", ADOPTED), ("service", "legacy"), ("deployment", "legacy")):
         operator.kubectl("delete", kind, name, "-n", NAMESPACE, "--wait=false")

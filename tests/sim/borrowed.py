@@ -4,6 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from modelramp.api.kinds import Kind, Ref
+from modelramp.api.spec import parse_spec
+from modelramp.core.revisions import revision_of
+from modelramp.desired.workloads.deployment import DEPLOYMENT
+from modelramp.desired.workloads.reference import template_of
 from tests.sim.fieldowners import copied
 from tests.sim.scenarios import Scenario, manifest
 from tests.sim.streams import DIGITS
@@ -23,7 +27,7 @@ USERS_RULE = {
 
 def prepare(world: World, **reference: Any) -> World:
     """What runs before a ModelDeployment comes: a Service with ready endpoints, and the route to it."""
-    namespace, name = DIGITS
+    namespace, _ = DIGITS
     world.usual.learn("", LEGACY)
     service = {
         "kind": "Service",
@@ -41,19 +45,23 @@ def prepare(world: World, **reference: Any) -> World:
         "endpoints": [{"addresses": ["10.1.0.1"], "conditions": {"ready": True}}],
     }
     world.api.create(slices, OWNER)
-    route = {
+    world.api.create(user_route(), OWNER)
+    return world
+
+
+def user_route() -> dict[str, Any]:
+    """The route as its owner has made it."""
+    return {
         "apiVersion": HTTP_ROUTE.api_version,
         "kind": "HTTPRoute",
         "metadata": {
-            "namespace": namespace,
-            "name": name,
+            "namespace": DIGITS[0],
+            "name": DIGITS[1],
             "labels": {"team": "ml"},
             "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "{}"},
         },
         "spec": {"parentRefs": [{"name": "public"}], "hostnames": ["a.example.com"], "rules": [copied(USERS_RULE)]},
     }
-    world.api.create(route, OWNER)
-    return world
 
 
 def borrowing(version: str, **rollout: Any) -> dict[str, Any]:
@@ -92,3 +100,53 @@ def put_back(world: World) -> None:
     rules = copied(current["spec"]["rules"])
     rules[0]["backendRefs"] = [{"name": LEGACY, "port": 80}]
     world.api.update({**current, "spec": {**current["spec"], "rules": rules}}, OWNER)
+
+
+def run_workload(world: World, replicas: int = 2) -> World:
+    """What runs before a ModelDeployment takes its place: a Deployment, its Service, and the route to that."""
+    namespace, _ = DIGITS
+    world.usual.learn("", LEGACY)
+    labels = {"app": LEGACY}
+    container = {"name": "model", "image": "digits:1.0.0", "ports": [{"name": "http", "containerPort": 80}]}
+    template = {"metadata": {"labels": {**labels, "team": "ml"}}, "spec": {"containers": [container]}}
+    deployment = {
+        "apiVersion": DEPLOYMENT.api_version,
+        "kind": "Deployment",
+        "metadata": {"namespace": namespace, "name": LEGACY, "labels": labels, "annotations": {"example.com/a": "b"}},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template},
+    }
+    service = {
+        "kind": "Service",
+        "metadata": {"namespace": namespace, "name": LEGACY},
+        "spec": {"selector": labels, "ports": [{"port": 80}]},
+    }
+    for obj in (deployment, service):
+        world.api.create(obj, OWNER)
+    world.api.create(user_route(), OWNER)
+    return world
+
+
+def adopting(version: str, **rollout: Any) -> dict[str, Any]:
+    """The usual ModelDeployment with the template of a Deployment, on a route of somebody else."""
+    wanted = borrowing(version, **rollout)
+    del wanted["spec"]["template"]
+    wanted["spec"]["workloadRef"] = {"name": LEGACY}
+    return wanted
+
+
+def adopt(world: World, version: str, **rollout: Any) -> None:
+    """Write the version into the Deployment's template, and apply the ModelDeployment that refers to it."""
+    current = workload(world)
+    if version != "1.0.0":
+        template = copied(current["spec"]["template"])
+        template["spec"]["containers"][0]["image"] = f"digits:{version}"
+        current = world.api.update({**current, "spec": {**current["spec"], "template": template}}, OWNER)
+    wanted = adopting(version, **rollout)
+    spec = parse_spec(wanted["spec"]).model_copy(update={"template": template_of(current)})
+    world.usual.learn(revision_of(spec), version)
+    world.apply(wanted)
+
+
+def workload(world: World) -> dict[str, Any]:
+    """The Deployment of somebody else as it is now."""
+    return world.api.get(Ref(DEPLOYMENT, DIGITS[0], LEGACY))

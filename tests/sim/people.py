@@ -7,8 +7,15 @@ from tests.sim.streams import Key
 if TYPE_CHECKING:
     from tests.sim.process import Process
 
-FOUND = {"DriftCorrected", "ChildRewritten", "RevisionLost", "PodsUnavailable"}
-"""What is found out about children when they are written: nothing of it stands in the status."""
+FOUND = {
+    "DriftCorrected",
+    "ChildRewritten",
+    "RevisionLost",
+    "PodsUnavailable",
+    "RouteTakenOver",
+    "WorkloadTakenOver",
+}
+"""What is found out about children or done to objects of others when they are written: it is in no status."""
 PROMISE = "10 (people are told what was written, once)"
 
 

@@ -124,6 +124,8 @@ class Capacity(Checker):
     def changed(self, change: Change) -> Iterator[str]:
         if change.kind != "Deployment" or change.actor != FIELD_MANAGER or not self._member.obj:
             return
+        if LABEL_DEPLOYMENT not in change.obj["metadata"].get("labels", {}):
+            return  # somebody else's, which a ModelDeployment has taken over
         revision = change.obj["metadata"]["labels"][LABEL_REVISION]
         if change.obj["metadata"]["name"] != child_name(change.obj["metadata"]["labels"][LABEL_DEPLOYMENT], revision):
             return  # a copy that somebody made; the version's pods are those of its own Deployment
@@ -201,8 +203,9 @@ class Traces(Checker):
 
     def changed(self, change: Change) -> Iterator[str]:
         found = change.obj["metadata"].get("finalizers")
-        gateway = (change.obj.get("spec") or {}).get("routing", {}).get("gateway", {})
-        borrows = change.kind == "ModelDeployment" and "routeRef" in gateway
+        spec = change.obj.get("spec") or {}
+        gateway = spec.get("routing", {}).get("gateway", {})
+        borrows = change.kind == "ModelDeployment" and ("routeRef" in gateway or "workloadRef" in spec)
         if found and not (borrows and found == ["modelramp.io/give-back"]):
             yield f"{change.kind} has finalizers {change.obj['metadata']['finalizers']}"
 

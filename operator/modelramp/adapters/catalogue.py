@@ -14,6 +14,8 @@ from modelramp.core.transitions import OUTCOMES, ROLLED_BACK
 from modelramp.desired.kinds import owned, watched
 from modelramp.desired.routers import borrowed_kinds
 from modelramp.desired.routers.gateway_api import GATEWAY
+from modelramp.desired.workloads.deployment import DEPLOYMENT
+from modelramp.desired.workloads.reference import POD_DISRUPTION_BUDGET
 from modelramp.engine.ports import Delivery
 
 
@@ -57,12 +59,14 @@ def _each(*values: Iterable[str]) -> tuple[tuple[str, ...], ...]:
 
 _RESULTS = ("ok", "ApiServerUnavailable", "Conflict", "Forbidden", "Gone", "Refused")
 _REQUESTS = (
-    *_each(("list",), (kind.kind for kind in (*watched(), GATEWAY, POD)), (*_RESULTS, "expired")),
+    *_each(
+        ("list",), (kind.kind for kind in (*watched(), GATEWAY, POD, POD_DISRUPTION_BUDGET)), (*_RESULTS, "expired")
+    ),
     *_each(("get",), (kind.kind for kind in (MODEL_DEPLOYMENT, *owned(), GATEWAY, CONFIG_MAP)), _RESULTS),
     *_each(("create", "apply", "delete"), (kind.kind for kind in owned()), _RESULTS),
     *_each(("update",), (MODEL_DEPLOYMENT.kind,), _RESULTS),
     *_each(("get", "list"), (kind.kind for kind in borrowed_kinds() if kind not in owned()), _RESULTS),
-    *_each(("patch",), (MODEL_DEPLOYMENT.kind, *(kind.kind for kind in borrowed_kinds())), _RESULTS),
+    *_each(("patch",), (kind.kind for kind in (MODEL_DEPLOYMENT, DEPLOYMENT, *borrowed_kinds())), _RESULTS),
     *_each(("apply",), ("Event",), _RESULTS),
     *_each(("get", "create", "apply"), (LEASE.kind,), _RESULTS),
     *_each(("get",), ("version",), _RESULTS),
@@ -70,7 +74,7 @@ _REQUESTS = (
 _WRITES = (
     ("status", "ok"),
     ("status", "refused"),
-    *_each(dict.fromkeys(kind.kind for kind in (*owned(), *borrowed_kinds())), ("ok",)),
+    *_each(dict.fromkeys(kind.kind for kind in (MODEL_DEPLOYMENT, *owned(), *borrowed_kinds())), ("ok",)),
 )
 
 _ALL = (

@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
 
@@ -70,6 +70,13 @@ class Service(ApiModel):
     ] = "http"
 
 
+class WorkloadReference(ApiModel):
+    """A workload that belongs to somebody else: modelramp reads its pod template and writes its spec.replicas only."""
+
+    kind: Annotated[Literal["Deployment"], Field(description="Kind of the workload.")] = "Deployment"
+    name: Annotated[str, Field(min_length=1, max_length=253, description="Name of the workload, in this namespace.")]
+
+
 class ModelDeploymentSpec(ApiModel):
     """The desired model version, and how it is rolled out and checked."""
 
@@ -84,7 +91,14 @@ class ModelDeploymentSpec(ApiModel):
     model: Annotated[Model, Field(description="The model version. A change starts a rollout.")]
     template: Annotated[
         dict[str, Any], Field(description="Pod template, as in a Deployment. A change starts a rollout.")
-    ]
+    ] = {}  # noqa: RUF012 - pydantic copies it and the model is frozen
+    workload_ref: Annotated[
+        WorkloadReference | None,
+        Field(
+            description="Instead of template: a Deployment that exists. Its template is rolled out, and it is scaled "
+            "down once a revision serves."
+        ),
+    ] = None
     service: Annotated[Service, Field(description="The port under which the model is served.")] = Service()
     routing: Annotated[Routing, Field(description="What splits the traffic.")]
     rollout: Annotated[Rollout, Field(description="How traffic moves to a new version.")] = Rollout()
@@ -94,6 +108,11 @@ class ModelDeploymentSpec(ApiModel):
     ] = AfterPromotion()
 
     RULES: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.template) != has(self.workloadRef)",
+            "needs either template, the pod template to serve, or workloadRef, a Deployment whose template is taken",
+            lambda self: ("template" in self.model_fields_set) != (self.workload_ref is not None),
+        ),
         Rule(
             "!has(self.rollout) || !has(self.rollout.blueGreen) || !has(self.rollout.blueGreen.previewHostnames) || "
             "!has(self.routing.gateway) || !has(self.routing.gateway.hostnames) || "

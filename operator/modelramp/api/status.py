@@ -264,6 +264,23 @@ class HeldReplicasStatus(StatusModel):
     ] = None
 
 
+class AdoptedStatus(StatusModel):
+    """The Deployment that spec.workloadRef names."""
+
+    name: Annotated[str, Field(description="Its name.")]
+    replicas: Annotated[
+        int | None,
+        Field(description="The replicas that it had, and gets back on deletion; not set before it is scaled down."),
+    ] = None
+    dropped_labels: Annotated[
+        tuple[str, ...],
+        Field(
+            description="Keys of labels in its template that the pods of new revisions do not have, so that no Service "
+            "or PodDisruptionBudget of its owner selects them."
+        ),
+    ] = ()
+
+
 FORMAT = 1
 """Rises with a field whose loss would break a promise, since an older operator would drop it. 1 is not written."""
 
@@ -363,6 +380,7 @@ class Status(StatusModel):
             description="Hashes of the handled requests by revision, so that each request takes effect once. Internal."
         ),
     ] = {}
+    adopted: Annotated[AdoptedStatus | None, Field(description="The Deployment that spec.workloadRef names.")] = None
     replicas: Annotated[
         int, Field(description="Available pods of the versions that `selector` matches, for the scale subresource.")
     ] = 0
@@ -370,7 +388,7 @@ class Status(StatusModel):
     conditions: Annotated[
         tuple[Condition, ...],
         Field(
-            description="Ready, Available, Healthy, Routed, Reconciling, Stalled.",
+            description="Ready, Available, Healthy, Routed, Adopted, Reconciling, Stalled.",
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
         ),
     ] = ()

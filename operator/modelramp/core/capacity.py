@@ -1,5 +1,6 @@
 """How many pods are enough, and what a tick says when they are not."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -129,7 +130,10 @@ def pods_by_share(
     """
     replicas, candidate, stable = target.spec.replicas, state.candidate, state.stable
     if stable is None:
-        return {candidate.version.revision: replicas} if candidate is not None else {}
+        if candidate is None:
+            return {}
+        has = seen.pods.get(candidate.version.revision, Pods()).wanted
+        return {candidate.version.revision: min(replicas, max(has, first_pods(target, seen)))}
     room = replicas + target.spec.rollout.capacity.surge(replicas) - sum(others.values())
     old = seen.pods.get(stable.revision, Pods())
     if candidate is None:
@@ -144,6 +148,25 @@ def pods_by_share(
     free = room - max(stays, old.existing)
     gets = max(min(wants, free), new.wanted, 0)
     return {stable.revision: stays, candidate.version.revision: min(replicas, gets)}
+
+
+def first_pods(target: RolloutInput, seen: Observed) -> int:
+    """Pods of the first revision: all, or none while the Deployment that it takes over from leaves no room for all."""
+    replicas = target.spec.replicas
+    before = seen.adopted.pods if seen.adopted is not None else 0
+    return replicas if before <= target.spec.rollout.capacity.surge(replicas) else 0
+
+
+def takeover_at(target: RolloutInput, state: State, seen: Observed) -> float:
+    """From when on an adopted Deployment may be scaled down, seconds since the epoch; infinite while nothing serves.
+
+    Requests that were on their way to its pods have scaleDownDelay to end.
+    """
+    stable = state.stable
+    serves = stable is not None and stable.traffic_since and seen.routed is True and not seen.shadowed
+    if stable is None or not serves or not seen.served or unanswered(seen):
+        return math.inf
+    return float(stable.traffic_since + target.spec.rollout.scale_down_delay)
 
 
 def standby_until(target: RolloutInput, state: State) -> int:

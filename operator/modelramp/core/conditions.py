@@ -13,7 +13,7 @@ from modelramp.core.capacity import mostly_unanswered, unanswered
 from modelramp.core.events import RolloutEvent
 from modelramp.core.gates import registry as gates
 from modelramp.core.phases import IN_FLIGHT
-from modelramp.core.state import Observed, RolloutInput, State, held_by_people
+from modelramp.core.state import Adopted, Observed, RolloutInput, State, held_by_people
 from modelramp.core.transitions import label, name_of
 
 _ORDER = tuple(ConditionType)
@@ -27,6 +27,9 @@ OBSTACLES = frozenset(
         Reason.NAME_TAKEN,
         Reason.HOSTNAME_TAKEN,
         Reason.ROUTE_REFUSED,
+        Reason.WORKLOAD_NOT_FOUND,
+        Reason.WORKLOAD_IN_USE,
+        Reason.WORKLOAD_REFUSED,
         Reason.API_SERVER_UNAVAILABLE,
     }
 )
@@ -57,6 +60,7 @@ def conditions(
         (ConditionType.AVAILABLE, *available(state, seen)),
         (ConditionType.HEALTHY, *_healthy(state, seen)),
         (ConditionType.ROUTED, *_routed(seen)),
+        *((ConditionType.ADOPTED, *_adopted(found)) for found in (seen.adopted,) if found is not None),
     ]
     if not ready:
         stalled = state.phase in {Phase.ROLLED_BACK, Phase.DEGRADED}
@@ -260,6 +264,22 @@ def _routed(seen: Observed) -> tuple[str, Reason, str]:
     if seen.routed:
         return "True", Reason.ROUTE_ACCEPTED, f"the gateway has taken the route{more}"
     return "False", seen.route_reason, (seen.route_detail or "the gateway refuses the route") + more
+
+
+def _adopted(found: Adopted) -> tuple[str, Reason, str]:
+    """Whether a Deployment of somebody else has given its place to the revisions."""
+    if found.trouble is not None:
+        return "False", found.trouble.reason, found.trouble.message
+    name = f"Deployment {found.name}"
+    if found.contested:
+        text = f"somebody scales {name} up again and again, so it is left alone for half an hour; leave spec.replicas "
+        return "False", Reason.WORKLOAD_CONTESTED, f"{text}out of what is applied, or delete its autoscaler"
+    if found.original is None or found.replicas > found.least:
+        return "False", Reason.TAKEOVER_PENDING, f"{name} keeps its pods until a revision serves in its place"
+    rest = f"{found.replicas} of {found.original} pods stay"
+    rest += f", so that Service {found.least_for} is not empty" if found.least_for else ""
+    text = f"revisions serve in the place of {name}; {rest}. Deletion or release gives it its pods back"
+    return "True", Reason.WORKLOAD_TAKEN_OVER, text
 
 
 def routing_findings(before: Sequence[Condition], seen: Observed) -> tuple[RolloutEvent, ...]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from modelramp.api.names import Phase, Reason
 from modelramp.api.times import to_clock
 from modelramp.core import transitions
-from modelramp.core.capacity import all_available, by_share, given
+from modelramp.core.capacity import all_available, by_share, first_pods, given
 from modelramp.core.events import RolloutEvent
 from modelramp.core.gates import registry as gates
 from modelramp.core.state import (
@@ -117,8 +117,13 @@ def _no_room(target: RolloutInput, state: State, seen: Observed) -> str:
     """Why a candidate was given no pod at all; empty when it was given some."""
     candidate, stable = state.candidate, state.stable
     pods = seen.pods.get(candidate.version.revision) if candidate is not None else None
-    if pods is None or pods.wanted or stable is None or not by_share(target):
+    if pods is None or pods.wanted or not by_share(target):
         return ""
+    if stable is None:
+        if first_pods(target, seen) or seen.adopted is None or not target.spec.replicas:
+            return ""
+        found = f"Deployment {seen.adopted.name} has {seen.adopted.pods} pods"
+        return f"{found}, and spec.replicas and maxSurge leave no room for {target.spec.replicas} more"
     others = sum(found.existing for found in seen.pods.values())
     return f"the other versions have {others} pods, and maxSurge and maxUnavailable leave no room for one more"
 

@@ -280,7 +280,8 @@ class RolloutInput:
 
     spec: its health has the checks of all policies that could be resolved. missing: which could not, and why.
     sticky: whether the router keeps each user at one version. frozen: why no version may get more traffic at
-    present, for people; empty without a freeze. generation: metadata.generation of the object.
+    present, for people; empty without a freeze. generation: metadata.generation of the object. dropped: label keys that
+    a new revision's pods shall not have, since selectors of others match them.
     """
 
     spec: ModelDeploymentSpec
@@ -291,6 +292,7 @@ class RolloutInput:
     sticky: bool = False
     frozen: str = ""
     generation: int = 0
+    dropped: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +330,27 @@ class Pods:
 
 
 @dataclass(frozen=True, slots=True)
+class Adopted:
+    """A Deployment of somebody else that the spec refers to.
+
+    replicas: its spec.replicas now. pods: how many it has. original: what it gets back; None while it was not changed.
+    least: what it is scaled down to. least_for: the Service that would be empty without that, if any. dropped: label
+    keys that the pods of revisions lack, since others select by them. contested: whether somebody scales it up again.
+    trouble: why it is not taken over; None when it is, or will be.
+    """
+
+    name: str
+    replicas: int = 0
+    pods: int = 0
+    original: int | None = None
+    least: int = 0
+    least_for: str = ""
+    dropped: tuple[str, ...] = ()
+    contested: bool = False
+    trouble: RolloutEvent | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """What was last seen of the world.
 
@@ -345,6 +368,7 @@ class Observed:
     look_at: when to look at the route again though nothing happens, seconds since the epoch.
     previewed: the revision that the preview hostnames reach, once the gateway has taken that; None for none.
     preview_detail: why they reach none, for people.
+    adopted: the Deployment that spec.workloadRef names, once it was looked at.
     now: the present time, seconds since the epoch.
     """
 
@@ -367,6 +391,7 @@ class Observed:
     look_at: float = math.inf
     previewed: str | None = None
     preview_detail: str = ""
+    adopted: Adopted | None = None
     now: int = 0
 
 

@@ -230,7 +230,7 @@ def _with_candidate(target: RolloutInput, state: State, snapshots: Mapping[str, 
     living = {version.revision for version in (state.stable, candidate) if version is not None}
     if known is None and revision not in living:
         return snapshots
-    fresh = snapshot_from(target.spec, next_number(snapshots))
+    fresh = snapshot_from(target.spec, next_number(snapshots), target.dropped)
     tried = state.candidate if candidate is not None and candidate.revision == revision else None
     results = recorded_text(tried.evaluation) if tried is not None and tried.evaluation is not None else ""
     if known is None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from modelramp.api.kinds import Ref
 from modelramp.api.names import API_VERSION, FIELD_MANAGER, KIND, LABEL_DEPLOYMENT, LABEL_REVISION
+from modelramp.core.events import RolloutEvent
 from modelramp.desired.names import child_name, preview_name, route_name
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -28,7 +29,8 @@ class FieldWrite:
 
     current: the object that the patch was made for; the write only takes effect while that is the newest version.
     operations: the patch. found, wanted: the fields as they are and as they should be, as texts that can be compared.
-    needs: names and ports of the Services that must exist before. takes_over: whether it is the first such write.
+    needs: names and ports of the Services that must exist before. told: what people hear of once it is written.
+    window: how long somebody else's changes are remembered, seconds.
     """
 
     ref: Ref
@@ -37,7 +39,8 @@ class FieldWrite:
     found: str
     wanted: str
     needs: frozenset[tuple[str, int]] = frozenset()
-    takes_over: bool = False
+    told: RolloutEvent | None = None
+    window: float = 60.0
 
     @property
     def at(self) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from modelramp.core.gates.evaluation_results import Results, recorded_results
 from modelramp.core.revisions import dumped
 from modelramp.desired.names import child_name
 from modelramp.desired.ownership import Owner, metadata, orphaned, owned_by
+from modelramp.desired.workloads.reference import without_labels
 
 TARGET_PORT = f"{GROUP}/target-port"
 """Annotation: the container's port under which this revision answers.
@@ -73,9 +74,9 @@ def recorded(owner: Owner, objects: Iterable[Mapping[str, Any]]) -> dict[str, Re
     return {revision: results for revision, results in found.items() if results}
 
 
-def snapshot_from(spec: ModelDeploymentSpec, number: int) -> Snapshot:
-    """The snapshot of what the spec wants now."""
-    return Snapshot(spec.template, dumped(spec), number, spec.service.target_port)
+def snapshot_from(spec: ModelDeploymentSpec, number: int, dropped: frozenset[str] = frozenset()) -> Snapshot:
+    """The snapshot of what the spec wants now. dropped: labels that its pods shall not have."""
+    return Snapshot(without_labels(spec.template, dropped), dumped(spec), number, spec.service.target_port)
 
 
 def controller_revision(owner: Owner, revision: str, snapshot: Snapshot) -> dict[str, Any]:

@@ -54,17 +54,19 @@ class Contest:
     """Fields in an object of somebody else after our last write.
 
     left: the fields as they were left. set_back: when somebody has changed them since, newest last, seconds.
-    written_at: when they were written last. open: whether somebody else keeps changing them.
+    written_at: when they were written last. open: whether somebody else keeps changing them. window: how long a change
+    is remembered, seconds.
     """
 
     left: str = ""
     set_back: tuple[float, ...] = ()
     written_at: float = 0.0
     open: bool = False
+    window: float = CONTEST_SECONDS
 
     def seen(self, found: str, now: float) -> "Contest":
         """After a look at the fields: whether somebody has changed them is noted once for each write of ours."""
-        recent = tuple(at for at in self.set_back if at > now - CONTEST_SECONDS)
+        recent = tuple(at for at in self.set_back if at > now - self.window)
         left = self.left
         if left and found != left:
             left, recent = "", (*recent, now)
@@ -76,7 +78,7 @@ class Contest:
 
     def rests(self, now: float) -> bool:
         """Whether the next write should wait: they are contested, and were written not long ago."""
-        return self.open and now < self.written_at + CONTEST_SECONDS / 2
+        return self.open and now < self.written_at + self.window / 2
 
 
 def after(before: Applied | None, wanted: Mapping[str, Any], answer: Mapping[str, Any], now: float) -> Applied:

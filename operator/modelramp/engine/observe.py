@@ -9,16 +9,18 @@ from modelramp.api.kinds import CONTROLLER_REVISION, ENDPOINT_SLICE
 from modelramp.api.names import LABEL_REVISION, Reason
 from modelramp.core.events import RolloutEvent
 from modelramp.core.gates.evaluation_results import Results
-from modelramp.core.state import Observed, Pods
+from modelramp.core.state import Adopted, Observed, Pods
 from modelramp.core.strategies.registry import traffic_of
 from modelramp.desired.ownership import Owner
 from modelramp.desired.reading import entries
 from modelramp.desired.revision import recorded
-from modelramp.desired.routers import ROUTERS, router_of
+from modelramp.desired.routers import ROUTERS, borrowed_kinds, router_of
 from modelramp.desired.routers.protocol import Router, RouteStatus
 from modelramp.desired.traffic import of_router, previewed, served_weights
 from modelramp.desired.workloads import WORKLOADS
+from modelramp.desired.workloads.deployment import DEPLOYMENT
 from modelramp.desired.workloads.protocol import Running
+from modelramp.desired.workloads.reference import adopted
 from modelramp.engine.lost_pods import Missing
 from modelramp.engine.ports import Object
 from modelramp.engine.store import Key, Record, Store
@@ -48,6 +50,23 @@ def observe(store: Store, key: Key, record: Record, now: float) -> Observed:
         kept=_kept(store, key, record),
         previewed=revision,
         preview_detail=detail,
+        adopted=_adopted(record),
+    )
+
+
+def _adopted(record: Record) -> Adopted | None:
+    """The Deployment that the spec names, once it was looked at."""
+    wanted = record.spec.workload_ref if record.spec is not None else None
+    if wanted is None or record.borrowed is None:
+        return None
+    at = (DEPLOYMENT.kind, wanted.name)
+    return adopted(
+        wanted.name,
+        record.obj["metadata"],
+        record.borrowed.get(at),
+        record.selectors,
+        record.unmet,
+        contested=at in record.contests and record.contests[at].open,
     )
 
 
@@ -151,7 +170,8 @@ def _routed(router: Router, owner: Owner, record: Record, routes: Sequence[Objec
     status = router.observed(owner, wanted, of_router(router, routes), now)
     if wanted is not None and record.gateway is not None and record.looked_for == wanted:
         return replace(status, taken=False, finding=record.gateway, undated="", again_at=math.inf)
-    rival = next((at for at, contest in record.contests.items() if contest.open), None)
+    kinds = {kind.kind for kind in borrowed_kinds()}
+    rival = next((at for at, contest in record.contests.items() if contest.open and at[0] in kinds), None)
     if rival is not None:
         return replace(
             status, taken=False, finding=RolloutEvent(Reason.ROUTE_CONTESTED, _contested(*rival), warning=True)

@@ -10,7 +10,7 @@ from modelramp.api.errors import ApiServerUnavailable, Gone, NameTaken, NoAnswer
 from modelramp.api.kinds import MODEL_DEPLOYMENT, Ref
 from modelramp.api.names import LABEL_DEPLOYMENT, Phase, Reason
 from modelramp.api.verdict import TickOutcome
-from modelramp.core.capacity import enough_available, standby_until, with_pods
+from modelramp.core.capacity import enough_available, standby_until, takeover_at, with_pods
 from modelramp.core.conditions import availability_findings, routing_findings
 from modelramp.core.decide import decide
 from modelramp.core.events import ObjectRef, RolloutEvent, complete
@@ -119,7 +119,7 @@ class Reconciler:
         now, ticks = int(self.clock.now()), record.ticks
         target = record.target
         if target is None:
-            obstacle = RolloutEvent(Reason.INVALID_SPEC, record.problem, warning=True)
+            obstacle = record.unmet or RolloutEvent(Reason.INVALID_SPEC, record.problem, warning=True)
             return self._plan(
                 key,
                 record,
@@ -143,7 +143,7 @@ class Reconciler:
         decision = decision.then(*routing_findings(before.conditions, seen))
         decision = decision.then(*availability_findings(before, decision.state, seen))
         rival = self._rival(key)
-        plan = self._plan(key, record, decision, seen, rival or record.obstacle, ticks, now)
+        plan = self._plan(key, record, decision, seen, rival or record.unmet or record.obstacle, ticks, now)
         asks = self.store.hosts.asks_for_more(key)
         listed = not asks or self.foreign.listed_for(key, FRESH_SECONDS if rival is None else TAKEN_SECONDS)
         plan = replace(plan, blocked=rival is not None or not listed or self._gateway_unknown(record, plan.routes))
@@ -451,6 +451,9 @@ def _next_look(target: RolloutInput, state: State, seen: Observed, now: int) -> 
     back_by = starts_again_by(target, state)
     times += [float(back_by)] if back_by is not None else []
     lacks_pods = state.zero is None and not enough_available(target, state, seen)
+    if seen.adopted is not None and seen.adopted.original is None:
+        due_at = takeover_at(target, state, seen)
+        times.append(due_at if due_at > now else now + INSPECT_SECONDS)
     if moving or seen.routed is not True or lacks_pods or back_by is not None:
         times.append(now + INSPECT_SECONDS)
     soonest = min(times)

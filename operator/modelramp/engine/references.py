@@ -13,10 +13,22 @@ from typing import Any
 from modelramp.api.errors import Gone, ModelrampError, NoAnswer, Refused, StaleRead
 from modelramp.api.kinds import MODEL_DEPLOYMENT, SERVICE, Ref
 from modelramp.api.names import FINALIZER, LABEL_BORROWED
+from modelramp.api.times import to_seconds
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.desired.ownership import FieldWrite, Owner, pointer
+from modelramp.desired.reading import text
 from modelramp.desired.routers import ROUTERS, borrowed_kinds, router_of
 from modelramp.desired.traffic import of_router
+from modelramp.desired.workloads.deployment import DEPLOYMENT
+from modelramp.desired.workloads.reference import (
+    SELECTING,
+    Selector,
+    is_back,
+    originals,
+    refers,
+    restored,
+    selectors_in,
+)
 from modelramp.engine.ports import Clock, Cluster, Object, Telemetry
 from modelramp.engine.slim import lent
 from modelramp.engine.store import Key, Record, Store, is_newer
@@ -79,7 +91,7 @@ class References:
 
     async def read(self, key: Key, record: Record) -> bool:
         """Read the objects as they are now; whether any is another one than before. Raises what the Cluster raises."""
-        before = record.borrowed
+        before, selects = record.borrowed, list[Selector]()
         refs = dict.fromkeys(self._named(key, record))
         found: dict[tuple[str, str], Object] = {}
         if before is None:
@@ -90,16 +102,19 @@ class References:
         for ref in refs:
             with suppress(Gone):
                 found[ref.kind.kind, ref.name] = lent(ref.kind, await self.cluster.get(ref))
+        if record.spec is not None and record.spec.workload_ref is not None:
+            for kind in SELECTING:
+                with suppress(Gone, Refused):
+                    selects += selectors_in(kind, await self.cluster.list(kind, key[0]))
         known = record.borrowed or {}  # a write may have been answered meanwhile
-        record.borrowed = {
-            at: known[at] if at in known and is_newer(known[at], obj) else obj for at, obj in found.items()
-        }
-        return record.borrowed != before
+        now = {at: known[at] if at in known and is_newer(known[at], obj) else obj for at, obj in found.items()}
+        return self.store.refer(key, record, now, selects) or before is None
 
     def _named(self, key: Key, record: Record) -> Iterable[Ref]:
         if record.spec is not None:
             yield from router_of(record.spec.routing).refers(record.spec.routing, key[0])
-        kinds = {kind.kind: kind for kind in borrowed_kinds()}
+        yield from refers(record.spec, record.obj["metadata"])
+        kinds = {kind.kind: kind for kind in (*borrowed_kinds(), DEPLOYMENT)}
         for kind, name in record.borrowed or ():
             yield Ref(kinds[kind], key[0], name)
 
@@ -139,7 +154,8 @@ class References:
         record.borrowed = None
         await self.read(key, record)
         owner = Owner(*key, record.uid)
-        routes: tuple[Object, ...] = tuple(record.borrowed.values()) if record.borrowed is not None else ()
+        await self._bring_back(key, record)
+        routes: tuple[Object, ...] = self.store.routes(key)
         for router in ROUTERS:
             for write in router.released(owner, of_router(router, routes)):
                 if await self._may_be_given_back(write):
@@ -150,12 +166,32 @@ class References:
                     self.telemetry.warn("not given back", object=str(write.ref), reason=why)
         delay = record.spec.rollout.scale_down_delay if record.spec is not None else _GIVEN_BACK_SECONDS
         await self.clock.sleep(min(delay, _GIVEN_BACK_SECONDS))  # gateways follow, and requests under way end
-        current = await self._current(key)
+        current = await self._found(Ref(MODEL_DEPLOYMENT, *key))
         if current is None or current["metadata"]["uid"] != record.uid or FINALIZER not in finalizers(current):
             return
         at = pointer("metadata", "finalizers", list(finalizers(current)).index(FINALIZER))
         drop = ({"op": "test", "path": at, "value": FINALIZER}, {"op": "remove", "path": at})
         await self.cluster.patch(Ref(MODEL_DEPLOYMENT, *key), fenced(current, drop))
+
+    async def _bring_back(self, key: Key, record: Record) -> None:
+        """Give Deployments their replicas, and wait until the pods are available, for progressDeadline at most."""
+        kept = originals(record.obj["metadata"])
+        if not kept:
+            return
+        asked = to_seconds(text(record.obj, "metadata", "deletionTimestamp") or "1970-01-01T00:00:00Z")
+        deadline = record.spec.rollout.progress_deadline if record.spec is not None else _GIVEN_BACK_SECONDS
+        for ref in refers(None, record.obj["metadata"]):
+            found = await self._found(ref)
+            for write in restored(ref.name, kept, {ref.name: found}) if found is not None else ():
+                found = await self.cluster.patch(write.ref, write.fenced)
+                self.telemetry.log("given back", namespace=key[0], name=key[1], object=str(ref), replicas=write.wanted)
+            while found is not None and not is_back(found):
+                if self.clock.now() > asked + deadline:
+                    self.telemetry.warn("given back without all of its pods", object=str(ref), deadline=deadline)
+                    break
+                await self.clock.sleep(WAITING_SECONDS)
+                found = await self._found(ref)
+        await self.clock.sleep(MOVING_SECONDS)  # Services and gateways learn of the pods
 
     async def _may_be_given_back(self, write: FieldWrite) -> bool:
         if not write.needs:
@@ -166,9 +202,9 @@ class References:
                 return True
         return False
 
-    async def _current(self, key: Key) -> Object | None:
+    async def _found(self, ref: Ref) -> Object | None:
         with suppress(Gone):
-            return await self.cluster.get(Ref(MODEL_DEPLOYMENT, *key))
+            return await self.cluster.get(ref)
         return None
 
     def _warn(self, key: Key, what: str, error: Exception) -> None:
@@ -179,8 +215,9 @@ def needed(record: Record) -> bool:
     """Whether a ModelDeployment refers to objects of others, or has changed some."""
     routing = record.spec.routing if record.spec is not None else None
     namespace = record.obj["metadata"]["namespace"]
-    refers = routing is not None and bool(router_of(routing).refers(routing, namespace))
-    return refers or FINALIZER in finalizers(record.obj)
+    divides = routing is not None and bool(router_of(routing).refers(routing, namespace))
+    adopts = record.spec is not None and record.spec.workload_ref is not None
+    return divides or adopts or FINALIZER in finalizers(record.obj)
 
 
 def finalizers(obj: Object) -> tuple[str, ...]:

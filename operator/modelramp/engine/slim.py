@@ -37,6 +37,7 @@ def slim(kind: Kind, obj: Object) -> dict[str, Any]:
     kept = {**obj, "metadata": _metadata(obj["metadata"])}
     if kind == MODEL_DEPLOYMENT:
         kept.pop("spec", None)
+        kept["metadata"] |= _all_annotations(obj["metadata"])
     elif kind == ENDPOINT_SLICE:
         points = obj.get("endpoints") or ()
         kept = {

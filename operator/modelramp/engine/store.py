@@ -21,7 +21,9 @@ from modelramp.core.status.read import hindrance, recall
 from modelramp.desired.ownership import Owner, belongs_to_service, named_for, orphaned, owned_by
 from modelramp.desired.reading import version_of
 from modelramp.desired.revision import snapshots_of
-from modelramp.desired.routers import maker_of, route_kinds, router_of
+from modelramp.desired.routers import borrowed_kinds, maker_of, route_kinds, router_of
+from modelramp.desired.workloads.deployment import DEPLOYMENT
+from modelramp.desired.workloads.reference import Selector, dropped_by, originals, refers, resolve
 from modelramp.engine.applied import Applied, Contest
 from modelramp.engine.freezes import Freezes
 from modelramp.engine.hosts import Hosts
@@ -60,6 +62,8 @@ class Record:
     sayings: what the status has said of the candidate.
     borrowed: objects of others that the spec names, or in which fields were changed; None while nobody has looked.
     contests: by such an object, when somebody put the fields back that were changed in it.
+    selectors: what selects pods in the namespace and was made by somebody else; looked at with a workloadRef only.
+    unmet: why the Deployment that the spec names is not taken over. adopts: those that are named, or were scaled down.
     """
 
     obj: Object
@@ -89,6 +93,9 @@ class Record:
     borrowed: dict[tuple[str, str], Object] | None = None
     borrowed_at: float = 0.0
     contests: dict[tuple[str, str], Contest] = field(default_factory=dict)
+    selectors: tuple[Selector, ...] = ()
+    unmet: RolloutEvent | None = None
+    adopts: frozenset[str] = frozenset()
 
     @property
     def uid(self) -> str:
@@ -128,6 +135,7 @@ class Store:
         self.freezes = Freezes(freeze)
         self.on_forget: Callable[[Key], None] = _nobody
         self._deleted: dict[str, None] = {}
+        self._adopters: dict[Key, set[Key]] = {}
         self._children: dict[Key, dict[Kind, dict[str, Object]]] = {}
         self.hosts = Hosts(bindings)
 
@@ -256,6 +264,8 @@ class Store:
         record = self.records.pop(key, None)
         self.unreadable.pop(key, None)
         self.policies.leave(key)
+        for name in record.adopts if record is not None else ():
+            self._adopters[key[0], name].discard(key)
         self._index_hosts(MODEL_DEPLOYMENT, key)
         if record is not None:
             self.on_forget(key)
@@ -263,8 +273,10 @@ class Store:
     def routes(self, key: Key) -> tuple[Object, ...]:
         """What routers have made for a ModelDeployment, and what of others they divide, as last seen."""
         record = self.records.get(key)
-        others = (record.borrowed or {}).values() if record is not None else ()
-        return (*(obj for kind in route_kinds() for obj in self.children(key, kind).values()), *others)
+        others = record.borrowed or {} if record is not None else {}
+        kinds = {kind.kind for kind in borrowed_kinds()}
+        lent = (obj for (kind, _), obj in others.items() if kind in kinds)
+        return (*(obj for kind in route_kinds() for obj in self.children(key, kind).values()), *lent)
 
     def names(self, kind: Kind, namespace: str | None) -> Names:
         """What is known of a kind, in one namespace or in all."""
@@ -330,7 +342,7 @@ class Store:
 
     def _aim(self, key: Key, record: Record) -> None:
         """Work out the target from the spec and the policies; what the policies say is no part of the revision."""
-        spec = record.spec
+        spec = self._resolved(key, record)
         if spec is None:
             self.policies.leave(key)
             record.target = None
@@ -346,7 +358,49 @@ class Store:
             sticky=router_of(spec.routing).sticky(spec.routing),
             frozen=self.freezes.of(key[0]),
             generation=record.obj["metadata"].get("generation", 0),
+            dropped=dropped_by(record.spec, record.borrowed, record.selectors),
         )
+
+    def refer(
+        self, key: Key, record: Record, found: dict[tuple[str, str], Object], selects: Iterable[Selector]
+    ) -> bool:
+        """Take in the objects that a ModelDeployment refers to; whether that is news."""
+        before = record.borrowed, record.selectors, record.unmet
+        record.borrowed, record.selectors = found, tuple(selects)
+        if record.spec is not None and record.spec.workload_ref is not None:
+            self._aim(key, record)
+        return before != (record.borrowed, record.selectors, record.unmet)
+
+    def _resolved(self, key: Key, record: Record) -> ModelDeploymentSpec | None:
+        """The spec with its pod template; None while nobody knows it.
+
+        While a Deployment that it names cannot be taken, the newest revision is what is wanted: nothing changes.
+        """
+        record.unmet, spec = None, record.spec
+        for name in {ref.name for ref in refers(spec, record.obj["metadata"])} ^ record.adopts:
+            self._adopters.setdefault((key[0], name), set()).symmetric_difference_update({key})
+            record.adopts ^= {name}
+        if spec is None or spec.workload_ref is None or record.borrowed is None:
+            return spec if spec is None or spec.workload_ref is None else None
+        name = spec.workload_ref.name
+        first, known = self._first_adopter(key, name), self._known(key, record)
+        newest = (known[0].template, known[0].model) if known else None
+        found = record.borrowed.get((DEPLOYMENT.kind, name))
+        resolved, record.unmet = resolve(spec, found, first[1] if first != key else "", newest)
+        return resolved
+
+    def _first_adopter(self, key: Key, name: str) -> Key:
+        """Who takes over a Deployment: whoever has scaled it down, else the oldest that names it."""
+
+        def order(other: Key) -> tuple[bool, str, str]:
+            metadata = self._metadata(other)
+            return name not in originals(metadata), str(metadata.get("creationTimestamp") or ""), other[1]
+
+        return min({*filter(self._metadata, self._adopters.get((key[0], name), ())), key}, key=order)
+
+    def _metadata(self, key: Key) -> Mapping[str, Any]:
+        known = self.records.get(key) or self.unreadable.get(key)
+        return known.obj["metadata"] if known is not None else {}
 
     def _revision(self, key: Key, record: Record, spec: ModelDeploymentSpec) -> str:
         """The revision that a spec stands for, by what has a role and by the ControllerRevisions that are known."""

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 from modelramp.api.errors import Conflict, Gone, NameTaken, Refused
 from modelramp.api.kinds import CONTROLLER_REVISION, JOB, MODEL_DEPLOYMENT, SERVICE, Kind, Ref
-from modelramp.api.names import FINALIZER, Reason
+from modelramp.api.names import FINALIZER
 from modelramp.api.times import to_seconds
-from modelramp.core.events import RolloutEvent
+from modelramp.core.capacity import takeover_at
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import Decision, Observed, State
 from modelramp.core.status.write import essential
@@ -26,6 +26,8 @@ from modelramp.desired.objects import Deletion, Desired, desired, prune
 from modelramp.desired.ownership import FieldWrite, Owner, orphaned, owned_by
 from modelramp.desired.revision import snapshots_of
 from modelramp.desired.routers import borrowed_kinds, maker_of
+from modelramp.desired.workloads.deployment import DEPLOYMENT
+from modelramp.desired.workloads.reference import handover
 from modelramp.engine.applied import Applied, Contest, after, drift, mark, rewritten
 from modelramp.engine.limiter import Priority, WriteLimiter
 from modelramp.engine.ports import Cluster, Object, Telemetry
@@ -112,8 +114,8 @@ class Writer:
         known = {name: self.store.children(key, kind) for name, kind in kinds.items()}
         existing = {name: tuple(found.values()) for name, found in known.items()}
         preview = traffic_of(record.target, record.state).preview
-        routing = record.target.spec.routing
-        taken = preview is not None and self.store.hosts.preview_turned_down(key, routing, preview.hostnames)
+        hosts, routing = self.store.hosts, record.target.spec.routing
+        taken = preview is not None and hosts.preview_turned_down(key, routing, preview.hostnames)
         snapshots = snapshots_of(owner, existing[CONTROLLER_REVISION.kind])
         wanted = desired(
             owner,
@@ -134,12 +136,11 @@ class Writer:
             partial(self._apply_route, owner, obj, before.get((obj["kind"], obj["metadata"]["name"])), priority)
             for obj in wanted.routes
         ]
-        moves += [
-            partial(self._write_fields, key, record, write, priority) for write in self._contested(record, wanted)
-        ]
-        reachable = all(self._reachable(key, owner, obj) for obj in wanted.routes)
-        reachable = reachable and all(write.needs <= self._ports(key) for write in wanted.fields)
-        writes = [*moves, *writes] if reachable else [*writes, *moves]
+        moves += [partial(self._write_fields, key, record, write, priority) for write in wanted.fields]
+        adopted = self._adopted(record, seen, now)
+        self._contested(record, wanted.fields + adopted)
+        writes = [*moves, *writes] if self._reachable(key, owner, wanted) else [*writes, *moves]
+        writes += [partial(self._write_fields, key, record, write, priority) for write in adopted]
         strays = {kind.kind: tuple(self.store.strays(key, kind).values()) for kind in kinds.values()}
         writes += [
             partial(self._delete, key, doomed, {obj["metadata"]["name"]: obj for obj in found[doomed.kind]})
@@ -150,20 +151,29 @@ class Writer:
         # An outcome that has come meanwhile may be the third breach: it does not wait for what is left to write.
         return await _every(writes, lambda: priority is not Priority.ROLLBACK and bool(record.ticks))
 
+    def _adopted(self, record: Record, seen: Observed, now: int) -> tuple[FieldWrite, ...]:
+        """What is to be changed for Deployments of somebody else whose place revisions take."""
+        if record.target is None:
+            return ()
+        lent = {name: found for (kind, name), found in (record.borrowed or {}).items() if kind == DEPLOYMENT.kind}
+        return handover(record.obj, lent, seen.adopted, serves=now >= takeover_at(record.target, record.state, seen))
+
     def show_refused_route(self, key: Key, *, refused: bool) -> None:
         """Show, as a metric, that the API server does not take an object's route."""
         namespace, name = key
         shown = 1 if refused and key in self.store.records else None
         self.telemetry.gauge("modelramp_route_refused", shown, namespace=namespace, name=name)
 
-    def _reachable(self, key: Key, owner: Owner, route: Mapping[str, Any]) -> bool:
-        """Whether every Service that a route names has the port that it names, so that the route may be written first.
+    def _reachable(self, key: Key, owner: Owner, wanted: Desired) -> bool:
+        """Whether the Services that routes name have the ports that they name, so that routes may be written first.
 
         It has not when spec.service.port was changed: then the Services come first.
         """
-        ports, router = self._ports(key), maker_of(route["kind"])
-        backends = router.backends(owner, route) if router is not None else ()
-        return all((each.name, each.port) in ports for each in backends if each.revision is not None)
+        ports = self._ports(key)
+        made = ((route, maker_of(route["kind"])) for route in wanted.routes)
+        named = (each for route, router in made if router is not None for each in router.backends(owner, route))
+        fields = all(write.needs <= ports for write in wanted.fields)
+        return fields and all((each.name, each.port) in ports for each in named if each.revision is not None)
 
     def _ports(self, key: Key) -> set[tuple[str, int]]:
         """The ports of the Services of all revisions."""
@@ -173,23 +183,22 @@ class Writer:
             for port in found["spec"].get("ports") or ()
         }
 
-    def _contested(self, record: Record, wanted: Desired) -> tuple[FieldWrite, ...]:
-        """The fields that should be written in objects of others; notes who has changed them since our last write."""
-        now, writes = self.limiter.now(), {write.at: write for write in wanted.fields}
+    def _contested(self, record: Record, wanted: Iterable[FieldWrite]) -> None:
+        """Note who has changed fields in objects of others since our last write. wanted: what should be written now."""
+        now, writes = self.limiter.now(), {write.at: write for write in wanted}
         for at, contest in record.contests.items():
             record.contests[at] = contest.seen(writes[at].found if at in writes else contest.left, now)
-        return wanted.fields
 
     async def _write_fields(self, key: Key, record: Record, write: FieldWrite, priority: Priority) -> bool:
         """Change fields in an object of somebody else, once the ModelDeployment cannot be deleted without a way back.
 
         What somebody keeps changing is written now and then only, unless traffic has to leave a version.
         """
-        contest = record.contests.get(write.at, Contest())
+        contest = record.contests.get(write.at, Contest(window=write.window))
         if priority is not Priority.ROLLBACK and contest.rests(self.limiter.now()):
             return False
         try:
-            if FINALIZER not in finalizers(record.obj):
+            if FINALIZER not in finalizers(record.obj) and write.ref.kind != MODEL_DEPLOYMENT:
                 await self.limiter.acquire(key[0], priority)
                 kept = await self.cluster.patch(Ref(MODEL_DEPLOYMENT, *key), held(record.obj))
                 self.store.observe(MODEL_DEPLOYMENT, "MODIFIED", kept)
@@ -197,14 +206,18 @@ class Writer:
             answer = await self.cluster.patch(write.ref, write.fenced)
         except Refused as error:
             record.borrowed_at = 0.0  # it may have been another object than the one that was read
+            if write.ref.kind not in borrowed_kinds():
+                raise Refused(f"a change of {write.ref} was refused, so that it keeps its pods: {error}") from error
             raise RouteRefused(f"{write.ref} was refused, so traffic stays as it is: {error}") from error
+        self.telemetry.count("modelramp_writes_total", kind=write.ref.kind.kind, result="ok")
+        if write.ref.kind == MODEL_DEPLOYMENT:
+            self.store.observe(MODEL_DEPLOYMENT, "MODIFIED", answer)
+            return True
         if record.borrowed is not None:
             record.borrowed[write.at] = lent(write.ref.kind, answer)
         record.contests[write.at] = contest.written(write.wanted, self.limiter.now())
-        self.telemetry.count("modelramp_writes_total", kind=write.ref.kind.kind, result="ok")
-        if write.takes_over:
-            text = f"{write.ref} is divided by this ModelDeployment now; its deletion gives it back as it was"
-            record.noticed.append(RolloutEvent(Reason.ROUTE_TAKEN_OVER, text))
+        if write.told is not None:
+            record.noticed.append(write.told)
         return True
 
     async def _apply(self, owner: Owner, obj: dict[str, Any], known: Mapping[str, Object], priority: Priority) -> bool:

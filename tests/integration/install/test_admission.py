@@ -200,6 +200,7 @@ def test_as_shipped_an_author_without_the_rights_is_warned_of_each_of_them(warne
         assert f"{user('md-only')} may not {right}" in said
 
 
+ADOPTS = {"template": None, "workloadRef": {"name": "legacy"}}
 CREATES = {
     "md-only, nothing special": ("md-only", {}, "create deployments.apps in namespace authors"),
     "no right to routes": ("no-routes", {}, "create httproutes.gateway.networking.k8s.io in namespace authors"),
@@ -235,6 +236,7 @@ CREATES = {
     ),
     "credentials for a webhook": ("jobs", {"health__onDrift": [web_hook(secret="token")]}, "get the Secret token"),
     "another Secret": ("named", {"health__onBreach": [web_hook(secret="other")]}, "get the Secret other"),
+    "a Deployment of somebody else": ("plain", ADOPTS, "patch the Deployment legacy in namespace authors"),
 }
 
 
@@ -258,6 +260,7 @@ MOST_SECRETS = {
 }
 PASSES = {
     "nothing special": ("plain", {}),
+    "a Deployment of somebody else": ("editor", ADOPTS),
     "the default account": ("plain", {"template": pod(serviceAccountName="default", serviceAccount="default")}),
     "a Secret that only the pod reads": (
         "plain",
@@ -511,6 +514,27 @@ def test_the_operator_changes_and_takes_over_only_what_is_its_own_or_orphaned(wa
     assert done is allowed, said
     if not allowed:
         assert "modelramp takes over only objects with its label" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "allowed"),
+    [
+        ({"replicas": 0}, True),
+        ({"paused": True}, False),
+        ({"replicas": 0, "template": {"metadata": {"labels": {"x": "y"}}}}, False),
+    ],
+    ids=["replicas", "paused", "template"],
+)
+def test_the_operator_changes_only_the_replicas_of_a_deployment_of_somebody_else(plane, warned, change, allowed):
+    name = f"theirs-{time.monotonic_ns()}"
+    obj = {"kind": "Deployment", "metadata": {"name": name, "namespace": NAMESPACE}, **KINDS["Deployment"]}
+    obj["spec"] = {**obj["spec"], "replicas": 1, "paused": False}
+    plane.kubectl("create", "-f", "-", input=json.dumps(obj))
+    done, said = warned.patch(OPERATOR, {"spec": change}, "Deployment", name)
+    plane.kubectl("delete", "deployment", name, "-n", NAMESPACE, "--wait=false")
+    assert done is allowed, said
+    if not allowed:
+        assert "and spec.replicas of Deployments" in said
 
 
 @pytest.mark.parametrize("taken", [{"labels": {"modelramp.io/deployment": None}}, {"ownerReferences": None}])

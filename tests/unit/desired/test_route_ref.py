@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from modelramp.api.names import LABEL_BORROWED, LABEL_DEPLOYMENT, ORIGINAL_BACKENDS
+from modelramp.api.names import LABEL_BORROWED, LABEL_DEPLOYMENT, ORIGINAL_BACKENDS, Reason
 from modelramp.api.spec import parse_spec
 from modelramp.desired.routers.protocol import Split
 from modelramp.desired.routers.route_ref import RouteRef
@@ -69,7 +69,8 @@ def test_a_write_holds_for_the_version_that_was_read_and_names_its_rule():
     assert {"op": "test", "path": "/metadata/uid", "value": "u-1"} in write.fenced
     assert {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"} in write.fenced
     assert {"op": "test", "path": "/spec/rules/0/name", "value": "predict"} in write.fenced
-    assert write.takes_over
+    assert write.told is not None
+    assert write.told.reason is Reason.ROUTE_TAKEN_OVER
 
 
 def test_a_route_that_is_as_wanted_is_not_written():

@@ -288,7 +288,7 @@ def _of_deployment(value: Mapping[str, Any], known: "KnownPolicies", immutable: 
         parsed = parse_spec(spec)
     except InvalidSpec:
         return  # what is refused has been said; more can be said when the spec can be read
-    yield from advice(parsed, spec["template"], known.for_namespace(name_of(value, "namespace")), immutable)
+    yield from advice(parsed, spec.get("template") or {}, known.for_namespace(name_of(value, "namespace")), immutable)
 
 
 def _of_policy(value: Mapping[str, Any]) -> Iterator[Advice]:

@@ -30,7 +30,7 @@ _PROBE_PERIOD = 10
 def advice(
     spec: ModelDeploymentSpec, template: Mapping[str, Any], known: Lookup, immutable: Names = frozenset()
 ) -> Iterator[Advice]:
-    """Errors and warnings about a spec that follows all rules; `template` as written.
+    """Errors and warnings about a spec that follows all rules; `template` as written, empty with a workloadRef.
 
     known: finds policies. immutable: names of ConfigMaps that are known not to change.
     """
@@ -45,6 +45,9 @@ def advice(
     yield from _of_checks(spec, found)
     yield from of_hooks(spec, found.health, complete=not found.missing)
     yield from _of_hostnames(spec)
+    if spec.workload_ref is not None:
+        yield from _of_workload(spec)
+        return
     containers = [*template["spec"].get("containers", ())]
     yield from _of_port(spec, [*containers, *template["spec"].get("initContainers", ())])
     yield from of_references(template["spec"], "spec.template.spec")
@@ -53,6 +56,14 @@ def advice(
         path = f"spec.template.spec.containers[{index}]"
         yield from _of_image(container, path)
         yield from _of_probes(spec, container, path)
+
+
+def _of_workload(spec: ModelDeploymentSpec) -> Iterator[Advice]:
+    """What is left behind where only the pods of a Deployment are taken over."""
+    gateway, name = spec.routing.gateway, spec.workload_ref.name if spec.workload_ref is not None else ""
+    if gateway is None or gateway.route_ref is None:
+        text = f"makes a route of its own, and callers that reach Deployment {name} today do not follow it; "
+        yield Advice(Level.WARNING, "spec.routing", text + "divide their route with spec.routing.gateway.routeRef")
 
 
 def _of_hostnames(spec: ModelDeploymentSpec) -> Iterator[Advice]:

@@ -9,6 +9,7 @@ from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
 from modelramp.api.quantity import format_number
 from modelramp.api.status import (
     FORMAT,
+    AdoptedStatus,
     AnswerStatus,
     CandidateStatus,
     CheckStatus,
@@ -27,6 +28,7 @@ from modelramp.core.messages import sentence
 from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.scores import judged, scores
 from modelramp.core.state import (
+    Adopted,
     BreachCounter,
     Candidate,
     HistoryRecord,
@@ -95,15 +97,13 @@ def status_of(
         checks=_check_statuses(target, state),
         experiment=ab_test_status(target, state.ab_test),
         policies=tuple(PolicyStatus(**asdict(policy)) for policy in target.policies) if target else (),
-        retiring=tuple(
-            RetiringStatus(revision=item.revision, at=to_text(item.at) if item.at is not None else None)
-            for item in state.retiring
-        ),
+        retiring=_retiring_statuses(state),
         hooks=hook_statuses(state.hooks),
         history=tuple(_entry_status(entry) for entry in state.history),
         request=state.request,
         answer=_answer_status(state.answer),
         heard=dict(state.heard),
+        adopted=_adopted_status(seen.adopted),
         replicas=sum(seen.pods.get(revision, Pods()).available for revision in scaled),
         selector=_selector(name, scaled),
         conditions=carry(before.conditions, found),
@@ -255,6 +255,19 @@ def _answer_status(answer: RequestAnswer | None) -> AnswerStatus | None:
         return None
     return AnswerStatus(
         at=to_text(answer.at), outcome="Done" if answer.done else "Ignored", message=shown(answer.message)
+    )
+
+
+def _adopted_status(found: Adopted | None) -> AdoptedStatus | None:
+    if found is None:
+        return None
+    return AdoptedStatus(name=found.name, replicas=found.original, dropped_labels=found.dropped)
+
+
+def _retiring_statuses(state: State) -> tuple[RetiringStatus, ...]:
+    return tuple(
+        RetiringStatus(revision=item.revision, at=to_text(item.at) if item.at is not None else None)
+        for item in state.retiring
     )
 
 

@@ -216,8 +216,10 @@ def _write(
             operations.append({"op": "add", "path": pointer("metadata", where, key), "value": value})
     if operations:
         ref = Ref(_KINDS[route["kind"]], text(route, "metadata", "namespace"), text(route, "metadata", "name"))
-        takes_over = marks[_LABEL] is not None and LABEL_BORROWED not in part(route, "metadata", "labels")
-        yield FieldWrite(ref, route, tuple(operations), _text(now), _text(backends), needs, takes_over)
+        words = f"{ref} is divided by this ModelDeployment now; its deletion gives it back as it was"
+        first = marks[_LABEL] is not None and LABEL_BORROWED not in part(route, "metadata", "labels")
+        told = RolloutEvent(Reason.ROUTE_TAKEN_OVER, words) if first else None
+        yield FieldWrite(ref, route, tuple(operations), _text(now), _text(backends), needs, told)
 
 
 def _revision(owner: Owner, backend: Mapping[str, Any]) -> str | None:
