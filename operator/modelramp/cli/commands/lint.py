@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ _MOST_BYTES = 8_000_000
 """Of a file: no more characters than documents.MOST_CHARACTERS fit into fewer, and a device has no end."""
 _OURS = re.compile(rb"modelramp\.io|ModelDeployment|HealthPolicy|\\[ux]")
 """What an object of modelramp has in its text, or an escape that may stand for it."""
+_SCALES = b"scaleTargetRef"
 _IMMUTABLE = re.compile(rb"immutable\"?:\s*true")
 _KIND = re.compile(rb"^(?: {0,4}\")?kind\"?: ?\"?([A-Za-z]{1,63})", re.MULTILINE)
 _MOST_KINDS = 5
@@ -47,11 +49,12 @@ def command(files: tuple[str, ...], output: str) -> None:
     sources = [source for name in files for source in _sources(name)]
     known = policies_in(source.text for source in sources if source.is_ours)
     immutable = _immutable_in(source.text for source in sources if _IMMUTABLE.search(source.text))
+    scaled = _scaled_in(source.text for source in sources if _SCALES in source.text)
     findings: list[Finding] = []
     passed: Counter[str] = Counter()
     seen = 0
     for source in sources:
-        inspected, others, found = _lint_source(source, known, immutable)
+        inspected, others, found = _lint_source(source, known, immutable, scaled)
         seen += inspected
         passed += others
         findings += found
@@ -160,7 +163,7 @@ def _manifests(folder: Path) -> Iterator[Path]:
 
 
 def _lint_source(
-    source: _Source, known: "KnownPolicies", immutable: frozenset[str]
+    source: _Source, known: "KnownPolicies", immutable: frozenset[str], scaled: frozenset[str]
 ) -> tuple[int, Counter[str], list[Finding]]:
     """How many objects of modelramp a text holds, how many of other kinds, and all that is to be said."""
     if source.problem:
@@ -169,7 +172,7 @@ def _lint_source(
         kinds = (found[1].decode("ascii") for found in _KIND.finditer(source.text))
         findings = [_nothing_in(source.name)] if source.named else []
         return 0, Counter(kinds) or Counter({"file without an object": 1}), findings
-    inspected, findings = lint_text(source.name, source.text, known, immutable)
+    inspected, findings = lint_text(source.name, source.text, known, immutable, scaled)
     if source.named and not inspected and not findings:
         findings = [_nothing_in(source.name)]
     return inspected, _others(source.text), findings
@@ -186,6 +189,12 @@ def _immutable_in(texts: Iterable[bytes]) -> frozenset[str]:
     from modelramp.cli.lint.pods import immutable_config_maps
 
     return immutable_config_maps(_values(texts))
+
+
+def _scaled_in(texts: Iterable[bytes]) -> frozenset[str]:
+    from modelramp.cli.lint.pods import scaled_deployments
+
+    return scaled_deployments(_values(texts))
 
 
 def _values(texts: Iterable[bytes]) -> Iterator[Any]:
@@ -215,18 +224,23 @@ def _others(text: bytes) -> Counter[str]:
 
 
 def lint_text(
-    name: str, text: bytes, known: "KnownPolicies | None" = None, immutable: frozenset[str] | None = None
+    name: str,
+    text: bytes,
+    known: "KnownPolicies | None" = None,
+    immutable: frozenset[str] | None = None,
+    scaled: frozenset[str] | None = None,
 ) -> tuple[int, list[Finding]]:
     """How many objects of modelramp a YAML stream holds, and all that is to be said about them.
 
-    known: the policies that ModelDeployments may refer to. immutable: names of ConfigMaps that do not change. Both are
-    those of the stream itself if not given.
+    known: the policies that ModelDeployments may refer to. immutable: names of ConfigMaps that do not change.
+    scaled: names of Deployments that autoscalers target. All are those of the stream itself if not given.
     """
     from modelramp.cli.documents import Malformed
     from modelramp.cli.lint.refusals import is_ours
 
     known = known if known is not None else policies_in([text])
     immutable = immutable if immutable is not None else _immutable_in([text])
+    scaled = scaled if scaled is not None else _scaled_in([text])
 
     try:
         decoded = text.decode("utf-8-sig")
@@ -242,17 +256,18 @@ def lint_text(
         for inner in document.objects():
             if is_ours(inner.value):
                 inspected += 1
-                said = _of_document(name, inner, known, immutable)
+                said = _of_document(name, inner, known, immutable, scaled)
                 findings += sorted(said, key=lambda finding: (finding.line, finding.path))
     return inspected, findings
 
 
 def _of_document(
-    name: str, document: "Document", known: "KnownPolicies", immutable: frozenset[str]
+    name: str, document: "Document", known: "KnownPolicies", immutable: frozenset[str], scaled: frozenset[str]
 ) -> Iterator[Finding]:
     from modelramp.api.admission import DEPRECATED, quoted_numbers
     from modelramp.api.structural import without_nulls
-    from modelramp.cli.lint.known_policies import kind_of_policy
+    from modelramp.cli.lint.known_policies import kind_of_policy, name_of
+    from modelramp.cli.lint.pods import of_autoscalers
     from modelramp.cli.lint.refusals import refusals
 
     for path, line in document.repeated:
@@ -266,7 +281,12 @@ def _of_document(
     for path in quoted_numbers(value["spec"], is_policy=kind_of_policy(value) is not None):
         yield Finding(name, document.line_of(path), Level.WARNING, path, DEPRECATED)
     said = {problem.field for problem in refused}
-    for item in _of_deployment(value, known, immutable) if kind_of_policy(value) is None else _of_policy(value):
+    advice = (
+        _of_policy(value)
+        if kind_of_policy(value) is not None
+        else chain(of_autoscalers(name_of(value, "name"), scaled), _of_deployment(value, known, immutable))
+    )
+    for item in advice:
         if item.level is Level.ERROR and item.path in said:
             continue
         yield Finding(name, document.line_of(item.path), item.level, item.path, item.message)

@@ -12,6 +12,7 @@ _PROBES: Final = ("readinessProbe", "livenessProbe", "startupProbe")
 _MOUNTS: Final = ("volumeMounts", "volumeDevices")
 _BY_CONTENT: Final = re.compile(r"-(?=[a-z]*[0-9])[0-9a-z]{8,}")
 """The end of a name that changes with what is in the object, such as kustomize's: digits and letters, eight or more."""
+_REVISION: Final = re.compile("[a-z0-9]{10}")
 _OF_THE_CLUSTER: Final = frozenset({"kube-root-ca.crt", "openshift-service-ca.crt"})
 
 Pod = Mapping[str, Any]
@@ -43,6 +44,32 @@ def immutable_config_maps(values: Iterable[Any]) -> frozenset[str]:
     maps = (value for value in values if isinstance(value, Mapping) and value.get("kind") == "ConfigMap")
     frozen = (value.get("metadata") for value in maps if value.get("immutable") is True)
     return frozenset(str(metadata.get("name")) for metadata in frozen if isinstance(metadata, Mapping))
+
+
+def scaled_deployments(values: Iterable[Any]) -> frozenset[str]:
+    """Names of the Deployments that autoscalers among some objects target."""
+    names = set()
+    for value in values:
+        spec = value.get("spec") if isinstance(value, Mapping) else None
+        target = spec.get("scaleTargetRef") if isinstance(spec, Mapping) else None
+        if isinstance(target, Mapping) and target.get("kind", "Deployment") == "Deployment":
+            names.add(str(target.get("name")))
+    return frozenset(names)
+
+
+def of_autoscalers(name: str, scaled: Iterable[str]) -> Iterator[Advice]:
+    """A warning about each autoscaler of the Deployment of one revision. name: of the ModelDeployment.
+
+    scaled: names of the Deployments that autoscalers target.
+    """
+    for deployment in sorted(scaled):
+        of, _, revision = deployment.rpartition("-")
+        if of == name and _REVISION.fullmatch(revision):
+            message = (
+                f"an autoscaler targets Deployment {deployment}, whose replicas modelramp sets: let its scaleTargetRef "
+                f"name ModelDeployment {name} (apiVersion modelramp.io/v1alpha1)"
+            )
+            yield Advice(Level.WARNING, "spec.replicas", message)
 
 
 def of_config_maps(pod: Pod, path: str, immutable: Container[str]) -> Iterator[Advice]:
