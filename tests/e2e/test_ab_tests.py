@@ -5,7 +5,7 @@ import pytest
 import tests.e2e.ab_stories  # noqa: F401 - registers its stories
 
 pytestmark = pytest.mark.timeout(360)
-NOT_STICKY = "assignment was not sticky: requests, not users, were compared"
+BY_REQUEST = "each request was assigned by itself, and requests were compared"
 
 
 def test_the_version_that_fails_less_often_wins_and_is_promoted(stories):
@@ -16,7 +16,7 @@ def test_the_version_that_fails_less_often_wins_and_is_promoted(stories):
     assert status["experiment"]["difference"].startswith("-")
     assert [entry["outcome"] for entry in status["history"]] == ["Promoted", "Promoted"]
     assert "A/B test won: the candidate is better; errors " in status["history"][0]["message"]
-    assert status["history"][0]["message"].endswith(NOT_STICKY)
+    assert status["history"][0]["message"].endswith(BY_REQUEST)
 
 
 def test_harm_takes_the_traffic_back_long_before_the_least_time(stories):

@@ -13,6 +13,8 @@ from modelramp.analysis.stats.intervals import normal_quantile
 MIN_EVENTS = 10
 """Events and non-events to be expected in the smaller version (by the rate of both together) from which on the normal
 approximation of rates is used."""
+MIN_USERS = 100
+"""Users of each version from which on a mean of theirs is taken to be normal."""
 LEAST_TAU = 0.01
 """Minimum spread of the differences of rates that the mixture expects, so that great harm is detected soon even if the
 test looks for a small difference."""
@@ -101,11 +103,38 @@ def difference_of_rates(candidate: Proportion, stable: Proportion, alpha: float,
         return None
     found = candidate.rate - stable.rate
     variance = sum((arm.bad + 1) * (arm.good + 1) / ((arm.total + 2) ** 2 * arm.total) for arm in (candidate, stable))
+    half, log_ratio = _mixture(found, variance, alpha, tau)
+    return Difference(found, max(-1.0, found - half), min(1.0, found + half), _p_value(log_ratio))
+
+
+def difference_of_users(
+    candidate: tuple[float, float, float], stable: tuple[float, float, float], alpha: float, tau: float
+) -> Difference | None:
+    """The confidence sequence for the difference of two means per user; None while there are too few users.
+
+    candidate, stable: users, and the sums over them of what each one has and of its square. The interval is that of
+    rates, with V = s**2 / users of either version, summed: valid by the central limit theorem, from MIN_USERS on.
+    """
+    if min(candidate[0], stable[0]) < MIN_USERS:
+        return None
+    means = [total / users for users, total, _ in (candidate, stable)]
+    spreads = [
+        squares / users - mean * mean for (users, _, squares), mean in zip((candidate, stable), means, strict=True)
+    ]
+    if min(spreads) <= 0:
+        return None
+    variance = sum(spread / (arm[0] - 1) for spread, arm in zip(spreads, (candidate, stable), strict=True))
+    found = means[0] - means[1]
+    half, log_ratio = _mixture(found, variance, alpha, tau)
+    return Difference(found, found - half, found + half, _p_value(log_ratio))
+
+
+def _mixture(found: float, variance: float, alpha: float, tau: float) -> tuple[float, float]:
+    """Half the width of the interval of the mixture SPRT, and the logarithm of its likelihood ratio at 0."""
     t2 = tau * tau
     spread = math.log((variance + t2) / variance)
     half = math.sqrt(variance * (variance + t2) / t2 * (spread - 2 * math.log(alpha)))
-    log_ratio = t2 * found * found / (2 * variance * (variance + t2)) - spread / 2
-    return Difference(found, max(-1.0, found - half), min(1.0, found + half), _p_value(log_ratio))
+    return half, t2 * found * found / (2 * variance * (variance + t2)) - spread / 2
 
 
 def difference_of_means(paired: Paired, alpha: float) -> Difference | None:

@@ -17,6 +17,7 @@ from modelramp.analysis.abtest import (
     chi_square,
     difference_of_means,
     difference_of_rates,
+    difference_of_users,
     imbalance,
     mismatched,
 )
@@ -36,7 +37,7 @@ from modelramp.analysis.promql import NoStableVersion
 from modelramp.analysis.query_context import QueryContext
 from modelramp.analysis.questions import Ask, question
 from modelramp.analysis.wording import RATIO, shown
-from modelramp.api.abtest import ABTest, ABTestRun
+from modelramp.api.abtest import ABTest, ABTestRun, Unit
 from modelramp.api.errors import NoAnswer, PrometheusUnavailable
 from modelramp.api.names import Reason
 from modelramp.api.quantity import format_number
@@ -56,11 +57,16 @@ _RARE = (
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """What one tick counted: a version's events (or sums) and observations, and how many were assigned to each."""
+    """What one tick counted: a version's events (or sums) and observations, and how many were assigned to each.
+
+    squares: of users, the growth of the sum of their squares; None when requests were counted. Events of users are
+    a Mean too: who came earlier may buy in a minute in which nobody comes.
+    """
 
     candidate: Proportion | Mean
     stable: Proportion | Mean
     assigned: tuple[float, float]
+    squares: tuple[float, float] | None = None
 
     def problem(self) -> Unusable | None:
         """Why the tick adds nothing; None when it does. A version without traffic is no problem: it adds nothing."""
@@ -68,7 +74,8 @@ class Tick:
             found = arm.problem()
             if found is not None and found.reason is not Reason.EMPTY_RESULT:
                 return found
-        problems = (count_problem("assignment", count) for count in self.assigned)
+        problems = [count_problem("assignment", count) for count in self.assigned]
+        problems += [count_problem("squares", count) for count in self.squares or ()]
         return next(filter(None, problems), None)
 
 
@@ -78,7 +85,7 @@ class Evidence:
 
     candidate, stable: events (or sums) and observations of each version. assigned: how many each version got.
     suspicion: the largest logarithm so far of the evidence against the split. paired, batch: of means, the full batches
-    and the one that is not full yet.
+    and the one that is not full yet. squares: of users, the sum of the squares of what each one has.
     """
 
     candidate: tuple[float, float] = (0.0, 0.0)
@@ -87,12 +94,13 @@ class Evidence:
     assigned: tuple[float, float] = (0.0, 0.0)
     suspicion: float = 0.0
     batch: Batch = NO_BATCH
+    squares: tuple[float, float] = (0.0, 0.0)
 
     def plus(self, tick: Tick, share: float) -> "Evidence":
         """With one more tick. share: the candidate's, 0 to 1."""
         pairs = [_pair(arm) for arm in (tick.candidate, tick.stable)]
         paired, batch = self.paired, self.batch
-        if isinstance(tick.candidate, Mean) and isinstance(tick.stable, Mean):
+        if tick.squares is None and isinstance(tick.candidate, Mean) and isinstance(tick.stable, Mean):
             batch = batch.plus(tick.candidate, tick.stable)
         if batch.ticks >= BATCH:
             paired, batch = paired.plus(batch.candidate, batch.stable), NO_BATCH
@@ -105,6 +113,7 @@ class Evidence:
             assigned,
             max(self.suspicion, suspicion),
             batch,
+            _add(self.squares, tick.squares or (0.0, 0.0)),
         )
 
 
@@ -134,6 +143,8 @@ def parts_of_test(test: ABTest) -> dict[str, str]:
         "total": metric.total,
         "sum": metric.sum,
         "count": metric.count,
+        "users": metric.users,
+        "squares": metric.squares,
         ASSIGNED: test.assignment,
     }
     return {part: query for part, query in found.items() if query is not None}
@@ -179,15 +190,17 @@ def evidence_of(run: ABTestRun) -> Evidence:
             return Evidence()
         one, two, three, four, ticks, weight, first, second, five, six, suspicion = finite(found["sums"])
         batch = _batch(finite(found.get("batch", ())))
+        squares, more = finite(found.get("squares", (0.0, 0.0)))
     except (ValueError, TypeError, KeyError, RecursionError):
         return Evidence()
-    of_means = run.test.metric.sum is not None
+    of_means = run.test.metric.sum is not None or run.test.unit is Unit.USER
     counted = [Mean(*pair) if of_means else Proportion(*pair) for pair in ((one, two), (three, four))]
     if not can_add_up(*counted, batch.candidate, batch.stable) or any(
-        count_problem(ASSIGNED, count) for count in (five, six)
+        count_problem(ASSIGNED, count) for count in (five, six, squares, more)
     ):
         return Evidence()
-    return Evidence((one, two), (three, four), Paired(int(ticks), weight, first, second), (five, six), suspicion, batch)
+    paired = Paired(int(ticks), weight, first, second)
+    return Evidence((one, two), (three, four), paired, (five, six), suspicion, batch, (squares, more))
 
 
 def _batch(kept: list[float]) -> Batch:
@@ -201,6 +214,10 @@ def _batch(kept: list[float]) -> Batch:
 
 def difference_in(test: ABTest, evidence: Evidence) -> Difference | None:
     """Candidate less stable with its interval; None while it cannot be bounded."""
+    if test.metric.squares is not None:
+        sums = zip((evidence.candidate, evidence.stable), evidence.squares, strict=True)
+        one, other = ((users, total, squares) for (total, users), squares in sums)
+        return difference_of_users(one, other, test.level, test.min_effect)
     if test.metric.sum is not None:
         return difference_of_means(evidence.paired, test.level)
     arms = Proportion(*evidence.candidate), Proportion(*evidence.stable)
@@ -229,6 +246,8 @@ def _memory(run: ABTestRun, evidence: Evidence) -> str:
     paired = evidence.paired
     sums = (*evidence.candidate, *evidence.stable, paired.ticks, paired.weight, paired.first, paired.second)
     found: dict[str, Any] = {"test": _identity(run), "sums": [*sums, *evidence.assigned, evidence.suspicion]}
+    if any(evidence.squares):
+        found["squares"] = evidence.squares
     if (batch := evidence.batch).ticks:
         found["batch"] = [batch.ticks, *_pair(batch.candidate), *_pair(batch.stable)]
     return json.dumps(found, separators=(",", ":"))
@@ -303,15 +322,19 @@ def _add(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, f
 
 def _tick(read: dict[str, float]) -> Tick:
     arms: list[Proportion | Mean] = []
-    assigned = []
+    assigned, squares = [], []
     for arm in (CANDIDATE, STABLE):
         part = {name.removeprefix(f"{arm}."): value for name, value in read.items() if name.startswith(f"{arm}.")}
-        if "sum" in part:
-            counts: Proportion | Mean = Mean(part["sum"], part["count"])
+        if "users" in part:
+            total = part["users"]
+            counts: Proportion | Mean = Mean(next(part[name] for name in ("sum", "good", "bad") if name in part), total)
+            squares.append(part.get("squares", 0.0))
+        elif "sum" in part:
+            counts = Mean(part["sum"], part["count"])
             total = part["count"]
         else:
             total = part["total"]
             counts = Proportion(part["good"], total) if "good" in part else counted(part.get("bad", 0.0), total)
         arms.append(counts)
         assigned.append(part.get(ASSIGNED, total))
-    return Tick(arms[0], arms[1], (assigned[0], assigned[1]))
+    return Tick(arms[0], arms[1], (assigned[0], assigned[1]), (squares[0], squares[1]) if squares else None)

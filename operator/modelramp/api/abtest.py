@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 from zlib import crc32
 
 from pydantic import Field
@@ -19,10 +19,21 @@ class Goal(StrEnum):
     DECREASE = "Decrease"
 
 
+class Unit(StrEnum):
+    """What is assigned to a version, and compared: its outcomes must not depend on each other."""
+
+    REQUEST = "Request"
+    USER = "User"
+
+
 def _pairs(metric: "PrimaryMetric") -> bool:
-    rate = metric.good is not None or metric.bad is not None
-    of_one = [metric.good, metric.bad, metric.sum].count(None) == 2
-    return of_one and rate == (metric.total is not None) and (metric.sum is not None) == (metric.count is not None)
+    rate, mean = metric.good is not None or metric.bad is not None, metric.sum is not None
+    total, count = metric.total is not None, metric.count is not None
+    if [metric.good, metric.bad, metric.sum].count(None) != 2:
+        return False
+    if metric.users is not None:
+        return not total and not count and mean == (metric.squares is not None)
+    return metric.squares is None and rate == total and mean == count
 
 
 def _goal_fits(metric: "PrimaryMetric") -> bool:
@@ -33,6 +44,8 @@ def _goal_fits(metric: "PrimaryMetric") -> bool:
 
 class PrimaryMetric(ApiModel):
     """The one metric that decides: a rate (good or bad, of total) or a mean (sum by count).
+
+    With unit User, users takes the place of total and count.
 
     Each query is asked twice: with {{revision}} and {{service}} of the candidate, and with those of the stable version.
     """
@@ -56,12 +69,28 @@ class PrimaryMetric(ApiModel):
         None
     )
     count: Count | None = None
+    users: Annotated[
+        str | None,
+        query_field(
+            "new users of the version in {{window}}, from a counter that is incremented once for each; good and bad "
+            "count each user at most once too"
+        ),
+    ] = None
+    squares: Annotated[
+        str | None,
+        query_field(
+            "the growth in {{window}} of the squares of the amounts in sum by user: b * b - a * a when one grows from "
+            "a to b"
+        ),
+    ] = None
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "[has(self.good), has(self.bad), has(self.sum)].exists_one(x, x) && has(self.sum) == has(self.count) && "
-            "(has(self.good) || has(self.bad)) == has(self.total)",
-            "metric needs good and total, or bad and total, or sum and count",
+            "[has(self.good), has(self.bad), has(self.sum)].exists_one(x, x) && (has(self.users) ? !has(self.total) && "
+            "!has(self.count) && has(self.sum) == has(self.squares) : !has(self.squares) && has(self.sum) == "
+            "has(self.count) && (has(self.good) || has(self.bad)) == has(self.total))",
+            "metric needs good and total, or bad and total, or sum and count; with unit: User, users in place of "
+            "total, or sum, squares and users",
             _pairs,
         ),
         Rule(
@@ -89,6 +118,13 @@ class ABTest(ApiModel):
     split: Annotated[
         int, Field(ge=1, le=99, description="The candidate's share of the traffic during the test, percent.")
     ] = 50
+    unit: Annotated[
+        Unit,
+        Field(
+            description="What is assigned to a version and compared: Request, each by itself, or User, who stays at "
+            "one version. User needs metric.users, since requests of one user depend on each other."
+        ),
+    ] = Unit.REQUEST
     metric: Annotated[PrimaryMetric, Field(description="The metric that decides.")]
     min_effect: Annotated[
         Positive,
@@ -122,6 +158,12 @@ class ABTest(ApiModel):
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
+            "(self.unit == 'User') == has(self.metric.users)",
+            "unit: User needs metric.users, a counter that is incremented once for each user; users needs unit: User",
+            lambda self: (self.unit is Unit.USER) == (self.metric.users is not None),
+            field=".unit",
+        ),
+        Rule(
             "!has(self.minDuration) || !has(self.maxDuration) || "
             f"{cel_duration('self.minDuration')} <= {cel_duration('self.maxDuration')}",
             "minDuration must not be longer than maxDuration",
@@ -152,8 +194,11 @@ class ABTest(ApiModel):
 
         The durations are not part of it: a test may be shortened or prolonged.
         """
-        # Without a delay the number is the one that operators gave before they knew of any.
-        left_out = {"min_duration", "max_duration", "split"} | (set() if self.delay else {"delay"})
+        # Without a delay and of requests the number is the one that operators gave before they knew of any.
+        left_out: dict[str, Any] = dict.fromkeys(("min_duration", "max_duration", "split"), True)
+        left_out |= {} if self.delay else {"delay": True}
+        if self.unit is Unit.REQUEST:
+            left_out |= {"unit": True, "metric": {"users": True, "squares": True}}
         asked = self.model_dump_json(exclude=left_out)
         return crc32(f"{weight} {asked}".encode())
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
 
+from modelramp.api.abtest import Unit
 from modelramp.api.errors import InvalidSpec, Problem
 from modelramp.api.health import Health
 from modelramp.api.quantity import as_text, number_or_text
@@ -129,12 +130,25 @@ class ModelDeploymentSpec(ApiModel):
             lambda self: self.routing.gateway is not None or not _previewed(self),
             field=".rollout.blueGreen.previewHostnames",
         ),
+        Rule(
+            "!has(self.rollout) || !has(self.rollout.abTest) || !has(self.routing.traefik) || "
+            "!has(self.routing.traefik.sticky) || self.rollout.abTest.unit == 'User'",
+            "must be User: routing.traefik.sticky assigns users, and requests of one user depend on each other",
+            lambda self: not _users_for_requests(self),
+            field=".rollout.abTest.unit",
+        ),
     )
 
 
 def _previewed(spec: ModelDeploymentSpec) -> set[str]:
     blue_green = spec.rollout.blue_green
     return set(blue_green.preview_hostnames) if blue_green is not None else set()
+
+
+def _users_for_requests(spec: ModelDeploymentSpec) -> bool:
+    test, traefik = spec.rollout.ab_test, spec.routing.traefik
+    sticky = traefik is not None and traefik.sticky is not None
+    return sticky and test is not None and test.unit is not Unit.USER
 
 
 def _both(spec: ModelDeploymentSpec) -> set[str]:

@@ -1,5 +1,6 @@
 """Numbers given by hand for an A/B test: one arm per version and tick, for `evaluate` and `simulate`."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,9 +15,8 @@ _ASSIGNED = "assigned"
 
 def shape(metric: PrimaryMetric) -> str:
     """What an arm looks like, as an example."""
-    if metric.sum is not None:
-        return '{"sum": 12.5, "count": 300}'
-    return f'{{"{_event(metric)}": 12, "total": 1204}}'
+    example = {"sum": 12.5, "count": 300, "squares": 90, "total": 1204, "users": 300}
+    return json.dumps({part: example.get(part, 12) for part in _wanted(metric)})
 
 
 def read_ticks(given: Any, metric: PrimaryMetric) -> tuple[Tick, ...]:
@@ -44,7 +44,8 @@ def read_tick(given: Any, metric: PrimaryMetric, index: str = "", where: str = "
     """
     arms = _both(given, where, metric)
     one, other = (_arm(arms[arm], f"{where}{arm}{index}", metric) for arm in _ARMS)
-    return Tick(one[0], other[0], (one[1], other[1]))
+    squares = (one[2], other[2]) if metric.users is not None else None
+    return Tick(one[0], other[0], (one[1], other[1]), squares)
 
 
 def _both(given: Any, where: str, metric: PrimaryMetric) -> Mapping[str, Any]:
@@ -55,22 +56,26 @@ def _both(given: Any, where: str, metric: PrimaryMetric) -> Mapping[str, Any]:
     return given
 
 
-def _arm(given: Any, where: str, metric: PrimaryMetric) -> tuple[Proportion | Mean, float]:
-    """The counts of one version, and how many were assigned to it."""
-    wanted = ("sum", "count") if metric.sum is not None else (_event(metric), "total")
+def _arm(given: Any, where: str, metric: PrimaryMetric) -> tuple[Proportion | Mean, float, float]:
+    """The counts of one version, how many were assigned to it, and the squares of its users."""
+    wanted = _wanted(metric)
     if not isinstance(given, dict) or not set(wanted) <= set(given) <= {*wanted, _ASSIGNED}:
         has = ", ".join(given) or "nothing" if isinstance(given, dict) else kind_of(given)
         raise BadData(f'{where} has {has}; write {shape(metric)}, and "{_ASSIGNED}" if that is another count')
-    first, second = (number_in(given[key], f"{where}.{key}") for key in wanted)
+    first, second, *rest = (number_in(given[key], f"{where}.{key}") for key in wanted)
     arm: Proportion | Mean = (
         Mean(first, second)
-        if metric.sum is not None
+        if metric.sum is not None or metric.users is not None
         else Proportion(first, second)
         if metric.good is not None
         else counted(first, second)
     )
-    return arm, number_in(given.get(_ASSIGNED, second), f"{where}.{_ASSIGNED}")
+    return arm, number_in(given.get(_ASSIGNED, second), f"{where}.{_ASSIGNED}"), rest[0] if rest else 0.0
 
 
-def _event(metric: PrimaryMetric) -> str:
-    return "good" if metric.good is not None else "bad"
+def _wanted(metric: PrimaryMetric) -> tuple[str, ...]:
+    """The parts of an arm: the event or the sum, what it is counted of, and the squares of users."""
+    event = "sum" if metric.sum is not None else "good" if metric.good is not None else "bad"
+    if metric.users is not None:
+        return (event, "users", "squares") if metric.squares is not None else (event, "users")
+    return event, "count" if metric.sum is not None else "total"

@@ -19,6 +19,7 @@ from modelramp.analysis.abtest import (
     deviation_of_rates,
     difference_of_means,
     difference_of_rates,
+    difference_of_users,
     imbalance,
     mismatched,
     samples_to_win,
@@ -175,6 +176,61 @@ def test_minutes_that_resemble_their_neighbours_miss_the_truth_no_more_often_tha
         missed += wrong
 
     assert stats.binomtest(missed, RUNS, 0.06, alternative="greater").pvalue > 0.01
+
+
+def users_of_a_test(random, share, looks=60, users=1500):
+    """Users who stay at one version: when each one comes, in which version, and what each of 8 requests brings when.
+
+    How often a request succeeds differs from user to user; the versions do not differ.
+    """
+    version = random.random(users) < share
+    comes = np.sort(random.integers(0, looks, users))
+    own = random.beta(0.5, 2.0, users)
+    asks = comes[:, None] + random.integers(0, 10, (users, 8))
+    return version, comes, asks, random.random((users, 8)) < own[:, None]
+
+
+@pytest.mark.parametrize("share", [0.5, 0.1])
+@pytest.mark.parametrize("counted", ["requests", "first successes by user", "amounts by user"])
+def test_users_who_stay_at_a_version_are_compared_by_users(counted, share):
+    """Requests of one user are not independent: as such they miss the truth (0) at some look in most tests."""
+    random, missed, tests, looks = np.random.default_rng(21), 0, 150, 60
+    for _ in range(tests):
+        version, comes, asks, good = users_of_a_test(random, share, looks)
+        wrong = False
+        for look in range(1, looks, 2):
+            seen = good & (asks <= look)
+            each, arms = seen.sum(axis=1), [(comes <= look) & (version == one) for one in (True, False)]
+            sums = [(float(arm.sum()), float(each[arm].sum()), float((each[arm] ** 2).sum())) for arm in arms]
+            if counted == "requests":
+                total = (asks <= look).sum(axis=1)
+                pairs = [Proportion(sums[i][1], float(total[arm].sum())) for i, arm in enumerate(arms)]
+                found = difference_of_rates(*pairs, ALPHA, 0.02)
+            elif counted == "first successes by user":
+                pairs = [Proportion(float((each[arm] > 0).sum()), float(arm.sum())) for arm in arms]
+                found = difference_of_rates(*pairs, ALPHA, 0.02)
+            else:
+                found = difference_of_users(*sums, ALPHA, 0.2)
+            wrong = wrong or (found is not None and not found.low <= 0 <= found.high)
+        missed += wrong
+
+    if counted == "requests":
+        assert missed / tests > 0.1
+    else:
+        assert stats.binomtest(missed, tests, ALPHA, alternative="greater").pvalue > 0.01
+
+
+def test_too_few_users_or_users_without_spread_bound_nothing():
+    assert difference_of_users((99, 50, 60), (900, 450, 500), ALPHA, 0.2) is None
+    assert difference_of_users((100, 100, 100), (100, 100, 100), ALPHA, 0.2) is None
+
+
+def test_an_amount_per_user_that_is_larger_is_found():
+    found = difference_of_users((1000, 5500, 34_000), (1000, 5000, 29_000), ALPHA, 0.5)
+
+    assert found.estimate == pytest.approx(0.5)
+    assert 0 < found.low < 0.5 < found.high < 1
+    assert found.p_value < 0.001
 
 
 def test_the_deviation_of_one_observation_is_known_from_the_batches():

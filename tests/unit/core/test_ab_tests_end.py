@@ -71,7 +71,7 @@ def test_a_winner_gets_everything_after_the_least_time_and_is_promoted_after_a_s
     message = story.state.history[0].message
     assert "A/B test won: the candidate is better; conversion 30 % of 10,000 against 20 % of 10,000" in message
     assert "difference +10 points (95 % interval over all looks: +" in message
-    assert message.endswith("assignment was not sticky: requests, not users, were compared")
+    assert message.endswith("each request was assigned by itself, and requests were compared")
 
 
 @pytest.mark.parametrize("restarts", [False, True])

@@ -25,6 +25,48 @@ TEST = {
 }
 
 
+USERS = {"unit": "User", "minEffect": "0.2", "metric": {"name": "m", "goal": "Increase", "users": "u"}}
+
+
+def answered(**parts):
+    """One tick of both versions: (candidate, stable) of each part."""
+    return {
+        f"{arm}.{part}": [Sample({}, float(value))]
+        for part, both in parts.items()
+        for arm, value in zip((CANDIDATE, STABLE), both, strict=True)
+    }
+
+
+def test_users_of_earlier_ticks_count_in_the_tick_in_which_they_buy():
+    test = ABTest.model_validate(USERS | {"metric": {"name": "m", "good": "g", "users": "u"}, "minEffect": "0.01"})
+    memory, evening = "", answered(good=(40, 30), users=(0, 0))
+    for tick in [answered(good=(10, 10), users=(400, 400)), evening]:
+        found = judge_test(ABTestRun(test, 50, "newer", START, memory), tick, whole=True)
+        memory = found.memory
+
+    assert (found.candidate, found.stable) == ("12.5 % of 400", "10 % of 400")
+    assert found.verdict is Verdict.HEALTHY
+    assert found.sample_ratio.startswith("400 : 400 against 50 : 50")
+
+
+def test_squares_of_amounts_per_user_are_carried_on():
+    metric = USERS["metric"] | {"sum": "s", "squares": "q"}
+    test, memory = ABTest.model_validate(USERS | {"metric": metric}), ""
+    for _ in range(3):
+        tick = answered(sum=(900, 800), squares=(4000, 3500), users=(300, 300))
+        found = judge_test(ABTestRun(test, 50, "newer", START, memory), tick, whole=True)
+        memory = found.memory
+
+    assert evidence_of(ABTestRun(test, 50, "newer", START, memory)).squares == (12_000, 10_500)
+    assert found.candidate == "3 of 900"
+    assert found.estimate == pytest.approx(1 / 3)
+    assert found.low < found.estimate < found.high
+    broken = judge_test(
+        ABTestRun(test, 50, "newer", START, memory), tick | {"stable.squares": [Sample({}, -1.0)]}, True
+    )
+    assert (broken.verdict, broken.memory) == (Verdict.NO_DATA, memory)
+
+
 class Counts:
     """What Prometheus says of (metric, version) at each instant: never whole numbers, and never the same twice."""
 

@@ -103,9 +103,8 @@ class Drift(ApiModel):
     cluster_size: Annotated[
         AtLeastOne | None,
         Field(
-            description="How many observations come together and are nearly equal, such as the inputs of one user: "
-            "that many count as one. For clusters of unequal sizes, the mean of the squares by the mean. Defaults to "
-            "1, which takes all observations for independent."
+            description="How many nearly equal observations come together, such as the inputs of one user; so many "
+            "count as one. Defaults to 1: all are independent."
         ),
     ] = None
 

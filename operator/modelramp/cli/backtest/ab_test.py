@@ -78,11 +78,11 @@ def test_json(looks: Sequence[Look], test: ABTest, revision: str) -> dict[str, A
 def not_known(looks: Sequence[Look], test: ABTest, revision: str) -> list[str]:
     """What the replay cannot know of the test, in sentences."""
     told = [
-        "whether one user always met the same version: what was counted is taken for independent",
+        f"whether one user always met the same version: each {test.unit.value.lower()} is taken for independent",
         "what would have come of it: the recorded traffic went on as it was, whatever the test would have decided",
     ]
     if test.assignment is None:
-        part = "count" if test.metric.sum is not None else "total"
+        part = "users" if test.metric.users else "count" if test.metric.sum is not None else "total"
         told.append(f"who was assigned and never counted: the metric's {part} stands for the assignment")
     mismatched = next((look for look in looks if look.found.mismatch), None)
     if mismatched is not None and (share := _share(mismatched, test, revision)) is not None:
@@ -100,6 +100,8 @@ def needed(looks: Sequence[Look], test: ABTest, revision: str) -> str:
     found = evidence_of(ABTestRun(test, test.split, revision, memory=last.found.memory))
     spent, counted = last.at - test.delay - last.since, found.candidate[1] + found.stable[1]
     if spent <= 0 or counted <= 0 or not found.stable[1]:
+        return ""
+    if test.metric.squares is not None:
         return ""
     if test.metric.sum is not None:
         deviation, effect = deviation_of(found.paired), format_number(test.min_effect)

@@ -6,7 +6,7 @@ from modelramp.analysis.abtest import POWER, deviation_of_rates, samples_to_win
 from modelramp.analysis.evidence import count_text
 from modelramp.analysis.experiment import parts_of_test
 from modelramp.analysis.query_advice import of_count
-from modelramp.api.abtest import ABTest
+from modelramp.api.abtest import ABTest, Unit
 from modelramp.api.advice import Advice, Level
 from modelramp.api.quantity import format_duration, format_number
 
@@ -14,8 +14,11 @@ _DAY = 86_400
 _PATH = "spec.rollout.abTest"
 
 
-def of_test(test: ABTest, interval: int) -> Iterator[Advice]:
-    """Errors and warnings about a test that follows all rules. interval: spec.health.interval, seconds."""
+def of_test(test: ABTest, interval: int, sticky: bool) -> Iterator[Advice]:
+    """Errors and warnings about a test that follows all rules.
+
+    interval: spec.health.interval, seconds. sticky: whether the router keeps each user at one version.
+    """
     yield from _of_queries(test)
     if test.min_duration < _DAY:
         message = (
@@ -23,6 +26,12 @@ def of_test(test: ABTest, interval: int) -> Iterator[Advice]:
             f"others, and what wins by noon may not win over a week; {_needed(test)}"
         )
         yield Advice(Level.WARNING, f"{_PATH}.minDuration", message)
+    if test.unit is Unit.USER and not sticky:
+        message = (
+            "the router assigns requests, not users: a user may meet both versions; use routing.traefik.sticky, or "
+            "keep users at one version by other means"
+        )
+        yield Advice(Level.WARNING, f"{_PATH}.unit", message)
     if test.max_duration < 2 * interval:
         message = f"{format_duration(test.max_duration)} has hardly a tick (health.interval is "
         message += f"{format_duration(interval)}): such a test ends without a winner"

@@ -20,6 +20,7 @@ from modelramp.cli.lint.pods import of_config_maps, of_references
 from modelramp.cli.lint.timing import of_timing
 from modelramp.core.policies import Lookup, Resolved, resolve
 from modelramp.core.strategies.registry import stages_of
+from modelramp.desired.routers import router_of
 
 Container = Mapping[str, Any]
 Names = frozenset[str]
@@ -91,7 +92,7 @@ def _of_capacity(spec: ModelDeploymentSpec) -> Iterator[Advice]:
 def _of_steps(spec: ModelDeploymentSpec) -> Iterator[Advice]:
     interval, rollout = spec.health.interval, spec.rollout
     if rollout.ab_test is not None:
-        yield from of_test(rollout.ab_test, interval)
+        yield from of_test(rollout.ab_test, interval, router_of(spec.routing).sticky(spec.routing))
         return
     stages = stages_of(rollout)
     for index, step in enumerate(rollout.steps):

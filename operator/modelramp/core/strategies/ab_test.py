@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from modelramp.api.abtest import ABTest, ABTestRun
+from modelramp.api.abtest import ABTest, ABTestRun, Unit
 from modelramp.api.names import UNANSWERED, Reason
 from modelramp.api.quantity import above
 from modelramp.api.rollout import Rollout
@@ -108,7 +108,17 @@ def standing(target: RolloutInput, state: State) -> tuple[str, ...]:
     return (ends, known.message) if known is not None and since is not None and known.message else (ends,)
 
 
-def _sentence(ending: Ending, why: str, found: ABTestOutcome, begun: ABTestState) -> str:
+_ASSIGNED = {
+    (Unit.REQUEST, False): "each request was assigned by itself, and requests were compared",
+    (Unit.REQUEST, True): "users were assigned, but requests were compared: they depend on each other, so do not trust "
+    "the interval; set unit: User",
+    (Unit.USER, True): "users were assigned, and users were compared",
+    (Unit.USER, False): "users were compared, but the router assigns requests: one user may have met both versions",
+}
+"""What was compared, by the unit of the test and whether the router keeps users at one version."""
+
+
+def _sentence(ending: Ending, why: str, found: ABTestOutcome, begun: ABTestState, unit: Unit) -> str:
     title = {
         Ending.UNDECIDED: "A/B test",
         Ending.WINNER: "A/B test won",
@@ -124,7 +134,7 @@ def _sentence(ending: Ending, why: str, found: ABTestOutcome, begun: ABTestState
         parts = [f"{title}: {ratio}: {why}" if ratio else parts[0], found.detail]
     else:
         parts += [found.detail, ratio]
-    parts.append("" if begun.sticky else "assignment was not sticky: requests, not users, were compared")
+    parts.append(_ASSIGNED[unit, begun.sticky])
     return "; ".join(part for part in parts if part)
 
 
@@ -178,7 +188,7 @@ class ABTestStrategy(Strategy):
         known = replace(
             begun,
             ending=ending,
-            message=_sentence(ending, why, found, begun)[:_MESSAGE_LIMIT],
+            message=_sentence(ending, why, found, begun, test.unit)[:_MESSAGE_LIMIT],
             memory=found.memory,
             metric=test.metric.name,
             candidate=found.candidate,
