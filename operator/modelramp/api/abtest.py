@@ -43,9 +43,7 @@ def _goal_fits(metric: "PrimaryMetric") -> bool:
 
 
 class PrimaryMetric(ApiModel):
-    """The one metric that decides: a rate (good or bad, of total) or a mean (sum by count).
-
-    With unit User, users takes the place of total and count.
+    """The one metric that decides: a rate (good or bad, of total) or a mean (sum by count); or either by users.
 
     Each query is asked twice: with {{revision}} and {{service}} of the candidate, and with those of the stable version.
     """
@@ -71,10 +69,7 @@ class PrimaryMetric(ApiModel):
     count: Count | None = None
     users: Annotated[
         str | None,
-        query_field(
-            "new users of the version in {{window}}, from a counter that is incremented once for each; good and bad "
-            "count each user at most once too"
-        ),
+        query_field("new users in {{window}}, each counted once; good and bad count each user at most once too"),
     ] = None
     squares: Annotated[
         str | None,
@@ -122,16 +117,15 @@ class ABTest(ApiModel):
         Unit,
         Field(
             description="What is assigned to a version and compared: Request, each by itself, or User, who stays at "
-            "one version. User needs metric.users, since requests of one user depend on each other."
+            "one version; then metric.users is needed."
         ),
     ] = Unit.REQUEST
     metric: Annotated[PrimaryMetric, Field(description="The metric that decides.")]
     min_effect: Annotated[
         Positive,
         Field(
-            description="Least difference that is worth a change, in the metric's own unit (of rates absolute: "
-            "0.01 is one percentage point). A winner must be estimated at least so much better; when the whole "
-            "interval lies within it, there is no difference."
+            description="Least difference that is worth a change, in the metric's own unit (of rates absolute: 0.01 is "
+            "one percentage point)."
         ),
     ]
     min_duration: Annotated[
@@ -142,10 +136,7 @@ class ABTest(ApiModel):
     ] = 14 * 86_400
     delay: Annotated[
         Duration,
-        Field(
-            description="Each tick asks for the time so long before it: labels need that long to be complete. The test "
-            "lasts as long as without it, and ends so much later."
-        ),
+        Field(description="Each tick asks for the time so long before it: labels need that long to be complete."),
     ] = 0
     alpha: Alpha = None
     assignment: Annotated[

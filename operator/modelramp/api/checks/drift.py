@@ -78,8 +78,8 @@ def _same_kind(drift: "Drift") -> bool:
 class Drift(ApiModel):
     """Detects drift of a distribution (inputs, outputs, scores) or of a measure of quality.
 
-    Breaches if the distance is above max and the p-value is at most alpha; measure performance of bad and total, if
-    the whole confidence interval is beyond max. The baseline is the stable version in the
+    Breaches if the distance is above max and the p-value at most alpha; performance of bad and total, if its whole
+    interval is beyond max. The baseline is the stable version in the
     same window, or reference.
     """
 

@@ -10,11 +10,10 @@ from modelramp.api.rules import ApiModel, Rule
 
 
 class Fairness(ApiModel):
-    """Detects different failure rates between groups of people: each group against all others together.
+    """Compares the failure rate of each group of people with that of all others.
 
-    A breach needs the whole confidence interval of one group beyond one of the limits that are set, with Holm's
-    correction for the number of groups; without limits, a chi-square test over all groups. Ignores groups with fewer
-    than minSamples (defaults to 30) requests; with fewer than two groups left, reports no data.
+    Breaches if the whole interval of one group is beyond a limit, with Holm's correction; without limits, by a
+    chi-square test. Ignores groups with fewer than minSamples (defaults to 30) requests.
     """
 
     bad: Annotated[
@@ -27,17 +26,11 @@ class Fairness(ApiModel):
     alpha: Alpha = None
     max_difference: Annotated[
         NotNegative | None,
-        Field(
-            description="Tolerated difference of error rates between a group and all others. Defaults to 0 if "
-            "minSuccessRatio is not set either."
-        ),
+        Field(description="Tolerated difference of error rates. Defaults to 0 if minSuccessRatio is not set either."),
     ] = None
     min_success_ratio: Annotated[
         Probability | None,
-        Field(
-            description="Least ratio of success rates between a group and all others, the smaller by the larger: 0.8 "
-            "is the four-fifths rule. Breaches by itself, also beside maxDifference."
-        ),
+        Field(description="Least ratio of success rates, the smaller by the larger: 0.8 is the four-fifths rule."),
     ] = None
 
 
