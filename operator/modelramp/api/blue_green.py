@@ -37,8 +37,7 @@ class BlueGreen(ApiModel):
         Field(
             max_length=64,
             description="Names of the checks that judge the preview; the other checks begin after the switch. All "
-            "checks if not set: without preview traffic they have no data, and the switch waits. With [] only the pods "
-            "count.",
+            "checks if not set. With [] only the pods count.",
             json_schema_extra={"x-kubernetes-list-type": "set"},
         ),
     ] = None

@@ -106,9 +106,8 @@ class Health(ApiModel):
         Field(
             ge=0,
             le=100,
-            description="Minimum score of each dimension; a lower score makes the tick a breach. The score is 100 x "
-            "the weight of the rollback checks within their limits / the weight of those with data. If not set, any "
-            "breach of a check makes the tick a breach.",
+            description="Minimum score of each dimension, 0 to 100; a lower score makes the tick a breach. If not set, "
+            "any breach of a check does.",
         ),
     ] = None
     prometheus: Annotated[PrometheusSpec, Field(description="The Prometheus that answers the checks.")] = (

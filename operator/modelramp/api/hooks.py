@@ -110,8 +110,8 @@ class Hook(ApiModel):
         Seconds,
         between(0),
         Field(
-            description="Least time between two starts of the hook. An episode that comes earlier waits; of several "
-            "waiting episodes only the latest starts the hook. 0s: every episode starts it at once."
+            description="Least time between two starts of the hook; of the episodes that wait for it, only the latest "
+            "starts the hook."
         ),
     ] = 600
     job: Annotated[HookJob | None, Field(description="Starts a Job.")] = None

@@ -181,9 +181,8 @@ class HookStatus(StatusModel):
     state: Annotated[
         HookState,
         Field(
-            description="Counting: too few breaches so far. CoolingDown: starts when the cool-down ends. Skipped: "
-            "replaced by a later episode. Due: about to start. Running, Done, Failed. Unknown: the outcome cannot be "
-            "determined, and the hook is not run again."
+            description="Counting (too few breaches so far), CoolingDown, Skipped (for a later episode), Due, Running, "
+            "Done, Failed, or Unknown (not run again)."
         ),
     ]
     at: Annotated[Time | None, Field(description="When the hook reached this state.")] = None

@@ -72,10 +72,7 @@ Sum = Annotated[str, query_field("the sum of the observations, such as seconds, 
 Count = Annotated[str, query_field("the number of observations in that sum, in {{window}}")]
 Buckets = Annotated[
     str,
-    query_field(
-        "a histogram: classic, as in sum by (le) (increase(x_bucket{...}[{{window}}])), or native, as in "
-        "sum(increase(x{...}[{{window}}]))"
-    ),
+    query_field("a histogram of {{window}}, native or classic: sum by (le) (increase(x_bucket{...}[{{window}}]))"),
 ]
 Alpha = Annotated[
     Probability | None,
