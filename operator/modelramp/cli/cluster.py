@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from modelramp.api.kinds import MODEL_DEPLOYMENT
+from modelramp.api.kinds import MODEL_DEPLOYMENT, Kind
 from modelramp.api.text import visible
+from modelramp.desired.workloads.deployment import DEPLOYMENT
 
 if TYPE_CHECKING:
     from kubernetes import client
@@ -87,6 +89,34 @@ class Cluster:
         found: list[Object] = self._call("GET", path, what=f"ModelDeployments of {where}")["items"]
         return found
 
+    def deployment(self, name: str) -> Object:
+        """One Deployment of the namespace."""
+        path = f"{_path(self.namespace, DEPLOYMENT)}/{name}"
+        return self._call("GET", path, what=f"Deployment {self.namespace}/{name}")
+
+    def beside(self, kind: Kind, *, optional: bool = False) -> tuple[Object, ...]:
+        """The objects of another kind in the namespace; none where that is optional and cannot be had."""
+        try:
+            return tuple(self._call("GET", _path(self.namespace, kind), what=f"the {kind.plural}")["items"])
+        except Ended:
+            if optional:
+                return ()
+            raise
+
+    def delete(self, name: str) -> None:
+        """Delete a ModelDeployment in the background: what is its own ends after it has given everything back."""
+        what = f"ModelDeployment {self.namespace}/{name}"
+        self._call("DELETE", f"{_path(self.namespace)}/{name}", what, query={"propagationPolicy": "Background"})
+
+    def exists(self, name: str, uid: str) -> bool:
+        """Whether this very ModelDeployment is still there."""
+        try:
+            return bool(self.get(name)["metadata"].get("uid", "") == uid)
+        except Ended as error:
+            if error.code is Exit.USAGE:
+                return False
+            raise
+
     def annotate(self, name: str, key: str, value: str) -> Object:
         """Set an annotation of a ModelDeployment."""
         what = f"ModelDeployment {self.namespace}/{name}"
@@ -97,11 +127,13 @@ class Cluster:
         what = f"Namespace {self.namespace}"
         return self._call("PATCH", f"/api/v1/namespaces/{self.namespace}", what, _annotation(key, value))
 
-    def _call(self, verb: str, path: str, what: str, body: Object | None = None) -> Object:
+    def _call(
+        self, verb: str, path: str, what: str, body: Object | None = None, query: Mapping[str, str] | None = None
+    ) -> Object:
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
-        sent = {"fieldManager": CLI_MANAGER} if body is not None else {}
+        sent = {"fieldManager": CLI_MANAGER} if body is not None else dict(query or {})
         headers = {"Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = "application/merge-patch+json"
@@ -137,9 +169,10 @@ def _refused(status: int, said: str, what: str) -> Ended:
     return Ended(f"{what}: {why}: {visible(said)[:300]}", Exit.UNKNOWN)
 
 
-def _path(namespace: str) -> str:
+def _path(namespace: str, kind: Kind = MODEL_DEPLOYMENT) -> str:
     within = f"/namespaces/{namespace}" if namespace else ""
-    return f"/apis/{MODEL_DEPLOYMENT.api_version}{within}/{MODEL_DEPLOYMENT.plural}"
+    api = "apis" if "/" in kind.api_version else "api"
+    return f"/{api}/{kind.api_version}{within}/{kind.plural}"
 
 
 def _annotation(key: str, value: str | None) -> Object:

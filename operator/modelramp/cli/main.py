@@ -18,6 +18,8 @@ VERBS = {
     "evaluate": "Run one check on given numbers, and explain its verdict.",
     "backtest": "Replay a policy over the history in Prometheus.",
     "suggest": "Propose limits from the history in Prometheus.",
+    "adopt": "Write the ModelDeployment that takes the place of what runs.",
+    "release": "Give back what a ModelDeployment has taken over, and delete it.",
     "list": "List models; those in trouble first.",
     "status": "Say how a rollout stands, with an exit code.",
     "promote": "Move a rollout on by one step.",

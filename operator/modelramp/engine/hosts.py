@@ -157,7 +157,9 @@ class Hosts:
         if not older or not set(own.scope.hosts) <= taken:
             return ""
         first = min(older, key=lambda claim: claim.precedence)
-        return f"{first.claimant} has the same hostname and path on the same Gateway, and the older of two routes wins"
+        text = f"{first.claimant} has the same hostname and path on the same Gateway, and the older of two routes wins"
+        near = first.claimant.kind != KIND and first.claimant.namespace == key[0]
+        return f"{text}; to divide that one, see kubectl modelramp adopt --help" if near else text
 
     def of(self, who: Claimant, standing: Standing) -> Claim | None:
         """The object's claim of that standing; None without one."""

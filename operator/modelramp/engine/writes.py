@@ -286,6 +286,7 @@ class Writer:
             return None
         if not (owned_by(found, owner) or orphaned(found, owner)):
             way_out = ", or divide it with spec.routing.gateway.routeRef" if kind in borrowed_kinds() else ""
+            way_out += " (kubectl modelramp adopt writes that)" if way_out else ""
             raise NameTaken(f"{ref} exists and belongs to somebody else; rename or delete it{way_out}")
         self.store.observe(kind, "MODIFIED", found)
         return found

@@ -1,0 +1,50 @@
+"""`modelramp release`: give back what a ModelDeployment has taken over, and end it."""
+
+import time
+
+import click
+
+from modelramp.api.names import FINALIZER
+from modelramp.cli.asking import complete_names, located, seconds
+from modelramp.cli.cluster import Cluster, Ended, Exit
+from modelramp.desired.workloads.reference import originals
+
+_POLL_SECONDS = 0.5
+
+
+@click.command("release")
+@click.argument("name", shell_complete=complete_names)
+@located
+@click.option(
+    "--timeout",
+    callback=seconds,
+    metavar="TIME",
+    default="15m",
+    show_default=True,
+    help="How long to wait; 0s does not wait.",
+)
+def command(name: str, namespace: str | None, context: str | None, timeout: int) -> None:
+    """Give the Deployment and the route back that a ModelDeployment has taken over, and delete it.
+
+    The Deployment gets its replicas first and the traffic when its pods are ready; then the pods of the versions end.
+    Take the ModelDeployment out of Git before, or it takes over again.
+    """
+    cluster = Cluster.connect(context, namespace)
+    obj = cluster.get(name)
+    if FINALIZER not in (obj["metadata"].get("finalizers") or ()):
+        raise Ended(f"{name}: has taken over nothing; kubectl delete modeldeployment {name} ends it", Exit.FAILED)
+    kept = originals(obj["metadata"])
+    for workload in kept:
+        cluster.deployment(workload)  # ends the command where nothing is left that could serve
+    cluster.delete(name)
+    until = time.monotonic() + timeout
+    while timeout and cluster.exists(name, obj["metadata"].get("uid", "")):
+        if time.monotonic() >= until:
+            text = f"{name}: still gives back what it has taken over; its versions serve until then"
+            raise Ended(text, Exit.TIMED_OUT)
+        time.sleep(_POLL_SECONDS)
+    for workload in kept if timeout else ():
+        found = cluster.deployment(workload)
+        ready = (found.get("status") or {}).get("availableReplicas", 0)
+        click.echo(f"Deployment {workload}: {ready} of {found['spec'].get('replicas', 1)} pods are available")
+    click.echo(f"{name}: {'is released' if timeout else 'is being released'}")
