@@ -70,6 +70,22 @@ def test_a_rollout_waits_at_its_weight_and_goes_on_when_the_pods_are_back(seed, 
     assert "RolledBack" not in {entry["outcome"] for entry in world.status["history"]}
 
 
+def test_what_could_be_brought_back_before_the_rest_can_be_brought_back_after_it():
+    scenario = Scenario(serves="2.0.0")
+    world, before, rests = scenario.world(1), [], []
+    world.at(900, lambda world: before.extend(children(world)), when=scenario.at_rest)
+    world.at(901, scaled(0)).at(1500, lambda world: rests.extend(children(world)))
+    world.run(minutes=30).check_promises()
+
+    assert len(before) == 6
+    assert rests == before
+
+
+def children(world):
+    kinds = ("Deployment", "Service", "ControllerRevision")
+    return [(kind, obj["metadata"]["name"]) for kind in kinds for obj in world.api.all(kind)]
+
+
 def test_a_first_version_without_replicas_waits_for_some():
     scenario = Scenario(serves="1.0.0", versions=((0.0, "1.0.0"),), rollout={"replicas": 0})
     world, rests = scenario.world(1), []

@@ -177,7 +177,8 @@ def replicas_by_revision(
     roles = [version.revision for version in (state.stable, _candidate(state)) if version is not None]
     named = sorted(set(served) - set(roles))
     if not target.spec.replicas:
-        return dict.fromkeys([*roles, *retiring, *named], 0)
+        previous = [state.previous.revision] if state.previous is not None else []
+        return dict.fromkeys([*roles, *retiring, *named, *previous], 0)
     if by_share(target):
         others = {one: pods.existing for one, pods in seen.pods.items() if one not in roles}
         replicas = pods_by_share(target, state, seen, weight_to_carry(target, state), others)
