@@ -10,6 +10,8 @@ from modelramp.analysis.stats.sequential import ODDS, gains_over_limit
 
 Flags = NDArray[np.bool_]
 Gains = NDArray[np.float64]
+Amounts = Counts | NDArray[np.float64]
+"""Counts that need not be whole, as those of increase() are not."""
 FAILURE = np.array(gains_over_limit(Proportion(1, 1), LIMIT))
 SUCCESS = np.array(gains_over_limit(Proportion(0, 1), LIMIT))
 LESS_ONE = np.array(ODDS) - 1
@@ -34,7 +36,7 @@ class Sums:
         self.evidence[which] = 0
 
 
-def over_limit(bad: Counts, total: Counts) -> Gains:
+def over_limit(bad: Amounts, total: Amounts) -> Gains:
     """What a tick's counts say against the limit."""
     gains: Gains = bad[:, None] * FAILURE + (total - bad)[:, None] * SUCCESS
     return gains

@@ -14,7 +14,7 @@ from modelramp.analysis.evidence import Result, Unusable
 from modelramp.analysis.kind import CheckKind, outcome_of, without_data
 from modelramp.analysis.kinds import KINDS
 from modelramp.analysis.query_context import QueryContext
-from modelramp.analysis.questions import Question, question
+from modelramp.analysis.questions import Question, count_questions
 from modelramp.analysis.wording import Limits
 from modelramp.api.check import Check
 from modelramp.api.checks import SCHEMAS
@@ -46,7 +46,7 @@ class FloorKind(CheckKind):
     """Remembers the lowest value since the revision had traffic."""
 
     def queries(self, check: Check, context: QueryContext, window: int) -> Iterator[Question]:
-        yield question("floor.query", check.settings.query, context, window)
+        yield from count_questions("floor", {"query": check.settings.query}, context, window)
 
     def limits(self, check: Check) -> Limits:
         return Limits(min=check.settings.least)

@@ -20,7 +20,7 @@ from modelramp.analysis.kind import CheckKind, outcome_of
 from modelramp.analysis.promql import NoStableVersion
 from modelramp.analysis.query_advice import of_count
 from modelramp.analysis.query_context import QueryContext
-from modelramp.analysis.questions import Question, question
+from modelramp.analysis.questions import Question, count_questions, not_as_scraped
 from modelramp.api.advice import Advice
 from modelramp.api.check import Check
 from modelramp.api.health import Health
@@ -81,22 +81,22 @@ class CountingKind(CheckKind):
 
     def queries(self, check: Check, context: QueryContext, window: int) -> Iterator[Question]:
         """The parts of the candidate and, if the check compares with it, of the stable version."""
-        parts = self.parts(check)
-        for part, text in parts.items():
-            yield question(f"{CANDIDATE}.{part}", text, context, window)
+        yield from count_questions(CANDIDATE, self.parts(check), context, window)
         if self.baseline(check) != STABLE:
             return
         if context.stable is None:
             raise NoStableVersion("there is no stable version to compare with: no version has worked yet")
         stable = replace(context, revision=context.stable, service=context.stable_service or "")
-        for part, text in parts.items():
-            yield question(f"{STABLE}.{part}", text, stable, window)
+        yield from count_questions(STABLE, self.parts(check), stable, window)
 
     def judge(self, check: Check, answers: Answers, window: Window) -> CheckOutcome:
         """The verdict on the counts in the answers."""
         result, memory = self.result(
             check, self.read(check, answers, CANDIDATE), self._other(check, answers, window), window
         )
+        parts = [part for part, query in self.parts(check).items() if not_as_scraped(query)]
+        if parts and result.verdict is not Verdict.NO_DATA:
+            result = replace(result, detail=f"{result.detail} ({', '.join(parts)}: not counted as scraped)")
         return self.outcome(check, result, memory)
 
     def outcome(self, check: Check, result: Result, memory: str) -> CheckOutcome:

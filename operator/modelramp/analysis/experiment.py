@@ -35,7 +35,7 @@ from modelramp.analysis.evidence import (
 )
 from modelramp.analysis.promql import NoStableVersion
 from modelramp.analysis.query_context import QueryContext
-from modelramp.analysis.questions import Ask, question
+from modelramp.analysis.questions import Ask, count_questions
 from modelramp.analysis.wording import RATIO, shown
 from modelramp.api.abtest import ABTest, ABTestRun, Unit
 from modelramp.api.errors import NoAnswer, PrometheusUnavailable
@@ -46,7 +46,7 @@ from modelramp.api.verdict import ABTestOutcome, Verdict
 
 ASSIGNED = "assigned"
 """Name of the part that counts the assignment, when it has a query of its own."""
-_NOTHING = "nothing was counted yet: is there traffic, and does the interval span at least two scrapes?"
+_NOTHING = "nothing was counted yet: is there traffic, and does the interval span a scrape?"
 NO_PAIRS = Paired()
 NO_BATCH = Batch()
 _RARE = (
@@ -122,14 +122,10 @@ def ask_of_test(run: ABTestRun, subject: QueryContext, window: int) -> Ask | ABT
     if subject.stable is None:
         return _nothing(run, Unusable(Reason.NOT_EVALUATED, "there is no stable version to compare with"))
     beside = replace(subject, revision=subject.stable, service=subject.stable_service or "")
+    parts = parts_of_test(run.test)
+    arms = ((CANDIDATE, subject), (STABLE, beside))
     try:
-        return Ask(
-            tuple(
-                question(f"{arm}.{part}", query, of, window)
-                for arm, of in ((CANDIDATE, subject), (STABLE, beside))
-                for part, query in parts_of_test(run.test).items()
-            )
-        )
+        return Ask(tuple(found for arm, of in arms for found in count_questions(arm, parts, of, window)))
     except (NoStableVersion, ValueError) as error:
         return _nothing(run, Unusable(Reason.QUERY_INVALID, str(error)))
 

@@ -18,6 +18,8 @@ MOST_PARTS: Final = 100
 
 The parser copies each subtree at each level: 100 cost 40 ms, 4,000 cost 20 s.
 """
+MOST_WRITTEN: Final = 400
+"""The same of a query that modelramp has written (analysis.increases): longer, but it nests little."""
 
 MOST_SERIES: Final = 500
 """Series to which a result is limited."""
@@ -40,25 +42,25 @@ class NotNarrowed(ValueError):
     """The query cannot be limited to a namespace. The message says why, for people."""
 
 
-def narrowed(query: str, namespace: str) -> str:
-    """The query with the matcher `namespace="..."` on every selector. Raises NotNarrowed.
+def narrowed(query: str, namespace: str, most: int = MOST_PARTS) -> str:
+    """The query with the matcher `namespace="..."` on every selector. Raises NotNarrowed. most: operators and brackets.
 
     Only what is fetched is limited, so a result may still carry other values in the label, by label_replace() say.
 
     >>> narrowed('sum(rate(x{namespace!="a"}[5m])) / absent(y)', "ml")
     'sum(rate(x{namespace!="a",namespace="ml"}[300000ms])) / absent(y{namespace="ml"})'
     """
-    found = _narrowed(query, namespace)
+    found = _narrowed(query, namespace, most)
     if isinstance(found, NotNarrowed):
         raise NotNarrowed(str(found))
     return found
 
 
 @lru_cache(maxsize=16_384)
-def _narrowed(query: str, namespace: str) -> str | NotNarrowed:
+def _narrowed(query: str, namespace: str, most: int) -> str | NotNarrowed:
     # What cannot be done is remembered too: it is asked for again at every tick.
     try:
-        return _rewritten(query, namespace)
+        return _rewritten(query, namespace, most)
     except NotNarrowed as problem:
         return problem.with_traceback(None)
     except RecursionError:
@@ -75,11 +77,11 @@ def operators_in(query: str) -> int:
     return sum(1 for _ in _PART.finditer(TEXT.sub(" ", query)))
 
 
-def _rewritten(query: str, namespace: str) -> str:
+def _rewritten(query: str, namespace: str, most: int) -> str:
     if len(query) > LONGEST:
         raise NotNarrowed(f"the query has more than {LONGEST} characters")
-    if operators_in(query) > MOST_PARTS:
-        raise NotNarrowed(f"the query has more than {MOST_PARTS} operators and brackets")
+    if operators_in(query) > most:
+        raise NotNarrowed(f"the query has more than {most} operators and brackets")
     text = "".join(_written(_parsed(query), namespace))
     # Writing adds what is missing: where the second reading finds nothing missing, every selector has it.
     if "".join(_written(_parsed(text), namespace)) != text:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from modelramp.analysis.increases import as_scraped
 from modelramp.analysis.promql import nodes, parse, parse_problem, render, variables_in
 from modelramp.analysis.query_context import QueryContext
 from modelramp.api.advice import Advice, Level
@@ -65,6 +66,9 @@ def of_count(query: str, field: str, *, both: bool, any_version: bool = False) -
     yield from of_namespace(query, field)
     if _PER_SECOND.search(query):
         message = "counts per second; evidence needs how many there were: use increase(...[{{window}}])"
+        yield Advice(Level.WARNING, field, message)
+    elif not any_version and (rest := as_scraped(render(query, _OURS, 60)).rest):
+        message = f"{rest}; write sum(increase(counter{{...}}[{{{{window}}}}])), one increase() for each counter"
         yield Advice(Level.WARNING, field, message)
     if not any_version and not variables_in(query) & {"revision", "service"} and "revision" not in query:
         each = " of both versions" if both else ""

@@ -1,11 +1,16 @@
 """Rendered queries about one version."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
+from modelramp.analysis.increases import as_scraped
 from modelramp.analysis.matchers import narrowed
 from modelramp.analysis.presets import Labels
 from modelramp.analysis.promql import render, variable_problem, variables_in
 from modelramp.analysis.query_context import QueryContext
+
+_ANY = QueryContext("namespace", "name", "revision", "service", "stable", "stable-service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +33,25 @@ class Ask:
     questions: tuple[Question, ...]
 
 
-def question(name: str, query: str, subject: QueryContext, window: int) -> Question:
-    """A query about one version, with the labels of its series. Raises ValueError for an invalid query."""
-    return Question(name, rendered(query, subject, window), own_series(query, subject))
+def count_questions(version: str, parts: Mapping[str, str], subject: QueryContext, window: int) -> Iterator[Question]:
+    """The queries that count for one version, by part, asked for what was scraped. Raises ValueError for invalid ones.
+
+    The counter of the total is what a target serves from its first request on: beside it others are born at 0.
+    """
+    whole = parts.get("total") or parts.get("count") or ""
+    known = rendered(whole, subject, window) if whole else ""
+    for part, query in parts.items():
+        text = known if query == whole else rendered(query, subject, window)
+        yield Question(f"{version}.{part}", as_scraped(text, known).text, own_series(query, subject))
+
+
+@lru_cache(maxsize=1024)
+def not_as_scraped(query: str) -> bool:
+    """Whether a query of the spec counts otherwise than `count_questions` says."""
+    try:
+        return bool(as_scraped(render(query, _ANY, 60)).rest)
+    except ValueError:
+        return False
 
 
 def rendered(query: str, subject: QueryContext, window: int) -> str:

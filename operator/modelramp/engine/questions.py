@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from modelramp.analysis.matchers import NotNarrowed, narrowed, only
+from modelramp.analysis.matchers import MOST_WRITTEN, NotNarrowed, narrowed, only
 from modelramp.analysis.presets import Labels
 from modelramp.api.errors import NoAnswer, PrometheusUnavailable
 from modelramp.api.names import Reason
@@ -117,7 +117,7 @@ def _part(query: Query, namespace: str, objects: Sequence[Iterable[Labels]]) -> 
     Labels that the query itself makes, such as a gateway's backend, say nothing of the series that are fetched.
     """
     if set(query.labels) == _LABELS_OF_PODS:
-        return narrowed(query.text, namespace)
+        return narrowed(query.text, namespace, MOST_WRITTEN)
     return only(query.text, tuple(dict.fromkeys(labels for own in objects for labels in own)))
 
 
