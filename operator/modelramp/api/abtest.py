@@ -142,8 +142,7 @@ class ABTest(ApiModel):
     assignment: Annotated[
         str | None,
         query_field(
-            "the users or requests that were assigned to a version in {{window}}, to compare with the split; the "
-            "metric's total or count if not set"
+            "the users or requests assigned to a version in {{window}}; the metric's total, count or users if not set"
         ),
     ] = None
 

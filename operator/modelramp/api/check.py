@@ -92,18 +92,14 @@ else:
 
 
 class Check(_KindsOfCheck):
-    """One condition that a revision must meet: exactly one kind of check, and its limit.
-
-    query, preset: one number, compared with min and max. ratio: a rate with its interval. compare, sequential: a
-    comparison with the stable version. drift, fairness, cost: distributions, groups of people, money.
-    """
+    """One condition that a revision must meet: exactly one kind of check, and its limit."""
 
     min_samples: Annotated[
         int | None,
         Field(
             ge=1,
-            description="Minimum number of observations; with fewer, the check has no data. Applies to the "
-            "candidate, in comparisons to both versions, in fairness to each group.",
+            description="Minimum number of observations of each version or group; with fewer, the check has no data. "
+            "If not set, a ratio needs five failures to breach.",
         ),
     ] = None
     samples: Annotated[

@@ -66,10 +66,10 @@ def query_field(what: str) -> Any:
     return Field(min_length=1, max_length=4096, description=f"PromQL for {what}.")
 
 
-Bad = Annotated[str, query_field("the number of failures in {{window}}; use increase(), not rate()")]
-Total = Annotated[str, query_field("the number of events in {{window}}, both successes and failures")]
-Sum = Annotated[str, query_field("the sum of the observations, such as seconds, in {{window}}; larger is worse")]
-Count = Annotated[str, query_field("the number of observations in that sum, in {{window}}")]
+Bad = Annotated[str, query_field("the failures in {{window}}; use increase()")]
+Total = Annotated[str, query_field("all events in {{window}}")]
+Sum = Annotated[str, query_field("the sum of the observations in {{window}}; larger is worse")]
+Count = Annotated[str, query_field("the number of observations in that sum")]
 Buckets = Annotated[
     str,
     query_field("a histogram of {{window}}, native or classic: sum by (le) (increase(x_bucket{...}[{{window}}]))"),
