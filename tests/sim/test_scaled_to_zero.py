@@ -86,6 +86,18 @@ def children(world):
     return [(kind, obj["metadata"]["name"]) for kind in kinds for obj in world.api.all(kind)]
 
 
+def test_a_version_that_is_withdrawn_in_the_rest_gets_no_request_after_it():
+    scenario = Scenario(serves="1.0.0", failed="2.0.0", pods=SLOW)
+    world, rests = scenario.world(1), []
+    world.at(300, scaled(0), when=lambda world: (world.status.get("candidate") or {}).get("weight"))
+    world.at(600, lambda world: world.request("abort"))
+    world.at(900, lambda world: rests.append(world.serving())).at(901, scaled(2))
+    world.run(minutes=30).check_promises()
+
+    assert rests == [{"1.0.0": 100}]
+    assert not scenario.unrest(world)
+
+
 def test_a_first_version_without_replicas_waits_for_some():
     scenario = Scenario(serves="1.0.0", versions=((0.0, "1.0.0"),), rollout={"replicas": 0})
     world, rests = scenario.world(1), []
