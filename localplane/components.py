@@ -133,6 +133,8 @@ def controller_manager(programs: Binaries, files: Files, flags: tuple[str, ...] 
         f"--controllers={','.join(CONTROLLERS)}",
         # Every controller gets a ServiceAccount with just its own rights, as in clusters made by kubeadm.
         "--use-service-account-credentials=true",
+        # Fifteen seconds is long for a test.
+        "--horizontal-pod-autoscaler-sync-period=5s",
         *("--kube-api-qps=200", "--kube-api-burst=400"),
         # The only node is this machine: when it is slow, or was asleep, its pods run all the same.
         "--node-monitor-grace-period=10m",

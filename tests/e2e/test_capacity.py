@@ -7,6 +7,8 @@ import time
 import pytest
 
 from localplane.configs import NODE_NAME
+from tests.e2e.conftest import NAMESPACE
+from tests.e2e.metrics_api import Load, is_ready, metrics_api
 from tests.e2e.traffic import Traffic
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -51,10 +53,6 @@ class Watcher:
             living = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
             ready = [pod for pod in living if is_ready(pod)]
             self.counts.append((len(living), len(ready)))
-
-
-def is_ready(pod):
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in pod["status"].get("conditions", ()))
 
 
 @pytest.mark.timeout(400)
@@ -106,3 +104,93 @@ def test_a_version_without_a_device_waits_in_the_schedulers_words_and_goes_on_wh
 
     advertise(operator, resource, 2)
     model.until_step(10)
+
+
+def autoscaled(rollout, version):
+    """The manifest of a version, with a CPU request and without replicas: those are the autoscaler's."""
+    body = rollout.manifest(version)
+    del body["spec"]["replicas"]
+    [container] = body["spec"]["template"]["spec"]["containers"]
+    container["resources"] = {"requests": {"cpu": "10m"}}
+    return json.dumps(body)
+
+
+def autoscaler(rollout, most):
+    """A HorizontalPodAutoscaler that wants each pod to use all that it requests; it looks back for 20 s, not 5 min."""
+    meta = {"name": rollout.name, "namespace": rollout.namespace}
+    target = {"apiVersion": "modelramp.io/v1alpha1", "kind": "ModelDeployment", "name": rollout.name}
+    cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 100}}
+    spec = {
+        "scaleTargetRef": target,
+        "minReplicas": 1,
+        "maxReplicas": most,
+        "metrics": [{"type": "Resource", "resource": cpu}],
+        "behavior": {way: {"stabilizationWindowSeconds": 20} for way in ("scaleUp", "scaleDown")},
+    }
+    return json.dumps(
+        {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": meta, "spec": spec}
+    )
+
+
+@pytest.mark.timeout(400)
+def test_an_autoscaler_keeps_its_number_in_a_promotion_and_takes_no_pods_before_a_rollback(
+    operator, rollout, shared_folder
+):
+    model = rollout("autoscaled", steps={"stepDuration": "20s"})
+    with metrics_api(operator, NAMESPACE, shared_folder) as file, Load(operator, model, file, 4.0) as load:
+        operator.kubectl("apply", "-f", "-", input=autoscaled(model, "v1"))
+        operator.kubectl("apply", "-f", "-", input=autoscaler(model, 8))
+        model.until(lambda status: load.steady(4) and status["phase"] == "Healthy")
+        with Traffic(operator.gateway_url, model.hostname) as traffic:
+            load.seen.clear()
+            operator.kubectl("apply", "-f", "-", input=autoscaled(model, "v2"))
+            model.until_serving("v2", timeout_s=150)
+            promotion = list(load.seen)
+
+            load.idle = "v3"
+            operator.kubectl("apply", "-f", "-", input=autoscaled(model, "v3"))
+            model.until_step(50)
+            lowered = model.until(lambda status: "waits until the rollout ends" in status["message"], timeout_s=60)
+            model.request("abort")
+            model.until_phase("RolledBack")
+            time.sleep(10)
+        operator.kubectl("delete", "hpa", model.name, "-n", model.namespace)
+
+    assert {replicas for replicas, _ in promotion} == {4}
+    assert lowered["heldReplicas"]["count"] == 4
+    assert [shares for _, shares in load.seen if short(shares, 4)] == []
+    assert [answer for answer in traffic.answers if answer.status != 200] == []
+
+
+def short(shares, replicas):
+    """Versions whose ready pods are fewer than their share of the traffic needs."""
+    return {revision for revision, (share, ready) in shares.items() if ready < int(share * replicas)}
+
+
+@pytest.mark.timeout(300)
+def test_a_model_without_replicas_rests_and_comes_back_as_it_was(operator, rollout):
+    model = rollout("resting", replicas=2)
+    model.apply("v1")
+    model.until_serving("v1")
+    with Traffic(operator.gateway_url, model.hostname):
+        model.apply("v2")
+        model.until_step(50)
+
+    operator.kubectl("scale", "mdep", model.name, "-n", model.namespace, "--replicas=0")
+    model.until(lambda status: status.get("replicas") == 0 and "scaledToZero" in status)
+    time.sleep(20)
+    status, condition = model.status, model.condition("Available")
+    assert (condition["status"], condition["reason"]) == ("False", "ScaledToZero")
+    assert "nothing serves and nothing is judged" in status["message"]
+    assert (status["candidate"]["weight"], status["breaches"]) == (50, 0)
+    assert {one["spec"]["replicas"] for one in model.children("deployment")} == {0}
+    with Traffic(operator.gateway_url, model.hostname) as traffic:
+        time.sleep(1)
+    assert {answer.status for answer in traffic.answers} == {503}
+
+    operator.kubectl("scale", "mdep", model.name, "-n", model.namespace, "--replicas=2")
+    model.until(lambda status: "scaledToZero" not in status)
+    with Traffic(operator.gateway_url, model.hostname) as traffic:
+        status = model.until_serving("v2")
+    assert {answer.status for answer in traffic.answers} == {200}
+    assert {entry["outcome"] for entry in status["history"]} == {"Promoted"}
