@@ -14,6 +14,8 @@ from modelramp.api.rollout import AfterPromotion, Rollout
 from modelramp.api.routing import Routing
 from modelramp.api.rules import ApiModel, Rule, matches, problems_of
 
+ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+"""Of the names of revisions, as Kubernetes has it for its own hashes: no vowels, no words."""
 _LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 OfflineResult = Annotated[str, BeforeValidator(as_text), WithJsonSchema(number_or_text(1024)), Field(max_length=1024)]
 """A number or a text; kept as text, so that 0.962 and "0.962" are the same revision."""
@@ -70,12 +72,29 @@ class Service(ApiModel):
         ),
     ] = "http"
 
+    stable_name: Annotated[
+        str,
+        Field(
+            max_length=63,
+            description="Name of one more Service, which reaches the stable version.",
+        ),
+        matches(
+            "([a-z]([-a-z0-9]*[a-z0-9])?)?",
+            "must be a name of a-z, 0-9 and '-', as in digits-stable",
+        ),
+        Rule(
+            f"!self.matches('-[{ALPHABET}]{{10}}$')",
+            "must not end like the Services of revisions, as in -7c9f2m4kzq",
+            lambda name: re.search(f"-[{ALPHABET}]{{10}}$", name) is None,
+        ),
+    ] = ""
+
 
 class WorkloadReference(ApiModel):
     """A workload that belongs to somebody else: modelramp reads its pod template and writes its spec.replicas only."""
 
-    kind: Annotated[Literal["Deployment"], Field(description="Kind of the workload.")] = "Deployment"
-    name: Annotated[str, Field(min_length=1, max_length=253, description="Name of the workload, in this namespace.")]
+    kind: Annotated[Literal["Deployment"], Field(description="Its kind.")] = "Deployment"
+    name: Annotated[str, Field(min_length=1, max_length=253, description="Its name, in this namespace.")]
 
 
 class ModelDeploymentSpec(ApiModel):
@@ -95,10 +114,7 @@ class ModelDeploymentSpec(ApiModel):
     ] = {}  # noqa: RUF012 - pydantic copies it and the model is frozen
     workload_ref: Annotated[
         WorkloadReference | None,
-        Field(
-            description="Instead of template: a Deployment that exists. Its template is rolled out, and it is scaled "
-            "down once a revision serves."
-        ),
+        Field(description="A Deployment to take the template and the place of."),
     ] = None
     service: Annotated[Service, Field(description="The port under which the model is served.")] = Service()
     routing: Annotated[Routing, Field(description="What splits the traffic.")]
@@ -111,7 +127,7 @@ class ModelDeploymentSpec(ApiModel):
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "has(self.template) != has(self.workloadRef)",
-            "needs either template, the pod template to serve, or workloadRef, a Deployment whose template is taken",
+            "needs either template or workloadRef, a Deployment that has it",
             lambda self: ("template" in self.model_fields_set) != (self.workload_ref is not None),
         ),
         Rule(

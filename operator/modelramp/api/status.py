@@ -269,14 +269,11 @@ class AdoptedStatus(StatusModel):
     name: Annotated[str, Field(description="Its name.")]
     replicas: Annotated[
         int | None,
-        Field(description="The replicas that it had, and gets back on deletion; not set before it is scaled down."),
+        Field(description="Replicas that deletion gives it back."),
     ] = None
     dropped_labels: Annotated[
         tuple[str, ...],
-        Field(
-            description="Keys of labels in its template that the pods of new revisions do not have, so that no Service "
-            "or PodDisruptionBudget of its owner selects them."
-        ),
+        Field(description="Labels that new revisions lack: Services of its owner select by them."),
     ] = ()
 
 

@@ -5,9 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from modelramp.api.spec import ModelDeploymentSpec
+from modelramp.api.spec import ALPHABET, ModelDeploymentSpec
 
-_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"  # as Kubernetes has it for its own hashes: no vowels, no words
 _LENGTH = 10
 
 
@@ -34,6 +33,6 @@ def short_hash(text: str) -> str:
     number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:12])
     letters = []
     for _ in range(_LENGTH):
-        number, index = divmod(number, len(_ALPHABET))
-        letters.append(_ALPHABET[index])
+        number, index = divmod(number, len(ALPHABET))
+        letters.append(ALPHABET[index])
     return "".join(letters)

@@ -5,19 +5,19 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from modelramp.api.kinds import CONTROLLER_REVISION, SERVICE
-from modelramp.api.names import RESTORED_ANNOTATION, Reason
+from modelramp.api.names import LABEL_ROLE, RESTORED_ANNOTATION, Reason
 from modelramp.api.times import to_text
 from modelramp.core.capacity import by_share, carried, pods_by_share, sized, standby_pods
 from modelramp.core.events import RolloutEvent
 from modelramp.core.gates.evaluation_results import recorded_text
-from modelramp.core.state import Observed, RolloutInput, State, Version
+from modelramp.core.state import Observed, Pods, RolloutInput, State, Version
 from modelramp.core.steps import weight_to_carry
 from modelramp.core.strategies.registry import traffic_of
 from modelramp.core.traffic import Traffic
 from modelramp.desired.jobs import abandoned, awaited_jobs, gate_jobs, surplus_jobs
 from modelramp.desired.kinds import pruned
 from modelramp.desired.names import child_name, route_name
-from modelramp.desired.ownership import FieldWrite, Owner, Write, metadata, owned_by, selector
+from modelramp.desired.ownership import STABLE, FieldWrite, Owner, Write, metadata, owned_by, selector
 from modelramp.desired.revision import Snapshot, controller_revision, next_number, remembered, snapshot_from
 from modelramp.desired.routers import ROUTERS, router_of
 from modelramp.desired.traffic import main_route, named_ports, of_router, shares_of, split_of
@@ -101,6 +101,7 @@ def desired(
             routed = ports.get(revision, set())
             made = _children(owner, target, revision, known[revision], replicas=count, routed_ports=routed)
             apply += _restored(made, state, revision)
+    apply += _stable_service(owner, target, state, seen, known)
     memory = remembered(
         known, {*replicas, *filter(None, (state.failed, target.revision))}, target.spec.rollout.revision_history_limit
     )
@@ -113,6 +114,7 @@ def desired(
         kept=frozenset(
             {
                 *_kept(owner, replicas, memory),
+                (SERVICE.kind, target.spec.service.stable_name),
                 *(("Job", name) for name in _kept_jobs(owner, state, jobs)),
                 *((kind.kind, route_name(owner.name)) for kind in router_of(target.spec.routing).kinds[:1]),
                 *((route["kind"], route["metadata"]["name"]) for route in routes),
@@ -254,6 +256,24 @@ def _children(
         *workload_of(spec).desired(owner, revision, snapshot.template, replicas, spec.rollout.progress_deadline),
         service(owner, revision, spec.service.port, target_port, routed_ports),
     )
+
+
+def _stable_service(
+    owner: Owner, target: RolloutInput, state: State, seen: Observed, known: Mapping[str, Snapshot]
+) -> list[dict[str, Any]]:
+    """The Service that follows the stable version, once that has ready endpoints; before, it stays as it is."""
+    name, stable = target.spec.service.stable_name, state.stable
+    if not name or stable is None or stable.revision not in known or not _ready(seen, stable.revision):
+        return []
+    port = known[stable.revision].target_port
+    made = service(owner, stable.revision, target.spec.service.port, port or target.spec.service.target_port)
+    meta = metadata(owner, name)
+    meta["labels"][LABEL_ROLE] = STABLE
+    return [{**made, "metadata": meta}]
+
+
+def _ready(seen: Observed, revision: str) -> bool:
+    return seen.pods.get(revision, Pods()).endpoints > 0
 
 
 def _restored(made: Iterable[dict[str, Any]], state: State, revision: str) -> tuple[dict[str, Any], ...]:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from modelramp.api.kinds import Ref
-from modelramp.api.names import API_VERSION, FIELD_MANAGER, KIND, LABEL_DEPLOYMENT, LABEL_REVISION
+from modelramp.api.names import API_VERSION, FIELD_MANAGER, KIND, LABEL_DEPLOYMENT, LABEL_REVISION, LABEL_ROLE
 from modelramp.core.events import RolloutEvent
 from modelramp.desired.names import child_name, preview_name, route_name
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
+STABLE = "stable"
+"""Role of the Service that follows the stable version; its name is in the spec."""
 SERVICE_NAME = "kubernetes.io/service-name"
 """Label of an EndpointSlice: the Service whose endpoints it holds."""
 
@@ -137,7 +139,7 @@ def orphaned(obj: Mapping[str, Any], owner: Owner) -> bool:
 def named_for(kind: str, obj: Mapping[str, Any], owner: Owner, *, is_route: bool = False) -> bool:
     """Whether an object has the name that this kind of child has; a copy of one cannot have it as well.
 
-    Only Jobs have names that do not follow from their labels; whoever looks for one knows its name.
+    Only Jobs, and the Service that follows the stable version, have names that do not follow from their labels.
     is_route: whether a router makes objects of this kind.
     """
     found = obj.get("metadata") or {}
@@ -145,7 +147,10 @@ def named_for(kind: str, obj: Mapping[str, Any], owner: Owner, *, is_route: bool
         return True
     if is_route:
         return found.get("name") in {route_name(owner.name), preview_name(owner.name)}
-    revision = (found.get("labels") or {}).get(LABEL_REVISION)
+    labels = found.get("labels") or {}
+    revision = labels.get(LABEL_REVISION)
+    if kind == "Service" and revision is None and labels.get(LABEL_ROLE) == STABLE:
+        return True  # one of a name that is no longer asked for is deleted as any other child
     return isinstance(revision, str) and revision != "" and found.get("name") == child_name(owner.name, revision)
 
 
