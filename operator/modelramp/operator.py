@@ -25,16 +25,14 @@ from modelramp.adapters.kopf_session import Login, login_through
 from modelramp.adapters.notifications.kubernetes_events import KubernetesEvents
 from modelramp.adapters.notifications.log import LogChannel
 from modelramp.adapters.notifications.metrics import MetricsChannel
-from modelramp.adapters.paging import FIRST
 from modelramp.adapters.prometheus import PrometheusMetrics, PrometheusProbe
 from modelramp.adapters.telemetry import OperatorTelemetry, log_libraries
 from modelramp.adapters.web import Web, heartbeat_verdict
 from modelramp.adapters.webhooks import HttpWebhooks
 from modelramp.analysis.stats import distributions
-from modelramp.api.kinds import WRITTEN, Kind
-from modelramp.api.names import LABEL_DEPLOYMENT
+from modelramp.api.kinds import Kind
 from modelramp.core.host_bindings import read_bindings
-from modelramp.desired.kinds import watched
+from modelramp.desired.kinds import selector, watched
 from modelramp.engine.engine import Engine, Options
 from modelramp.engine.leadership import CALL_SECONDS, Election
 from modelramp.engine.ports import Clock, Telemetry
@@ -55,14 +53,13 @@ def kopf_settings(namespaces: tuple[str, ...]) -> kopf.OperatorSettings:
     settings.posting.enabled = False
     settings.peering.standalone = True
     settings.scanning.disabled = bool(namespaces)
-    settings.watching.chunk_size = FIRST  # and from there on by the bytes that come (adapters.kopf_session)
     settings.watching.connect_timeout = 5.0
     settings.networking.request_timeout = 15.0
     settings.networking.connect_timeout = 5.0
     settings.process.ultimate_exiting_timeout = 10.0
     for kind in watched():
-        if kind not in WRITTEN:
-            settings.watching.label_selectors[_group(kind), kind.plural] = LABEL_DEPLOYMENT
+        if selector(kind):
+            settings.watching.label_selectors[_group(kind), kind.plural] = selector(kind)
     return settings
 
 
@@ -147,7 +144,7 @@ async def main(settings: Settings) -> None:
                 "clock": clock.keep(cluster.ask_time),
                 "probe": _tell_start_and_probe(engine, settings, telemetry, probe, problem),
             }
-            await _run_all(engine, settings, login_through(telemetry), beside)
+            await _run_all(engine, settings, login_through(telemetry, cluster.versions, listing.list_again), beside)
 
 
 @asynccontextmanager

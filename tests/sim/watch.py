@@ -1,4 +1,4 @@
-"""The watches of one process: they list, then deliver every change in order, a little late; they can be disturbed.
+"""The watches of one process: they deliver every change in order, a little late; they can be disturbed.
 
 Usually one stream carries all kinds. In a world `apart` each kind has a stream of its own, as in life: what happened
 first to one kind may be heard after what happened later to another.
@@ -69,7 +69,7 @@ class Watch:
         return now - min(stream.caught_up for stream in self._streams)
 
     async def run(self) -> None:
-        """List, then deliver until cancelled."""
+        """Deliver until cancelled."""
         if len(self._streams) == 1:
             await self._streams[0].run()
             return
@@ -113,13 +113,13 @@ class _Stream:
         self.caught_up = 0.0
 
     async def run(self) -> None:
-        """List, then deliver until cancelled."""
-        self._list()
+        """Deliver until cancelled what happens after the engine has begun to list."""
+        self._cursor = len(self._api.log)
         while True:
             now = self._process.world.now()
             if now < self.gap_until:
                 await asyncio.sleep(self.gap_until - now)
-                self._list()
+                self._begin()
             if self.stale:
                 self.stale = False
                 for change in self._api.log[max(0, self._cursor - STALE_EVENTS) : self._cursor]:
@@ -150,11 +150,11 @@ class _Stream:
         late = self._process.world.late_kinds.get(change.kind, LAG_SECONDS if lagging else LATE_SECONDS)
         return max(0.0, change.at - now + late * self._delays.of_object(change.obj).random())
 
-    def _list(self) -> None:
+    def _begin(self) -> None:
+        """Go on from now."""
         self._cursor = len(self._api.log)
         for kind in self._kinds.values():
-            for obj in self._api.all(kind.kind):
-                self._hand_over(kind, "", obj)
+            self._process.engine.listing.list_again(kind)
 
     def _deliver(self, change: "Change") -> None:
         kind = self._kinds.get(change.kind)

@@ -19,11 +19,12 @@ from kubernetes.aio.config.incluster_config import SERVICE_HOST_ENV_NAME, SERVIC
 
 from modelramp.adapters import errors
 from modelramp.adapters.decoding import decoded_list, decoded_object
-from modelramp.adapters.paging import LARGEST, Pages, read_at_most
+from modelramp.adapters.paging import LARGEST, Pages, Versions, read_at_most
 from modelramp.api.errors import Broken, Conflict, Gone, ModelrampError, Refused
 from modelramp.api.kinds import LEASE, WRITTEN, Kind, Ref
 from modelramp.api.names import FIELD_MANAGER
 from modelramp.desired.kinds import owned
+from modelramp.desired.kinds import selector as watched_by
 from modelramp.engine.ports import Object, Telemetry
 
 Login = Callable[[client.Configuration], Awaitable[None]]
@@ -122,13 +123,17 @@ class KubernetesCluster:
         login: Login | None = None,
         heard: Heard | None = None,
     ) -> None:
-        """call_timeout: seconds per call in all. login: renews credentials after a 401. heard: see Heard."""
+        """call_timeout: seconds per call in all. login: renews credentials after a 401. heard: see Heard.
+
+        versions: at which the complete lists began that a watch has the same objects of.
+        """
         self._api = api
         self._telemetry = telemetry
         self._timeout = call_timeout
         self._login = login
         self._heard = heard
         self._pages = Pages()
+        self.versions = Versions()
 
     @classmethod
     async def connect(
@@ -198,10 +203,11 @@ class KubernetesCluster:
         selected = tuple((name, value) for name, value in selectors if value)
         about = f"{kind.plural} in {namespace or 'all namespaces'}"
         call = _Call("GET", _path(kind, namespace), "list", kind.kind, about, selected)
-        token, beginnings = "", 1
+        token, beginnings, version = "", 1, ""
         while True:
             code, page = await self._page(kind, call, (("continue", token),) if token else ())
             token = (page.get("metadata") or {}).get("continue") or ""
+            version = version or (page.get("metadata") or {}).get("resourceVersion") or ""
             if code == 410:
                 beginnings += not token
                 if beginnings > _BEGINNINGS:
@@ -210,6 +216,8 @@ class KubernetesCluster:
             known = {"apiVersion": kind.api_version, "kind": kind.kind}
             yield tuple([{**known, **item} for item in page.get("items") or ()])
             if not token:
+                if selector == watched_by(kind) and not fields:
+                    self.versions.listed(kind.plural, namespace, version)
                 return
 
     async def _page(self, kind: Kind, call: _Call, more: Query) -> tuple[int, Object]:

@@ -1,7 +1,9 @@
-"""The HTTP session with which Kopf lists and watches: every answer can be decoded and is bounded in size.
+"""The HTTP session with which Kopf watches: it begins where the engine's list did, and every line can be decoded.
 
-Kopf decodes a watch line by line with json.loads and ends the whole operator when one line raises; it also lists in
-pages of a fixed number of objects. Kopf accepts a session of its user's, so both are solved below it.
+Kopf lists before it watches, and hands each listed object through its queues first: with thousands of objects the
+version of the list is too old by then, the watch ends at once, and the next list begins. Kopf also decodes a watch line
+by line with json.loads, and ends the whole operator when one line raises. It accepts a session of its user's, so both
+are solved below it: its lists are empty, with the version that its watch should begin at.
 """
 
 import asyncio
@@ -16,21 +18,24 @@ from aiohttp.typedefs import DEFAULT_JSON_DECODER, JSONDecoder
 from yarl import URL
 
 from modelramp.adapters.decoding import decoded_line, decoded_list
-from modelramp.adapters.paging import LARGEST, Pages, read_at_most
+from modelramp.adapters.paging import Versions
+from modelramp.api.kinds import Kind
 from modelramp.desired.kinds import watched
 from modelramp.engine.ports import Telemetry
 
 ERROR_PAUSE_SECONDS = 5.0
 """Longest pause in seconds after an error within a watch: Kopf itself lists again at once."""
-_PLURALS = frozenset(kind.plural for kind in watched())
+_KINDS = {kind.plural: kind for kind in watched()}
 _EXPIRED = 410
 
 Login = Callable[..., Awaitable[kopf.AiohttpSession]]
 
 
-def login_through(telemetry: Telemetry) -> Login:
-    """A login handler for Kopf: its usual credentials, in our session."""
-    pages = Pages()
+def login_through(telemetry: Telemetry, versions: Versions, list_again: Callable[[Kind], None]) -> Login:
+    """A login handler for Kopf: its usual credentials, in our session.
+
+    versions: of the lists that were taken in already. list_again: called for a kind whose watch begins without one.
+    """
 
     async def login(**found: Any) -> kopf.AiohttpSession:
         info = await asyncio.to_thread(kopf.login_via_client, **found)  # it reads files, and may run a plugin
@@ -42,7 +47,7 @@ def login_through(telemetry: Telemetry) -> Login:
             proxy=info.proxy_url,
             trust_env=info.trust_env,
             response_class=Answer,
-            middlewares=(_between(pages, telemetry),),
+            middlewares=(_between(telemetry, versions, list_again),),
         )
         return kopf.AiohttpSession(
             server=info.server,
@@ -56,9 +61,9 @@ def login_through(telemetry: Telemetry) -> Login:
 
 
 class Answer(aiohttp.ClientResponse):
-    """An answer whose objects can all be decoded."""
+    """An answer to Kopf; one to a list has no objects."""
 
-    _decoded: Any = None
+    begins: dict[str, Any] | None = None
 
     async def json(
         self,
@@ -67,19 +72,22 @@ class Answer(aiohttp.ClientResponse):
         loads: JSONDecoder = DEFAULT_JSON_DECODER,
         content_type: str | None = "application/json",
     ) -> Any:
-        """The answer as JSON; raises ClientPayloadError, after which Kopf lists again, when it is none."""
-        if self.status >= 400 or not _watched(self.url):
-            return await super().json(encoding=encoding, loads=loads, content_type=content_type)
+        """The answer as JSON."""
+        if self.begins is not None:
+            return self.begins
+        return await super().json(encoding=encoding, loads=loads, content_type=content_type)
+
+    async def begin(self, version: str) -> None:
+        """Become an empty list; version: of the list, its own when it is "".
+
+        Raises ClientPayloadError, after which Kopf lists again, when the answer is no list.
+        """
         try:
-            self._decoded = self._decoded or decoded_list(await self.read())
+            found = decoded_list(await self.read())
         except ValueError as error:
             raise aiohttp.ClientPayloadError("the API server's list is not JSON") from error
-        return self._decoded
-
-    async def read_within(self, most: int) -> bool:
-        """Read the body; False when it has more bytes."""
-        self._body = await read_at_most(self, most)
-        return self._body is not None
+        own = (found.get("metadata") or {}).get("resourceVersion")
+        self.begins = {**found, "metadata": {"resourceVersion": version or own}, "items": []}
 
 
 class Lines:
@@ -126,44 +134,30 @@ class Lines:
         return json.dumps({"type": "ERROR", "object": {"kind": "Status", "code": _EXPIRED}}).encode()
 
 
-def _between(pages: Pages, telemetry: Telemetry) -> aiohttp.ClientMiddlewareType:
+def _between(
+    telemetry: Telemetry, versions: Versions, list_again: Callable[[Kind], None]
+) -> aiohttp.ClientMiddlewareType:
     async def middleware(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-        kind = request.url.name
-        if request.method.upper() != "GET" or not _watched(request.url):
+        kind = _KINDS.get(request.url.name)
+        if request.method.upper() != "GET" or kind is None:
             return await handler(request)
         if "watch" in request.url.query:
             response = await handler(request)
             response.content = Lines(response.content, telemetry)  # type: ignore[assignment]
             return response
-        asked = ""
-        while True:
-            limit = pages.limit(kind)
-            request.url = request.url.update_query(limit=str(limit))
-            response = await handler(request)
-            if limit > 1 and isinstance(response, Answer) and not await response.read_within(LARGEST):
-                pages.too_large(kind)
-            elif response.status == _EXPIRED and (token := await _later(response)) not in {"", asked}:
-                # The snapshot of the list is gone, but the server can go on with what is there now.
-                asked = token
-                request.url = request.url.update_query({"continue": token})
-            else:
-                break
-        if response.status == 200:
-            size = len(await response.read())
-            pages.saw(kind, len((await response.json()).get("items") or ()), size)
+        request.url = request.url.update_query(limit="1")  # of which only the version is of use
+        response = await handler(request)
+        if response.status < 400 and isinstance(response, Answer):
+            version = versions.take(kind.plural, _namespace(request.url))
+            await response.begin(version)
+            if not version:
+                list_again(kind)
         return response
 
     return middleware
 
 
-async def _later(response: aiohttp.ClientResponse) -> str:
-    """The token with which a list whose snapshot expired can go on; "" when there is none."""
-    try:
-        status = await response.json()
-    except (ValueError, aiohttp.ClientError):
-        return ""
-    return str((status.get("metadata") or {}).get("continue") or "") if isinstance(status, dict) else ""
-
-
-def _watched(url: URL) -> bool:
-    return url.name in _PLURALS
+def _namespace(url: URL) -> str | None:
+    """The namespace that is listed; None for all."""
+    *_, before, namespace, _ = ("", "", *url.parts)
+    return namespace if before == "namespaces" else None

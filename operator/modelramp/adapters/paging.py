@@ -34,6 +34,21 @@ class Pages:
         self._limits[kind] = max(1, self.limit(kind) // _SHRINK)
 
 
+class Versions:
+    """The resourceVersions at which complete lists began: a watch may go on from there, once."""
+
+    def __init__(self) -> None:
+        self._versions: dict[tuple[str, str | None], str] = {}
+
+    def listed(self, kind: str, namespace: str | None, version: str) -> None:
+        """Record a list of a kind, by its plural, in one namespace or in all."""
+        self._versions[kind, namespace] = version
+
+    def take(self, kind: str, namespace: str | None) -> str:
+        """The version of the newest list that no watch has gone on from; "" when there is none."""
+        return self._versions.pop((kind, namespace), "")
+
+
 async def read_at_most(response: aiohttp.ClientResponse, most: int) -> bytes | None:
     """The body, or None when it has more bytes; the connection is then closed."""
     parts, size = [], 0

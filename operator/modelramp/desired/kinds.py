@@ -8,8 +8,10 @@ from modelramp.api.kinds import (
     NAMESPACE,
     POLICIES,
     SERVICE,
+    WRITTEN,
     Kind,
 )
+from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.desired.routers import ROUTERS, maker_of, route_kinds
 from modelramp.desired.workloads import workload_kinds
 
@@ -23,6 +25,11 @@ def watched() -> tuple[Kind, ...]:
     """Kinds that the store keeps; ModelDeployments last: policies and children are known when they are decided."""
     children = (CONTROLLER_REVISION, SERVICE, *workload_kinds(), ENDPOINT_SLICE, *route_kinds(), JOB)
     return (*POLICIES, NAMESPACE, *children, MODEL_DEPLOYMENT)
+
+
+def selector(kind: Kind) -> str:
+    """The label selector with which a kind is listed and watched; "" for what people write."""
+    return "" if kind in WRITTEN else LABEL_DEPLOYMENT
 
 
 def pruned() -> tuple[Kind, ...]:

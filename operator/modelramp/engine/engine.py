@@ -60,7 +60,7 @@ class Engine:
         self.heartbeat = clock.now()
 
     def observe(self, kind: Kind, event: str, obj: Object) -> None:
-        """Take in what a watch reported: ADDED, MODIFIED, DELETED, or anything else for an object as it is."""
+        """Take in what a watch reported: ADDED, MODIFIED or DELETED."""
         self.listing.observe(kind, event, obj)
 
     def leads(self) -> bool:

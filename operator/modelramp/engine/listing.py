@@ -7,14 +7,15 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from modelramp.api.errors import Gone, ModelrampError, NoAnswer, NotLeading, Refused
-from modelramp.api.kinds import MODEL_DEPLOYMENT, NAMESPACE, POLICIES, WRITTEN, Kind
-from modelramp.api.names import LABEL_DEPLOYMENT
+from modelramp.api.kinds import MODEL_DEPLOYMENT, NAMESPACE, POLICIES, Kind
 from modelramp.core.conditions import unreadable
-from modelramp.desired.kinds import dispensable, may_be_absent, watched
+from modelramp.desired.kinds import dispensable, may_be_absent, selector, watched
 from modelramp.engine.ports import Clock, Cluster, Object, Telemetry
 from modelramp.engine.store import Key, Store, identified
 
 _SWEEP_POLL_SECONDS = 15.0
+_GAP_SECONDS = 5.0
+"""At most so often a kind is listed because its watch began anew."""
 _SLICE_SECONDS = 0.02
 """The event loop is given back after so much work: probes, watches and ticks wait no longer."""
 _CALM_SECONDS = 0.5
@@ -55,7 +56,8 @@ class Listing:
         self.listed = asyncio.Event()
         self._refused: set[Kind] = set()
         self.unwatched: frozenset[Kind] = frozenset()
-        self._relisted = False
+        self._unlisted: set[Kind] = set()
+        self._gap = asyncio.Event()
         self._said: dict[tuple[str, str, str], str] = {}
         self._unresolved: dict[Key, None] = {}
         self._unshown: dict[Key, None] = {}
@@ -71,20 +73,29 @@ class Listing:
         return True, f"ready, but may not read {unread}" if unread else "ready"
 
     def observe(self, kind: Kind, event: str, obj: Object) -> None:
-        """Take in what a watch reported: ADDED, MODIFIED, DELETED, or anything else for an object as it is.
+        """Take in what a watch reported: ADDED, MODIFIED or DELETED.
 
         Never raises: an object that cannot be read is said, and the next one is taken in.
         """
-        self._telemetry.count("modelramp_watch_events_total", kind=kind.kind, type=event or "LISTED")
-        if event not in {"ADDED", "MODIFIED", "DELETED"}:
-            self._relisted = True  # a watch began anew: what was deleted in between, it will not say
-        self._take(kind, event, obj)
+        self._telemetry.count("modelramp_watch_events_total", kind=kind.kind, type=event)
+        self._take(kind, event, obj, repeated=True)
 
-    def _take(self, kind: Kind, event: str, obj: Object) -> tuple[str, str] | None:
-        """Take in one object; its namespace and name, or None when not even those can be read."""
+    def list_again(self, kind: Kind) -> None:
+        """A watch of a kind goes on from now: what happened before, and nobody reported, a list has to say."""
+        self._telemetry.count("modelramp_watch_events_total", kind=kind.kind, type="LISTED")
+        self._unlisted.add(kind)
+        self._gap.set()
+
+    def _take(self, kind: Kind, event: str, obj: Object, *, repeated: bool = False) -> tuple[str, str] | None:
+        """Take in one object; its namespace and name, or None when not even those can be read.
+
+        repeated: a version that is known already is no news, as after each write of our own.
+        """
         namespace, name = _called(obj)
         try:
             identified(obj)
+            if repeated and event != "DELETED" and self.store.has(kind, obj):
+                return namespace, name
             if kind in POLICIES:
                 self._resolve_later(self.store.policies.observe(kind, event, obj))
             elif kind == NAMESPACE:
@@ -210,12 +221,11 @@ class Listing:
 
         Nothing may then be taken for gone: it may be that one.
         """
-        selector = "" if kind in WRITTEN else LABEL_DEPLOYMENT
         listed: set[tuple[str, str]] = set()
         whole = True
         said = {about[1:] for about in self._said if about[0] == kind.kind and namespace in {None, about[1]}}
         try:
-            async for page in self._cluster.pages(kind, namespace, selector):
+            async for page in self._cluster.pages(kind, namespace, selector(kind)):
                 for obj in page:
                     name = self._take(kind, "MODIFIED", obj)
                     whole = whole and name is not None
@@ -247,6 +257,7 @@ class Listing:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow_up())
             tasks.create_task(self._list_now_and_then())
+            tasks.create_task(self._list_after_gaps())
 
     async def _follow_up(self) -> None:
         """Resolve the policies of those whose policies changed, and show what cannot be read."""
@@ -288,7 +299,7 @@ class Listing:
             self._telemetry.warn("a status was not marked", namespace=key[0], name=key[1], reason=str(error))
 
     async def _list_now_and_then(self) -> None:
-        """List everything now and then, and soon after a watch began anew; what is not watched, at every look.
+        """List everything now and then; what is not watched, at every look.
 
         What could not be listed is listed at the next look.
         """
@@ -296,11 +307,22 @@ class Listing:
         while True:
             await self._clock.sleep(_SWEEP_POLL_SECONDS)
             now = self._clock.now()
-            due = self._relisted or now - listed >= self._sweep_interval
+            due = now - listed >= self._sweep_interval
             if due:
-                self._relisted, listed = False, now
+                listed = now
             again = left | self.unwatched
             left = await self._list_again([kind for kind in watched() if due or kind in again])
+
+    async def _list_after_gaps(self) -> None:
+        """List a kind as soon as its watch has left something out; a watch that fails all the time is no reason."""
+        while True:
+            await self._gap.wait()
+            self._gap.clear()
+            kinds, self._unlisted = self._unlisted, set()
+            self._unlisted |= await self._list_again([kind for kind in watched() if kind in kinds])
+            await self._clock.sleep(_GAP_SECONDS)
+            if self._unlisted:
+                self._gap.set()
 
     async def _list_again(self, kinds: Sequence[Kind]) -> frozenset[Kind]:
         """List these kinds; those of which there was no list. While there is no answer the rest is not asked for."""

@@ -165,6 +165,18 @@ class Store:
         owner = (metadata.get("labels") or {}).get(LABEL_DEPLOYMENT)
         return self._observe_child((metadata["namespace"], owner), kind, event, obj) if owner is not None else None
 
+    def has(self, kind: Kind, obj: Object) -> bool:
+        """Whether an object is known in that very version, such as when a watch repeats the answer to a write."""
+        metadata = obj["metadata"]
+        namespace, name = metadata.get("namespace") or "", metadata["name"]
+        if kind == MODEL_DEPLOYMENT:
+            record = self.records.get((namespace, name))
+            known = record.obj if record is not None else None
+        else:
+            owner = (metadata.get("labels") or {}).get(LABEL_DEPLOYMENT, "")
+            known = self._labelled((namespace, owner), kind).get(name)
+        return known is not None and _same(known, obj)
+
     def _observe_child(self, key: Key, kind: Kind, event: str, obj: Object) -> Key | None:
         metadata = obj["metadata"]
         known = self._labelled(key, kind).get(metadata["name"])

@@ -13,6 +13,7 @@ from modelramp.adapters.cluster import KubernetesCluster
 from modelramp.adapters.paging import FIRST, LARGEST, WANTED
 from modelramp.api.errors import ApiServerUnavailable, Broken, Conflict, Forbidden, Gone, Refused
 from modelramp.api.kinds import MODEL_DEPLOYMENT, SECRET, SERVICE, Ref
+from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.desired.workloads.deployment import DEPLOYMENT
 from modelramp.engine.ports import TOO_DEEP
 
@@ -253,6 +254,21 @@ async def test_a_list_is_fetched_in_pages_and_each_item_says_what_it_is(told):
     assert limits(received)[0] == FIRST
     assert "labelSelector=app%3Dx,tier%20in%20(a,b)&" in received[0].line
     assert "continue=t/1 " in received[1].line
+
+
+async def test_a_complete_list_leaves_the_version_at_which_a_watch_may_begin(told):
+    def at(version, token=""):
+        return http(200, {"metadata": {"resourceVersion": version, "continue": token}, "items": []})
+
+    pages = (at("7", "t"), at("9"), at("11"), at("13", "t"), http(500, {}))
+    async with answering(*pages) as (url, _), connected(url, told) as cluster:
+        await cluster.list(SERVICE, None, LABEL_DEPLOYMENT)
+        assert cluster.versions.take("services", None) == "7", "of its first page: nothing that came later is missed"
+        assert cluster.versions.take("services", None) == "", "once"
+        await cluster.list(SERVICE, None, "app=x")
+        with pytest.raises(ApiServerUnavailable):
+            await cluster.list(SERVICE, None, LABEL_DEPLOYMENT)
+        assert cluster.versions.take("services", None) == "", "neither of other objects nor of half of them"
 
 
 def sized(count, size, token=""):

@@ -9,7 +9,8 @@ from adapter_fakes import Told
 from aiohttp import web
 
 from modelramp.adapters.kopf_session import Answer, Lines, _between
-from modelramp.adapters.paging import FIRST, LARGEST, Pages
+from modelramp.adapters.paging import Versions
+from modelramp.api.kinds import MODEL_DEPLOYMENT, NAMESPACE, SERVICE
 from modelramp.engine.ports import TOO_DEEP
 
 PATH = "/apis/modelramp.io/v1alpha1/modeldeployments"
@@ -17,8 +18,8 @@ DEEP = '{"metadata":{"name":"deep","uid":"u"},"spec":' + '{"a":' * 9_900 + "1" +
 
 
 @asynccontextmanager
-async def asking(handler, told=None):
-    """A session as Kopf gets it, and a server that answers with `handler`."""
+async def asking(handler, told=None, versions=None, again=None):
+    """A session as Kopf gets it, and a server that answers with `handler`; again: the kinds that are to be listed."""
     app = web.Application()
     app.router.add_get("/{path:.*}", handler)
     runner = web.AppRunner(app)
@@ -26,7 +27,8 @@ async def asking(handler, told=None):
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = site._server.sockets[0].getsockname()[1]
-    middlewares = (_between(Pages(), told or Told()),)
+    again = [] if again is None else again
+    middlewares = (_between(told or Told(), versions or Versions(), again.append),)
     async with aiohttp.ClientSession(
         f"http://127.0.0.1:{port}", response_class=Answer, middlewares=middlewares
     ) as session:
@@ -103,63 +105,54 @@ async def test_an_error_in_the_midst_of_a_watch_ends_that_watch_only(code, told)
     assert bool(told.lines) == (code != 410)
 
 
-def listing(sizes, asked):
-    """A handler that answers with pages of objects; sizes: bytes of one object, by page."""
+def listing(asked, version="20"):
+    """A handler that answers with one object and a token for the next page."""
 
     async def handler(request):
         asked.append(dict(request.query))
-        count, size = int(request.query["limit"]), sizes[len(asked) - 1]
-        items = [{"metadata": {"name": f"n{index}"}, "data": "x" * size} for index in range(count)]
-        return web.json_response({"metadata": {"continue": "t"}, "items": items})
+        items = [{"metadata": {"name": "a"}}]
+        return web.json_response({"metadata": {"resourceVersion": version, "continue": "t"}, "items": items})
 
     return handler
 
 
-async def test_kopf_asks_for_pages_by_the_bytes_that_came():
-    asked = []
-    async with asking(listing([10, LARGEST // 90, LARGEST // 90, 10], asked)) as session:
-        for _ in range(3):
-            async with session.get(PATH, params={"limit": "50", "labelSelector": "a"}) as response:
-                assert len((await response.json())["items"]) == int(asked[-1]["limit"])
-    assert [query["limit"] for query in asked] == [str(FIRST), "100", "12", "22"]
-    assert {query["labelSelector"] for query in asked} == {"a"}
-
-
-async def test_a_deep_object_takes_no_list_of_kopfs_along():
-    body = '{"kind":"ModelDeploymentList","metadata":{},"items":[' + DEEP + ',{"metadata":{"name":"b"}}]}'
-
-    async def handler(_request):
-        return web.Response(text=body, content_type="application/json")
-
-    async with asking(handler) as session, session.get(PATH, params={"limit": "50"}) as response:
+async def listed(session, path=PATH):
+    """What Kopf makes of a list."""
+    async with session.get(path, params={"labelSelector": "a"}) as response:
         found = await response.json()
-    assert [item["metadata"]["name"] for item in found["items"]] == ["deep", "b"]
+    return found["metadata"], found["items"]
 
 
-async def test_a_list_of_kopfs_whose_snapshot_expired_goes_on():
-    asked = []
-
-    async def handler(request):
-        asked.append(request.query.get("continue"))
-        if asked[-1] == "old":
-            return web.json_response({"kind": "Status", "metadata": {"continue": "new"}, "code": 410}, status=410)
-        return web.json_response({"metadata": {}, "items": []})
-
-    async with asking(handler) as session, session.get(PATH, params={"limit": "50", "continue": "old"}) as response:
-        assert response.status == 200
-    assert asked == ["old", "new"]
+async def test_a_watch_begins_where_the_list_began_that_was_taken_in_and_only_once():
+    asked, again, versions = [], [], Versions()
+    versions.listed("modeldeployments", None, "12")
+    async with asking(listing(asked), versions=versions, again=again) as session:
+        assert await listed(session) == ({"resourceVersion": "12"}, [])
+        assert again == []
+        assert await listed(session) == ({"resourceVersion": "20"}, []), "it was too old"
+    assert again == [MODEL_DEPLOYMENT], "what the watch left out is listed"
+    assert asked == [{"labelSelector": "a", "limit": "1"}] * 2
 
 
-async def test_what_stays_expired_is_not_asked_for_again_and_again():
-    asked = []
+async def test_each_namespace_has_a_list_of_its_own():
+    asked, again, versions = [], [], Versions()
+    versions.listed("services", "ml", "12")
+    async with asking(listing(asked), versions=versions, again=again) as session:
+        assert (await listed(session, "/api/v1/namespaces/web/services"))[0] == {"resourceVersion": "20"}
+        assert (await listed(session, "/api/v1/services"))[0] == {"resourceVersion": "20"}
+        assert (await listed(session, "/api/v1/namespaces/ml/services"))[0] == {"resourceVersion": "12"}
+        assert (await listed(session, "/api/v1/namespaces"))[0] == {"resourceVersion": "20"}
+    assert again == [SERVICE, SERVICE, NAMESPACE]
 
+
+async def test_a_refused_list_says_so_to_kopf_and_nothing_is_listed():
     async def handler(_request):
-        asked.append(1)
-        return web.json_response({"kind": "Status", "metadata": {"continue": "t"}, "code": 410}, status=410)
+        return web.json_response({"kind": "Status", "code": 403, "message": "no"}, status=403)
 
-    async with asking(handler) as session, session.get(PATH, params={"limit": "50", "continue": "t"}) as response:
-        assert response.status == 410
-    assert len(asked) == 2
+    again = []
+    async with asking(handler, again=again) as session, session.get(PATH) as response:
+        assert (response.status, (await response.json())["message"]) == (403, "no")
+    assert again == []
 
 
 async def test_a_list_that_is_no_json_is_a_broken_connection_to_kopf():
