@@ -283,7 +283,8 @@ class Reconciler:
             return hindered != record.obstacle  # the status says it next, and then people hear of it
         except ApiServerUnavailable as error:
             record.unanswered += 1
-            if record.unanswered >= _UNANSWERED:
+            known = record.obstacle is not None and record.obstacle.reason is Reason.API_SERVER_UNAVAILABLE
+            if record.unanswered >= _UNANSWERED and not known:  # which call it is today is no news
                 text = f"children cannot be written, the last try had no answer: {error}; it is tried again"
                 record.obstacle = RolloutEvent(Reason.API_SERVER_UNAVAILABLE, text, warning=True)
             raise
