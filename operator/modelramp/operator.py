@@ -178,6 +178,7 @@ def options(settings: Settings) -> Options:
         namespaces=settings.namespaces,
         scrape_delay=settings.scrape_delay,
         writes_per_second=settings.writes_per_second,
+        reports_per_minute=settings.report_writes_per_minute,
         answer_seconds=2 * settings.query_timeout + 5,  # a shared question, and the same by namespace
         host_bindings=read_bindings(settings.host_bindings),
         freeze=settings.freeze,

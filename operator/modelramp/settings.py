@@ -130,6 +130,15 @@ class Settings(BaseSettings):
     writes_per_second: Annotated[
         float, Field(gt=0, le=1000, description="Writes to the API server per second, in the long run.")
     ] = 50.0
+    report_writes_per_minute: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=10_000,
+            description="Ticks that changed nothing and are written into statuses all the same, per minute: of "
+            "rollouts in flight, and again of models at rest. While no more are in flight, each of theirs is written.",
+        ),
+    ] = 60
     heartbeat_limit: Annotated[
         float,
         Field(

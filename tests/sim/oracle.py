@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.sim.member import Member
     from tests.sim.policies import Variant
 
-REPLAY_LIMIT = 15
+REPLAY_LIMIT = 25
 """Missed ticks that a restart asks for again (promised in the design)."""
 
 Status = dict[str, Any]

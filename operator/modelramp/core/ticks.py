@@ -6,8 +6,11 @@ from modelramp.core.state import BreachCounter, State, Version
 
 SCRAPE_DELAY = 5
 """Seconds from a tick to its evaluation, so that the last scrape of the window has arrived."""
-REPLAY_LIMIT = 15
-"""Missed ticks that are asked for again after a pause; older ones stay unevaluated."""
+REPLAY_LIMIT = 25
+"""Ticks that are asked for again after a pause, missed or not written; older ones stay unevaluated.
+
+More than an object at rest leaves unwritten (10) and the longest pause that a failure threshold could make sense of.
+"""
 
 
 def newest_due(now: float, interval: int, delay: float = SCRAPE_DELAY) -> int:

@@ -72,6 +72,13 @@ def _adopted(record: Record) -> Adopted | None:
 
 def pods_of(store: Store, key: Key, record: Record) -> dict[str, Pods]:
     """The pods of each revision of one ModelDeployment that a workload runs."""
+    source = store.changes(key), record.missing
+    if record.pods is None or record.pods[0] != source:
+        record.pods = source, _pods_of(store, key, record)
+    return record.pods[1]
+
+
+def _pods_of(store: Store, key: Key, record: Record) -> dict[str, Pods]:
     running: dict[str, Running] = {}
     for workload in WORKLOADS:
         objects = [obj for kind in workload.kinds for obj in store.children(key, kind).values()]

@@ -30,12 +30,13 @@ from modelramp.engine.hooks import HookRunner, next_looks
 from modelramp.engine.inspection import INSPECT_SECONDS, Inspector
 from modelramp.engine.limiter import Priority
 from modelramp.engine.notices import Announced, Notifier
-from modelramp.engine.observe import observe
+from modelramp.engine.observe import observe, pods_of
 from modelramp.engine.ports import Clock, Cluster, Object, Telemetry
 from modelramp.engine.references import References
+from modelramp.engine.reporting import Reporting
 from modelramp.engine.rollout_metrics import Reporter
 from modelramp.engine.store import Key, Record, Store
-from modelramp.engine.writes import RouteRefused, StatusRefused, Writer, spoken_of, worth_writing
+from modelramp.engine.writes import RouteRefused, StatusRefused, Writer, is_calm, spoken_of, worth_writing
 
 _ATTEMPTS = 5
 _RETRY_SECONDS_MAX = 60.0
@@ -84,6 +85,7 @@ class Reconciler:
     notifier: Notifier
     telemetry: Telemetry
     reporter: Reporter
+    reporting: Reporting
     clock: Clock
 
     def stir(self, key: Key) -> None:
@@ -99,7 +101,7 @@ class Reconciler:
             if record is not None:
                 record.asked = None
             return False
-        seen = observe(self.store, key, record, self.clock.now())
+        seen = Observed(pods=pods_of(self.store, key, record))
         record.ticks = (*record.ticks, *with_pods(record.target, record.state, seen, ticks))
         if len(record.ticks) > _TICKS_MAX:
             record.ticks, record.asked = (), None  # Prometheus has them all
@@ -202,8 +204,34 @@ class Reconciler:
         ticks: tuple[TickOutcome, ...],
         now: int,
     ) -> Plan:
+        return Plan(
+            key=key,
+            obj=record.obj,
+            decision=decision,
+            seen=seen,
+            status=self._status(key[1], record, decision, seen, obstacle, ticks, now),
+            routes=self.store.routes(key),
+            ticks=ticks,
+            priority=_priority(record.state, decision.state, seen),
+            now=now,
+            obstacle=obstacle,
+        )
+
+    def _status(
+        self,
+        name: str,
+        record: Record,
+        decision: Decision,
+        seen: Observed,
+        obstacle: RolloutEvent | None,
+        ticks: tuple[TickOutcome, ...],
+        now: int,
+    ) -> dict[str, Any] | None:
+        """The status to write; None when it is not worth a write, which of a calm tick is known without making it."""
+        if record.quiet and obstacle is None and is_calm(record, decision, ticks, self.reporting):
+            return None
         status = status_of(
-            key[1],
+            name,
             record.target,
             decision.state,
             seen,
@@ -212,18 +240,7 @@ class Reconciler:
             before=read_status(record.obj.get("status")),
             obstacle=obstacle,
         )
-        return Plan(
-            key=key,
-            obj=record.obj,
-            decision=decision,
-            seen=seen,
-            status=status if worth_writing(record, status, decision, now) else None,
-            routes=self.store.routes(key),
-            ticks=ticks,
-            priority=_priority(record.state, decision.state, seen),
-            now=now,
-            obstacle=obstacle,
-        )
+        return status if worth_writing(record, status, decision, ticks, now, self.reporting) else None
 
     async def _write(self, plan: Plan, record: Record) -> bool:
         """One pass; True when it changed something that the next decision should see."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from modelramp.api.errors import InvalidSpec, NewerStatus, UnreadableStatus
@@ -16,7 +17,7 @@ from modelramp.core.gates.work import JobSeen
 from modelramp.core.host_bindings import Bindings
 from modelramp.core.hostnames import Claimant
 from modelramp.core.requests import parse_request
-from modelramp.core.state import RolloutInput, State
+from modelramp.core.state import Pods, RolloutInput, State
 from modelramp.core.status.read import hindrance, recall
 from modelramp.desired.ownership import Owner, belongs_to_service, named_for, orphaned, owned_by
 from modelramp.desired.reading import version_of
@@ -64,6 +65,7 @@ class Record:
     contests: by such an object, when somebody put the fields back that were changed in it.
     selectors: what selects pods in the namespace and was made by somebody else; looked at with a workloadRef only.
     unmet: why the Deployment that the spec names is not taken over. adopts: those that are named, or were scaled down.
+    pods: what `observe.pods_of` found, and from what.
     """
 
     obj: Object
@@ -96,6 +98,7 @@ class Record:
     selectors: tuple[Selector, ...] = ()
     unmet: RolloutEvent | None = None
     adopts: frozenset[str] = frozenset()
+    pods: tuple[object, dict[str, Pods]] | None = None
 
     @property
     def uid(self) -> str:
@@ -137,6 +140,8 @@ class Store:
         self._deleted: dict[str, None] = {}
         self._adopters: dict[Key, set[Key]] = {}
         self._children: dict[Key, dict[Kind, dict[str, Object]]] = {}
+        self._changes: dict[Key, int] = {}
+        self._counted = count(1)
         self.hosts = Hosts(bindings)
 
     def start_over(self) -> None:
@@ -189,6 +194,7 @@ class Store:
             if maker is not None:
                 maker.takes(obj)  # raises when nobody could say what it takes
             self._children.setdefault(key, {}).setdefault(kind, {})[metadata["name"]] = slim(kind, obj)
+            self._changes[key] = next(self._counted)
             self._index_hosts(kind, key)
             if kind == CONTROLLER_REVISION and known is None and key in self.records:
                 self._aim(key, self.records[key])  # the spec may stand for this one
@@ -235,6 +241,10 @@ class Store:
             if named_for(kind.kind, obj, owner, is_route=is_route) and (owned_by(obj, owner) or orphaned(obj, owner))
         }
 
+    def changes(self, key: Key) -> int:
+        """A number that is another one whenever the children of a ModelDeployment are others."""
+        return self._changes.get(key, 0)
+
     def strays(self, key: Key, kind: Kind) -> Mapping[str, Object]:
         """Objects that a ModelDeployment controls, though it never makes any of that name: copies of its children."""
         record = self.records.get(key)
@@ -264,11 +274,13 @@ class Store:
     def forget_child(self, key: Key, kind: Kind, name: str) -> None:
         """The object turned out to be gone."""
         kinds = self._children.get(key, {})
-        kinds.get(kind, {}).pop(name, None)
+        if kinds.get(kind, {}).pop(name, None) is not None:
+            self._changes[key] = next(self._counted)
         if not kinds.get(kind):
             kinds.pop(kind, None)
         if not kinds:
             self._children.pop(key, None)
+            self._changes.pop(key, None)
         self._index_hosts(kind, key)
 
     def forget(self, key: Key) -> None:

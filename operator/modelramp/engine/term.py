@@ -21,6 +21,7 @@ from modelramp.engine.ports import Channel, Clock, Cluster, Metrics, Telemetry, 
 from modelramp.engine.questions import Questions
 from modelramp.engine.reconciler import Reconciler
 from modelramp.engine.references import References
+from modelramp.engine.reporting import Reporting
 from modelramp.engine.rollout_metrics import Reporter
 from modelramp.engine.rounds import DueTicks, Load, Loading, Outcomes, Rounds
 from modelramp.engine.store import Key, Store
@@ -41,6 +42,7 @@ class Options:
     enforce_namespace: whether queries that people wrote see series of their own namespace only.
     scrape_delay: seconds from a tick to its evaluation. sweep_interval: seconds between complete lists.
     poll_interval: at most so many seconds pass between two looks at deadlines. load: see engine.loading.
+    reports_per_minute: see engine.reporting.
     answer_seconds: how long the answers about a tick are waited for, unless the next tick is due earlier.
     host_bindings: which namespaces may have which hosts. freeze: why no version may get more traffic at present.
     """
@@ -54,6 +56,7 @@ class Options:
     answer_seconds: float = 25.0
     writes_per_second: float = 50.0
     write_burst: float = 100.0
+    reports_per_minute: int = 60
     load: Load | None = None
     host_bindings: Bindings = ()
     freeze: str = ""
@@ -83,6 +86,7 @@ class Term:
         self._options = options
         self._beat = beat
         self._reporter, self._notifier = Reporter(telemetry), Notifier(channels, telemetry)
+        self._reporting = Reporting(options.reports_per_minute)
         store.on_forget = self._reporter.forgotten
         self._reported = 0.0
         limiter = WriteLimiter(clock, options.writes_per_second, options.write_burst)
@@ -100,6 +104,7 @@ class Term:
             notifier=self._notifier,
             telemetry=telemetry,
             reporter=self._reporter,
+            reporting=self._reporting,
             clock=clock,
         )
         self._work = Work(reconciler, telemetry)
@@ -119,6 +124,7 @@ class Term:
 
     async def run(self) -> None:
         """Work until cancelled: every object is decided on at once, with the ticks that were missed."""
+        self._reporting.count(self._store.records.values())
         for key in self._store.records:
             self.mark(key)
         try:
@@ -179,4 +185,5 @@ class Term:
         self._failing.forget(self._store.records)
         self.lookups.forget(self._store.records)
         self._reporter.count_phases(self._store.records)
+        self._reporting.count(self._store.records.values())
         self._work.report()

@@ -7,16 +7,15 @@ process of the operator that wakes up late is refused.
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
 from modelramp.api.errors import Conflict, Gone, NameTaken, Refused
 from modelramp.api.kinds import CONTROLLER_REVISION, JOB, MODEL_DEPLOYMENT, SERVICE, Kind, Ref
 from modelramp.api.names import FINALIZER
-from modelramp.api.times import to_seconds
+from modelramp.api.verdict import TickOutcome
 from modelramp.core.capacity import takeover_at
-from modelramp.core.phases import IN_FLIGHT
 from modelramp.core.state import Decision, Observed, State
 from modelramp.core.status.write import essential
 from modelramp.core.strategies.registry import traffic_of
@@ -32,13 +31,12 @@ from modelramp.engine.applied import Applied, Contest, after, drift, mark, rewri
 from modelramp.engine.limiter import Priority, WriteLimiter
 from modelramp.engine.ports import Cluster, Object, Telemetry
 from modelramp.engine.references import finalizers, held
+from modelramp.engine.reporting import Reporting
 from modelramp.engine.slim import lent, slim
 from modelramp.engine.store import Key, Record, Store
 
 T = TypeVar("T")
 
-CHECKPOINT_TICKS = 10
-"""Healthy ticks of an idle object that share one status write."""
 _MOVING = ("lastTick", "next", "message")
 _STATUS_MOVES = 3
 """Conflicts in a row with the status of a child, which its controller writes while pods come and go."""
@@ -388,11 +386,34 @@ async def _every(writes: Iterable[Callable[[], Awaitable[bool]]], interrupted: C
     return changed
 
 
-def worth_writing(record: Record, status: Mapping[str, Any], decision: Decision, now: float) -> bool:
-    """Whether the status must be written now: always when something happened, or moves and had a new tick.
+def is_calm(record: Record, decision: Decision, ticks: Sequence[TickOutcome], reporting: Reporting) -> bool:
+    """Whether nothing but healthy ticks came, and none of them is to be reported. Cheap: most ticks are like that."""
+    before, after = record.state, decision.state
+    if record.target is None or decision.findings or not ticks or any(outcome.excuse for outcome in ticks):
+        return False
+    moving = {name: getattr(before, name) for name in ("last_tick", "recent_ticks", "checks")}
+    if replace(after, **moving) != before or _verdicts(before) != _verdicts(after):
+        return False
+    return not reporting.is_due(record.uid, before, after, record.target.spec.health.interval)
+
+
+def _verdicts(state: State) -> tuple[Any, ...]:
+    return (state.recent_ticks[-1:], *((check.name, check.verdict, check.reason) for check in state.checks))
+
+
+def worth_writing(
+    record: Record,
+    status: Mapping[str, Any],
+    decision: Decision,
+    ticks: Sequence[TickOutcome],
+    now: float,
+    reporting: Reporting,
+) -> bool:
+    """Whether the status must be written now: always when something happened.
 
     So it is when a candidate waits for another reason than the status says: a first version has no ticks.
-    A healthy object at rest is only written at its checkpoint: the replay after a restart finds the rest again.
+    Of the ticks that changed nothing only some are written: the replay after a restart finds the rest again. It cannot
+    find what excuses a tick, though: that is written each time.
     """
     old = record.obj.get("status") or {}
     if decision.findings or _still(old) != _still(status):
@@ -402,10 +423,9 @@ def worth_writing(record: Record, status: Mapping[str, Any], decision: Decision,
         if old.get("message") == status.get("message"):
             return False
         return record.sayings.is_news(spoken_of(state), status.get("message", ""), now)
-    if state.phase in IN_FLIGHT or record.target is None:
+    if record.target is None or any(outcome.excuse for outcome in ticks):
         return True
-    persisted = to_seconds(old["lastTick"]) if "lastTick" in old else 0
-    return state.last_tick - persisted >= CHECKPOINT_TICKS * record.target.spec.health.interval
+    return reporting.is_due(record.uid, record.state, state, record.target.spec.health.interval)
 
 
 def spoken_of(state: State) -> str:

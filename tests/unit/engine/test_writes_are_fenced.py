@@ -166,7 +166,8 @@ async def test_an_object_that_somebody_writes_all_the_time_is_tried_again_later(
     obj = {"kind": MODEL_DEPLOYMENT.kind, "metadata": {"namespace": "ml", "name": "digits", "uid": "uid-1"}}
     store, record = Store(), Record(obj, State())
     store.records[KEY] = record
-    parts = dict.fromkeys(("cluster", "writer", "hooks", "inspector", "references", "foreign", "notifier", "reporter"))
+    names = ("cluster", "writer", "hooks", "inspector", "references", "foreign", "notifier", "reporter", "reporting")
+    parts = dict.fromkeys(names)
     reconciler = AlwaysFirst(store=store, telemetry=telemetry, clock=Clock(), **parts)
     plan = Plan(KEY, obj, Decision(State()), Observed(), None, (), (), Priority.REPORT, EPOCH)
 

@@ -1,0 +1,76 @@
+"""Which ticks that changed nothing are written: all while few rollouts are in flight, in turns beyond."""
+
+from itertools import pairwise
+from types import SimpleNamespace
+
+import pytest
+
+from modelramp.api.names import Phase, Reason
+from modelramp.api.verdict import CheckOutcome, Verdict
+from modelramp.core.state import State
+from modelramp.engine.reporting import Reporting
+
+START = 1_700_000_040
+
+
+def many(count, phase):
+    return [SimpleNamespace(state=State(phase=phase)) for _ in range(count)]
+
+
+def reports(number, phase, *, minutes=120, interval=60, checks=(), asked=1_000):
+    """At which ticks, counted in minutes, each of `number` objects is written; asked: of so many of them."""
+    reporting = Reporting(60)
+    reporting.count(many(number, phase))
+    found = {}
+    for index in range(min(number, asked)):
+        before = State(phase=phase, last_tick=START, checks=checks)
+        for tick in range(START + interval, START + minutes * 60 + 1, interval):
+            after = State(phase=phase, last_tick=tick, checks=checks)
+            if reporting.is_due(f"uid-{index}", before, after, interval):
+                found.setdefault(index, []).append((tick - START) // 60)
+            before = after
+    return found
+
+
+def by_minute(found):
+    minutes = [minute for each in found.values() for minute in each]
+    return [minutes.count(minute) for minute in range(1, 121)]
+
+
+@pytest.mark.parametrize("interval", [5, 60])
+def test_while_few_are_in_flight_each_tick_is_written(interval):
+    found = reports(60, Phase.PROGRESSING, interval=interval, minutes=10)
+    assert {len(each) for each in found.values()} == {600 // interval}
+
+
+@pytest.mark.parametrize(("number", "period"), [(61, 2), (500, 9), (1_000, 17)])
+def test_beyond_that_they_take_turns_and_each_comes_in_time(number, period):
+    found = reports(number, Phase.PROGRESSING)
+    assert len(found) == number
+    assert {later - earlier for each in found.values() for earlier, later in pairwise(each)} == {period}
+    assert sum(by_minute(found)) / 120 <= 60
+    assert max(by_minute(found)) <= 60 + 5 * 60**0.5, "spread, not all at once"
+
+
+def test_a_short_interval_takes_no_larger_share():
+    found = reports(500, Phase.PROGRESSING, interval=5, minutes=60, asked=50)
+    assert max(len(each) for each in found.values()) <= 60 // 9 + 1
+
+
+def test_objects_at_rest_share_a_report_among_ten_ticks_at_least():
+    assert {len(each) for each in reports(3, Phase.HEALTHY).values()} == {12}
+    assert {len(each) for each in reports(1_200, Phase.HEALTHY, asked=50).values()} == {6}, "a budget of their own"
+
+
+def test_evidence_is_written_once_an_hour_however_many_there_are():
+    remembering = (CheckOutcome("errors", Verdict.HEALTHY, Reason.WITHIN_LIMIT, "", memory="1;2"),)
+    assert len(reports(5_000, Phase.HEALTHY, minutes=61, checks=remembering, asked=100)) == 100
+    assert len(reports(5_000, Phase.HEALTHY, minutes=61, asked=100)) < 90
+
+
+def test_after_a_restart_with_everything_unwritten_not_all_are_written_at_once():
+    reporting = Reporting(60)
+    reporting.count(many(1_000, Phase.PROGRESSING))
+    before, after = (State(phase=Phase.PROGRESSING, last_tick=tick) for tick in (START, START + 25 * 60))
+    due = sum(reporting.is_due(f"uid-{index}", before, after, 60) for index in range(1_000))
+    assert due <= 60 + 5 * 60**0.5
