@@ -118,7 +118,8 @@ class Inspector:
         record.missing = {revision: found for revision, found in record.missing.items() if revision in involved}
         unrouted = seen.routed is not True
         unknown = unrouted and record.looked_for != target.spec.routing
-        due = unknown or (now >= record.inspect_at and (unrouted or bool(lacking)))
+        lately = record.inspect_at - INSPECT_SECONDS <= now < record.inspect_at  # not so when the clock was set back
+        due = unknown or (not lately and (unrouted or bool(lacking)))
         tried = bool(record.jobs) or bool(gates.needs(target, state))
         if not due and not tried:
             return None

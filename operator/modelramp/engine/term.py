@@ -88,7 +88,7 @@ class Term:
         self._reporter, self._notifier = Reporter(telemetry), Notifier(channels, telemetry)
         self._reporting = Reporting(options.reports_per_minute)
         store.on_forget = self._reporter.forgotten
-        self._reported = 0.0
+        self._reported = self._looked = 0.0
         limiter = WriteLimiter(clock, options.writes_per_second, options.write_burst)
         self._hooks = HookRunner(store, cluster, webhooks, telemetry, clock, limiter, self.mark)
         self._inspector = Inspector(store, cluster, telemetry, clock, self.mark)
@@ -155,8 +155,9 @@ class Term:
 
     def _look(self, now: float) -> None:
         """Begin what is due. A round that goes on after its deadline is stuck, and so is the engine then."""
+        set_back, self._looked = now < self._looked, now  # then what was to come at some time would come too late
         for key, record in self._store.records.items():
-            if record.wake_at is not None and record.wake_at <= now:
+            if set_back or (record.wake_at is not None and record.wake_at <= now):
                 self._work.mark(key)
         due = self._ticker.due(now)
         for tick, turns in due.items():
