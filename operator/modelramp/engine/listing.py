@@ -10,8 +10,9 @@ from modelramp.api.errors import Gone, ModelrampError, NoAnswer, NotLeading, Ref
 from modelramp.api.kinds import MODEL_DEPLOYMENT, NAMESPACE, POLICIES, Kind
 from modelramp.core.conditions import unreadable
 from modelramp.desired.kinds import dispensable, may_be_absent, selector, watched
+from modelramp.engine.identity import identified
 from modelramp.engine.ports import Clock, Cluster, Object, Telemetry
-from modelramp.engine.store import Key, Store, identified
+from modelramp.engine.store import Key, Store
 
 _SWEEP_POLL_SECONDS = 15.0
 _GAP_SECONDS = 5.0

@@ -29,9 +29,10 @@ from modelramp.desired.workloads.reference import (
     restored,
     selectors_in,
 )
+from modelramp.engine.identity import is_newer
 from modelramp.engine.ports import Clock, Cluster, Object, Telemetry
 from modelramp.engine.slim import lent
-from modelramp.engine.store import Key, Record, Store, is_newer
+from modelramp.engine.store import Key, Record, Store
 
 WAITING_SECONDS = 2.0
 """Time between two looks while traffic does not follow."""

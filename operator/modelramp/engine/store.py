@@ -20,7 +20,6 @@ from modelramp.core.requests import parse_request
 from modelramp.core.state import Pods, RolloutInput, State
 from modelramp.core.status.read import hindrance, recall
 from modelramp.desired.ownership import Owner, belongs_to_service, named_for, orphaned, owned_by
-from modelramp.desired.reading import version_of
 from modelramp.desired.revision import snapshots_of
 from modelramp.desired.routers import borrowed_kinds, maker_of, route_kinds, router_of
 from modelramp.desired.workloads.deployment import DEPLOYMENT
@@ -28,6 +27,7 @@ from modelramp.desired.workloads.reference import Selector, dropped_by, original
 from modelramp.engine.applied import Applied, Contest
 from modelramp.engine.freezes import Freezes
 from modelramp.engine.hosts import Hosts
+from modelramp.engine.identity import identified, is_newer, is_same
 from modelramp.engine.lost_pods import Missing
 from modelramp.engine.notices import Announced, Sayings
 from modelramp.engine.policies import Policies
@@ -180,7 +180,7 @@ class Store:
         else:
             owner = (metadata.get("labels") or {}).get(LABEL_DEPLOYMENT, "")
             known = self._labelled((namespace, owner), kind).get(name)
-        return known is not None and _same(known, obj)
+        return known is not None and is_same(known, obj)
 
     def _observe_child(self, key: Key, kind: Kind, event: str, obj: Object) -> Key | None:
         metadata = obj["metadata"]
@@ -335,7 +335,7 @@ class Store:
         known = self.records.get(key)
         if known is not None and is_newer(known.obj, obj):
             return None
-        if known is not None and _same(known.obj, obj):
+        if known is not None and is_same(known.obj, obj):
             return key  # as each list tells again: to parse it once more would cost the most of a list
         kept = slim(MODEL_DEPLOYMENT, obj)
         if known is not None and known.uid != kept["metadata"].get("uid"):
@@ -464,29 +464,6 @@ def _nobody(key: Key) -> None:
     """Nobody wants to know what is forgotten."""
 
 
-def identified(obj: Object) -> Mapping[str, Any]:
-    """The metadata of an object. Raises ValueError when it does not say which object it is."""
-    found: Any = obj.get("metadata")
-    wrong = _odd(found) if isinstance(found, Mapping) else "it has no metadata"
-    if wrong:
-        raise ValueError(wrong)
-    return found  # type: ignore[no-any-return]
-
-
-def _odd(metadata: Mapping[str, Any]) -> str:
-    """What is wrong with metadata, in a sentence; "" when all that is read of it can be read."""
-    if not all(isinstance(metadata.get(name, ""), str) for name in ("name", "namespace", "uid", "resourceVersion")):
-        return "its name, namespace, uid and resourceVersion are not all texts"
-    if not metadata.get("name"):
-        return "it has no name"
-    labels, owners = metadata.get("labels") or {}, metadata.get("ownerReferences") or ()
-    if not isinstance(labels, Mapping) or not all(isinstance(value, str) for value in labels.values()):
-        return "its labels are no texts"
-    if not isinstance(owners, list | tuple) or not all(isinstance(owner, Mapping) for owner in owners):
-        return "its ownerReferences are no mappings"
-    return "" if isinstance(metadata.get("annotations") or {}, Mapping) else "its annotations are no mapping"
-
-
 def _read_spec(record: Record, raw: object) -> None:
     """Keep a spec's absence explicit: an unreadable one has no target and changes nothing."""
     if raw == TOO_DEEP:
@@ -496,23 +473,3 @@ def _read_spec(record: Record, raw: object) -> None:
         record.spec, record.problem = parse_spec(raw), ""
     except InvalidSpec as error:
         record.spec, record.problem = None, str(error)
-
-
-def is_newer(known: Object, obj: Object) -> bool:
-    """Whether what is known is newer; resourceVersions of one API server are increasing integers (KEP-5504).
-
-    Of two objects of one name the later made one is newer: after a restored backup its version may be the lower one.
-    """
-    if known["metadata"].get("uid") != obj["metadata"].get("uid") and _made(known) < _made(obj):
-        return False
-    return version_of(known) > version_of(obj)
-
-
-def _same(known: Object, obj: Object) -> bool:
-    """Whether both are one version of one object."""
-    names = ("uid", "resourceVersion")
-    return all(known["metadata"].get(name) == obj["metadata"].get(name) is not None for name in names)
-
-
-def _made(obj: Object) -> str:
-    return str(obj["metadata"].get("creationTimestamp") or "")
