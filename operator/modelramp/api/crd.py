@@ -155,6 +155,8 @@ class Inlined:
             rest = {key: value for key, value in node.items() if key != "anyOf"}
             return self._schema(given | rest)
         schema = {k: v for k, v in node.items() if k not in ("$defs", "title", "default", "properties", "items")}
+        if "const" in schema:
+            schema["enum"] = [schema.pop("const")]  # structural schemas know no const
         if schema.get("additionalProperties") is False:
             # Structural schemas refuse unknown fields by themselves; only maps have additionalProperties.
             del schema["additionalProperties"]

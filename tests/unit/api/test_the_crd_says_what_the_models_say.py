@@ -49,6 +49,14 @@ def test_plain_apply_can_carry_it():
     assert len(json.dumps(crd(), separators=(",", ":"))) < 250_000
 
 
+def test_only_keywords_of_structural_schemas_are_used():
+    """The API server refuses the whole definition for one that it does not know, such as const."""
+    unknown = {"const", "$ref", "$defs", "definitions", "patternProperties", "examples"}
+    for definition in (object_schema(), *(policy_schema(kind) for kind in PolicyKind)):
+        for path, schema in every_node(definition):
+            assert not unknown & schema.keys(), path
+
+
 def test_nothing_can_nest_without_end():
     """A field whose inside is left open takes a value that no program can read back; only quantities are left open."""
     for definition in (object_schema(), *(policy_schema(kind) for kind in PolicyKind)):
