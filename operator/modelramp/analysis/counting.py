@@ -48,6 +48,10 @@ class CountingKind(CheckKind):
         settings = check.settings
         return {part: query for part in PARTS if (query := getattr(settings, part, None)) is not None}
 
+    def asked(self, check: Check) -> dict[str, str]:
+        """All queries about one version, by name: the parts, and what is asked beside them."""
+        return self.parts(check)
+
     def shapes(self, check: Check) -> tuple[Shape, ...]:
         """JSON forms of the counts of one version in `modelramp evaluate`; the first is shown as an example."""
         parts = self.parts(check)
@@ -81,13 +85,13 @@ class CountingKind(CheckKind):
 
     def queries(self, check: Check, context: QueryContext, window: int) -> Iterator[Question]:
         """The parts of the candidate and, if the check compares with it, of the stable version."""
-        yield from count_questions(CANDIDATE, self.parts(check), context, window)
+        yield from count_questions(CANDIDATE, self.asked(check), context, window)
         if self.baseline(check) != STABLE:
             return
         if context.stable is None:
             raise NoStableVersion("there is no stable version to compare with: no version has worked yet")
         stable = replace(context, revision=context.stable, service=context.stable_service or "")
-        yield from count_questions(STABLE, self.parts(check), stable, window)
+        yield from count_questions(STABLE, self.asked(check), stable, window)
 
     def judge(self, check: Check, answers: Answers, window: Window) -> CheckOutcome:
         """The verdict on the counts in the answers."""

@@ -21,6 +21,7 @@ from modelramp.engine.replay import Missed, missed_outcomes
 MINUTES = 5
 EACH = 40
 """Observations between two scrapes."""
+TWOS = (0.0625, 0.125, 0.25, 0.5, 1, 2)
 BOUNDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 
 
@@ -78,6 +79,7 @@ def history(prometheus, last_minute):
             recording.exponential("exp", draw(scrapes * EACH)[:seen], schema, at, **target, revision=revision)
         for revision, draw in CUSTOM.items():
             recording.custom("nhcb", draw(scrapes * EACH)[:seen], BOUNDS, at, **target, revision=revision)
+            recording.custom("twos", draw(scrapes * EACH)[:seen], TWOS, at, **target, revision=revision)
         for revision, (draw, custom) in LATENCIES.items():
             values = draw(scrapes * EACH)[:seen]
             if custom:
@@ -107,6 +109,20 @@ async def test_quantiles_are_prometheus_own(endpoint, metrics, last_minute, metr
         found = quantile(buckets, q)
         # Beyond the last edge Prometheus says that edge, and a limit there could never be breached.
         assert found == pytest.approx(said.value, rel=1e-9) or (math.isinf(found) and said.value == buckets.edges[-2])
+
+
+async def test_the_quantile_of_custom_buckets_at_powers_of_two_is_prometheus_own(
+    endpoint, metrics, telemetry, last_minute
+):
+    query = QUERIES["named"].replace("METRIC", "twos")
+    one = due(endpoint, "bad", ({"name": "p50", "compare": {"buckets": query, "quantile": "0.5"}},))
+    (found,) = (await outcomes([one], last_minute, metrics, telemetry))["k"]
+    own = 'sum(increase(twos{namespace="natives",revision="REVISION"}[1m]))'
+    bad, stable = [
+        (await metrics.instant(endpoint, f"histogram_quantile(0.5, {own.replace('REVISION', of)})", last_minute))[0]
+        for of in ("bad", "r1")
+    ]
+    assert found.value == pytest.approx(bad.value - stable.value, rel=0.02)
 
 
 NAMED = '{namespace="{{namespace}}",modeldeployment="{{name}}",revision="{{revision}}"}'

@@ -1,12 +1,13 @@
 """Check kind `compare`: rates, means or quantiles of the candidate against those of the stable version."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
 from modelramp.analysis.accumulated import Window
 from modelramp.analysis.counting import CountingKind, wrong_shape
-from modelramp.analysis.counts import STABLE, VersionCounts
-from modelramp.analysis.evidence import Mean, Proportion, Result
+from modelramp.analysis.counts import STABLE, Answers, VersionCounts
+from modelramp.analysis.evidence import Mean, Proportion, Result, Unusable
 from modelramp.analysis.kind import CheckKind, outcome_of
 from modelramp.analysis.stats.compare import NO_SPREAD, Tolerance, means, quantiles, rates
 from modelramp.analysis.stats.histograms import Buckets
@@ -17,6 +18,13 @@ from modelramp.api.checks.compare import Compare
 from modelramp.api.health import Health
 from modelramp.api.verdict import CheckOutcome
 
+DEFAULT_QUANTILE = 0.95
+"""The field's default."""
+_QUANTILE = "quantile"
+"""Name of the question for the quantile itself."""
+_LE = re.compile(r"\ble\b")
+"""What a query of a classic histogram groups by."""
+
 
 class CompareKind(CountingKind):
     """Both versions in the same window; each tick stands for itself."""
@@ -25,6 +33,23 @@ class CompareKind(CountingKind):
         """The stable version."""
         del check
         return STABLE
+
+    def asked(self, check: Check) -> dict[str, str]:
+        """The parts; and the quantile of a native histogram, whose buckets do not say how Prometheus interpolates."""
+        settings: Compare = check.settings
+        if settings.buckets is None or _LE.search(settings.buckets):
+            return self.parts(check)
+        q = settings.quantile or DEFAULT_QUANTILE
+        return self.parts(check) | {_QUANTILE: f"histogram_quantile({q!r}, {settings.buckets})"}
+
+    def read(self, check: Check, answers: Answers, version: str) -> VersionCounts | Unusable:
+        """The counts of one version; a histogram with the quantile that Prometheus gave beside it."""
+        found = super().read(check, answers, version)
+        series = answers.get(f"{version}.{_QUANTILE}", ())
+        if not isinstance(found, Buckets) or len(series) != 1 or series[0].histogram is not None:
+            return found
+        settings: Compare = check.settings
+        return found.beside(settings.quantile or DEFAULT_QUANTILE, series[0].value)
 
     def limits(self, check: Check) -> Limits:
         """The absolute tolerance: a relative one depends on the stable version's value."""
@@ -60,7 +85,7 @@ class CompareKind(CountingKind):
         if isinstance(candidate, Mean) and isinstance(other, Mean):
             return means(candidate, other, tolerance, check.unit), ""
         if isinstance(candidate, Buckets) and isinstance(other, Buckets):
-            return quantiles(candidate, other, settings.quantile or 0.95, tolerance, check.unit), ""
+            return quantiles(candidate, other, settings.quantile or DEFAULT_QUANTILE, tolerance, check.unit), ""
         raise wrong_shape(check)
 
     def lint(self, check: Check, health: Health, path: str) -> Iterator[Advice]:

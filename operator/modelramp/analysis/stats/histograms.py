@@ -31,7 +31,8 @@ class Buckets:
     edges: upper bounds, rising; the last is +Inf, or finite when nothing can lie above. lowest: where the first bucket
     begins. counts: observations in each bucket (not cumulative).
     sparse: made from a native histogram, where a bucket that is not listed is empty. geometric: its edges rise by a
-    factor, so that observations are taken to lie evenly on a scale of logarithms.
+    factor, so that observations are taken to lie evenly on a scale of logarithms. told: a quantile of them and its
+    value as Prometheus said it, which knows the schema that the buckets do not show.
     """
 
     edges: tuple[float, ...]
@@ -39,6 +40,7 @@ class Buckets:
     lowest: float = -math.inf
     sparse: bool = False
     geometric: bool = False
+    told: tuple[float, float] | None = None
 
     @property
     def total(self) -> float:
@@ -61,6 +63,22 @@ class Buckets:
     def scaled(self, factor: float) -> "Buckets":
         """The same shares with another number of observations."""
         return replace(self, counts=tuple(count * factor for count in self.counts))
+
+    def beside(self, q: float, value: float) -> "Buckets":
+        """With the q-quantile that Prometheus gave for the same buckets, and interpolated as it did.
+
+        Custom buckets with edges at powers of two look like exponential ones: the interpolation whose quantile is
+        nearer is the right one. A value outside of the bucket in which the quantile lies is of other observations, and
+        one beyond the last finite edge only that edge: neither is kept.
+        """
+        low, high = (quantile(replace(self, geometric=way), q) for way in (True, False))
+        if not (math.isfinite(value) and math.isfinite(low) and math.isfinite(high)):
+            return self
+        lower, upper = next((a, b) for a, b, _ in self.sides() if b >= max(low, high))
+        if not lower <= value <= upper:
+            return self
+        nearer = abs(value - low) < abs(value - high) if low != high else self.geometric
+        return replace(self, geometric=nearer, told=(q, value))
 
     def sides(self) -> list[Side]:
         """Lower edge, upper edge and count of each bucket."""
@@ -163,6 +181,8 @@ def quantile(buckets: Buckets, q: float) -> float:
     >>> quantile(Buckets((1.0, 2.0, math.inf), (50.0, 50.0, 0.0), lowest=0.0), 0.95)
     1.9
     """
+    if buckets.told is not None and buckets.told[0] == q:
+        return buckets.told[1]
     rank, running = q * buckets.total, 0.0
     for low, high, count in buckets.sides():
         if running + count >= rank and count > 0:
