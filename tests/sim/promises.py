@@ -169,6 +169,9 @@ class Endpoints(Checker):
             before = backends(change.before) if change.before else {}
             for service in backends(change.obj).keys() - before.keys():
                 stale = self._world.now() - self._ready_at.get(service, 0.0)
+                rests = not self._member.obj or not self._member.obj["spec"]["replicas"]
+                if rests:
+                    continue
                 if not self._member.gateway.ready(service) and stale > self._world.blindness() + STALE_SECONDS:
                     yield f"the route names {service}, which has no ready endpoint"
 

@@ -86,15 +86,18 @@ def children(world):
     return [(kind, obj["metadata"]["name"]) for kind in kinds for obj in world.api.all(kind)]
 
 
-def test_a_version_that_is_withdrawn_in_the_rest_gets_no_request_after_it():
-    scenario = Scenario(serves="1.0.0", failed="2.0.0", pods=SLOW)
+@pytest.mark.parametrize("rollout", [{}, {"capacity": {"candidate": "Full"}}], ids=["by share", "full"])
+@pytest.mark.parametrize("weight", [10, 100])
+def test_a_version_that_is_withdrawn_in_the_rest_gets_no_request_after_it(weight, rollout):
+    scenario = Scenario(serves="1.0.0", failed="2.0.0", pods=SLOW, rollout=rollout)
     world, rests = scenario.world(1), []
-    world.at(300, scaled(0), when=lambda world: (world.status.get("candidate") or {}).get("weight"))
-    world.at(600, lambda world: world.request("abort"))
-    world.at(900, lambda world: rests.append(world.serving())).at(901, scaled(2))
-    world.run(minutes=30).check_promises()
+    world.at(300, scaled(0), when=lambda world: (world.status.get("candidate") or {}).get("weight") == weight)
+    world.at(900, lambda world: world.request("abort"))
+    world.at(1200, lambda world: rests.append((world.serving(), world.status["phase"]))).at(1201, scaled(2))
+    world.at(1210, lambda world: rests.append(pods(world)))
+    world.run(minutes=40).check_promises()
 
-    assert rests == [{"1.0.0": 100}]
+    assert rests == [({"1.0.0": 100}, "RolledBack"), 2]
     assert not scenario.unrest(world)
 
 

@@ -12,7 +12,7 @@ from modelramp.core import transitions
 from modelramp.core.breaches import count, tally, tick_verdict, tripped
 from modelramp.core.capacity import held_replicas, sized
 from modelramp.core.events import RolloutEvent
-from modelramp.core.follow_cluster import adopt, begin_step, follow_world
+from modelramp.core.follow_cluster import adopt, begin_step, follow_route, follow_world
 from modelramp.core.hooks import count_for_hooks, follow_hooks
 from modelramp.core.requests import follow_request
 from modelramp.core.scaled_to_zero import follow_zero
@@ -42,7 +42,7 @@ def decide(target: RolloutInput, state: State, seen: Observed, ticks: Sequence[T
     if decision.state.zero is not None or state.zero is not None:
         passed = (one.tick for one in ticks if one.revision == decision.state.subject)
         decision = decision.then(held=None, last_tick=max((decision.state.last_tick, *passed)))
-        return follow_hooks(decision, target, seen, now)
+        return follow_hooks(follow_route(decision, target, seen, now), target, seen, now)
     decision = begin_step(decision, target, seen, now)
     ordered = sorted(ticks, key=lambda outcome: outcome.tick)
     for outcome in ordered:

@@ -31,6 +31,13 @@ def follow_world(decision: Decision, target: RolloutInput, seen: Observed, now: 
     return decision.then(retiring=_retired(decision.state, target, seen, now))
 
 
+def follow_route(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
+    """What follows from the route alone, while spec.replicas is 0: what was withdrawn leaves it and is done with."""
+    if decision.state.phase is Phase.ROLLING_BACK:
+        decision = _confirm(decision, target, seen, now)
+    return decision.then(retiring=_retired(decision.state, target, seen, now))
+
+
 PROMPT_SECONDS = 15
 """From a decision to traffic at its weight when nothing is slow: the delay of the tick, the writes, the gateway."""
 

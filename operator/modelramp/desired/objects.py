@@ -146,9 +146,9 @@ def _routes(
     found = (shares_of(router, owner, current) for router in (asked, *others))
     shares: dict[str, tuple[int, int]] = next(filter(None, found), {})
     ready = {revision for revision, pods in seen.pods.items() if pods.endpoints > 0}
-    if not target.spec.replicas:
-        ready = set(shares)  # a name without pods is all that there is, and what was withdrawn goes all the same
     stable = state.stable.revision if state.stable is not None else None
+    if not target.spec.replicas and stable is not None:
+        ready = {*shares, stable}  # no name has pods, and what was withdrawn goes all the same
     split, finding = split_of(traffic, stable, ready, target.spec.service.port, shares)
     if state.zero is not None and finding.reason is Reason.PODS_UNAVAILABLE:
         finding = replace(finding, reason=Reason.SCALED_TO_ZERO, warning=False)

@@ -38,7 +38,8 @@ def in_trouble(obj: Object) -> bool:
     """Whether the model needs attention: it failed, is held, breaches, or has no data."""
     status = obj.get("status") or {}
     conditions = {one["type"]: one.get("status") for one in status.get("conditions") or ()}
-    return verdict(obj) in {Exit.FAILED, Exit.HELD} or conditions.get("Healthy") in {"False", "Unknown"}
+    unwell = conditions.get("Healthy") in {"False", "Unknown"} and "scaledToZero" not in status
+    return verdict(obj) in {Exit.FAILED, Exit.HELD} or unwell
 
 
 def row(obj: Object) -> dict[str, str]:
