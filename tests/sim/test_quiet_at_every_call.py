@@ -27,6 +27,14 @@ def test_a_fault_at_any_call_changes_no_verdict(name, fault):
     assert n > 60, "the story is shorter than it was: is the world still wired up?"
 
 
+@pytest.mark.parametrize("seed", [4, 10, 13])
+def test_a_crash_as_a_step_begins_brings_no_evidence_from_before_it(seed):
+    """The first look after a start asks about ticks and finds that the route shows the step: it begins there."""
+    calls = [line.partition("call ")[2] for line in tell(SUMMED, seed=seed).history if ": apply HTTPRoute" in line]
+    for call in calls[:2]:
+        tell(SUMMED, seed=seed, fault=Fault.CRASH_AFTER, at_call=int(call.partition(":")[0]))
+
+
 def ends(scenario, **options):
     return tell(scenario, seed=7, **options).status["history"][0]["message"]
 
@@ -56,7 +64,7 @@ def evidence(world):
 def test_evidence_is_the_same_to_the_byte_after_a_restart():
     calm = evidence(tell(SUMMED, seed=7))
     missed = 0
-    for seconds in range(300, 600, 40):
+    for seconds in range(300, 600, 20):
         world = SUMMED.world(7).at(seconds, lambda world: world.processes[-1].crash())
         world.run_until(SUMMED.at_rest, SUMMED.minutes).check_promises()
         found = evidence(world)

@@ -240,6 +240,13 @@ class State:
         return version.traffic_since if version is not None else 0
 
     @property
+    def weight_since(self) -> int:
+        """Since when the subject has had its present weight, seconds since the epoch: older samples are no evidence."""
+        if self.running is not None:
+            return self.running.step_entered
+        return self.stable.traffic_since if self.stable is not None else 0
+
+    @property
     def weights(self) -> dict[str, int]:
         """Share of the traffic that each revision should have, percent; revisions without any are left out."""
         shares: dict[str, int] = {}

@@ -94,10 +94,18 @@ class Reconciler:
         if record is not None:
             record.quiet = False
 
-    def take_in(self, key: Key, revision: str, ticks: Sequence[TickOutcome]) -> bool:
-        """Keep outcomes for the next decision; False when they speak of a revision that is no longer looked at."""
+    def take_in(self, key: Key, revision: str, since: int, ticks: Sequence[TickOutcome]) -> bool:
+        """Keep outcomes for the next decision; False when they speak of what is no longer looked at.
+
+        That is another revision, or a weight that has begun at another time than they were asked with: evidence from
+        before it would count. They are asked again.
+        """
         record = self.store.records.get(key)
-        if record is None or record.target is None or record.state.subject != revision:
+        if (
+            record is None
+            or record.target is None
+            or (record.state.subject, record.state.weight_since) != (revision, since)
+        ):
             if record is not None:
                 record.asked = None
             return False

@@ -179,7 +179,7 @@ class Term:
         self._telemetry.observe("modelramp_tick_lag_seconds", max(0.0, lag))
         last = replace(last, checks=self.lookups.heard(turn, last.checks))
         found = [*(each for tick, each in outcomes.items() if tick != newest), last]
-        deliver = partial(self._work.deliver, turn.key, turn.revision, found)
+        deliver = partial(self._work.deliver, turn.key, turn.revision, turn.due.since, found)
         self._inspector.before_judging(turn.key, turn.revision, turn.ticks[0], deliver)
 
     def _report(self) -> None:

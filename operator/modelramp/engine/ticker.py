@@ -85,7 +85,6 @@ class Ticker:
         if not ticks:
             return None
         stable = state.stable.revision if state.stable else revision
-        serving = state.stable.traffic_since if state.stable else 0
         due = CheckRequest(
             key="/".join(key),
             endpoint=self._endpoint(key, health.prometheus),
@@ -99,7 +98,7 @@ class Ticker:
                 stable_service=child_name(key[1], stable),
                 limited=self._limited,
             ),
-            since=state.running.step_entered if state.running else serving,
+            since=state.weight_since,
             ab_test=strategy_of(target.spec.rollout).comparison(target, state),
             alone=state.weights.keys() == {revision},
             resting=self._failing.resting(key, ticks[-1]),

@@ -37,9 +37,12 @@ class Work:
         self._dirty[key] = None
         self._news.set()
 
-    def deliver(self, key: Key, revision: str, ticks: Sequence[TickOutcome]) -> None:
-        """Outcomes of ticks, oldest first. Objects with a tick are decided on before those that merely have news."""
-        if self._settler.take_in(key, revision, ticks):
+    def deliver(self, key: Key, revision: str, since: int, ticks: Sequence[TickOutcome]) -> None:
+        """Outcomes of ticks, oldest first. Objects with a tick are decided on before those that merely have news.
+
+        since: the start of its weight that they were asked with.
+        """
+        if self._settler.take_in(key, revision, since, ticks):
             self._ticked[key] = None
             self._news.set()
 
