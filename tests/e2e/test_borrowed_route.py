@@ -34,6 +34,7 @@ class Adopting(Rollout):
         wanted["spec"]["routing"] = {"gateway": {"routeRef": {"name": self.name, "rule": "predict"}}}
         del wanted["spec"]["template"]
         wanted["spec"]["workloadRef"] = {"name": "legacy"}
+        wanted["spec"]["service"] = {"port": 80, "targetPort": "http", "stableName": "adopted-stable"}
         return wanted
 
 
@@ -122,6 +123,13 @@ def test_a_route_is_taken_over_divided_and_given_back_without_a_failed_request(o
         operator.kubectl("delete", kind, name, "-n", NAMESPACE, "--wait=false")
 
 
+def endpoints(plane, service):
+    """Ready endpoints of a Service, as a proxy would know them."""
+    selector = f"kubernetes.io/service-name={service}"
+    found = json.loads(plane.kubectl("get", "endpointslices", "-n", NAMESPACE, "-l", selector, "-o", "json"))["items"]
+    return sum(point["conditions"]["ready"] for item in found for point in item["endpoints"] or ())
+
+
 def adopted(plane):
     found = get(plane, "modeldeployment", ADOPTED).get("status", {}).get("conditions", ())
     return {item["type"]: item["status"] for item in found}.get("Adopted")
@@ -143,6 +151,7 @@ def test_a_deployment_gives_its_place_and_gets_it_back_without_a_failed_request(
         wait_until(lambda: adopted(operator) == "True", timeout_s=60.0)
         scaled = get(operator, "deployment", "legacy")
         wait_until(lambda: len(legacy_pods(operator)) == 1)
+        wait_until(lambda: endpoints(operator, "adopted-stable") == 2)
         time.sleep(5)
         rollout.delete("--timeout=60s")
         time.sleep(5)

@@ -65,6 +65,15 @@ def service_was_never_empty(world):
     assert 0 not in counts[counts.index(next(filter(None, counts))) :], world.story()
 
 
+def scaled_down_after(world):
+    """Seconds from when the gateway sends nothing to the Deployment to when the operator scales it down."""
+    changes = [each for each in world.api.log if each.kind == "Deployment" and each.actor == "modelramp"]
+    down = next(each.at for each in changes if each.obj["metadata"]["name"] == LEGACY)
+    history = [served for served in world.usual.gateway.history if served.at < down]
+    assert LEGACY not in history[-1].weights, world.story()
+    return down - history[-1].at
+
+
 def endpoints_at_return(world):
     """The ready endpoints of the owner's Service when the operator gave the route back."""
     ready = 0
@@ -100,6 +109,7 @@ def test_the_deployment_keeps_its_pods_until_a_revision_serves_and_gets_them_bac
     assert workload(world)["metadata"]["annotations"] == before["metadata"]["annotations"]
     assert only_replicas_were_written(world) == [1, 2]
     assert sorted(scaled[0].values()) == [1, 2], "one pod stays, so that the Service of its owner is not empty"
+    assert scaled_down_after(world) > 30.0, "requests under way have scaleDownDelay to end"
     assert endpoints_at_return(world) == 2, "all pods of the Deployment are ready before it has its traffic again"
     never_empty(world)
     service_was_never_empty(world)

@@ -6,7 +6,7 @@ import pytest
 
 from modelramp.api.names import LABEL_REVISION
 from tests.sim.faults import Fault
-from tests.sim.scenarios import ROLLBACK, ROLLOUT, manifest
+from tests.sim.scenarios import AFTER_PROMOTION, ROLLBACK, ROLLOUT, manifest
 from tests.sim.world import World
 
 NAME = "digits-stable"
@@ -40,9 +40,14 @@ def never_empty(world):
     assert all(counts), world.story()
 
 
-@pytest.mark.parametrize(
-    ("scenario", "versions"), [(ROLLOUT, ["1.0.0", "2.0.0"]), (ROLLBACK, ["1.0.0"])], ids=["rollout", "rollback"]
-)
+CASES = {
+    "rollout": (ROLLOUT, ["1.0.0", "2.0.0"]),
+    "rollback": (ROLLBACK, ["1.0.0"]),
+    "rollback after promotion": (AFTER_PROMOTION, ["1.0.0", "2.0.0", "1.0.0"]),
+}
+
+
+@pytest.mark.parametrize(("scenario", "versions"), CASES.values(), ids=CASES)
 def test_it_moves_with_the_promotion_and_not_before(scenario, versions):
     world = story(scenario, 1)
     world.run_until(scenario.at_rest, scenario.minutes)
