@@ -113,7 +113,7 @@ def test_each_workload_does_all_of_its_work(monkeypatch, name):
         assert all(each.cost > 0 for each in run)
 
 
-def test_the_engine_sees_every_object_of_the_fleet_healthy_and_has_nothing_to_write():
+def test_the_engine_sees_every_object_of_the_fleet_healthy_and_reports_on_a_few():
     """In a process of its own: one that lives already may have all the memory that the fleet needs."""
     measured = workloads.fleet(150)
     assert set(measured) == {"engine: memory", "engine: memory per object", "engine: start", "engine: tick"}
