@@ -101,13 +101,10 @@ class Reconciler:
         before it would count. They are asked again.
         """
         record = self.store.records.get(key)
-        if (
-            record is None
-            or record.target is None
-            or (record.state.subject, record.state.weight_since) != (revision, since)
-        ):
-            if record is not None:
-                record.asked = None
+        if record is None:
+            return False
+        if record.target is None or (record.state.subject, record.state.weight_since) != (revision, since):
+            record.asked = None
             return False
         seen = Observed(pods=pods_of(self.store, key, record))
         record.ticks = (*record.ticks, *with_pods(record.target, record.state, seen, ticks))
