@@ -11,7 +11,7 @@ from modelramp.api.hooks import HookState
 from modelramp.api.verdict import Verdict
 from modelramp.core import breaches, decide, hook_runs, steps
 from modelramp.core.gates import evaluation, registry
-from modelramp.core.state import Ending
+from modelramp.core.state import Ending, State
 from modelramp.core.status import read
 from modelramp.core.strategies import ab_test
 from modelramp.engine import hooks, queries
@@ -36,8 +36,8 @@ PICKY = {**AB_TEST, "abTest": {**AB_TEST["abTest"], "minEffect": "0.2"}}
 HELD = Scenario(serves="2.0.0", scripts={"2.0.0": {"accuracy": "bbbbbbh"}})
 real = {
     "count": breaches.count,
+    "weight_since": State.weight_since.fget,
     "during": Health.during,
-    "after": queries.CheckRequest.after,
     "tick_verdict": breaches.tick_verdict,
     "scores": breaches.scores,
     "is_due": Health.is_due,
@@ -70,11 +70,6 @@ def nothing_critical(health, rollback):
 
 def forgetful(health, outcome, *rest):
     return replace(real["count"](health, outcome, *rest), checks=())
-
-
-def doubled(due, outcomes, ab_test=None):
-    found = real["after"](due, outcomes, ab_test)
-    return replace(found, since=due.since - 60)
 
 
 WRONG = {
@@ -178,7 +173,7 @@ WRONG = {
         "what was answered adds up to",
     ),
     "evidence begins before the step": (
-        (queries.CheckRequest, "after", doubled),
+        (State, "weight_since", property(lambda state: real["weight_since"](state) - 60)),
         [(SUMMED, {})],
         "what was answered adds up to",
     ),
