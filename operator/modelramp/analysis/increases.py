@@ -25,15 +25,15 @@ MOST: Final = 6
 """Increases in one query that are rewritten; each is eleven selectors then."""
 
 _CALL: Final = re.compile(r"(?<![\w:.])increase\s*\(")
-_COUNTER: Final = re.compile(
-    r"\s*(?P<selector>(?:(?P<name>[a-zA-Z_:][\w:]*)\s*(?:\{[^{}]*\})?|\{[^{}]*\}))\s*"
+_COUNTER: Final = (
+    r"\s*(?P<selector>(?P<name>[a-zA-Z_:][\w:]*)(?:\s*\{[^{}]*\})?|\{[^{}]*\})\s*"
     r"\[\s*(?P<range>[0-9a-z]+)\s*\]\s*(?:offset\s+(?P<offset>[0-9a-z]+)\s*)?"
 )
 _ONE_NAME: Final = re.compile(r"__name__\s*=\s*[\"'`]|[{,]\s*[\"'][^\"']*[\"']\s*[,}]")
 _FLOATS: Final = ("_total", "_count", "_sum", "_bucket")
 """Ends of names whose series are numbers and no native histograms."""
 _UNIT: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000, "y": 31_536_000_000}
-_LENGTH: Final = re.compile(r"(?:\d+(?:ms|[smhdwy]))+")
+_LENGTH: Final = r"(?:\d+(?:ms|[smhdwy]))+"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def _end(blank: str, start: int) -> int | None:
 
 def _counter(text: str, blank: str) -> _Counter | None:
     """The counter in the argument of an increase(); None when it is something else."""
-    found = _COUNTER.fullmatch(blank)
+    found = re.fullmatch(_COUNTER, blank)
     if found is None or not (found["name"] or _ONE_NAME.search(blank)):
         return None
     window, offset = _milliseconds(found["range"]), _milliseconds(found["offset"] or "0ms")
@@ -134,9 +134,10 @@ def _first_counter(query: str) -> str:
 
 
 def _milliseconds(length: str) -> int | None:
-    if not _LENGTH.fullmatch(length):
+    if not re.fullmatch(_LENGTH, length):
         return None
-    return sum(int(number) * _UNIT[unit] for number, unit in re.findall(r"(\d+)(ms|[smhdwy])", length))
+    parts = re.findall(r"\d+|[a-z]+", length)
+    return sum(int(number) * _UNIT[unit] for number, unit in zip(parts[::2], parts[1::2], strict=True))
 
 
 def _difference(counter: _Counter, known: str) -> str:
