@@ -196,8 +196,9 @@ def test_the_operator_has_each_right_that_it_uses_and_uses_each_that_it_has(char
     assert [(event["verb"], event["requestURI"]) for event in refused] == []
     # Asked for by the admission plugin, not by a request: the test below takes it away.
     unused = {"update modeldeployments/finalizers"}
-    # Of a route of somebody else: test_borrowed_route uses them.
+    # Of a route and a Deployment of somebody else: test_borrowed_route uses them.
     unused |= {"patch modeldeployments", *(f"{verb} grpcroutes" for verb in ("get", "list", "patch"))}
+    unused |= {"list poddisruptionbudgets"}
     # Of another router than this rollout's: test_traefik_router uses them.
     unused |= {f"{verb} {kind}" for verb in ("get", "create", "patch", "delete") for kind in TRAEFIK}
     assert granted(chart.plane) - unused == set(used(told.log))
