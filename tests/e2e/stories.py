@@ -28,10 +28,11 @@ def serving(plane, namespace, name, **options):
     return rollout
 
 
-def wait_for_route(plane, rollout, path="/"):
+def wait_for_route(plane, rollout, path="/", url=""):
     """A gateway says that it has taken a new route a moment before it answers."""
+    address = f"{url or plane.gateway_url}{path}"
     for _ in range(50):
-        if httpx.get(f"{plane.gateway_url}{path}", headers={"Host": rollout.hostname}, timeout=10.0).status_code == OK:
+        if httpx.get(address, headers={"Host": rollout.hostname}, timeout=10.0).status_code == OK:
             return
         time.sleep(0.2)
     raise AssertionError(f"{rollout.hostname} is not answered")

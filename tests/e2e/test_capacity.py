@@ -9,6 +9,7 @@ import pytest
 from localplane.configs import NODE_NAME
 from tests.e2e.conftest import NAMESPACE
 from tests.e2e.metrics_api import Load, is_ready, metrics_api
+from tests.e2e.stories import wait_for_route
 from tests.e2e.traffic import Traffic
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -67,6 +68,7 @@ def test_eight_pods_are_replaced_on_the_devices_that_are_there(operator, rollout
     model = rollout(f"devices-{devices}", replicas=8, steps={"capacity": bounds, "progressDeadline": "60s"})
     operator.kubectl("apply", "-f", "-", input=on_devices(model, "v1", resource))
     model.until_serving("v1")
+    wait_for_route(operator, model)
 
     with Traffic(operator.gateway_url, model.hostname) as traffic:
         time.sleep(1)
@@ -172,6 +174,7 @@ def test_a_model_without_replicas_rests_and_comes_back_as_it_was(operator, rollo
     model = rollout("resting", replicas=2)
     model.apply("v1")
     model.until_serving("v1")
+    wait_for_route(operator, model)
     with Traffic(operator.gateway_url, model.hostname):
         model.apply("v2")
         model.until_step(50)

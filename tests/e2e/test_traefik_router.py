@@ -7,6 +7,7 @@ import pytest
 
 from tests.e2e.conftest import NAMESPACE, wait_until
 from tests.e2e.rollout import Rollout
+from tests.e2e.stories import wait_for_route
 from tests.e2e.traffic import Traffic
 
 pytestmark = pytest.mark.timeout(400)
@@ -39,6 +40,7 @@ def serving(operator):
         made.append(ThroughTraefik(operator, NAMESPACE, name, **options))
         made[-1].apply("v1")
         made[-1].until_serving("v1")
+        wait_for_route(operator, made[-1], url=operator.traefik_crd_url)
         return made[-1]
 
     yield make
