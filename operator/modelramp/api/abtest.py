@@ -113,13 +113,15 @@ class ABTest(ApiModel):
     split: Annotated[
         int, Field(ge=1, le=99, description="The candidate's share of the traffic during the test, percent.")
     ] = 50
+    # Not filled in by the API server: an operator from before would refuse what it does not know.
     unit: Annotated[
         Unit,
         Field(
-            description="What is assigned to a version and compared: Request, each by itself, or User, who stays at "
-            "one version; then metric.users is needed."
+            default_factory=lambda: Unit.REQUEST,
+            description="What is assigned to a version and compared: Request (the default), each by itself, or User, "
+            "who stays at one version; then metric.users is needed.",
         ),
-    ] = Unit.REQUEST
+    ]
     metric: Annotated[PrimaryMetric, Field(description="The metric that decides.")]
     min_effect: Annotated[
         Positive,
@@ -148,7 +150,7 @@ class ABTest(ApiModel):
 
     RULES: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "(self.unit == 'User') == has(self.metric.users)",
+            "(has(self.unit) && self.unit == 'User') == has(self.metric.users)",
             "unit: User needs metric.users, a counter that is incremented once for each user; users needs unit: User",
             lambda self: (self.unit is Unit.USER) == (self.metric.users is not None),
             field=".unit",

@@ -148,7 +148,8 @@ class ModelDeploymentSpec(ApiModel):
         ),
         Rule(
             "!has(self.rollout) || !has(self.rollout.abTest) || !has(self.routing.traefik) || "
-            "!has(self.routing.traefik.sticky) || self.rollout.abTest.unit == 'User'",
+            "!has(self.routing.traefik.sticky) || "
+            "(has(self.rollout.abTest.unit) && self.rollout.abTest.unit == 'User')",
             "must be User: routing.traefik.sticky assigns users, and requests of one user depend on each other",
             lambda self: not _users_for_requests(self),
             field=".rollout.abTest.unit",
