@@ -113,7 +113,7 @@ class ABTest(ApiModel):
     split: Annotated[
         int, Field(ge=1, le=99, description="The candidate's share of the traffic during the test, percent.")
     ] = 50
-    # Not filled in by the API server: an operator from before would refuse what it does not know.
+    # default_factory: not filled in by the API server (tests/unit/api/test_what_the_server_fills_in.py)
     unit: Annotated[
         Unit,
         Field(

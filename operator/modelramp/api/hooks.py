@@ -109,11 +109,13 @@ class Hook(ApiModel):
     cooldown: Annotated[
         Seconds,
         between(0),
+        # Not filled in by the API server (tests/unit/api/test_what_the_server_fills_in.py).
         Field(
-            description="Least time between two starts of the hook; of the episodes that wait for it, only the latest "
-            "starts the hook."
+            default_factory=lambda: 600,
+            description="Least time between two starts of the hook, 10m if not set; of the episodes that wait for it, "
+            "only the latest starts the hook.",
         ),
-    ] = 600
+    ]
     job: Annotated[HookJob | None, Field(description="Starts a Job.")] = None
     webhook: Annotated[Webhook | None, Field(description="Calls a URL.")] = None
 

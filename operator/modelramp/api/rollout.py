@@ -203,9 +203,11 @@ class Rollout(ApiModel):
             "not set. A withdrawn revision is tried again after the same time, or when the spec changes."
         ),
     ] = None
-    capacity: Annotated[Capacity, Field(description="How many pods the versions may have during a rollout.")] = (
-        Capacity()
-    )
+    # default_factory: not filled in by the API server (tests/unit/api/test_what_the_server_fills_in.py)
+    capacity: Annotated[
+        Capacity,
+        Field(default_factory=Capacity, description="How many pods the versions may have during a rollout."),
+    ]
     scale_down_during_rollout: Annotated[
         bool,
         Field(
