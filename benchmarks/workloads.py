@@ -23,7 +23,7 @@ from modelramp.core.status.read import read_status, state_of
 from modelramp.core.status.write import status_of
 from modelramp.engine.ports import Endpoint, Sample
 from modelramp.engine.queries import CheckRequest, outcomes
-from modelramp.engine.reporting import CHECKPOINT_TICKS, Reporting
+from modelramp.engine.reporting import CHECKPOINT_TICKS
 from modelramp.engine.store import Record
 from modelramp.engine.writes import worth_writing
 
@@ -100,15 +100,13 @@ def statuses() -> Mapping[str, Run]:
     decision: Decision = decide(target, state, seen, (tick,), TICK + 5)
     old = status_of("digits", target, state, seen, generation=1, now=TICK - 55, before=read_status({}))
     record = Record({"metadata": {"uid": "u"}, "status": old}, state_of(read_status(old)), target)
-    reporting = Reporting(MANY)
-    reporting.count((record,))
 
     def work() -> int:
         written = 0
         for _ in range(MANY):
             before = read_status(record.obj["status"])
             new = status_of("digits", target, decision.state, seen, generation=1, now=TICK + 5, before=before)
-            written += worth_writing(record, new, decision, (tick,), TICK + 5, reporting)
+            written += worth_writing(record, new, decision, TICK + 5, due=True)
         return written
 
     return timed("status", work)

@@ -209,12 +209,25 @@ class Reconciler:
         ticks: tuple[TickOutcome, ...],
         now: int,
     ) -> Plan:
+        due, status = self._is_due(record, decision.state, ticks), None
+        calm = bool(ticks) and record.quiet and obstacle is None and is_calm(record.state, decision)
+        if due or not calm:
+            status = status_of(
+                key[1],
+                record.target,
+                decision.state,
+                seen,
+                generation=record.obj["metadata"].get("generation", 0),
+                now=now,
+                before=read_status(record.obj.get("status")),
+                obstacle=obstacle,
+            )
         return Plan(
             key=key,
             obj=record.obj,
             decision=decision,
             seen=seen,
-            status=self._status(key[1], record, decision, seen, obstacle, ticks, now),
+            status=status if status is not None and worth_writing(record, status, decision, now, due=due) else None,
             routes=self.store.routes(key),
             ticks=ticks,
             priority=_priority(record.state, decision.state, seen),
@@ -222,30 +235,14 @@ class Reconciler:
             obstacle=obstacle,
         )
 
-    def _status(
-        self,
-        name: str,
-        record: Record,
-        decision: Decision,
-        seen: Observed,
-        obstacle: RolloutEvent | None,
-        ticks: tuple[TickOutcome, ...],
-        now: int,
-    ) -> dict[str, Any] | None:
-        """The status to write; None when it is not worth a write, which of a calm tick is known without making it."""
-        if record.quiet and obstacle is None and is_calm(record, decision, ticks, self.reporting):
-            return None
-        status = status_of(
-            name,
-            record.target,
-            decision.state,
-            seen,
-            generation=record.obj["metadata"].get("generation", 0),
-            now=now,
-            before=read_status(record.obj.get("status")),
-            obstacle=obstacle,
-        )
-        return status if worth_writing(record, status, decision, ticks, now, self.reporting) else None
+    def _is_due(self, record: Record, after: State, ticks: Sequence[TickOutcome]) -> bool:
+        """Whether the newest tick is written though it may have changed nothing.
+
+        What excuses a tick cannot be found by a replay, so that is written each time.
+        """
+        if record.target is None or any(outcome.excuse for outcome in ticks):
+            return True
+        return self.reporting.is_due(record.uid, record.state, after, record.target.spec.health.interval)
 
     async def _write(self, plan: Plan, record: Record) -> bool:
         """One pass; True when it changed something that the next decision should see."""

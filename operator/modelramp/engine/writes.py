@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 from modelramp.api.errors import Conflict, Gone, NameTaken, Refused
 from modelramp.api.kinds import CONTROLLER_REVISION, JOB, MODEL_DEPLOYMENT, SERVICE, Kind, Ref
 from modelramp.api.names import FINALIZER
-from modelramp.api.verdict import TickOutcome
 from modelramp.core.capacity import takeover_at
 from modelramp.core.state import Decision, Observed, State
 from modelramp.core.status.write import essential
@@ -31,7 +30,6 @@ from modelramp.engine.applied import Applied, Contest, after, drift, mark, rewri
 from modelramp.engine.limiter import Priority, WriteLimiter
 from modelramp.engine.ports import Cluster, Object, Telemetry
 from modelramp.engine.references import finalizers, held
-from modelramp.engine.reporting import Reporting
 from modelramp.engine.slim import lent, slim
 from modelramp.engine.store import Key, Record, Store
 
@@ -386,34 +384,22 @@ async def _every(writes: Iterable[Callable[[], Awaitable[bool]]], interrupted: C
     return changed
 
 
-def is_calm(record: Record, decision: Decision, ticks: Sequence[TickOutcome], reporting: Reporting) -> bool:
-    """Whether nothing but healthy ticks came, and none of them is to be reported. Cheap: most ticks are like that."""
-    before, after = record.state, decision.state
-    if record.target is None or decision.findings or not ticks or any(outcome.excuse for outcome in ticks):
-        return False
+def is_calm(before: State, decision: Decision) -> bool:
+    """Whether a decision on ticks found all as it was. Cheap, without a status: most ticks are like that."""
+    after = decision.state
     moving = {name: getattr(before, name) for name in ("last_tick", "recent_ticks", "checks")}
-    if replace(after, **moving) != before or _verdicts(before) != _verdicts(after):
-        return False
-    return not reporting.is_due(record.uid, before, after, record.target.spec.health.interval)
+    return not decision.findings and replace(after, **moving) == before and _verdicts(before) == _verdicts(after)
 
 
 def _verdicts(state: State) -> tuple[Any, ...]:
     return (state.recent_ticks[-1:], *((check.name, check.verdict, check.reason) for check in state.checks))
 
 
-def worth_writing(
-    record: Record,
-    status: Mapping[str, Any],
-    decision: Decision,
-    ticks: Sequence[TickOutcome],
-    now: float,
-    reporting: Reporting,
-) -> bool:
+def worth_writing(record: Record, status: Mapping[str, Any], decision: Decision, now: float, *, due: bool) -> bool:
     """Whether the status must be written now: always when something happened.
 
     So it is when a candidate waits for another reason than the status says: a first version has no ticks.
-    Of the ticks that changed nothing only some are written: the replay after a restart finds the rest again. It cannot
-    find what excuses a tick, though: that is written each time.
+    due: whether a tick is written that changed nothing. The replay after a restart finds those that are not.
     """
     old = record.obj.get("status") or {}
     if decision.findings or _still(old) != _still(status):
@@ -423,9 +409,7 @@ def worth_writing(
         if old.get("message") == status.get("message"):
             return False
         return record.sayings.is_news(spoken_of(state), status.get("message", ""), now)
-    if record.target is None or any(outcome.excuse for outcome in ticks):
-        return True
-    return reporting.is_due(record.uid, record.state, state, record.target.spec.health.interval)
+    return due
 
 
 def spoken_of(state: State) -> str:
