@@ -14,7 +14,7 @@ from modelramp.core.strategies.registry import traffic_of
 from modelramp.desired.ownership import Owner
 from modelramp.desired.reading import entries
 from modelramp.desired.revision import recorded
-from modelramp.desired.routers import ROUTERS, borrowed_kinds, router_of
+from modelramp.desired.routers import ROUTERS, divides, router_of
 from modelramp.desired.routers.protocol import Router, RouteStatus
 from modelramp.desired.traffic import of_router, previewed, served_weights
 from modelramp.desired.workloads import WORKLOADS
@@ -177,8 +177,7 @@ def _routed(router: Router, owner: Owner, record: Record, routes: Sequence[Objec
     status = router.observed(owner, wanted, of_router(router, routes), now)
     if wanted is not None and record.gateway is not None and record.looked_for == wanted:
         return replace(status, taken=False, finding=record.gateway, undated="", again_at=math.inf)
-    kinds = {kind.kind for kind in borrowed_kinds()}
-    rival = next((at for at, contest in record.contests.items() if contest.open and at[0] in kinds), None)
+    rival = next((at for at, contest in record.contests.items() if contest.open and divides(at[0])), None)
     if rival is not None:
         return replace(
             status, taken=False, finding=RolloutEvent(Reason.ROUTE_CONTESTED, _contested(*rival), warning=True)

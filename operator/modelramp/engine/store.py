@@ -21,7 +21,7 @@ from modelramp.core.state import Pods, RolloutInput, State
 from modelramp.core.status.read import hindrance, recall
 from modelramp.desired.ownership import Owner, belongs_to_service, named_for, orphaned, owned_by
 from modelramp.desired.revision import snapshots_of
-from modelramp.desired.routers import borrowed_kinds, maker_of, route_kinds, router_of
+from modelramp.desired.routers import divides, maker_of, route_kinds, router_of
 from modelramp.desired.workloads.deployment import DEPLOYMENT
 from modelramp.desired.workloads.reference import Selector, dropped_by, originals, refers, resolve
 from modelramp.engine.applied import Applied, Contest
@@ -298,8 +298,7 @@ class Store:
         """What routers have made for a ModelDeployment, and what of others they divide, as last seen."""
         record = self.records.get(key)
         others = record.borrowed or {} if record is not None else {}
-        kinds = {kind.kind for kind in borrowed_kinds()}
-        lent = (obj for (kind, _), obj in others.items() if kind in kinds)
+        lent = (obj for (kind, _), obj in others.items() if divides(kind))
         return (*(obj for kind in route_kinds() for obj in self.children(key, kind).values()), *lent)
 
     def names(self, kind: Kind, namespace: str | None) -> Names:
@@ -404,8 +403,10 @@ class Store:
         for name in {ref.name for ref in refers(spec, record.obj["metadata"])} ^ record.adopts:
             self._adopters.setdefault((key[0], name), set()).symmetric_difference_update({key})
             record.adopts ^= {name}
-        if spec is None or spec.workload_ref is None or record.borrowed is None:
-            return spec if spec is None or spec.workload_ref is None else None
+        if spec is None or spec.workload_ref is None:
+            return spec
+        if record.borrowed is None:
+            return None
         name = spec.workload_ref.name
         first, known = self._first_adopter(key, name), self._known(key, record)
         newest = (known[0].template, known[0].model) if known else None

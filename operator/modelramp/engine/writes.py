@@ -23,7 +23,7 @@ from modelramp.desired.kinds import owned
 from modelramp.desired.objects import Deletion, Desired, desired, prune
 from modelramp.desired.ownership import FieldWrite, Owner, orphaned, owned_by
 from modelramp.desired.revision import snapshots_of
-from modelramp.desired.routers import borrowed_kinds, maker_of
+from modelramp.desired.routers import divides, maker_of
 from modelramp.desired.workloads.deployment import DEPLOYMENT
 from modelramp.desired.workloads.reference import handover
 from modelramp.engine.applied import Applied, Contest, after, drift, mark, rewritten
@@ -202,7 +202,7 @@ class Writer:
             answer = await self.cluster.patch(write.ref, write.fenced)
         except Refused as error:
             record.borrowed_at = 0.0  # it may have been another object than the one that was read
-            if write.ref.kind not in borrowed_kinds():
+            if not divides(write.ref.kind.kind):
                 raise Refused(f"a change of {write.ref} was refused, so that it keeps its pods: {error}") from error
             raise RouteRefused(f"{write.ref} was refused, so traffic stays as it is: {error}") from error
         self.telemetry.count("modelramp_writes_total", kind=write.ref.kind.kind, result="ok")
@@ -281,7 +281,7 @@ class Writer:
         except Gone:
             return None
         if not (owned_by(found, owner) or orphaned(found, owner)):
-            way_out = ", or divide it with spec.routing.gateway.routeRef" if kind in borrowed_kinds() else ""
+            way_out = ", or divide it with spec.routing.gateway.routeRef" if divides(kind.kind) else ""
             way_out += " (kubectl modelramp adopt writes that)" if way_out else ""
             raise NameTaken(f"{ref} exists and belongs to somebody else; rename or delete it{way_out}")
         self.store.observe(kind, "MODIFIED", found)

@@ -31,6 +31,11 @@ def borrowed_kinds() -> tuple[Kind, ...]:
     return tuple(kind for router in ROUTERS for kind in router.features.borrows)
 
 
+def divides(kind: str) -> bool:
+    """Whether routers change fields in objects of that kind which others have made."""
+    return any(kind == borrowed.kind for borrowed in borrowed_kinds())
+
+
 def hosting_kinds() -> tuple[Kind, ...]:
     """Kinds of the objects that take hosts."""
     return tuple(kind for router in ROUTERS for kind in router.hosting)
