@@ -9,6 +9,8 @@ from modelramp.api.names import API_VERSION, FIELD_MANAGER, KIND, LABEL_DEPLOYME
 from modelramp.core.events import RolloutEvent
 from modelramp.desired.names import child_name, preview_name, route_name
 
+CONTEST_SECONDS = 60.0
+"""How long it is remembered that somebody has put back a field that was changed in an object of theirs."""
 MANAGED_BY = "app.kubernetes.io/managed-by"
 STABLE = "stable"
 """Role of the Service that follows the stable version; its name is in the spec."""
@@ -42,7 +44,7 @@ class FieldWrite:
     wanted: str
     needs: frozenset[tuple[str, int]] = frozenset()
     told: RolloutEvent | None = None
-    window: float = 60.0
+    window: float = CONTEST_SECONDS
 
     @property
     def at(self) -> tuple[str, str]:

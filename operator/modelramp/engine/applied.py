@@ -44,25 +44,24 @@ class Applied:
         return current is None or not self.left or self.left != mark(current)
 
 
-CONTEST_SECONDS = 60.0
-"""What somebody puts back several times within it is contested, until it was left alone for as long."""
 _CONTESTED = 3
+"""What somebody puts back so often within its window is contested, until it was left alone for as long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contest:
     """Fields in an object of somebody else after our last write.
 
-    left: the fields as they were left. set_back: when somebody has changed them since, newest last, seconds.
-    written_at: when they were written last. open: whether somebody else keeps changing them. window: how long a change
-    is remembered, seconds.
+    window: how long a change is remembered, seconds. left: the fields as they were left. set_back: when somebody has
+    changed them since, newest last, seconds. written_at: when they were written last. open: whether somebody else keeps
+    changing them.
     """
 
+    window: float
     left: str = ""
     set_back: tuple[float, ...] = ()
     written_at: float = 0.0
     open: bool = False
-    window: float = CONTEST_SECONDS
 
     def seen(self, found: str, now: float) -> "Contest":
         """After a look at the fields: whether somebody has changed them is noted once for each write of ours."""

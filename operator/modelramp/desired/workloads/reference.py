@@ -23,7 +23,7 @@ from modelramp.desired.workloads.protocol import Object
 POD_DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 SELECTING = (SERVICE, POD_DISRUPTION_BUDGET)
 """Kinds of objects that pick pods by labels, whoever made the pods."""
-CONTEST_SECONDS = 3600.0
+_SCALED_SECONDS = 3600.0
 """A Deployment that is scaled up three times within it is left alone for half of it: each time costs it its pods."""
 _MOST_REPLICAS = 1_000_000
 
@@ -228,7 +228,7 @@ def _scaled(deployment: Object, replicas: int, told: RolloutEvent | None) -> Fie
     operation = {"op": "replace", "path": "/spec/replicas", "value": replicas}
     ref = Ref(DEPLOYMENT, deployment["metadata"]["namespace"], deployment["metadata"]["name"])
     before = str(_replicas(deployment))
-    return FieldWrite(ref, deployment, (operation,), before, str(replicas), told=told, window=CONTEST_SECONDS)
+    return FieldWrite(ref, deployment, (operation,), before, str(replicas), told=told, window=_SCALED_SECONDS)
 
 
 def _remembered(obj: Object, kept: Mapping[str, int | None]) -> FieldWrite:
