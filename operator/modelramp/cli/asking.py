@@ -13,7 +13,8 @@ from modelramp.api.names import REQUEST_ANNOTATION, Phase
 from modelramp.api.text import visible
 from modelramp.cli.cluster import Cluster, Ended, Exit, Object
 
-_POLL_SECONDS = 0.5
+POLL_SECONDS = 0.5
+"""Time between two looks while a command waits."""
 _NOT_OF_A_WORD = re.compile(r"[^A-Za-z0-9._-]+")
 _WORD = 60
 _SILENT = "the operator has not answered within {seconds} s: does it run, and in this namespace?"
@@ -56,19 +57,23 @@ def located(command: Command) -> Command:
     return click.option("--context", help="Context of the kubeconfig; the current one if not given.")(command)
 
 
-def about_one(command: Command) -> Command:
-    """NAME and the options of every command that asks for something about one ModelDeployment."""
-    output = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-    timeout = click.option(
+def timeout_option(default: str) -> Callable[[Command], Command]:
+    """Option that says how long to wait."""
+    return click.option(
         "--timeout",
         callback=seconds,
         metavar="TIME",
-        default="60s",
+        default=default,
         show_default=True,
         help="How long to wait; 0s does not wait.",
     )
+
+
+def about_one(command: Command) -> Command:
+    """NAME and the options of every command that asks for something about one ModelDeployment."""
+    output = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
     name = click.argument("name", shell_complete=complete_names)
-    return name(located(timeout(output(command))))
+    return name(located(timeout_option("60s")(output(command))))
 
 
 def asked(
@@ -112,7 +117,7 @@ def _until(where: Asked, obj: Object, until: float, done: Callable[[Object], boo
             if status == before:
                 raise Ended(f"{where.name}: {_SILENT.format(seconds=where.seconds)}", Exit.UNKNOWN)
             raise Ended(f"{where.name}: {visible(str(status.get('message', '')))}", Exit.TIMED_OUT)
-        time.sleep(_POLL_SECONDS)
+        time.sleep(POLL_SECONDS)
         obj = where.cluster.get(where.name)
     return obj
 

@@ -13,7 +13,7 @@ from modelramp.core.capacity import mostly_unanswered, unanswered
 from modelramp.core.events import RolloutEvent
 from modelramp.core.gates import registry as gates
 from modelramp.core.phases import IN_FLIGHT
-from modelramp.core.state import Adopted, Observed, RolloutInput, State, held_by_people
+from modelramp.core.state import Adopted, Observed, RolloutInput, ScaledToZero, State, held_by_people
 from modelramp.core.transitions import label, name_of
 
 _ORDER = tuple(ConditionType)
@@ -157,7 +157,7 @@ def _ready(
             f"{_unresolved(target)} cannot be resolved; status.policies says why",
         )
     if state.zero is not None or state.phase in IN_FLIGHT:
-        return _ready_at_zero(state, wanted) if state.zero is not None else _under_way(target, state, seen, wanted)
+        return _under_way(target, state, seen, wanted)
     if seen.shadowed or seen.routed is not True:
         reason = Reason.ROUTE_SHADOWED if seen.shadowed else seen.route_reason
         return False, reason, seen.shadowed or seen.route_detail or "the gateway has not taken the route yet"
@@ -165,15 +165,17 @@ def _ready(
 
 
 def _under_way(target: RolloutInput, state: State, seen: Observed, wanted: str) -> tuple[bool, Reason, str]:
+    if state.zero is not None:
+        return _ready_at_zero(state, state.zero, wanted)
     waits = f": {seen.route_detail}" if seen.routed is not True and seen.route_detail else ""
     previewed = state.running is not None and not state.running.weight
     stage = ", in its preview without live traffic" if previewed else ""
     return False, _moving(target, state, seen), f"the rollout of {wanted} is under way{stage}{waits}"
 
 
-def _ready_at_zero(state: State, wanted: str) -> tuple[bool, Reason, str]:
+def _ready_at_zero(state: State, zero: ScaledToZero, wanted: str) -> tuple[bool, Reason, str]:
     """Nothing to wait for where nothing is in flight, as a Deployment without replicas is ready."""
-    if state.zero is not None and state.zero.ended:
+    if zero.ended:
         return False, Reason.WAITING_FOR_PODS, "spec.replicas is no longer 0; the pods are not back yet"
     if state.phase in IN_FLIGHT:
         return False, Reason.SCALED_TO_ZERO, f"the rollout of {wanted} waits: spec.replicas is 0"

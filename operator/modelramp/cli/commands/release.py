@@ -5,24 +5,15 @@ import time
 import click
 
 from modelramp.api.names import FINALIZER
-from modelramp.cli.asking import complete_names, located, seconds
+from modelramp.cli.asking import POLL_SECONDS, complete_names, located, timeout_option
 from modelramp.cli.cluster import Cluster, Ended, Exit
 from modelramp.desired.workloads.reference import originals
-
-_POLL_SECONDS = 0.5
 
 
 @click.command("release")
 @click.argument("name", shell_complete=complete_names)
 @located
-@click.option(
-    "--timeout",
-    callback=seconds,
-    metavar="TIME",
-    default="15m",
-    show_default=True,
-    help="How long to wait; 0s does not wait.",
-)
+@timeout_option("15m")
 def command(name: str, namespace: str | None, context: str | None, timeout: int) -> None:
     """Give the Deployment and the route back that a ModelDeployment has taken over, and delete it.
 
@@ -42,7 +33,7 @@ def command(name: str, namespace: str | None, context: str | None, timeout: int)
         if time.monotonic() >= until:
             text = f"{name}: still gives back what it has taken over; its versions serve until then"
             raise Ended(text, Exit.TIMED_OUT)
-        time.sleep(_POLL_SECONDS)
+        time.sleep(POLL_SECONDS)
     for workload in kept if timeout else ():
         found = cluster.deployment(workload)
         ready = (found.get("status") or {}).get("availableReplicas", 0)
