@@ -90,16 +90,11 @@ def metrics_api(plane, namespace, folder):
         plane.kubectl("delete", "pod,service", "metrics-api", "-n", namespace, "--wait=false")
 
 
-class Load:
-    """Lets the pods of a rollout use what their share of `demand` needs, twice a second, and notes what it sees.
+class Looks:
+    """Calls `look` in a thread of its own, every so many seconds, while the block lasts."""
 
-    demand: pods that all traffic keeps busy, each with a request of 10m. idle: a version whose pods use nothing.
-    seen: spec.replicas, and by version its share of the traffic and its ready pods.
-    """
-
-    def __init__(self, plane, rollout, file, demand, idle=""):
-        self._plane, self._rollout, self._file = plane, rollout, file
-        self.demand, self.idle, self.seen, self._end = demand, idle, [], threading.Event()
+    def __init__(self, seconds):
+        self._seconds, self._end = seconds, threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
 
     def __enter__(self):
@@ -110,14 +105,30 @@ class Load:
         self._end.set()
         self._thread.join(timeout=30)
 
+    def _follow(self):
+        while not self._end.wait(self._seconds):
+            self.look()
+
+
+class Load(Looks):
+    """Lets the pods of a rollout use what their share of `demand` needs, twice a second, and notes what it sees.
+
+    demand: pods that all traffic keeps busy, each with a request of 10m. idle: a version whose pods use nothing.
+    seen: spec.replicas, and by version its share of the traffic and its ready pods.
+    """
+
+    def __init__(self, plane, rollout, file, demand, idle=""):
+        super().__init__(seconds=0.5)
+        self._plane, self._rollout, self._file = plane, rollout, file
+        self.demand, self.idle, self.seen = demand, idle, []
+
     def steady(self, replicas):
         """Whether the autoscaler has asked for so many for ten seconds."""
         return [found for found, _ in self.seen[-20:]] == [replicas] * 20
 
-    def _follow(self):
-        while not self._end.wait(0.5):
-            with suppress(httpx.HTTPError):
-                self._look()
+    def look(self):
+        with suppress(httpx.HTTPError):
+            self._look()
 
     def _look(self):
         selector = f"modelramp.io/deployment={self._rollout.name}"

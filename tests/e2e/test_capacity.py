@@ -1,14 +1,13 @@
 """Rollouts on a node with a few devices: the pods of both versions fit, or the rollout says what it waits for."""
 
 import json
-import threading
 import time
 
 import pytest
 
 from localplane.configs import NODE_NAME
 from tests.e2e.conftest import NAMESPACE
-from tests.e2e.metrics_api import Load, is_ready, metrics_api
+from tests.e2e.metrics_api import Load, Looks, is_ready, metrics_api
 from tests.e2e.stories import wait_for_route
 from tests.e2e.traffic import Traffic
 
@@ -30,30 +29,21 @@ def on_devices(rollout, version, resource, **env):
     return json.dumps(body)
 
 
-class Watcher:
-    """Counts pods that have a device, and those that are ready, ten times a second."""
+class Watcher(Looks):
+    """Counts pods that have a device, and those that are ready, three times a second."""
 
     def __init__(self, plane, namespace, name):
-        self.counts, self._end = [], threading.Event()
-        self._look = lambda: plane.kubectl(
+        super().__init__(seconds=0.3)
+        self.counts = []
+        self._list = lambda: plane.kubectl(
             "get", "pods", "-n", namespace, "-l", f"modelramp.io/deployment={name}", "-o", "json"
         )
-        self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._end.set()
-        self._thread.join(timeout=30)
-
-    def _watch(self):
-        while not self._end.wait(0.3):
-            pods = json.loads(self._look())["items"]
-            living = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
-            ready = [pod for pod in living if is_ready(pod)]
-            self.counts.append((len(living), len(ready)))
+    def look(self):
+        pods = json.loads(self._list())["items"]
+        living = [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+        ready = [pod for pod in living if is_ready(pod)]
+        self.counts.append((len(living), len(ready)))
 
 
 @pytest.mark.timeout(400)
