@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.sums import Amounts, Flags, Sums, over_limit
-from benchmarks.watching import HORIZON_TICKS, MINUTES, Delay, Estimate, delay_of, per_thousand
+from benchmarks.watching import MINUTES, Delay, Estimate, caught_at, delay_of, per_thousand
 from modelramp.analysis.stats.change import LIMIT_ALPHA
 
 
@@ -30,8 +30,8 @@ def minutes(
 ) -> Iterator[tuple[Amounts, Amounts]]:
     """Failures and requests of every rollout as they are counted, tick after tick.
 
-    rates: before and after so many minutes (`change`). A pod's scrapes come at a time of its own, so that a tick's
-    first one shows the end of the minute before, too.
+    rates: before and after minute `change`. Each pod is scraped at its own offset, so the first scrape of a tick also
+    shows the end of the minute before.
     """
     random = np.random.default_rng(seed)
     shape = (rollouts, scraping.pods)
@@ -70,18 +70,12 @@ def false_rollbacks(scraping: Scraping, seed: int, per_minute: float, rate: floa
 def detection(
     scraping: Scraping, seed: int, per_minute: float, rates: tuple[float, float], rollouts: int, healthy: int
 ) -> Delay:
-    """How soon the change from the first rate to the second is caught after so many healthy ticks."""
+    """How soon the change from the first rate to the second is caught. healthy: ticks at the first rate."""
     traffic = minutes(seed, scraping, per_minute, rates, rollouts, healthy)
-    sums, caught = Sums(rollouts, LIMIT_ALPHA), np.zeros(rollouts, dtype=np.int64)
-    for tick in range(1 - healthy, HORIZON_TICKS + 1):
-        rolled = _rolled(sums, next(traffic))
-        if tick > 0:
-            caught[rolled & (caught == 0)] = tick
-        else:
-            sums.forget(rolled)
-        if caught.all():
-            break
-    return delay_of(np.where(caught == 0, HORIZON_TICKS + 1, caught))
+    sums = Sums(rollouts, LIMIT_ALPHA)
+    for _ in range(healthy):
+        sums.forget(_rolled(sums, next(traffic)))
+    return delay_of(caught_at((_rolled(sums, counts) for counts in traffic), rollouts))
 
 
 def _rolled(sums: Sums, counts: tuple[Amounts, Amounts]) -> Flags:

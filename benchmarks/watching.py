@@ -83,7 +83,7 @@ def per_thousand(found: int, hours: float) -> Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """Ticks from the change to the rollback. ninety_nine: within so many ticks 99 % are caught."""
+    """Ticks from the change to the rollback. ninety_nine: ticks within which 99 % are caught."""
 
     mean: Estimate
     median: Estimate
@@ -94,17 +94,23 @@ class Delay:
 def detection(
     rule: Rule, seed: int, per_minute: float, rates: tuple[float, float], rollouts: int, healthy: int
 ) -> Delay:
-    """How soon the change from the first rate to the second is caught after so many healthy ticks."""
+    """How soon the change from the first rate to the second is caught. healthy: ticks at the first rate."""
     watching = Watching(rule, rollouts)
     before = minutes(seed, per_minute, rates[0], rollouts)
     for _ in range(healthy):
         watching.tick(*next(before))
-    after, caught = minutes(seed + 1, per_minute, rates[1], rollouts), np.zeros(rollouts, dtype=np.int64)
+    after = minutes(seed + 1, per_minute, rates[1], rollouts)
+    return delay_of(caught_at((watching.tick(*counts) for counts in after), rollouts))
+
+
+def caught_at(looks: Iterator[Flags], rollouts: int) -> Counts:
+    """The tick at which each rollout is first rolled back, from 1; HORIZON_TICKS + 1 where none did."""
+    caught = np.zeros(rollouts, dtype=np.int64)
     for tick in range(1, HORIZON_TICKS + 1):
-        caught[watching.tick(*next(after)) & (caught == 0)] = tick
+        caught[next(looks) & (caught == 0)] = tick
         if caught.all():
             break
-    return delay_of(np.where(caught == 0, HORIZON_TICKS + 1, caught))
+    return np.where(caught == 0, HORIZON_TICKS + 1, caught)
 
 
 def delay_of(ticks: Counts) -> Delay:
