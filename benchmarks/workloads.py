@@ -183,7 +183,7 @@ def fleet(size: int = MANY) -> Mapping[str, Run]:
         [sys.executable, "-m", "benchmarks.fleet", str(size)], cwd=ROOT, capture_output=True, timeout=1_800, check=True
     )
     found = json.loads(done.stdout)
-    in_turns = found["writes"] <= 2 * size // CHECKPOINT_TICKS  # at rest each is reported on once in so many ticks
+    in_turns = found["writes"] <= 2 * size // CHECKPOINT_TICKS  # at rest, one report in CHECKPOINT_TICKS ticks
     right = found["healthy"] if found["records"] == size and in_turns and not found["warnings"] else 0
     return {
         "engine: memory": Run(right, found["memory_mib"]),

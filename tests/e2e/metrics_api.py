@@ -91,7 +91,7 @@ def metrics_api(plane, namespace, folder):
 
 
 class Looks:
-    """Calls `look` in a thread of its own, every so many seconds, while the block lasts."""
+    """Calls `look` every `seconds` in a thread, while the block lasts."""
 
     def __init__(self, seconds):
         self._seconds, self._end = seconds, threading.Event()
@@ -123,7 +123,7 @@ class Load(Looks):
         self.demand, self.idle, self.seen = demand, idle, []
 
     def steady(self, replicas):
-        """Whether the autoscaler has asked for so many for ten seconds."""
+        """Whether the autoscaler has asked for this number of pods for ten seconds."""
         return [found for found, _ in self.seen[-20:]] == [replicas] * 20
 
     def look(self):

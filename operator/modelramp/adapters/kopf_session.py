@@ -145,7 +145,7 @@ def _between(
             response = await handler(request)
             response.content = Lines(response.content, telemetry)  # type: ignore[assignment]
             return response
-        request.url = request.url.update_query(limit="1")  # of which only the version is of use
+        request.url = request.url.update_query(limit="1")  # only its resourceVersion is used
         response = await handler(request)
         if response.status < 400 and isinstance(response, Answer):
             version = versions.take(kind.plural, _namespace(request.url))

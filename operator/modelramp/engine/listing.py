@@ -16,7 +16,7 @@ from modelramp.engine.store import Key, Store
 
 _SWEEP_POLL_SECONDS = 15.0
 _GAP_SECONDS = 5.0
-"""At most so often a kind is listed because its watch began anew."""
+"""Shortest time between two lists of a kind whose watch has missed changes."""
 _SLICE_SECONDS = 0.02
 """The event loop is given back after so much work: probes, watches and ticks wait no longer."""
 _CALM_SECONDS = 0.5
@@ -82,7 +82,7 @@ class Listing:
         self._take(kind, event, obj, repeated=True)
 
     def list_again(self, kind: Kind) -> None:
-        """A watch of a kind goes on from now: what happened before, and nobody reported, a list has to say."""
+        """Have a kind listed soon, since its watch has missed what happened before now."""
         self._telemetry.count("modelramp_watch_events_total", kind=kind.kind, type="LISTED")
         self._unlisted.add(kind)
         self._gap.set()
@@ -315,7 +315,7 @@ class Listing:
             left = await self._list_again([kind for kind in watched() if due or kind in again])
 
     async def _list_after_gaps(self) -> None:
-        """List a kind as soon as its watch has left something out; a watch that fails all the time is no reason."""
+        """List a kind as soon as its watch has missed changes, and no sooner than _GAP_SECONDS after the last time."""
         while True:
             await self._gap.wait()
             self._gap.clear()

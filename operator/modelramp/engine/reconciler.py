@@ -304,7 +304,7 @@ class Reconciler:
             record.unanswered += 1
             known = record.obstacle is not None and record.obstacle.reason is Reason.API_SERVER_UNAVAILABLE
             if record.unanswered >= _UNANSWERED and not known:  # which call it is today is no news
-                text = f"children cannot be written, the last try had no answer: {error}; it is tried again"
+                text = f"children cannot be written: {error}; it is tried again"
                 record.obstacle = RolloutEvent(Reason.API_SERVER_UNAVAILABLE, text, warning=True)
             raise
         self.writer.show_refused_route(key, refused=False)

@@ -1,4 +1,4 @@
-"""Which ticks that changed nothing are written down all the same, so that people see them.
+"""Which ticks without a change are written to the status, so that people see that a model is watched.
 
 Nothing depends on these writes: what they leave out is asked again from Prometheus after a restart. Ticks that change
 something are written at once and do not come here.

@@ -18,7 +18,7 @@ def many(count, phase):
 
 
 def reports(number, phase, *, minutes=120, interval=60, checks=(), asked=1_000):
-    """At which ticks, counted in minutes, each of `number` objects is written; asked: of so many of them."""
+    """The minutes in which each object is written, of `number` objects in all. asked: how many of them are asked."""
     reporting = Reporting(60)
     reporting.count(many(number, phase))
     found = {}

@@ -54,7 +54,7 @@ class Cluster:
 
 
 class Silent(Cluster):
-    """Does not answer so many times."""
+    """Fails `times` times before it answers."""
 
     def __init__(self, times):
         super().__init__()

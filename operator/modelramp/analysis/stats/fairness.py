@@ -146,7 +146,7 @@ def worse_groups(groups: Mapping[str, Proportion], alpha: float) -> list[str]:
 
 
 def _table(groups: Groups, least: float) -> _Table | Unusable:
-    """The groups with at least so many answers, or why they cannot be judged."""
+    """The groups with enough answers, or why they cannot be judged."""
     import numpy as np
 
     if not groups.by_name:

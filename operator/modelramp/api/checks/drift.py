@@ -103,8 +103,8 @@ class Drift(ApiModel):
     cluster_size: Annotated[
         AtLeastOne | None,
         Field(
-            description="How many nearly equal observations come together, such as the inputs of one user; so many "
-            "count as one. Defaults to 1: all are independent."
+            description="Number of nearly equal observations in a cluster, such as the inputs of one user. A cluster "
+            "counts as one observation. Defaults to 1: all are independent."
         ),
     ] = None
 
