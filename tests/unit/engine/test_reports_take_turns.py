@@ -1,5 +1,6 @@
 """Which ticks that changed nothing are written: all while few rollouts are in flight, in turns beyond."""
 
+from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -7,8 +8,10 @@ import pytest
 
 from modelramp.api.names import Phase, Reason
 from modelramp.api.verdict import CheckOutcome, Verdict
-from modelramp.core.state import State
+from modelramp.core.events import RolloutEvent
+from modelramp.core.state import BreachCounter, Decision, State
 from modelramp.engine.reporting import Reporting
+from modelramp.engine.writes import is_calm
 
 START = 1_700_000_040
 
@@ -74,3 +77,34 @@ def test_after_a_restart_with_everything_unwritten_not_all_are_written_at_once()
     before, after = (State(phase=Phase.PROGRESSING, last_tick=tick) for tick in (START, START + 25 * 60))
     due = sum(reporting.is_due(f"uid-{index}", before, after, 60) for index in range(1_000))
     assert due <= 60 + 5 * 60**0.5
+
+
+ERRORS = CheckOutcome("errors", Verdict.HEALTHY, Reason.WITHIN_LIMIT, "0.2 % <= 1 %", 0.002)
+QUIET = State(phase=Phase.HEALTHY, last_tick=START, recent_ticks="++", checks=(ERRORS,), watch=BreachCounter("a", 1))
+LATER = replace(QUIET, last_tick=START + 60, recent_ticks="+++")
+
+
+@pytest.mark.parametrize("check", [ERRORS, replace(ERRORS, value=0.004, detail="0.4 % <= 1 %", memory="7", at=START)])
+def test_a_tick_with_the_same_verdicts_is_calm(check):
+    assert is_calm(QUIET, Decision(replace(LATER, checks=(check,))))
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        replace(LATER, checks=(replace(ERRORS, verdict=Verdict.BREACH),)),
+        replace(LATER, checks=(replace(ERRORS, reason=Reason.NO_DATA),)),
+        replace(LATER, checks=()),
+        replace(LATER, recent_ticks="++?"),
+        replace(LATER, watch=BreachCounter("a", 1, breaches=1)),
+        replace(LATER, phase=Phase.DEGRADED),
+        replace(LATER, detail="waits"),
+    ],
+    ids=["a verdict", "a reason", "a check that is gone", "a mark", "a count", "a phase", "words"],
+)
+def test_what_a_tick_changes_is_written_at_once(after):
+    assert not is_calm(QUIET, Decision(after))
+
+
+def test_what_people_hear_of_is_written_at_once():
+    assert not is_calm(QUIET, Decision(LATER, (RolloutEvent(Reason.PROMOTED, "serves"),)))
