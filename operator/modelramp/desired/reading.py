@@ -1,6 +1,8 @@
 """Parts of objects that others wrote, whatever their form: what has another form than is wanted is not there."""
 
+import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 
@@ -23,6 +25,13 @@ def text(obj: Any, *path: str) -> str:
     *before, last = path
     found = part(obj, *before).get(last)
     return found if isinstance(found, str) else ""
+
+
+def annotated(metadata: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The JSON mapping that an annotation holds; empty when there is none that can be read."""
+    with suppress(ValueError, RecursionError):
+        return part(json.loads(text(metadata, "annotations", name) or "{}"))
+    return {}
 
 
 def version_of(obj: Mapping[str, Any]) -> int:

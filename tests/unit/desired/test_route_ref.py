@@ -143,7 +143,7 @@ def test_a_route_is_confirmed_by_its_gateways_once_it_names_a_version():
     assert ROUTER.observed(OWNER, routing(), (accepted(taken(route())),), 0).taken is True
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"backendRefs": 1}', '{"rule": 5}'])
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "[]", '{"backendRefs": 1}', '{"rule": 5}'])
 def test_an_annotation_that_somebody_has_spoiled_harms_nobody(text):
     found = taken(route())
     found["metadata"]["annotations"][ORIGINAL_BACKENDS] = text

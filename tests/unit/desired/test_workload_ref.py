@@ -116,7 +116,7 @@ def test_a_deployment_that_is_no_longer_named_comes_back_and_is_then_forgotten()
     assert forgotten.operations[0]["op"] == "remove"
 
 
-@pytest.mark.parametrize("text", ["", "[]", "x", '{"a": "1"}', '{"a": -1}', '{"a": true}'])
+@pytest.mark.parametrize("text", ["", "[]", "x", "[" * 100_000, '{"a": "1"}', '{"a": -1}', '{"a": true}'])
 def test_an_annotation_that_nobody_can_read_says_nothing(text):
     assert originals({"annotations": {ORIGINAL_REPLICAS: text}}) == {}
 

@@ -6,7 +6,6 @@ else than our Services stands there later is what its owner wants in the end, so
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +16,7 @@ from modelramp.core.events import RolloutEvent
 from modelramp.core.hostnames import Scope
 from modelramp.desired.names import child_name, revision_in
 from modelramp.desired.ownership import FieldWrite, Owner, pointer
-from modelramp.desired.reading import entries, part, text
+from modelramp.desired.reading import annotated, entries, part, text
 from modelramp.desired.routers.gateway_api import (
     GATEWAY_GROUP,
     HTTP_ROUTE,
@@ -228,10 +227,7 @@ def _revision(owner: Owner, backend: Mapping[str, Any]) -> str | None:
 
 def _kept(route: Object) -> Mapping[str, Any]:
     """What the annotation says; empty where it says nothing that can be read."""
-    with suppress(ValueError):
-        found = json.loads(text(route, "metadata", "annotations", ORIGINAL_BACKENDS) or "{}")
-        return found if isinstance(found, dict) else {}
-    return {}
+    return annotated(part(route, "metadata"), ORIGINAL_BACKENDS)
 
 
 def _rule_kept(route: Object) -> str | None:

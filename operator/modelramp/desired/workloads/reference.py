@@ -6,7 +6,6 @@ number somebody writes later is what the owner wants in the end, so that is kept
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ from modelramp.api.spec import MOST_BYTES, Model, ModelDeploymentSpec
 from modelramp.core.events import RolloutEvent
 from modelramp.core.state import Adopted
 from modelramp.desired.ownership import FieldWrite, pointer
-from modelramp.desired.reading import entries, part, text
+from modelramp.desired.reading import annotated, entries, part, text
 from modelramp.desired.workloads.deployment import DEPLOYMENT
 from modelramp.desired.workloads.protocol import Object
 
@@ -69,11 +68,8 @@ def refers(spec: ModelDeploymentSpec | None, metadata: Mapping[str, Any]) -> tup
 
 def originals(metadata: Mapping[str, Any]) -> dict[str, int]:
     """The replicas of each Deployment that a ModelDeployment has scaled down; metadata: of the ModelDeployment."""
-    with suppress(ValueError):
-        found = json.loads(text(metadata, "annotations", ORIGINAL_REPLICAS) or "{}")
-        if isinstance(found, dict):
-            return {name: count for name, count in found.items() if type(count) is int and 0 <= count <= _MOST_REPLICAS}
-    return {}
+    found = annotated(metadata, ORIGINAL_REPLICAS)
+    return {name: count for name, count in found.items() if type(count) is int and 0 <= count <= _MOST_REPLICAS}
 
 
 def problem_of(deployment: Object) -> RolloutEvent | None:
