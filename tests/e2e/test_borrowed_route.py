@@ -140,6 +140,7 @@ def test_a_deployment_gives_its_place_and_gets_it_back_without_a_failed_request(
     for obj in legacy(rollout):
         operator.kubectl("apply", "-f", "-", input=json.dumps(obj))
     operator.kubectl("rollout", "status", "deployment/legacy", "-n", NAMESPACE, "--timeout=60s")
+    wait_until(lambda: len(legacy_pods(operator)) == 2)  # and none that still ends from the test before
     route, workload = get(operator, "httproute", ADOPTED), get(operator, "deployment", "legacy")
     pods = legacy_pods(operator)
     with Traffic(operator.gateway_url, rollout.hostname) as traffic:

@@ -57,7 +57,6 @@ def test_defaults_are_filled_in_as_people_write_them(resource):
         "progressDeadline": "10m",
         "scaleDownDelay": "30s",
         "revisionHistoryLimit": 10,
-        "capacity": {"candidate": "ByShare", "minimum": 1, "maxSurge": "100%", "standby": {"for": "1h"}},
     }
     assert stored["health"]["interval"] == "60s"
     assert stored["health"]["checks"] == [
