@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 from architecture_page import architecture_page
+from reasons_page import reasons_page
 
 from modelramp.api.crd import COLUMNS, object_schema
 from modelramp.api.policy import PolicyKind
@@ -151,6 +152,7 @@ def main() -> int:
         "reference/modeldeployment.md": resource_page(),
         "reference/healthpolicy.md": policy_page(),
         "reference/cli.md": cli_page(),
+        "reference/reasons.md": reasons_page(MADE),
         "architecture.md": architecture_page(MADE),
     }
     stale = [

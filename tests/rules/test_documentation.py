@@ -2,8 +2,10 @@
 
 import re
 
+import click
 import pytest
 
+from modelramp.cli.main import main as modelramp
 from tests.rules.tree import ROOT, files, shown
 
 DOCS = ROOT / "docs"
@@ -17,6 +19,8 @@ PARTS = {
 _LINK = re.compile(r"\]\(([^)#\s]+)")
 _HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_SHELL = re.compile(r"^```(?:sh|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_VERB = re.compile(r"(?:^|[|&(] *|\$ |kubectl )modelramp +(-*[a-z][a-z-]*)", re.MULTILINE)
 _STATUS = re.compile(r"(Accepted|Proposed|Superseded by \[\d{4}\]\(\d{4}-[a-z0-9-]+\.md\)), 20\d\d-\d\d-\d\d\.\n")
 
 
@@ -73,3 +77,29 @@ def test_a_decision_record_has_the_outline_of_all_records(record):
     for name, parts in found:
         assert parts == [part for part in PARTS.get(name, []) if part in parts], name
     assert _STATUS.match(text.split("## Status\n\n", 1)[1])
+
+
+def verbs(text):
+    """What is called of modelramp in the shell blocks of a page, and in the code within its sentences."""
+    shell = "".join(_SHELL.findall(text))
+    code = "\n".join(re.findall(r"`((?:kubectl )?modelramp [^`\n]+)`", _FENCE.sub("", text)))
+    return set(_VERB.findall(f"{shell}\n{code}"))
+
+
+@pytest.mark.parametrize("page", pages(), ids=shown)
+def test_every_command_in_the_docs_is_one_that_exists(page):
+    assert verbs(page.read_text("utf-8")) <= {*modelramp.list_commands(click.Context(modelramp)), "--help", "--version"}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("```sh\nkubectl modelramp frob x\n```\n", {"frob"}),
+        ("```sh\nmodelramp lint a.yaml | modelramp frob -\n```\n", {"lint", "frob"}),
+        ("say `kubectl modelramp frob NAME` then", {"frob"}),
+        ("```sh\nkubectl -n modelramp-system logs deployment/modelramp --tail=5\n```\n", set()),
+        ("```yaml\n- modelramp frob\n```\n", set()),
+    ],
+)
+def test_commands_are_found_where_people_copy_them_from(text, found):
+    assert verbs(text) == found
