@@ -9,7 +9,7 @@ from typing import Any
 from modelramp.analysis.dialects import extension_in
 from modelramp.analysis.matchers import LONGEST, operators_in
 from modelramp.analysis.query_context import VARIABLES, QueryContext, value_of
-from modelramp.api.quantity import format_duration
+from modelramp.api.times import format_duration
 
 # Blanks around the name are stripped afterwards: a pattern that also looks for them tries every way to divide them,
 # which took seconds for two thousand blanks, and nothing can end a search that has begun.

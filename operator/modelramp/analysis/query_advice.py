@@ -10,7 +10,7 @@ from modelramp.analysis.query_context import QueryContext
 from modelramp.api.advice import Advice, Level
 from modelramp.api.check import Check, Role
 from modelramp.api.health import Health
-from modelramp.api.quantity import format_duration
+from modelramp.api.times import format_duration
 
 _PROBE = QueryContext("namespace", "name", "revision", "service", "stable", "stable-service")
 _PROBE_WINDOW = 7919  # seconds; no query has this range by itself, so what has it came from {{window}}

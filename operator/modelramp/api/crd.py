@@ -13,10 +13,10 @@ import yaml
 from modelramp.api import names
 from modelramp.api.job_template import MARK, job_template_schema
 from modelramp.api.pod_schema import Schema, pod_template_schema
-from modelramp.api.quantity import format_duration
 from modelramp.api.rules import ApiModel
 from modelramp.api.spec import OBJECT_RULES, ModelDeploymentSpec
 from modelramp.api.status import Status
+from modelramp.api.times import format_duration
 
 CRD_NAME = f"{names.PLURAL}.{names.GROUP}"
 HEADER = "# Generated from operator/modelramp/api by `python -m modelramp.api.crd`; edit the models, not this file.\n"

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from modelramp.api.rules import Rule
+from modelramp.api.times import DURATION, format_duration, parse_duration
 
 # Six digits and two for the exponent keep every text that matches within what the API server can compute with.
-DURATION = r"([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?"
 NUMBER = r"-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?"
 LONGEST = 720 * 3600
 """No duration may be longer, seconds (30 days)."""
@@ -20,35 +20,6 @@ AMOUNT_FIELDS = frozenset({"sizeLimit", "divisor"})
 """Fields of a pod template that hold one quantity."""
 _SUFFIXES = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
-_UNITS = (("h", 3600), ("m", 60), ("s", 1))
-
-
-def parse_duration(text: str) -> int:
-    """Seconds in a duration such as "90s", "5m" or "1h30m".
-
-    Raises ValueError with the accepted forms when the text is none of them.
-    >>> parse_duration("1h30m")
-    5400
-    """
-    match = re.fullmatch(DURATION, text)
-    if not text or match is None:
-        raise ValueError(
-            f"{text!r} is not a duration; write hours, minutes and seconds in that order, as in 90s, 5m, 1h30m"
-        )
-    return sum(int(part[:-1]) * size for part, (_, size) in zip(match.groups(), _UNITS, strict=True) if part)
-
-
-def format_duration(seconds: int) -> str:
-    """The shortest duration text for whole seconds.
-
-    >>> format_duration(5400), format_duration(0)
-    ('1h30m', '0s')
-    """
-    text, rest = "", seconds
-    for unit, size in _UNITS:
-        count, rest = divmod(rest, size)
-        text += f"{count}{unit}" if count else ""
-    return text or "0s"
 
 
 def parse_number(text: str) -> float:

@@ -1,6 +1,14 @@
-"""Instants as the API writes them: RFC 3339, UTC, whole seconds. In the core they are seconds since the epoch."""
+"""Instants and durations as the API writes them: RFC 3339, UTC, whole seconds; and 90s, 5m, 1h30m.
 
+In the core they are seconds since the epoch, and seconds.
+"""
+
+import re
 from datetime import UTC, datetime
+
+DURATION = r"([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?"
+"""Pattern of durations as people write them: six digits keep each within what the API server can compute with."""
+_UNITS = (("h", 3600), ("m", 60), ("s", 1))
 
 
 def to_text(seconds: int) -> str:
@@ -39,3 +47,31 @@ def to_seconds(text: str) -> int:
     if seconds < 0:
         raise ValueError(f"{text!r} is no time between 1970 and 9999")
     return seconds
+
+
+def parse_duration(text: str) -> int:
+    """Seconds in a duration such as "90s", "5m" or "1h30m".
+
+    Raises ValueError with the accepted forms when the text is none of them.
+    >>> parse_duration("1h30m")
+    5400
+    """
+    match = re.fullmatch(DURATION, text)
+    if not text or match is None:
+        raise ValueError(
+            f"{text!r} is not a duration; write hours, minutes and seconds in that order, as in 90s, 5m, 1h30m"
+        )
+    return sum(int(part[:-1]) * size for part, (_, size) in zip(match.groups(), _UNITS, strict=True) if part)
+
+
+def format_duration(seconds: int) -> str:
+    """The shortest duration text for whole seconds.
+
+    >>> format_duration(5400), format_duration(0)
+    ('1h30m', '0s')
+    """
+    text, rest = "", seconds
+    for unit, size in _UNITS:
+        count, rest = divmod(rest, size)
+        text += f"{count}{unit}" if count else ""
+    return text or "0s"

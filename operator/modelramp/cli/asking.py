@@ -23,7 +23,7 @@ Command = Callable[..., Any]
 
 def seconds(ctx: click.Context, param: click.Parameter, value: str) -> int:
     """Callback of an option that is a time such as 90s or 10m; a bare number is seconds."""
-    from modelramp.api.quantity import parse_duration
+    from modelramp.api.times import parse_duration
 
     try:
         return int(value) if value.isdigit() else parse_duration(value)

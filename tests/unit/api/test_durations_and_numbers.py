@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modelramp.api.quantity import LONGEST, format_duration, format_number, parse_duration, parse_number
+from modelramp.api.quantity import LONGEST, format_number, parse_number
+from modelramp.api.times import format_duration, parse_duration
 
 
 @given(st.integers(min_value=0, max_value=LONGEST))

@@ -9,8 +9,8 @@ from modelramp.analysis.abtest import POWER, deviation_of, deviation_of_rates, s
 from modelramp.analysis.evidence import count_text
 from modelramp.analysis.experiment import evidence_of
 from modelramp.api.abtest import ABTest, ABTestRun
-from modelramp.api.quantity import format_duration, format_number
-from modelramp.api.times import to_text
+from modelramp.api.quantity import format_number
+from modelramp.api.times import format_duration, to_text
 from modelramp.api.verdict import ABTestOutcome
 from modelramp.core.state import Ending
 

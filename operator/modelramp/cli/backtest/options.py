@@ -17,9 +17,8 @@ from modelramp.api.check import Check
 from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.header import read_headers
 from modelramp.api.health import Health, PrometheusSpec
-from modelramp.api.quantity import parse_duration
 from modelramp.api.spec import ModelDeploymentSpec
-from modelramp.api.times import to_text
+from modelramp.api.times import parse_duration, to_text
 from modelramp.cli.backtest.history import (
     NoHistory,
     as_after_promotion,

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from modelramp.analysis.wording import shown
 from modelramp.api.abtest import ABTest
-from modelramp.api.quantity import format_duration, format_number
-from modelramp.api.times import to_text
+from modelramp.api.quantity import format_number
+from modelramp.api.times import format_duration, to_text
 from modelramp.api.verdict import CheckOutcome, Verdict
 from modelramp.cli.backtest.ab_test import Look, decisive, needed, not_known, rows_of
 from modelramp.cli.backtest.replay import HELD, PROMOTED, ROLLED_BACK, Moment, Replayed

@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from modelramp.api.health import Health
-from modelramp.api.quantity import parse_duration
 from modelramp.api.spec import ModelDeploymentSpec
+from modelramp.api.times import parse_duration
 from modelramp.cli.backtest.ab_test import test_json
 from modelramp.cli.backtest.options import Asking, asking, asking_of, read_histories
 from modelramp.cli.backtest.replay import History, Replayed, replay

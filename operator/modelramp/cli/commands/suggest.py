@@ -9,8 +9,7 @@ import click
 from modelramp.analysis.checks import limits_of
 from modelramp.api.check import Check, Role
 from modelramp.api.health import Health
-from modelramp.api.quantity import format_duration
-from modelramp.api.times import to_text
+from modelramp.api.times import format_duration, to_text
 from modelramp.api.verdict import Verdict
 from modelramp.cli.backtest.limits import (
     MONTH,

@@ -8,7 +8,8 @@ from modelramp.analysis.experiment import parts_of_test
 from modelramp.analysis.query_advice import of_count
 from modelramp.api.abtest import ABTest, Unit
 from modelramp.api.advice import Advice, Level
-from modelramp.api.quantity import format_duration, format_number
+from modelramp.api.quantity import format_number
+from modelramp.api.times import format_duration
 
 _DAY = 86_400
 _PATH = "spec.rollout.abTest"

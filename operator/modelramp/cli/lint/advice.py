@@ -8,9 +8,9 @@ from modelramp.analysis.kinds import check_kind
 from modelramp.api.advice import Advice, Level
 from modelramp.api.check import Role
 from modelramp.api.health import Health
-from modelramp.api.quantity import format_duration
 from modelramp.api.rollout import CandidatePods, Watching
 from modelramp.api.spec import ModelDeploymentSpec
+from modelramp.api.times import format_duration
 from modelramp.cli.lint.ab_test import of_test
 from modelramp.cli.lint.blue_green import of_blue_green
 from modelramp.cli.lint.hooks import of_hooks

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from modelramp.api.advice import Advice, Level
 from modelramp.api.health import Health
-from modelramp.api.quantity import format_duration
 from modelramp.api.rollout import Rollout
+from modelramp.api.times import format_duration
 from modelramp.core.strategies.registry import stages_of
 
 _PATH = "spec.rollout.blueGreen"

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from modelramp.api.advice import Advice, Level
 from modelramp.api.check import Check, Role, When
-from modelramp.api.quantity import format_duration
 from modelramp.api.spec import ModelDeploymentSpec
+from modelramp.api.times import format_duration
 from modelramp.core.strategies.registry import stages_of
 
 
