@@ -13,6 +13,7 @@ from reasons_page import reasons_page
 from modelramp.api.crd import COLUMNS, object_schema
 from modelramp.api.policy import PolicyKind
 from modelramp.api.policy_crd import policy_schema
+from modelramp.cli.cluster import MEANINGS
 from modelramp.cli.main import main as modelramp
 
 HERE = Path(__file__).parent
@@ -51,16 +52,11 @@ only, and never when `NO_COLOR` is set.
 
 `list`, `status` and the verbs that ask for something speak with the cluster of the current context, as kubectl
 does, by the kubeconfig or by a pod's ServiceAccount. They write the annotation `modelramp.io/request` as field manager
-`modelramp-cli`, wait until the operator has handled it, and print the sentence of the status. Their exit codes:
-
-| code | meaning |
-|---|---|
-| 0 | done, or promoted |
-| 1 | rolled back, degraded or refused; the request was ignored, and the sentence says why |
-| 2 | wrong usage, or no such ModelDeployment |
-| 3 | held, or held for too long |
-| 4 | not there yet; the time is over |
-| 5 | cannot tell: no cluster, no rights, or the operator does not answer |
+`modelramp-cli`, wait until the operator has handled it, and print the sentence of the status. Their exit codes:"""
+CLI_TAIL = """
+Lost connections and an operator that is silent for a moment are waited for, and said on standard error. Without a
+cluster, without rights, or when nobody has taken up the last change of the spec, the commands say so within 2 s.
+A command that is interrupted ends with 130.
 """
 
 
@@ -135,7 +131,8 @@ def _default(field: dict[str, Any]) -> str:
 
 def cli_page() -> str:
     """docs/reference/cli.md."""
-    lines = [CLI_HEAD]
+    lines = [CLI_HEAD, "", "| code | meaning |", "|---|---|"]
+    lines += [*(f"| {code.value} | {meaning} |" for code, meaning in MEANINGS.items()), CLI_TAIL]
     with click.Context(modelramp, info_name="modelramp", terminal_width=100) as context:
         for verb in modelramp.list_commands(context):
             command = modelramp.get_command(context, verb)

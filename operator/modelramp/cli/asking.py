@@ -1,6 +1,5 @@
 """A person's request from the command line: it names the revision itself, waits for the outcome, and says it."""
 
-import json
 import re
 import time
 from collections.abc import Callable
@@ -12,12 +11,15 @@ import click
 from modelramp.api.names import REQUEST_ANNOTATION, Phase
 from modelramp.api.text import visible
 from modelramp.cli.cluster import Cluster, Ended, Exit, Object
+from modelramp.cli.reading import printed
 
 POLL_SECONDS = 0.5
 """Time between two looks while a command waits."""
 _NOT_OF_A_WORD = re.compile(r"[^A-Za-z0-9._-]+")
 _WORD = 60
-_SILENT = "the operator has not answered within {seconds} s: does it run, and in this namespace?"
+_SILENT = "the operator has not answered within {seconds} s: does it run, and does it watch this namespace?"
+_SILENT_SECONDS = 2
+"""An operator that runs answers sooner; `promote` may have to wait for the route."""
 Command = Callable[..., Any]
 
 
@@ -71,9 +73,15 @@ def timeout_option(default: str) -> Callable[[Command], Command]:
 
 def about_one(command: Command) -> Command:
     """NAME and the options of every command that asks for something about one ModelDeployment."""
-    output = click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
     name = click.argument("name", shell_complete=complete_names)
-    return name(located(timeout_option("60s")(output(command))))
+    return name(located(timeout_option("60s")(output_option(command))))
+
+
+def output_option(command: Command) -> Command:
+    """Option for how to print what is found."""
+    return click.option(
+        "-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text", show_default=True
+    )(command)
 
 
 def asked(
@@ -111,7 +119,12 @@ def request(verb: str, where: Asked, revision: str | None, nothing: str, *, reas
 def _until(where: Asked, obj: Object, until: float, done: Callable[[Object], bool]) -> Object:
     """The object as soon as its status is so. Raises Ended after the time that the person gave."""
     before = obj.get("status") or {}
+    silent: float | None = time.monotonic() + _SILENT_SECONDS
     while not done(obj.get("status") or {}):
+        if silent is not None and time.monotonic() >= silent and (obj.get("status") or {}) == before:
+            silent = None
+            waits = f"{where.name}: no answer of the operator for {_SILENT_SECONDS} s; waiting {where.seconds} s in all"
+            click.echo(waits, err=True)
         if time.monotonic() >= until:
             status = obj.get("status") or {}
             if status == before:
@@ -128,7 +141,7 @@ def _say(where: Asked, text: str, outcome: str, message: str, obj: Object) -> No
         return
     status = obj.get("status") or {}
     found = {"namespace": obj["metadata"]["namespace"], "name": where.name, "request": text, "outcome": outcome}
-    click.echo(json.dumps({**found, "phase": status.get("phase", ""), "message": message}, indent=2))
+    printed({**found, "phase": status.get("phase", ""), "message": message}, where.output)
 
 
 def request_of_candidate(verb: str, reason: str, **options: Any) -> None:

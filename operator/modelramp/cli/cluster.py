@@ -12,7 +12,6 @@ import click
 
 from modelramp.api.kinds import MODEL_DEPLOYMENT, Kind
 from modelramp.api.text import visible
-from modelramp.desired.workloads.deployment import DEPLOYMENT
 
 if TYPE_CHECKING:
     from kubernetes import client
@@ -27,7 +26,7 @@ Object = dict[str, Any]
 
 
 class Exit(IntEnum):
-    """Exit codes of the commands that speak with a cluster; docs/reference/cli.md has them for people."""
+    """Exit codes of the commands that ask a cluster."""
 
     DONE = 0
     FAILED = 1
@@ -35,6 +34,20 @@ class Exit(IntEnum):
     HELD = 3
     TIMED_OUT = 4
     UNKNOWN = 5
+
+
+MEANINGS = {
+    Exit.DONE: "done, or promoted",
+    Exit.FAILED: "rolled back, degraded or refused; or the request was ignored",
+    Exit.USAGE: "wrong usage, or no such object",
+    Exit.HELD: "held, or held for too long",
+    Exit.TIMED_OUT: "not there yet; the time is over",
+    Exit.UNKNOWN: "cannot tell: no cluster, no rights, or a silent operator",
+}
+"""Exit code -> what it means, for --help and docs/reference/cli.md."""
+EXIT_CODES = "\n".join(("\b\nExit codes:", *(f"  {code.value}  {meaning}" for code, meaning in MEANINGS.items())))
+"""The epilog of commands that ask a cluster."""
+_UNSURE = frozenset({401, 403, 408, 429})
 
 
 class Ended(click.ClickException):
@@ -91,6 +104,8 @@ class Cluster:
 
     def deployment(self, name: str) -> Object:
         """One Deployment of the namespace."""
+        from modelramp.desired.workloads.deployment import DEPLOYMENT
+
         path = f"{_path(self.namespace, DEPLOYMENT)}/{name}"
         return self._call("GET", path, what=f"Deployment {self.namespace}/{name}")
 
@@ -166,7 +181,8 @@ def _refused(status: int, said: str, what: str) -> Ended:
     if status == 404:
         return Ended(f"{what} does not exist here, or the CRD is not installed", Exit.USAGE)
     why = {401: "your credentials are not accepted", 403: "you have no right to do that"}.get(status, "refused")
-    return Ended(f"{what}: {why}: {visible(said)[:300]}", Exit.UNKNOWN)
+    unsure = status in _UNSURE or not 400 <= status < 500
+    return Ended(f"{what}: {why}: {visible(said)[:300]}", Exit.UNKNOWN if unsure else Exit.FAILED)
 
 
 def _path(namespace: str, kind: Kind = MODEL_DEPLOYMENT) -> str:

@@ -5,12 +5,14 @@ Help and completion import no verb: they are felt at every TAB.
 
 import importlib
 from importlib.util import find_spec
+from typing import Any
 
 import click
 
 from modelramp import __version__
 
 COMMANDS = "modelramp.cli.commands"
+_INTERRUPTED = 130
 VERBS = {
     "lint": "Find what the API server would refuse in manifests, and problems that it cannot see.",
     "simulate": "Run a policy on given outcomes of its checks, without a cluster.",
@@ -48,6 +50,13 @@ class Verbs(click.Group):
             return None
         command: click.Command = importlib.import_module(f"{COMMANDS}.{cmd_name}").command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb; one that is interrupted ends as shells expect it, not as one that has failed."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(_INTERRUPTED) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the verbs with their lines, without importing one."""

@@ -13,7 +13,9 @@ import yaml
 from click.testing import CliRunner
 
 from modelramp.cli import asking
-from modelramp.cli.main import main
+from modelramp.cli.cluster import MEANINGS
+from modelramp.cli.commands import status as status_verb
+from modelramp.cli.main import VERBS, main
 
 PATH = "/apis/modelramp.io/v1alpha1/namespaces/ml/modeldeployments"
 STABLE = {"revision": "v1rev", "modelVersion": "1.4.0"}
@@ -87,6 +89,19 @@ class Server:
         return 200, self.digits()
 
 
+class LateServer(Server):
+    """Answers requests only after so many looks."""
+
+    def __init__(self, statuses, after):
+        super().__init__(statuses, answers="")
+        self.after = after
+
+    def digits(self):
+        self.after -= 1
+        self.answers = "Done" if self.after < 0 else ""
+        return super().digits()
+
+
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Runs a command line against a Server; its exit code and output."""
@@ -132,6 +147,30 @@ def run(tmp_path, monkeypatch):
     for http in servers:
         http.shutdown()
         http.server_close()
+
+
+class Clock:
+    """Time that passes only where a command waits."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+    def time_ns(self):
+        return 1
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    found = Clock()
+    for module in (asking, status_verb):
+        monkeypatch.setattr(module, "time", found)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -180,11 +219,21 @@ def test_where_there_is_nothing_to_do_nothing_is_written(run, verb, said):
     assert said in text
 
 
-def test_a_silent_operator_is_said_to_be_silent(run):
-    code, text = run(Server([STEPPING], answers=""), "abort", "digits", "--timeout", "1s")
+def test_a_silent_operator_is_said_to_be_silent_within_two_seconds(run, clock):
+    server = Server([STEPPING], answers="")
+    code, text = run(server, "abort", "digits", "--timeout", "1m")
 
     assert code == 5
-    assert "the operator has not answered within 1 s" in text
+    early, late = text.splitlines()
+    assert early == "digits: no answer of the operator for 2 s; waiting 60 s in all"
+    assert "the operator has not answered within 60 s" in late
+
+
+def test_an_operator_that_answers_late_is_waited_for(run, clock):
+    code, text = run(LateServer([STEPPING], after=10), "abort", "digits")
+
+    assert code == 0
+    assert text.count("no answer of the operator") == 1
 
 
 def test_an_operator_that_works_but_does_not_come_to_it_is_a_timeout(run):
@@ -235,11 +284,14 @@ def test_no_cluster_at_all_is_said(monkeypatch, tmp_path):
         (PAUSED, 3),
         (STEPPING, 4),
         ({**STEPPING, "reason": "HeldByCheck"}, 3),
-        ({**HEALTHY, "observedGeneration": 1}, 4),
-        ({}, 4),
+        ({**STEPPING, "ticks": "+++??"}, 3),
+        ({**STEPPING, "ticks": "+++?"}, 4),
+        ({**STEPPING, "conditions": conditions(Ready=("False", "GatewayNotFound"))}, 3),
+        ({**HEALTHY, "observedGeneration": 1}, 5),
+        ({}, 5),
     ],
 )
-def test_status_has_one_exit_code_for_each_outcome(run, status, code):
+def test_status_has_one_exit_code_for_each_outcome(run, clock, status, code):
     found, text = run(Server([status]), "status", "digits")
 
     assert found == code
@@ -257,6 +309,76 @@ def test_status_waits_for_the_end_and_prints_each_new_sentence(run):
         "Progressing: step 2/3",
         "Healthy: 1.4.0 (v1rev) serves all traffic",
     ]
+
+
+def test_status_waits_for_an_operator_that_restarts_and_says_so_at_once(run, clock):
+    unseen = {**HEALTHY, "observedGeneration": 1}
+    code, text = run(Server([*[unseen] * 15, STEPPING, HEALTHY]), "status", "digits", "--wait")
+
+    assert code == 0
+    assert [line.partition(": ")[2].split(":")[0] for line in text.splitlines()] == [
+        "the operator has not seen the last change yet",
+        "Progressing",
+        "Healthy",
+    ]
+
+
+def test_status_that_never_speaks_of_the_last_change_cannot_tell(run, clock):
+    code, text = run(Server([{**HEALTHY, "observedGeneration": 1}]), "status", "digits", "--wait", "--timeout", "20s")
+
+    assert (code, clock.now >= 20) == (5, True)
+    assert "the operator has not seen the last change yet" in text
+
+
+def test_a_pipeline_stops_at_a_rollback_at_once(run, clock):
+    code, text = run(Server([STEPPING, STEPPING, ROLLED_BACK]), "status", "digits", "--wait", "-o", "yaml")
+
+    assert (code, clock.now) == (1, 2.0)
+    assert yaml.safe_load(text)["status"]["phase"] == "RolledBack"
+
+
+def test_a_hold_that_ends_in_time_is_no_failure(run, clock):
+    holds = [{**STEPPING, "reason": "HeldByCheck"}] * 20
+    assert run(Server([*holds, STEPPING, *holds, HEALTHY]), "status", "digits", "--wait", "--held", "30s")[0] == 0
+    assert run(Server([*holds, *holds, HEALTHY]), "status", "digits", "--wait", "--held", "30s")[0] == 3
+
+
+def test_a_spec_that_changes_while_it_is_waited_for_is_said(run, clock):
+    server = Server([STEPPING, {**HEALTHY, "observedGeneration": 3}])
+    digits = server.digits
+
+    def changing():
+        found = digits()
+        server.generation = 3
+        return found
+
+    server.digits = changing
+    code, text = run(server, "status", "digits", "--wait")
+
+    assert code == 0
+    assert "the spec has changed; waiting for generation 3" in text
+
+
+@pytest.mark.parametrize(("refuse", "code"), [(422, 1), (409, 1), (500, 5), (429, 5)])
+def test_a_refusal_is_an_answer_and_a_fault_is_none(run, refuse, code):
+    assert run(Server([STEPPING], refuse=refuse), "freeze")[0] == code
+
+
+OFFLINE = {"lint", "simulate", "presets", "evaluate", "backtest", "suggest", "plan"}
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS.keys() - OFFLINE))
+def test_every_verb_that_asks_a_cluster_says_its_exit_codes(verb):
+    text = CliRunner().invoke(main, [verb, "--help"]).output
+    assert all(f"{code.value}  {meaning}" in text for code, meaning in MEANINGS.items())
+
+
+def test_an_interrupted_command_has_not_failed(run, monkeypatch):
+    def interrupted(seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(status_verb.time, "sleep", interrupted)
+    assert run(Server([STEPPING]), "status", "digits", "--wait")[0] == 130
 
 
 def test_status_gives_up_on_a_hold_and_at_the_end_of_its_time(run):

@@ -5,9 +5,10 @@ from typing import Any
 import click
 
 from modelramp.cli.asking import about_one, reason_option, request_of_candidate
+from modelramp.cli.cluster import EXIT_CODES
 
 
-@click.command("abort")
+@click.command("abort", epilog=EXIT_CODES)
 @about_one
 @reason_option
 def command(reason: str, **options: Any) -> None:

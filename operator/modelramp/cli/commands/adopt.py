@@ -5,7 +5,7 @@ import json
 import click
 
 from modelramp.cli.asking import located
-from modelramp.cli.cluster import Cluster, Ended, Exit
+from modelramp.cli.cluster import EXIT_CODES, Cluster, Ended, Exit
 
 _KINDS = ("deployment", "deployments", "deploy", "deployments.apps", "deployment.apps")
 
@@ -19,7 +19,7 @@ def _deployment(ctx: click.Context, param: click.Parameter, value: str) -> str:
     return name
 
 
-@click.command("adopt")
+@click.command("adopt", epilog=EXIT_CODES)
 @click.argument("workload", metavar="deploy/NAME", callback=_deployment)
 @located
 @click.option("--route", help="The HTTPRoute whose traffic goes to it; found by its Service if not given.")

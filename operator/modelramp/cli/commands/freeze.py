@@ -4,10 +4,10 @@ import click
 
 from modelramp.api.names import FREEZE_ANNOTATION
 from modelramp.cli.asking import located
-from modelramp.cli.cluster import Cluster
+from modelramp.cli.cluster import EXIT_CODES, Cluster
 
 
-@click.command("freeze")
+@click.command("freeze", epilog=EXIT_CODES)
 @located
 @click.option("--reason", default="true", help="Why, in a few words; the status of every model repeats them.")
 def command(namespace: str | None, context: str | None, reason: str) -> None:

@@ -1,31 +1,29 @@
 """`modelramp list`: all models at a glance, those in trouble first."""
 
-import json
-
 import click
 
 from modelramp.api.text import cut, visible
 from modelramp.cli.asking import located
-from modelramp.cli.cluster import Cluster, Exit, Object
-from modelramp.cli.commands.status import verdict
+from modelramp.cli.cluster import EXIT_CODES, Cluster, Exit, Object
 from modelramp.cli.output import screen
+from modelramp.cli.reading import printed, verdict
 
-_ORDER = (Exit.FAILED, Exit.HELD, Exit.TIMED_OUT, Exit.DONE)
+_ORDER = (Exit.FAILED, Exit.UNKNOWN, Exit.HELD, Exit.TIMED_OUT, Exit.DONE)
 _WORDS = 90
 
 
-@click.command("list")
+@click.command("list", epilog=EXIT_CODES)
 @located
 @click.option("-A", "--all-namespaces", is_flag=True, help="Of all namespaces.")
 @click.option("--trouble", is_flag=True, help="Only what failed, is held, breaches or has no data.")
-@click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
 def command(namespace: str | None, context: str | None, all_namespaces: bool, trouble: bool, output: str) -> None:
     """List models with what serves, what is in flight, and the last ten ticks; those in trouble first."""
     cluster = Cluster.connect(context, namespace)
     found = cluster.list(everywhere=all_namespaces)
     chosen = sorted((obj for obj in found if not trouble or in_trouble(obj)), key=_place)
-    if output == "json":
-        click.echo(json.dumps([row(obj) for obj in chosen], indent=2))
+    if output != "table":
+        printed([row(obj) for obj in chosen], output)
         return
     if not chosen:
         what = "no model is in trouble" if trouble and found else "no ModelDeployment is here"

@@ -6,11 +6,10 @@ import click
 
 from modelramp.api.names import FINALIZER
 from modelramp.cli.asking import POLL_SECONDS, complete_names, located, timeout_option
-from modelramp.cli.cluster import Cluster, Ended, Exit
-from modelramp.desired.workloads.reference import originals
+from modelramp.cli.cluster import EXIT_CODES, Cluster, Ended, Exit
 
 
-@click.command("release")
+@click.command("release", epilog=EXIT_CODES)
 @click.argument("name", shell_complete=complete_names)
 @located
 @timeout_option("15m")
@@ -20,6 +19,8 @@ def command(name: str, namespace: str | None, context: str | None, timeout: int)
     The Deployment gets its replicas first and the traffic when its pods are ready; then the pods of the versions end.
     Take the ModelDeployment out of Git before, or it takes over again.
     """
+    from modelramp.desired.workloads.reference import originals
+
     cluster = Cluster.connect(context, namespace)
     obj = cluster.get(name)
     if FINALIZER not in (obj["metadata"].get("finalizers") or ()):

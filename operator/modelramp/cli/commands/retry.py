@@ -5,9 +5,10 @@ from typing import Any
 import click
 
 from modelramp.cli.asking import about_one, asked, candidate_of, reason_option, request
+from modelramp.cli.cluster import EXIT_CODES
 
 
-@click.command("retry")
+@click.command("retry", epilog=EXIT_CODES)
 @about_one
 @reason_option
 def command(reason: str, **options: Any) -> None:

@@ -5,9 +5,10 @@ from typing import Any
 import click
 
 from modelramp.cli.asking import about_one, asked, reason_option, request
+from modelramp.cli.cluster import EXIT_CODES
 
 
-@click.command("rollback")
+@click.command("rollback", epilog=EXIT_CODES)
 @about_one
 @click.option("--to", default="", metavar="VERSION", help="Revision or model version; the one before if not given.")
 @reason_option

@@ -4,10 +4,10 @@ import click
 
 from modelramp.api.names import FREEZE_ANNOTATION
 from modelramp.cli.asking import located
-from modelramp.cli.cluster import Cluster
+from modelramp.cli.cluster import EXIT_CODES, Cluster
 
 
-@click.command("unfreeze")
+@click.command("unfreeze", epilog=EXIT_CODES)
 @located
 def command(namespace: str | None, context: str | None) -> None:
     """End the freeze of a namespace: rollouts go on from where they are."""
