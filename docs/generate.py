@@ -17,6 +17,7 @@ from modelramp.cli.cluster import MEANINGS
 from modelramp.cli.main import main as modelramp
 
 HERE = Path(__file__).parent
+ARGOCD = HERE.parent / "integrations/argocd"
 MADE = "<!-- Made by docs/generate.py from the code; a test keeps it current. -->"
 RESOURCE_HEAD = f"""# ModelDeployment
 
@@ -142,6 +143,31 @@ def cli_page() -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
+def argocd_config_map() -> str:
+    """integrations/argocd/argocd-cm.yaml: Argo CD's customizations of the kind, with the scripts beside it in it."""
+    kind = "modelramp.io_ModelDeployment"
+    lines = [
+        "# Made by docs/generate.py from the scripts beside it; docs/how-to/gitops.md says how to add it.",
+        *("apiVersion: v1", "kind: ConfigMap", "metadata: {name: argocd-cm, namespace: argocd}", "data:"),
+        f"  resource.customizations.health.{kind}: |",
+        *_script("health.lua", 4),
+        f"  resource.customizations.actions.{kind}: |",
+        *("    discovery.lua: |", *_script("actions/discovery.lua", 6), "    definitions:"),
+    ]
+    for folder in sorted((ARGOCD / "actions").glob("*/")):
+        lines += [f"    - name: {folder.name}", "      action.lua: |"]
+        lines += _script(f"actions/{folder.name}/action.lua", 8)
+    # What an autoscaler has written; without one nobody but Git owns the field, and it is compared.
+    lines += [f"  resource.customizations.ignoreDifferences.{kind}: |"]
+    lines += ["    managedFieldsManagers: [kube-controller-manager]"]
+    return "\n".join(lines) + "\n"
+
+
+def _script(name: str, indent: int) -> list[str]:
+    text = (ARGOCD / name).read_text(encoding="utf-8")
+    return [f"{' ' * indent}{line}" if line else "" for line in text.splitlines()]
+
+
 def main() -> int:
     """Write the pages, or with --check say which are out of date; the exit code."""
     os.environ["NO_COLOR"] = "1"
@@ -151,6 +177,7 @@ def main() -> int:
         "reference/cli.md": cli_page(),
         "reference/reasons.md": reasons_page(MADE),
         "architecture.md": architecture_page(MADE),
+        "../integrations/argocd/argocd-cm.yaml": argocd_config_map(),
     }
     stale = [
         name

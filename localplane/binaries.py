@@ -22,6 +22,7 @@ HELM_MODULE = Path(__file__).parent / "go-helm"
 VICTORIAMETRICS_MODULE = Path(__file__).parent / "go-victoriametrics"
 PROMTOOL_MODULE = Path(__file__).parent / "go-promtool"
 PROMETHEUS_OPERATOR_MODULE = Path(__file__).parent / "go-prometheus-operator"
+GITOPS_MODULE = Path(__file__).parent / "go-gitops"
 TOOLS_MODULE = Path(__file__).parent / "go-tools"
 APISERVER_MODULES = Path(__file__).parent / "go-apiserver"
 """A folder for each minor version of Kubernetes whose API server can be built beside the plane's own."""
@@ -147,6 +148,11 @@ def helm(report: Report) -> Path:
 def tool(name: str, report: Report) -> Path:
     """Return one of TOOLS, building it on first use (about half a minute)."""
     return _one_program(name, TOOLS[name], TOOLS_MODULE, report)
+
+
+def gitops(report: Report) -> Path:
+    """Return the command that says what Argo CD's Lua and kstatus make of objects, building it on first use."""
+    return _one_program("gitops", ".", GITOPS_MODULE, report)
 
 
 def apiservers() -> tuple[str, ...]:
