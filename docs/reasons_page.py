@@ -18,6 +18,7 @@ _HEAD = """# Reasons
 A *reason* is one word for what is so. It stands in a condition, in a check of `status.checks`, in an entry of
 `status.history` or in an Event; `status.reason` repeats the one that matters most. The sentence beside it has the
 numbers. This page says of each reason what it means, what happens if nobody does anything, and what to do.
+If you have been woken, begin with the [runbook](../how-to/runbook.md).
 
 NAME and NAMESPACE are those of the ModelDeployment. Where nothing is said of what to do, there is nothing to do.
 """

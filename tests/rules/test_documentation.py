@@ -1,12 +1,13 @@
 """The documentation has a map without gaps, and decision records have one outline."""
 
+import ast
 import re
 
 import click
 import pytest
 
 from modelramp.cli.main import main as modelramp
-from tests.rules.tree import ROOT, files, shown
+from tests.rules.tree import ROOT, files, shown, under
 
 DOCS = ROOT / "docs"
 DECISIONS = DOCS / "decisions"
@@ -21,6 +22,7 @@ _HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _SHELL = re.compile(r"^```(?:sh|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _VERB = re.compile(r"(?:^|[|&(] *|\$ |kubectl )modelramp +(-*[a-z][a-z-]*)", re.MULTILINE)
+_EDGES = " ():,;"
 _STATUS = re.compile(r"(Accepted|Proposed|Superseded by \[\d{4}\]\(\d{4}-[a-z0-9-]+\.md\)), 20\d\d-\d\d-\d\d\.\n")
 
 
@@ -103,3 +105,43 @@ def test_every_command_in_the_docs_is_one_that_exists(page):
 )
 def test_commands_are_found_where_people_copy_them_from(text, found):
     assert verbs(text) == found
+
+
+def quoted(page):
+    """The literal pieces of the lines that a page quotes from modelramp; <...> stands for what differs."""
+    for block in re.findall(r"^```text\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
+        for piece in re.split(r"<[^<>\n]*>|\n", block):
+            if len(piece.strip(_EDGES)) > 1:
+                yield piece.strip(_EDGES)
+
+
+def printed():
+    """Every text in the code of modelramp but docstrings; what is between the braces of an f-string cuts it."""
+    for path in under("operator"):
+        tree = ast.parse(path.read_text("utf-8"))
+        told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
+                yield node.value
+
+
+def joins(piece, texts):
+    """Whether whole texts make the piece, one after the other, as messages are composed."""
+    heads = (end for end in range(1, len(piece)) if piece[end] in _EDGES and piece[:end].strip(_EDGES) in texts)
+    return piece in texts or any(joins(piece[end:].strip(_EDGES), texts) for end in heads)
+
+
+def test_messages_in_the_page_on_troubles_are_those_of_the_code():
+    texts = {text.strip(_EDGES) for text in printed() if len(text) < 400}
+    known = "\n".join(printed())
+    pieces = list(quoted(DOCS / "how-to" / "troubleshoot.md"))
+    assert len(pieces) > 60
+    assert [piece for piece in pieces if piece not in known and not joins(piece, texts)] == []
+
+
+@pytest.mark.parametrize(
+    ("piece", "composed"),
+    [("it waits for capacity since", True), ("it waits for capacity", False), ("paused until somebody asks", False)],
+)
+def test_a_message_is_composed_of_whole_texts(piece, composed):
+    assert joins(piece, {"it", "waits for capacity since", "paused until", "a person asks"}) is composed
