@@ -7,7 +7,6 @@ import pytest
 import yaml
 
 from modelramp.api.spec import parse_spec
-from tests.unit.cli.test_verbs_in_a_cluster import run  # noqa: F401 - a fixture
 
 DEPLOYMENT = {
     "metadata": {"name": "legacy", "namespace": "ml", "labels": {}},
@@ -75,7 +74,7 @@ def written(output):
     return yaml.safe_load(output[output.index("apiVersion:") :])
 
 
-def test_adopt_writes_what_takes_the_place_of_a_deployment_behind_its_route(run):  # noqa: F811
+def test_adopt_writes_what_takes_the_place_of_a_deployment_behind_its_route(run):
     code, output = run(Namespace(), "adopt", "deploy/legacy", "--name", "digits")
 
     assert code == 0, output
@@ -93,12 +92,12 @@ def test_adopt_writes_what_takes_the_place_of_a_deployment_behind_its_route(run)
     assert "one pod of Deployment legacy stays for callers of Service legacy" in output
 
 
-def test_adopt_names_the_autoscaler_that_would_fight(run):  # noqa: F811
+def test_adopt_names_the_autoscaler_that_would_fight(run):
     code, output = run(Namespace(scalers=(SCALER,)), "adopt", "deploy/legacy")
     assert (code, "HorizontalPodAutoscaler legacy scales the Deployment" in output) == (0, True), output
 
 
-def test_adopt_needs_no_right_to_autoscalers(run):  # noqa: F811
+def test_adopt_needs_no_right_to_autoscalers(run):
     code, output = run(Namespace(scalers=None), "adopt", "legacy", "-o", "json")
     assert code == 0, output
     assert json.loads(output[output.index("{") :])["spec"]["workloadRef"] == {"name": "legacy"}
@@ -128,19 +127,19 @@ TWICE = changed(ROUTE, lambda spec: spec["rules"].append({**spec["rules"][0], "n
     ],
     ids=["no deployment", "no service", "no route", "another route", "no name", "two rules", "no right", "bad name"],
 )
-def test_adopt_says_what_is_missing(run, options, words, arguments):  # noqa: F811
+def test_adopt_says_what_is_missing(run, options, words, arguments):
     code, output = run(Namespace(**options), "adopt", "deploy/legacy", *arguments)
     assert code != 0
     assert words in output
     assert "apiVersion:" not in output
 
 
-def test_adopt_is_about_deployments(run):  # noqa: F811
+def test_adopt_is_about_deployments(run):
     code, output = run(Namespace(), "adopt", "sts/legacy")
     assert (code, "is a Deployment, as in deploy/legacy" in output) == (2, True), output
 
 
-def test_one_rule_of_several_can_be_chosen(run):  # noqa: F811
+def test_one_rule_of_several_can_be_chosen(run):
     code, output = run(Namespace(routes=(TWICE,)), "adopt", "deploy/legacy", "--rule", "again")
     assert code == 0, output
     assert written(output)["spec"]["routing"]["gateway"]["routeRef"] == {"name": "front", "rule": "again"}
@@ -151,7 +150,7 @@ def back(replicas):
     return {**found, "status": {"availableReplicas": replicas}}
 
 
-def test_release_deletes_in_the_background_and_waits_until_everything_is_back(run):  # noqa: F811
+def test_release_deletes_in_the_background_and_waits_until_everything_is_back(run):
     server = Namespace(deployment=back(3))
     code, output = run(server, "release", "digits")
 
@@ -161,7 +160,7 @@ def test_release_deletes_in_the_background_and_waits_until_everything_is_back(ru
     assert output.splitlines() == ["Deployment legacy: 3 of 3 pods are available", "digits: is released"]
 
 
-def test_release_ends_when_somebody_makes_the_model_deployment_again(run):  # noqa: F811
+def test_release_ends_when_somebody_makes_the_model_deployment_again(run):
     server = Namespace(deployment=back(3), gone_after=10**6)
     server.answer, first = again(server), server.answer
     assert first
@@ -181,7 +180,7 @@ def again(server):
     return new
 
 
-def test_release_changes_nothing_where_nothing_is_left_that_could_serve(run):  # noqa: F811
+def test_release_changes_nothing_where_nothing_is_left_that_could_serve(run):
     server = Namespace(deployment=None)
     code, output = run(server, "release", "digits")
     assert code != 0
@@ -189,7 +188,7 @@ def test_release_changes_nothing_where_nothing_is_left_that_could_serve(run):  #
     assert not server.deleted
 
 
-def test_release_of_what_has_taken_over_nothing_names_the_ordinary_way(run):  # noqa: F811
+def test_release_of_what_has_taken_over_nothing_names_the_ordinary_way(run):
     server = Namespace()
     server.owner = {"metadata": {"name": "digits", "namespace": "ml"}}
     code, output = run(server, "release", "digits")
@@ -197,7 +196,7 @@ def test_release_of_what_has_taken_over_nothing_names_the_ordinary_way(run):  # 
     assert not server.deleted
 
 
-def test_release_says_when_it_lasts_longer_than_the_person_waits(run):  # noqa: F811
+def test_release_says_when_it_lasts_longer_than_the_person_waits(run):
     server = Namespace(deployment=back(1), gone_after=10**6)
     code, output = run(server, "release", "digits", "--timeout", "1s")
     assert (code, "its versions serve until then" in output) == (4, True), output
