@@ -73,8 +73,12 @@ def timeout_option(default: str) -> Callable[[Command], Command]:
 
 def about_one(command: Command) -> Command:
     """NAME and the options of every command that asks for something about one ModelDeployment."""
-    name = click.argument("name", shell_complete=complete_names)
-    return name(located(timeout_option("60s")(output_option(command))))
+    return of_one(timeout_option("60s")(command))
+
+
+def of_one(command: Command) -> Command:
+    """NAME and the options of every command about one ModelDeployment."""
+    return click.argument("name", shell_complete=complete_names)(located(output_option(command)))
 
 
 def output_option(command: Command) -> Command:

@@ -109,6 +109,13 @@ class Cluster:
         path = f"{_path(self.namespace, DEPLOYMENT)}/{name}"
         return self._call("GET", path, what=f"Deployment {self.namespace}/{name}")
 
+    def find(self, kind: Kind, name: str) -> Object | None:
+        """One object of another kind; None where it is not there or may not be read."""
+        with suppress(Ended):
+            path = f"{_path(self.namespace if kind.namespaced else '', kind)}/{name}"
+            return self._call("GET", path, what=f"{kind.kind} {name}")
+        return None
+
     def beside(self, kind: Kind, *, optional: bool = False) -> tuple[Object, ...]:
         """The objects of another kind in the namespace; none where that is optional and cannot be had."""
         try:

@@ -75,6 +75,16 @@ def line(obj: Object) -> str:
     return f"{name}: {visible(str(status.get('phase', '')))}: {visible(str(status.get('message', '')))}"
 
 
+def label(version: Mapping[str, Any]) -> str:
+    """A version of the status as people read it: 2.0.0 (7c9fxwq2kd)."""
+    return f"{version.get('modelVersion', '')} ({version.get('revision', '')})"
+
+
+def mark(verdict: str) -> str:
+    """One character for the verdict of a check."""
+    return {"healthy": "\u2714", "breach": "\u2716"}.get(verdict, "?")
+
+
 def printed(data: Any, output: str) -> None:
     """Print data as JSON or YAML; text of others can hide nothing in either."""
     if output == "json":

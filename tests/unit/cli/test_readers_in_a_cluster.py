@@ -1,0 +1,195 @@
+"""Verbs that only read: what a person sees of a rollout at night, from the objects as the API server has them."""
+
+import json
+
+import pytest
+import yaml
+
+from tests.unit.cli.test_verbs_in_a_cluster import CANDIDATE, HEALTHY, ROLLED_BACK, STABLE, conditions
+
+SPEC = {
+    "model": {"name": "digits", "version": "2.0.0"},
+    "template": {"spec": {"containers": [{"name": "server", "image": "digits:2"}]}},
+    "routing": {"gateway": {"parentRefs": [{"name": "public"}], "hostnames": ["digits.example.com"]}},
+    "rollout": {"steps": [{"weight": 10}, {"weight": 50, "duration": "10m"}, {"weight": 100}]},
+    "health": {
+        "prometheus": {"address": "http://prometheus.monitoring:9090"},
+        "checks": [
+            {"name": "errors", "query": 'sum(rate(errors{revision="{{revision}}"}[{{window}}]))', "max": 0.01},
+            {"name": "accuracy", "query": "accuracy", "min": 0.85, "role": "hold"},
+        ],
+    },
+}
+TICK = "2026-11-29T04:19:00Z"
+CHECKS = [
+    {"name": "errors", "role": "rollback", "verdict": "breach", "reason": "AboveMaximum", "value": "0.031",
+     "limit": "<= 0.01", "message": "3.1 % is more than 1 %", "at": TICK},
+    {"name": "accuracy", "role": "hold", "verdict": "no-data", "reason": "EmptyResult", "limit": ">= 0.85",
+     "message": "the query found nothing", "at": TICK},
+]  # fmt: skip
+IN_STEP = {
+    "observedGeneration": 2,
+    "phase": "Progressing",
+    "reason": "StepRunning",
+    "message": "step 2/3: 50 % on 2.0.0 (v2rev) since 04:12:00Z",
+    "stable": {**STABLE, "pods": "2/2", "since": "2026-11-26T04:00:00Z"},
+    "previous": {"revision": "v0rev", "modelVersion": "1.2.0", "pods": "0/0"},
+    "candidate": {**CANDIDATE, "weight": 50, "step": 1, "shown": True, "pods": "2/2",
+                  "since": "2026-11-29T04:00:00Z", "stepEntered": "2026-11-29T04:12:00Z"},
+    "progress": "2/3",
+    "breaches": 1,
+    "ticks": "++++?+++-",
+    "lastTick": TICK,
+    "next": "04:20:00Z",
+    "checks": CHECKS,
+    "conditions": conditions(Ready=("False", "StepRunning"), Routed=("True", "RouteAccepted")),
+}  # fmt: skip
+
+
+class Reading:
+    """One ModelDeployment as it is, and other objects by their path."""
+
+    def __init__(self, status, spec=SPEC, others=None):
+        self.others = others or {}
+        self.digits = {"metadata": {"name": "digits", "namespace": "ml", "generation": 2, "uid": "u"}, "spec": spec}
+        self.digits["status"] = status
+
+    def answer(self, method, path, query, body):
+        assert method == "GET", "a reader writes nothing"
+        if path.endswith("/modeldeployments/digits"):
+            return 200, self.digits
+        found = self.others.get(path.removeprefix("/apis/"))
+        return (200, found) if found is not None else (404, {"message": "not found"})
+
+
+def why(run, status, **more):
+    code, text = run(Reading(status, **more), "why", "digits", "-o", "json")
+    assert code == 0, text
+    return json.loads(text)
+
+
+def test_why_says_what_each_check_found_and_how_to_see_it(run):
+    found = why(run, IN_STEP)
+
+    errors, accuracy = found["checks"]
+    assert (errors["value"], errors["limit"], errors["verdict"]) == ("0.031", "<= 0.01", "breach")
+    (query,) = errors["queries"]
+    assert query["query"] == 'sum(rate(errors{revision="v2rev"}[1m]))'
+    assert query["time"] == TICK
+    assert query["link"].startswith("http://prometheus.monitoring:9090/graph?g0.expr=sum%28rate%28errors")
+    assert query["link"].endswith("end_input=2026-11-29%2004%3A19%3A00")
+    assert accuracy["value"] == ""
+
+
+def test_why_says_what_has_to_happen_next_in_a_step(run):
+    found = why(run, IN_STEP)
+
+    assert found["holds"] == ["check accuracy holds: the query found nothing"]
+    assert found["next"] == [
+        "step 2 of 3 has to last 10m: until 2026-11-29T04:22:00Z at the earliest",
+        "then the first healthy tick, with nothing that holds, gives it 100 %",
+        "2 more breaches in a row take all traffic back to 1.4.0 (v1rev)",
+    ]
+
+
+def test_the_last_step_promotes_and_a_step_begins_with_its_traffic(run):
+    last = {**IN_STEP["candidate"], "step": 2, "weight": 100, "shown": False}
+    found = why(run, {**IN_STEP, "candidate": last, "breaches": 0})
+
+    assert found["next"][0] == "the route has to show 100 % for 2.0.0 (v2rev); its step begins then"
+    assert found["next"][2:] == [
+        "then the first healthy tick, with nothing that holds, promotes it",
+        "3 breaches in a row take all traffic back to 1.4.0 (v1rev)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "spec", "said"),
+    [
+        ({"paused": True}, {}, "a person has paused it: `kubectl modelramp resume digits` lets it go on"),
+        ({}, {"paused": True}, "spec.rollout.paused is true: set it to false"),
+        (
+            {"conditions": [{"type": "Ready", "status": "False", "reason": "Frozen", "message": "ml is frozen"}]},
+            {},
+            "ml is frozen: `kubectl modelramp unfreeze` ends the freeze of a namespace",
+        ),
+        (
+            {"candidate": {**CANDIDATE, "step": -1, "capacityWait": {"since": TICK, "message": "no GPU"}}},
+            {},
+            f"it waits for capacity since {TICK}: no GPU",
+        ),
+        (
+            {"policies": [{"kind": "HealthPolicy", "name": "sre", "problem": "does not exist"}]},
+            {},
+            "HealthPolicy sre cannot be used: does not exist",
+        ),
+        (
+            {"candidate": {**CANDIDATE, "step": -1, "evaluation": {"state": "NoData", "message": "the Job failed"}}},
+            {},
+            "the evaluation has no result: the Job failed; `kubectl modelramp retry digits` runs it again",
+        ),
+        (
+            {"conditions": [{"type": "Routed", "status": "Unknown", "reason": "X", "message": "no answer yet"}]},
+            {},
+            "the route: no answer yet",
+        ),
+    ],
+)
+def test_why_names_every_hold_and_what_ends_it(run, status, spec, said):
+    rollout = {**SPEC["rollout"], **spec}
+    found = why(run, {**IN_STEP, "checks": [], **status}, spec={**SPEC, "rollout": rollout})
+    assert found["holds"] == [said]
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (HEALTHY, "nothing: 1.4.0 (v1rev) serves as the spec wants, and is watched"),
+        (
+            ROLLED_BACK,
+            "nothing by itself: v2rev gets no traffic until the spec changes; `kubectl modelramp retry digits` tries",
+        ),
+        ({**HEALTHY, "observedGeneration": 1}, "the operator has not seen the last change yet"),
+        (
+            {**IN_STEP, "candidate": {**CANDIDATE, "step": -1, "pods": "1/2"}},
+            "the pods of 2.0.0 (v2rev) have to become available: 1/2 are",
+        ),
+    ],
+)
+def test_why_says_what_is_next_in_every_phase(run, status, said):
+    assert why(run, status)["next"][0].startswith(said)
+
+
+def test_why_reads_the_checks_of_policies_and_does_without(run):
+    policy = {"metadata": {"name": "sre"}, "spec": {"checks": [{"name": "errors", "query": "up", "max": 1}]}}
+    health = {"policies": [{"kind": "ClusterHealthPolicy", "name": "sre"}]}
+    path = "modelramp.io/v1alpha1/clusterhealthpolicies/sre"
+
+    known = why(run, IN_STEP, spec={**SPEC, "health": health}, others={path: policy})
+    assert known["checks"][0]["queries"] == [{"name": "value", "time": TICK, "query": "up"}]
+
+    unknown = why(run, IN_STEP, spec={**SPEC, "health": health})
+    assert unknown["checks"][0]["queries"] == []
+
+
+def test_why_reads_a_spec_that_cannot_be_accepted(run):
+    invalid = conditions(Ready=("False", "InvalidSpec"), Stalled=("True", "InvalidSpec"))
+    found = why(run, {**HEALTHY, "conditions": [{**invalid[0], "message": "steps must rise"}]}, spec={"steps": 1})
+    assert found["next"] == ["steps must rise"]
+
+
+def test_no_reader_passes_on_what_moves_a_cursor(run):
+    status = json.loads(json.dumps(IN_STEP).replace("2.0.0", r"2\u001b[2J<b>").replace("found nothing", r"\u202exe"))
+    for arguments in (["why", "digits"], ["why", "digits", "-o", "yaml"], ["status", "digits"]):
+        _, text = run(Reading(status), *arguments)
+        assert "<b>" in text
+        assert not {"\x1b", "\u202e"} & set(text), arguments
+
+
+def test_why_is_the_same_for_machines_and_people(run):
+    _, text = run(Reading(IN_STEP), "why", "digits", "-o", "yaml")
+    found = yaml.safe_load(text)
+    _, shown = run(Reading(IN_STEP), "why", "digits")
+
+    assert all(sentence in shown for sentence in (*found["next"], *found["holds"], found["message"]))
+    assert found["checks"][0]["queries"][0]["query"] in shown
