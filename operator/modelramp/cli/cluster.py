@@ -2,8 +2,8 @@
 
 import json
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from modelramp.api.kinds import MODEL_DEPLOYMENT, Kind
 from modelramp.api.text import visible
 
 if TYPE_CHECKING:
+    import urllib3
     from kubernetes import client
 
 CLI_MANAGER = "modelramp-cli"
@@ -47,7 +48,7 @@ MEANINGS = {
 """Exit code -> what it means, for --help and docs/reference/cli.md."""
 EXIT_CODES = "\n".join(("\b\nExit codes:", *(f"  {code.value}  {meaning}" for code, meaning in MEANINGS.items())))
 """The epilog of commands that ask a cluster."""
-_UNSURE = frozenset({401, 403, 408, 429})
+_UNSURE = frozenset({401, 403, 408, 410, 429})
 
 
 class Ended(click.ClickException):
@@ -149,9 +150,38 @@ class Cluster:
         what = f"Namespace {self.namespace}"
         return self._call("PATCH", f"/api/v1/namespaces/{self.namespace}", what, _annotation(key, value))
 
+    def watch(self, obj: Object, seconds: int) -> Iterator[Object]:
+        """A ModelDeployment whenever it changes, for so many seconds at most; ends early when it is deleted."""
+        meta = obj["metadata"]
+        what = f"ModelDeployment {meta['namespace']}/{meta['name']}"
+        query = {"watch": "true", "timeoutSeconds": str(seconds), "fieldSelector": f"metadata.name={meta['name']}"}
+        query |= {"resourceVersion": version} if (version := meta.get("resourceVersion")) else {}
+        with self._open("GET", _path(self.namespace), what, query=query, seconds=seconds + _READ_SECONDS) as answer:
+            for line in answer:
+                event: Object = json.loads(line)
+                if event["type"] in {"ADDED", "MODIFIED"}:
+                    yield event["object"]
+                elif event["type"] != "BOOKMARK":
+                    return
+
     def _call(
         self, verb: str, path: str, what: str, body: Object | None = None, query: Mapping[str, str] | None = None
     ) -> Object:
+        with self._open(verb, path, what, body, query) as answer:
+            found: Object = json.loads(answer.read())
+        return found
+
+    @contextmanager
+    def _open(
+        self,
+        verb: str,
+        path: str,
+        what: str,
+        body: Object | None = None,
+        query: Mapping[str, str] | None = None,
+        seconds: float = _READ_SECONDS,
+    ) -> "Iterator[urllib3.BaseHTTPResponse]":
+        """The answer to a request, open for reading. Whatever goes wrong until it is read is raised as Ended."""
         from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
@@ -168,17 +198,18 @@ class Cluster:
                 body=body,
                 auth_settings=["BearerToken"],
             )
-            answer = self._api.call_api(*call, _request_timeout=(_CONNECT_SECONDS, _READ_SECONDS))
-            data = answer.read()  # type: ignore[no-untyped-call]
+            answer = self._api.call_api(*call, _request_timeout=(_CONNECT_SECONDS, seconds)).response
             if not 200 <= answer.status < 300:
-                raise _refused(answer.status, data.decode("utf-8", "replace"), what)
-            found: Object = json.loads(data)
+                raise _refused(answer.status, answer.read().decode("utf-8", "replace"), what)
+            try:
+                yield answer
+            finally:
+                answer.close()
         except ApiException as error:
             raise _refused(error.status or 0, str(error.body or error.reason or ""), what) from None
         except (HTTPError, OSError, ValueError) as error:
             text = visible(str(error))[:300]
             raise Ended(f"the API server does not answer: {text}", Exit.UNKNOWN) from None
-        return found
 
 
 def _refused(status: int, said: str, what: str) -> Ended:

@@ -12,7 +12,7 @@ from modelramp.api.rollout import OnBreach
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.times import format_duration, to_seconds, to_text
 from modelramp.cli.cluster import Object
-from modelramp.cli.reading import UNSEEN, conditions_in, label, observed, status_in
+from modelramp.cli.reading import UNSEEN, conditions_in, holds, label, observed, status_in
 from modelramp.core.policies import Lookup, resolve
 from modelramp.core.strategies.registry import stages_of
 from modelramp.desired.names import child_name
@@ -35,7 +35,7 @@ def explained(obj: Object, spec: ModelDeploymentSpec | None, policies: Lookup) -
             for found in ((status.get("candidate") or {}).get("evaluation"),)
             if found
         ],
-        "holds": list(_holds(obj, spec)),
+        "holds": list(holds(obj)),
         "next": list(_ahead(obj, spec)),
     }
 
@@ -90,44 +90,6 @@ def _context(obj: Object) -> QueryContext:
         stable,
         child_name(name, stable) if stable else None,
     )
-
-
-def _holds(obj: Object, spec: ModelDeploymentSpec | None) -> Iterator[str]:
-    """What keeps the rollout where it is, and how each of it ends."""
-    status, name = status_in(obj), obj["metadata"]["name"]
-    candidate = status.get("candidate")
-    for policy in status.get("policies") or ():
-        if policy.get("problem"):
-            yield f"{policy['kind']} {policy['name']} cannot be used: {policy['problem']}"
-    if candidate is not None:
-        yield from _held_by_people(obj, spec)
-        yield from _held_by_things(status, candidate, name)
-    routed = conditions_in(obj).get(ConditionType.ROUTED, {})
-    if routed.get("status") not in {"True", None}:
-        yield f"the route: {routed.get('message', '')}"
-
-
-def _held_by_people(obj: Object, spec: ModelDeploymentSpec | None) -> Iterator[str]:
-    name, ready = obj["metadata"]["name"], conditions_in(obj).get(ConditionType.READY, {})
-    if status_in(obj).get("paused"):
-        yield f"a person has paused it: `kubectl modelramp resume {name}` lets it go on"
-    if spec is not None and spec.rollout.paused:
-        yield "spec.rollout.paused is true: set it to false"
-    if ready.get("reason") == "Frozen":
-        yield f"{ready.get('message', 'it is frozen')}: `kubectl modelramp unfreeze` ends the freeze of a namespace"
-
-
-def _held_by_things(status: Mapping[str, Any], candidate: Mapping[str, Any], name: str) -> Iterator[str]:
-    wait = candidate.get("capacityWait") or {}
-    if wait and not wait.get("ended"):
-        yield f"it waits for capacity since {wait['since']}: {wait.get('message', '')}"
-    for check in status.get("checks") or ():
-        if check.get("role") == "hold" and check.get("verdict") != "healthy":
-            yield f"check {check['name']} holds: {check.get('message') or check.get('reason', '')}"
-    evaluation = candidate.get("evaluation") or {}
-    if evaluation.get("state") == "NoData":
-        again = f"`kubectl modelramp retry {name}` runs it again"
-        yield f"the evaluation has no result: {evaluation.get('message', '')}; {again}"
 
 
 def _ahead(obj: Object, spec: ModelDeploymentSpec | None) -> Iterator[str]:

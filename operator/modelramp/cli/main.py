@@ -24,6 +24,7 @@ VERBS = {
     "release": "Give back what a ModelDeployment has taken over, and delete it.",
     "list": "List models; those in trouble first.",
     "status": "Say how a rollout stands, with an exit code.",
+    "get": "Show one model: versions, traffic, checks, and what happens next.",
     "why": "Say what each check found, what holds a rollout, and what has to happen next.",
     "promote": "Move a rollout on by one step.",
     "pause": "Hold a rollout at its weight.",

@@ -1,7 +1,7 @@
 """What a ModelDeployment's status says to a pipeline and to a person, from the JSON alone."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
@@ -85,11 +85,56 @@ def mark(verdict: str) -> str:
     return {"healthy": "\u2714", "breach": "\u2716"}.get(verdict, "?")
 
 
-def printed(data: Any, output: str) -> None:
-    """Print data as JSON or YAML; text of others can hide nothing in either."""
+def holds(obj: Object) -> Iterator[str]:
+    """What keeps the rollout where it is, and how each of it ends."""
+    status, name = status_in(obj), obj["metadata"]["name"]
+    candidate = status.get("candidate")
+    for policy in status.get("policies") or ():
+        if policy.get("problem"):
+            yield f"{policy['kind']} {policy['name']} cannot be used: {policy['problem']}"
+    if candidate is not None:
+        yield from _held_by_people(obj)
+        yield from _held_by_things(status, candidate, name)
+    routed = conditions_in(obj).get(ConditionType.ROUTED, {})
+    if routed.get("status") not in {"True", None}:
+        yield f"the route: {routed.get('message', '')}"
+
+
+def _held_by_people(obj: Object) -> Iterator[str]:
+    name, ready = obj["metadata"]["name"], conditions_in(obj).get(ConditionType.READY, {})
+    if status_in(obj).get("paused"):
+        yield f"a person has paused it: `kubectl modelramp resume {name}` lets it go on"
+    if part(part(obj, "spec"), "rollout").get("paused") is True:
+        yield "spec.rollout.paused is true: set it to false"
+    if ready.get("reason") == "Frozen":
+        yield f"{ready.get('message', 'it is frozen')}: `kubectl modelramp unfreeze` ends the freeze of a namespace"
+
+
+def _held_by_things(status: Mapping[str, Any], candidate: Mapping[str, Any], name: str) -> Iterator[str]:
+    wait = candidate.get("capacityWait") or {}
+    if wait and not wait.get("ended"):
+        yield f"it waits for capacity since {wait['since']}: {wait.get('message', '')}"
+    for check in status.get("checks") or ():
+        if check.get("role") == "hold" and check.get("verdict") != "healthy":
+            yield f"check {check['name']} holds: {check.get('message') or check.get('reason', '')}"
+    evaluation = candidate.get("evaluation") or {}
+    if evaluation.get("state") == "NoData":
+        again = f"`kubectl modelramp retry {name}` runs it again"
+        yield f"the evaluation has no result: {evaluation.get('message', '')}; {again}"
+
+
+def part(raw: Any, name: str) -> Mapping[str, Any]:
+    """A part of a spec, which may be anything."""
+    found = raw.get(name) if isinstance(raw, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
+
+
+def printed(data: Any, output: str, *, several: bool = False) -> None:
+    """Print data as JSON or YAML; text of others can hide nothing in it. several: one line, or document, of many."""
     if output == "json":
-        click.echo(json.dumps(data, indent=2))
+        click.echo(json.dumps(data, indent=None if several else 2))
         return
     import yaml
 
+    click.echo("---\n" if several else "", nl=False)
     click.echo(yaml.safe_dump(data, sort_keys=False, width=10_000), nl=False)

@@ -24,7 +24,7 @@ def run(tmp_path, monkeypatch):
                 body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or "{}")
                 path, _, query = self.path.partition("?")
                 code, found = server.answer(self.command, path, query, body)
-                text = json.dumps(found).encode()
+                text = (found if isinstance(found, str) else json.dumps(found)).encode()
                 self.send_response(code)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(text)))

@@ -62,6 +62,22 @@ class Reading:
         return (200, found) if found is not None else (404, {"message": "not found"})
 
 
+ROUTE = {
+    "metadata": {"name": "digits", "namespace": "ml"},
+    "spec": {
+        "rules": [
+            {
+                "backendRefs": [
+                    {"name": "digits-v1rev", "weight": 90},
+                    {"name": "digits-v2rev", "weight": 10},
+                ]
+            }
+        ]
+    },
+}
+AT_ROUTE = "gateway.networking.k8s.io/v1/namespaces/ml/httproutes/digits"
+
+
 def why(run, status, **more):
     code, text = run(Reading(status, **more), "why", "digits", "-o", "json")
     assert code == 0, text
@@ -178,9 +194,117 @@ def test_why_reads_a_spec_that_cannot_be_accepted(run):
     assert found["next"] == ["steps must rise"]
 
 
+def get(run, status, *, others=None, **more):
+    code, text = run(Reading(status, others={AT_ROUTE: ROUTE} if others is None else others, **more), "get", "digits")
+    assert code == 0, text
+    return text
+
+
+def row_of(text, word):
+    return next(line.split() for line in text.splitlines() if word in line.split())
+
+
+def test_get_shows_versions_with_the_traffic_that_is_wanted_and_that_is_routed(run):
+    text = get(run, IN_STEP)
+
+    assert text.splitlines()[0] == "digits   ml   Progressing   step 2/3 of 10 % 50 % 100 %"
+    assert row_of(text, "v1rev")[:-1] == ["1.4.0", "v1rev", "stable", "2/2", "50", "%", "90", "%"]
+    assert row_of(text, "v2rev")[:-1] == ["2.0.0", "v2rev", "candidate", "2/2", "50", "%", "10", "%"]
+    assert row_of(text, "v0rev") == ["1.2.0", "v0rev", "previous", "0/0", "0", "%", "0", "%", "-"]
+
+
+def test_get_shows_checks_ticks_holds_and_what_happens_next(run):
+    text = get(run, {**IN_STEP, "paused": True})
+
+    assert row_of(text, "errors")[:6] == ["errors", "rollback", "✖", "0.031", "<=", "0.01"]
+    assert "EmptyResult: the query found nothing" in text
+    assert "ticks ++++?+++-   breaches in a row: 1 of 3   last 04:19:00Z, next 04:20:00Z" in text
+    assert "held: a person has paused it" in text
+    assert text.splitlines()[-1] == IN_STEP["message"]
+
+
+def test_a_route_that_may_not_be_read_is_said_to_be_unknown(run):
+    assert row_of(get(run, IN_STEP, others={}), "v1rev")[4:7] == ["50", "%", "?"]
+
+
+def test_a_failed_version_is_named_with_what_else_is_on_the_route(run):
+    history = [{"revision": "v2rev", "modelVersion": "2.0.0", "outcome": "RolledBack"}]
+    legacy = {"rules": [{"backendRefs": [{"name": "legacy", "weight": 1}, {"name": "digits-v1rev", "weight": 3}]}]}
+    text = get(run, {**ROLLED_BACK, "history": history}, others={AT_ROUTE: {**ROUTE, "spec": legacy}})
+
+    assert row_of(text, "v2rev")[:3] == ["2.0.0", "v2rev", "failed"]
+    assert row_of(text, "v1rev")[4:8] == ["100", "%", "75", "%"]
+    assert row_of(text, "legacy") == ["legacy", "other", "-", "0", "%", "25", "%", "-"]
+
+
+def test_get_reads_the_weights_of_other_routers(run):
+    services = [{"name": "digits-v1rev", "weight": 3}, {"name": "digits-v2rev", "weight": 1}]
+    path = "traefik.io/v1alpha1/namespaces/ml/traefikservices/digits"
+    others = {path: {"metadata": ROUTE["metadata"], "spec": {"weighted": {"services": services}}}}
+    text = get(run, IN_STEP, spec={**SPEC, "routing": {"traefik": {"hostnames": ["a.example.com"]}}}, others=others)
+    assert row_of(text, "v2rev")[6:8] == ["25", "%"]
+
+
+def test_get_tells_machines_the_same(run):
+    _, text = run(Reading(IN_STEP, others={AT_ROUTE: ROUTE}), "get", "digits", "-o", "json")
+    found = json.loads(text)
+
+    assert [(one["role"], one["wanted"], one["routed"]) for one in found["versions"]] == [
+        ("stable", 50, 90),
+        ("candidate", 50, 10),
+        ("previous", 0, 0),
+    ]
+    assert (found["exitCode"], found["breaches"]) == (4, 1)
+
+
+@pytest.mark.parametrize("status", [{}, {"observedGeneration": -1}, HEALTHY, ROLLED_BACK])
+def test_get_shows_whatever_there_is(run, status):
+    assert get(run, status, spec={}).startswith("digits   ml   ")
+
+
+class Watched(Reading):
+    """Answers the watches one after the other: with the statuses of one, or an HTTP status; then the object is gone."""
+
+    def __init__(self, *watches):
+        super().__init__(IN_STEP, others={AT_ROUTE: ROUTE})
+        self.watches, self.queries = list(watches), []
+
+    def answer(self, method, path, query, body):
+        if "watch=true" not in query:
+            return super().answer(method, path, query, body) if self.watches else (404, {"message": "not found"})
+        self.queries.append(query)
+        watch = self.watches.pop(0)
+        if isinstance(watch, int):
+            return watch, {"message": "try again"}
+        events = []
+        for message in watch:
+            kind = "MODIFIED" if message else "DELETED"
+            events.append({"type": kind, "object": {**self.digits, "status": {**IN_STEP, "message": message}}})
+        return 200, "\n".join(map(json.dumps, events))
+
+
+def test_a_watch_draws_every_change_and_survives_lost_connections(run, monkeypatch):
+    monkeypatch.setattr("modelramp.cli.commands.get.time.sleep", lambda seconds: None)
+    server = Watched(["one", "two"], 500, 500, ["three", ""])
+    code, text = run(server, "get", "digits", "-w")
+
+    drawn = [line for line in text.splitlines() if line in {"one", "two", "three", IN_STEP["message"]}]
+    again = IN_STEP["message"]
+    assert drawn == [again, "one", "two", again, again, again, "three"]
+    assert text.count("warning: ") == 1, "an outage is said once"
+    assert (code, "does not exist here" in text) == (2, True), "it ends when the object is deleted"
+    assert all("timeoutSeconds=10" in query and "metadata.name%3Ddigits" in query for query in server.queries)
+
+
+def test_a_watch_for_machines_has_a_line_for_each_change(run):
+    _, text = run(Watched(["one", "two"]), "get", "digits", "-w", "-o", "json")
+    assert [json.loads(line)["message"] for line in text.splitlines()[:3]] == [IN_STEP["message"], "one", "two"]
+
+
 def test_no_reader_passes_on_what_moves_a_cursor(run):
     status = json.loads(json.dumps(IN_STEP).replace("2.0.0", r"2\u001b[2J<b>").replace("found nothing", r"\u202exe"))
-    for arguments in (["why", "digits"], ["why", "digits", "-o", "yaml"], ["status", "digits"]):
+    readers = ["why", "digits"], ["why", "digits", "-o", "yaml"], ["get", "digits"], ["status", "digits"]
+    for arguments in readers:
         _, text = run(Reading(status), *arguments)
         assert "<b>" in text
         assert not {"\x1b", "\u202e"} & set(text), arguments
