@@ -6,6 +6,7 @@ import re
 import click
 import pytest
 
+from modelramp.api.crd import object_schema
 from modelramp.cli.main import main as modelramp
 from tests.rules.tree import ROOT, files, shown, under
 
@@ -145,3 +146,28 @@ def test_messages_in_the_page_on_troubles_are_those_of_the_code():
 )
 def test_a_message_is_composed_of_whole_texts(piece, composed):
     assert joins(piece, {"it", "waits for capacity since", "paused until", "a person asks"}) is composed
+
+
+def is_field(path):
+    """Whether the schema of a ModelDeployment has a field; path: as in spec.rollout.steps[].weight."""
+    node = object_schema()
+    for part in path.split("."):
+        name = part.removesuffix("[]")
+        if name not in node.get("properties", {}):
+            return False
+        node = node["properties"][name]
+        node = node.get("items", node) if part.endswith("[]") else node
+    return True
+
+
+def test_fields_that_people_migrate_to_are_those_of_the_schema():
+    text = (DOCS / "how-to" / "migrate.md").read_text("utf-8")
+    targets = [row.split("|")[2] for row in text.splitlines() if row.count("|") > 3]
+    fields = {field for target in targets for field in re.findall(r"`(spec\.[^` ]+)`", target)}
+    assert len(fields) > 35
+    assert [field for field in sorted(fields) if not is_field(field)] == []
+
+
+@pytest.mark.parametrize("field", ["spec.rollout.weight", "spec.rollout.steps.weight", "spec.health.checks[].maximum"])
+def test_what_the_schema_lacks_is_no_field(field):
+    assert not is_field(field)
