@@ -117,10 +117,15 @@ class Cluster:
             return self._call("GET", path, what=f"{kind.kind} {name}")
         return None
 
-    def beside(self, kind: Kind, *, optional: bool = False) -> tuple[Object, ...]:
-        """The objects of another kind in the namespace; none where that is optional and cannot be had."""
+    def beside(self, kind: Kind, *, labels: str = "", optional: bool = False) -> tuple[Object, ...]:
+        """The objects of another kind in the namespace; none where that is optional and cannot be had.
+
+        labels: a selector.
+        """
+        query = {"labelSelector": labels} if labels else {}
         try:
-            return tuple(self._call("GET", _path(self.namespace, kind), what=f"the {kind.plural}")["items"])
+            found = self._call("GET", _path(self.namespace, kind), what=f"the {kind.plural}", query=query)
+            return tuple(found["items"])
         except Ended:
             if optional:
                 return ()

@@ -26,6 +26,8 @@ VERBS = {
     "status": "Say how a rollout stands, with an exit code.",
     "get": "Show one model: versions, traffic, checks, and what happens next.",
     "why": "Say what each check found, what holds a rollout, and what has to happen next.",
+    "history": "List the last rollouts, or say what served at a time.",
+    "diff": "Compare what two revisions are made of.",
     "promote": "Move a rollout on by one step.",
     "pause": "Hold a rollout at its weight.",
     "resume": "Let a paused rollout go on.",

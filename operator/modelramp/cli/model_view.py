@@ -9,6 +9,7 @@ import click
 from modelramp.api.text import visible
 from modelramp.api.times import format_duration, to_clock, to_seconds
 from modelramp.cli.cluster import Cluster, Exit, Object
+from modelramp.cli.output import columns
 from modelramp.cli.reading import UNSEEN, conditions_in, holds, mark, observed, part, status_in, verdict
 
 if TYPE_CHECKING:
@@ -124,10 +125,10 @@ def drawn(found: Mapping[str, Any], now: int, width: int) -> Iterator[str]:
     if not found["observed"]:
         yield click.style(UNSEEN, fg="yellow")
     yield ""
-    yield from _table(("VERSION", "REVISION", "ROLE", "PODS", "WANTED", "ROUTED", "AGE"), _version_rows(found, now))
+    yield from columns(("VERSION", "REVISION", "ROLE", "PODS", "WANTED", "ROUTED", "AGE"), _version_rows(found, now))
     yield ""
     if found["checks"]:
-        yield from _table(("CHECK", "ROLE", "", "VALUE", "LIMIT", ""), _check_rows(found["checks"]))
+        yield from columns(("CHECK", "ROLE", "", "VALUE", "LIMIT", ""), _check_rows(found["checks"]))
         yield ""
     yield from _ticks(found)
     for hold in found["holds"]:
@@ -186,12 +187,3 @@ def _wrapped(head: str, text: str, width: int) -> Iterator[str]:
     lines = textwrap.wrap(text, max(width, 40) - len(click.unstyle(head))) if width else [text]
     for number, each in enumerate(lines):
         yield f"{head if not number else ' ' * len(click.unstyle(head))}{each}"
-
-
-def _table(names: Sequence[str], rows: Iterator[tuple[str, ...]]) -> Iterator[str]:
-    """Columns as wide as their texts; colours take no room."""
-    cells = [tuple(names), *rows]
-    widths = [max(len(click.unstyle(row[place])) for row in cells) for place in range(len(names))]
-    for row in cells:
-        padded = (cell + " " * (wide - len(click.unstyle(cell))) for cell, wide in zip(row, widths, strict=True))
-        yield "  ".join(padded).rstrip()

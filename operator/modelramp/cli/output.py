@@ -3,7 +3,7 @@
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -68,3 +68,12 @@ def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
         "warnings": count(findings, Level.WARNING),
         "findings": [asdict(finding) | {"level": finding.level.value} for finding in findings],
     }
+
+
+def columns(names: Sequence[str], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    """A table of columns as wide as their texts; colours take no room."""
+    cells = [tuple(names), *rows]
+    widths = [max(len(click.unstyle(row[place])) for row in cells) for place in range(len(names))]
+    for row in cells:
+        padded = (cell + " " * (wide - len(click.unstyle(cell))) for cell, wide in zip(row, widths, strict=True))
+        yield "  ".join(padded).rstrip()

@@ -262,6 +262,136 @@ def test_get_shows_whatever_there_is(run, status):
     assert get(run, status, spec={}).startswith("digits   ml   ")
 
 
+PAST = {
+    **HEALTHY,
+    "stable": {"revision": "r1", "modelVersion": "1.0", "since": "2026-11-25T00:00:00Z"},
+    "history": [
+        {"revision": "r3", "modelVersion": "3.0", "startedAt": "2026-11-24T00:00:00Z", "outcome": "RolledBack",
+         "endedAt": "2026-11-25T00:00:00Z", "weight": 100, "message": "3.0 was rolled back after its promotion"},
+        {"revision": "r3", "modelVersion": "3.0", "startedAt": "2026-11-23T12:00:00Z", "outcome": "Promoted",
+         "endedAt": "2026-11-24T00:00:00Z", "weight": 100},
+        {"revision": "r2", "modelVersion": "2.0", "startedAt": "2026-11-22T00:00:00Z", "outcome": "RolledBack",
+         "endedAt": "2026-11-22T01:30:00Z", "weight": 10, "message": "2.0 was rolled back at 10 %"},
+        {"revision": "r1", "modelVersion": "1.0", "startedAt": "2026-11-20T00:00:00Z", "outcome": "Promoted",
+         "endedAt": "2026-11-20T00:05:00Z", "weight": 100},
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("at", "serves", "moving"),
+    [
+        ("2026-11-19T00:00:00Z", None, None),
+        ("2026-11-20T00:01:00Z", None, "1.0"),
+        ("2026-11-21T00:00:00Z", "1.0", None),
+        ("2026-11-22T01:00:00Z", "1.0", "2.0"),
+        ("2026-11-23T13:00:00Z", "1.0", "3.0"),
+        ("2026-11-24T01:00:00+01:00", "3.0", None),
+        ("2026-11-24T12:00", "3.0", None),
+        ("2026-11-25T00:00:00Z", "1.0", None),
+        ("1s", "1.0", None),
+    ],
+)
+def test_history_says_what_served_at_a_time(run, at, serves, moving):
+    found = json.loads(run(Reading(PAST), "history", "digits", "--at", at, "-o", "json")[1])
+    assert (found["serves"] or {}).get("modelVersion") == serves
+    assert (found["inFlight"] or {}).get("modelVersion") == moving
+
+
+def test_history_does_not_guess_where_traffic_went_back_to(run):
+    later = {**PAST, "stable": {"revision": "r4", "modelVersion": "4.0", "since": "2026-11-26T00:00:00Z"}}
+    code, text = run(Reading(later), "history", "digits", "--at", "2026-11-25T12:00:00Z")
+    assert (code, "the history does not say what" in text) == (0, True)
+
+
+def test_history_lists_what_was_tried(run):
+    code, text = run(Reading(PAST), "history", "digits")
+
+    assert code == 0
+    assert row_of(text, "r2")[:7] == ["2026-11-22T01:30:00Z", "1h30m", "2.0", "r2", "10", "%", "RolledBack"]
+    assert "2.0 was rolled back at 10 %" in text
+    assert len(json.loads(run(Reading(PAST), "history", "digits", "-o", "json")[1])) == 4
+
+
+def test_history_of_nothing_and_at_no_time(run):
+    assert "no rollout has ended yet" in run(Reading({}), "history", "digits")[1]
+    code, text = run(Reading(PAST), "history", "digits", "--at", "yesterday")
+    assert (code, "write a time as in" in text) == (2, True)
+
+
+def revision(name, version, image, port=8000):
+    container = {"name": "server", "image": image, "ports": [{"containerPort": port}]}
+    return {
+        "metadata": {"name": f"digits-{name}", "labels": {"modelramp.io/revision": name}},
+        "data": {"model": {"name": "digits", "version": version}, "template": {"spec": {"containers": [container]}}},
+    }
+
+
+REVISIONS = [revision("v0rev", "1.2.0", "d:1"), revision("v1rev", "1.4.0", "d:14"), revision("v2rev", "2.0.0", "d:20")]
+AT_REVISIONS = "apps/v1/namespaces/ml/controllerrevisions"
+
+
+def difference(run, *arguments, status=IN_STEP, items=REVISIONS):
+    return run(Reading(status, others={AT_REVISIONS: {"items": items}}), "diff", "digits", *arguments)
+
+
+def test_diff_compares_what_is_in_flight_with_what_serves(run):
+    code, text = difference(run)
+
+    assert code == 0
+    assert text.splitlines()[:2] == ["--- 1.4.0 (v1rev)", "+++ 2.0.0 (v2rev)"]
+    assert [line.strip() for line in text.splitlines()[2:] if line[0] in "+-"] == [
+        "-  version: 1.4.0",
+        "+  version: 2.0.0",
+        "-    - image: d:14",
+        "+    - image: d:20",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "compared"),
+    [
+        ((), {"candidate": None}, ("v0rev", "v1rev")),
+        (("previous",), {}, ("v0rev", "v2rev")),
+        (("candidate",), {}, ("v2rev", "v1rev")),
+        (("1.2.0", "v2"), {}, ("v0rev", "v2rev")),
+        (("failed", "stable"), {"failedRevision": "v2rev"}, ("v2rev", "v1rev")),
+    ],
+)
+def test_diff_knows_revisions_by_role_version_and_beginning(run, arguments, status, compared):
+    _, text = difference(run, *arguments, "-o", "json", status={**IN_STEP, **status})
+    found = json.loads(text)
+    assert (found["from"]["revision"], found["to"]["revision"]) == compared
+
+
+@pytest.mark.parametrize(
+    ("arguments", "items", "said"),
+    [
+        (("9.9.9",), REVISIONS, "9.9.9 is no revision whose ControllerRevision exists; there are: 1.2.0 (v0rev), "),
+        (("v",), REVISIONS, "v means several revisions"),
+        (("failed",), REVISIONS, "there is no failed version"),
+        ((), [], "stable is no revision whose ControllerRevision exists; there are: none"),
+    ],
+)
+def test_diff_names_what_there_is_when_it_is_asked_for_something_else(run, arguments, items, said):
+    code, text = difference(run, *arguments, items=items)
+    assert (code, said in text) == (2, True), text
+
+
+def test_diff_of_equal_revisions_says_so(run):
+    assert "v1rev and v1rev are made of the same" in difference(run, "stable", "stable")[1]
+
+
+def test_neither_history_nor_diff_passes_on_what_moves_a_cursor(run):
+    odd = json.loads(json.dumps(PAST).replace("rolled back", r"\u001b[31mrolled\u202e back"))
+    shown = run(Reading(odd), "history", "digits")[1]
+    images = [revision("v1rev", "1.4.0", "d:\x1b[2J"), revision("v2rev", "2.0.0", "d:\u202e<b>")]
+    shown += difference(run, items=images)[1]
+
+    assert "<b>" in shown
+    assert not {"\x1b", "\u202e"} & set(shown)
+
+
 class Watched(Reading):
     """Answers the watches one after the other: with the statuses of one, or an HTTP status; then the object is gone."""
 
