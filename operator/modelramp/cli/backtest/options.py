@@ -90,12 +90,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 NO_STABLE = "stable"
 """Stands for the stable version in a replay that compares with none."""
 
-_OPTIONS = (
-    click.option(
-        "-f", "--filename", "manifest", type=click.File("rb"), required=True, help="ModelDeployment, YAML or -."
-    ),
-    click.option("--name", default=None, help="Which ModelDeployment, when the file has several."),
-    click.option("-n", "--namespace", default=None, help="Its namespace; that of the file, else default."),
+_SERVER = (
     click.option("--prometheus", "address", default=None, help="Base URL; that of the policy if not given."),
     click.option("--token-file", type=click.File("r"), default=None, help="Bearer token for Prometheus."),
     click.option(
@@ -109,6 +104,14 @@ _OPTIONS = (
         "--ca-file", envvar="MODELRAMP_PROMETHEUS_CA_FILE", default=None, help="Authority of its certificate."
     ),
     click.option("--timeout", type=click.FloatRange(1, 300), default=30.0, show_default=True, help="Seconds a query."),
+)
+_OPTIONS = (
+    click.option(
+        "-f", "--filename", "manifest", type=click.File("rb"), required=True, help="ModelDeployment, YAML or -."
+    ),
+    click.option("--name", default=None, help="Which ModelDeployment, when the file has several."),
+    click.option("-n", "--namespace", default=None, help="Its namespace; that of the file, else default."),
+    *_SERVER,
     click.option("--from", "begin", required=True, help="2026-11-20T12:00:00Z, 2026-11-20, epoch seconds, -36h, -30d."),
     click.option("--to", "end", default="now", show_default=True, help="As --from; now is the newest whole interval."),
     click.option("--step", default=None, help="Time from tick to tick; spec.health.interval if not given."),
@@ -119,7 +122,16 @@ _OPTIONS = (
 
 def asking(command: Command) -> Command:
     """Decorator: the options that name a policy and a stretch of history; the command gets them as one Asking."""
-    for option in reversed(_OPTIONS):
+    return _with(_OPTIONS, command)
+
+
+def serving(command: Command) -> Command:
+    """Decorator: those of them that say which Prometheus is asked, and how."""
+    return _with(_SERVER, command)
+
+
+def _with(options: Sequence[Callable[[Command], Command]], command: Command) -> Command:
+    for option in reversed(options):
         command = option(command)
     return command
 

@@ -46,7 +46,33 @@ def command(files: tuple[str, ...], output: str) -> None:
 
     Exit code: 0 nothing but warnings, 1 errors or no object at all, 2 a file that is named cannot be read.
     """
-    sources = [source for name in files for source in _sources(name)]
+    found = inspect(files)
+    findings, seen, passed = found.findings, found.seen, found.passed
+    if output == "json":
+        click.echo(json.dumps(as_json(findings) | {"inspected": seen, "passedOver": dict(passed)}, indent=2))
+    else:
+        print_findings(findings)
+        click.echo(_summary(seen, findings, passed), err=True)
+    sys.exit(1 if count(findings, Level.ERROR) else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What the named files hold, and all that is to be said of it.
+
+    texts: those in which objects of modelramp may stand. seen: how many do. passed: objects of other kinds.
+    """
+
+    texts: tuple[bytes, ...]
+    findings: list[Finding]
+    seen: int
+    passed: Counter[str]
+
+
+def inspect(files: Iterable[str]) -> Inspection:
+    """Read and check files, folders and standard input (-). Raises click.BadParameter for what cannot be read."""
+    names = tuple(files)
+    sources = [source for name in names for source in _sources(name)]
     known = policies_in(source.text for source in sources if source.is_ours)
     immutable = _immutable_in(source.text for source in sources if _IMMUTABLE.search(source.text))
     scaled = _scaled_in(source.text for source in sources if _SCALES in source.text)
@@ -59,13 +85,8 @@ def command(files: tuple[str, ...], output: str) -> None:
         passed += others
         findings += found
     if not seen:
-        findings = [replace(finding, level=Level.ERROR) for finding in findings or map(_nothing_in, files)]
-    if output == "json":
-        click.echo(json.dumps(as_json(findings) | {"inspected": seen, "passedOver": dict(passed)}, indent=2))
-    else:
-        print_findings(findings)
-        click.echo(_summary(seen, findings, passed), err=True)
-    sys.exit(1 if count(findings, Level.ERROR) else 0)
+        findings = [replace(finding, level=Level.ERROR) for finding in findings or map(_nothing_in, names)]
+    return Inspection(tuple(source.text for source in sources if source.is_ours), findings, seen, passed)
 
 
 def _summary(seen: int, findings: list[Finding], passed: Mapping[str, int]) -> str:
@@ -182,22 +203,22 @@ def policies_in(texts: Iterable[bytes]) -> "KnownPolicies":
     """The policies in YAML streams; text that cannot be read holds none (lint_text says why)."""
     from modelramp.cli.lint.known_policies import KnownPolicies
 
-    return KnownPolicies(_values(texts))
+    return KnownPolicies(values_in(texts))
 
 
 def _immutable_in(texts: Iterable[bytes]) -> frozenset[str]:
     from modelramp.cli.lint.pods import immutable_config_maps
 
-    return immutable_config_maps(_values(texts))
+    return immutable_config_maps(values_in(texts))
 
 
 def _scaled_in(texts: Iterable[bytes]) -> frozenset[str]:
     from modelramp.cli.lint.pods import scaled_deployments
 
-    return scaled_deployments(_values(texts))
+    return scaled_deployments(values_in(texts))
 
 
-def _values(texts: Iterable[bytes]) -> Iterator[Any]:
+def values_in(texts: Iterable[bytes]) -> Iterator[Any]:
     """All objects in YAML streams, as far as they can be read."""
     from modelramp.cli.documents import Document
 
@@ -218,7 +239,7 @@ def _others(text: bytes) -> Counter[str]:
     """How many objects of other kinds a text holds."""
     from modelramp.cli.lint.refusals import is_ours
 
-    values = (value for value in _values([text]) if not is_ours(value))
+    values = (value for value in values_in([text]) if not is_ours(value))
     kinds = (value.get("kind") if isinstance(value, dict) else None for value in values)
     return Counter(kind if isinstance(kind, str) and kind else "object without a kind" for kind in kinds)
 
