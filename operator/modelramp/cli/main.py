@@ -15,6 +15,7 @@ COMMANDS = "modelramp.cli.commands"
 _INTERRUPTED = 130
 VERBS = {
     "lint": "Find what the API server would refuse in manifests, and problems that it cannot see.",
+    "plan": "Say what applying manifests would do, as Markdown for a pull request.",
     "simulate": "Run a policy on given outcomes of its checks, without a cluster.",
     "presets": "List the built-in queries.",
     "evaluate": "Run one check on given numbers, and explain its verdict.",
