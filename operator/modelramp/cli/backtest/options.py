@@ -91,7 +91,6 @@ NO_STABLE = "stable"
 """Stands for the stable version in a replay that compares with none."""
 
 _SERVER = (
-    click.option("--prometheus", "address", default=None, help="Base URL; that of the policy if not given."),
     click.option("--token-file", type=click.File("r"), default=None, help="Bearer token for Prometheus."),
     click.option(
         "--header",
@@ -111,6 +110,7 @@ _OPTIONS = (
     ),
     click.option("--name", default=None, help="Which ModelDeployment, when the file has several."),
     click.option("-n", "--namespace", default=None, help="Its namespace; that of the file, else default."),
+    click.option("--prometheus", "address", default=None, help="Base URL; that of the policy if not given."),
     *_SERVER,
     click.option("--from", "begin", required=True, help="2026-11-20T12:00:00Z, 2026-11-20, epoch seconds, -36h, -30d."),
     click.option("--to", "end", default="now", show_default=True, help="As --from; now is the newest whole interval."),
@@ -126,7 +126,7 @@ def asking(command: Command) -> Command:
 
 
 def serving(command: Command) -> Command:
-    """Decorator: those of them that say which Prometheus is asked, and how."""
+    """Decorator: those of them that say how Prometheus is asked."""
     return _with(_SERVER, command)
 
 

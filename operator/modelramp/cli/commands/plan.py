@@ -44,6 +44,7 @@ asked is said in the text, and changes no exit code.""",
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--from", "old", metavar="FILE", help="Compare with this file or folder in place of the cluster.")
 @located
+@click.option("--prometheus", "address", default=None, help="Base URL; no history is replayed without it.")
 @serving
 @click.option("--history", default="24h", show_default=True, help="With --prometheus: how much of it is replayed.")
 def command(
@@ -67,7 +68,8 @@ def command(
         before = earlier.before(key, known)
         lines += section(code(_title(key)), before, spec)
         if server["address"] and before.spec is not None:
-            lines += ["", *_history(value, found.texts, before, begin=f"-{history}", **server)]
+            asked = {"begin": f"-{history}", "namespace": namespace, **server}
+            lines += ["", *_history(value, found.texts, before, asked)]
         lines.append("")
     for key in earlier.gone({key for key, _ in now}):
         lines += [f"### {code(_title(key))}", "", "**Deleted**: with prune, its route and its pods end at once.", ""]
@@ -165,9 +167,9 @@ class _Named(io.BytesIO):
 
 
 def _history(
-    value: Mapping[str, Any], texts: tuple[bytes, ...], before: Before, *, begin: str, **server: Any
+    value: Mapping[str, Any], texts: tuple[bytes, ...], before: Before, options: Mapping[str, Any]
 ) -> Iterator[str]:
-    """The rules of the change over what Prometheus knows of the version that serves."""
+    """The rules of the change over what Prometheus knows of the version that serves. options: as of backtest."""
     assert before.spec is not None  # noqa: S101 - the caller has looked
     stable = (before.status or {}).get("stable") or {}
     revision = str(stable.get("revision") or revision_of(before.spec))
@@ -176,17 +178,7 @@ def _history(
     manifest = _Named(json.dumps({"kind": "List", "items": [value, *policies]}).encode())
     yield from ("#### On the recorded history", "")
     try:
-        asked = asking_of(
-            manifest,
-            name=None,
-            namespace=None,
-            begin=begin,
-            end="now",
-            step=None,
-            revision=revision,
-            stable=None,
-            **server,
-        )
+        asked = asking_of(manifest, name=None, end="now", step=None, revision=revision, stable=None, **options)
         histories = read_histories(asked, {0: asked.spec})
     except click.ClickException as error:
         yield from ("**Not replayed:**", "", *fenced(error.message.splitlines()))
