@@ -168,12 +168,35 @@ def started(name: str, arguments: list[str], times: int = 1) -> Mapping[str, Run
     return {name: Run(int(not any(codes)), spent / times)}
 
 
+_CONNECT = """
+import contextlib, io, os, tempfile
+from pathlib import Path
+from modelramp.cli.main import main
+CONFIG = '''
+clusters: [{name: c, cluster: {server: "https://127.0.0.1:9"}}]
+users: [{name: u, user: {token: t}}]
+contexts: [{name: here, context: {cluster: c, user: u}}]
+current-context: here
+'''
+with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
+    os.environ["KUBECONFIG"] = folder + "/config"
+    Path(os.environ["KUBECONFIG"]).write_text(CONFIG)
+    try:
+        main(["status", "digits"])
+    except SystemExit as ended:
+        assert ended.code == 5
+"""
+"""A verb up to its first request, which nobody answers."""
+
+
 def imports() -> Mapping[str, Run]:
     """What every start of the operator and every call of the command line pays."""
     return {
         **started("bare Python", ["-c", "pass"], times=20),
         **started("import modelramp.operator", ["-c", "import modelramp.operator"]),
         **started("modelramp --help", ["-m", "modelramp.cli.main", "--help"]),
+        **started("modelramp TAB", ["-m", "modelramp.cli.main", "completion", "answer", "--", "status", "--w"]),
+        **started("modelramp VERB", ["-c", _CONNECT]),
     }
 
 

@@ -1,27 +1,26 @@
 """The cluster as a person's commands see it: their kubeconfig, short time-outs, and a field manager of its own."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import IntEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from modelramp.api.kinds import MODEL_DEPLOYMENT, Kind
 from modelramp.api.text import visible
+from modelramp.cli.kubeconfig import Send, connection
 
 if TYPE_CHECKING:
     import urllib3
-    from kubernetes import client
 
 CLI_MANAGER = "modelramp-cli"
 """Field manager of what the commands write."""
 _CONNECT_SECONDS = 2.0
 _READ_SECONDS = 10.0
-_IN_CLUSTER = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
+_MOST_NAMES = 500
 
 Object = dict[str, Any]
 
@@ -63,33 +62,19 @@ class Ended(click.ClickException):
 class Cluster:
     """ModelDeployments and Namespaces. Every method raises Ended when the API server cannot be asked or refuses."""
 
-    def __init__(self, api: "client.ApiClient", namespace: str) -> None:
+    def __init__(self, send: Send, namespace: str) -> None:
         """namespace: of objects for which none is given."""
-        self._api = api
+        self._send = send
         self.namespace = namespace
 
     @classmethod
     def connect(cls, context: str | None = None, namespace: str | None = None) -> "Cluster":
         """Connect as kubectl does: KUBECONFIG or ~/.kube/config, else the ServiceAccount of a pod."""
-        from kubernetes import client
-        from kubernetes.config import ConfigException, kube_config, load_incluster_config
-
-        configuration = client.Configuration()
-        configuration.retries = False  # neither retries nor redirects
-        files = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
-        if _IN_CLUSTER.exists() and not any(Path(file).exists() for file in files.split(os.pathsep)):
-            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-            return cls(client.ApiClient(configuration), namespace or _IN_CLUSTER.read_text("utf-8").strip())
         try:
-            contexts, active = kube_config.list_kube_config_contexts(files)  # type: ignore[no-untyped-call]
-            kube_config.load_kube_config(  # type: ignore[no-untyped-call]
-                files, context=context, client_configuration=configuration
-            )
-        except (ConfigException, OSError, TypeError, ValueError) as error:
+            found = connection(context)
+        except ValueError as error:
             raise Ended(f"no cluster: {visible(str(error))[:400]}", Exit.UNKNOWN) from None
-        chosen = next((one for one in contexts if one["name"] == context), active)
-        own = namespace or (chosen.get("context") or {}).get("namespace") or "default"
-        return cls(client.ApiClient(configuration), str(own))
+        return cls(found.send, namespace or found.namespace or "default")
 
     def get(self, name: str) -> Object:
         """One ModelDeployment of the namespace."""
@@ -102,6 +87,12 @@ class Cluster:
         where = "all namespaces" if everywhere else f"namespace {self.namespace}"
         found: list[Object] = self._call("GET", path, what=f"ModelDeployments of {where}")["items"]
         return found
+
+    def names(self) -> Iterator[str]:
+        """The names of the ModelDeployments of the namespace, of several hundred at most."""
+        what, query = f"ModelDeployments of namespace {self.namespace}", {"limit": str(_MOST_NAMES)}
+        with self._open("GET", _path(self.namespace), what, query=query, accept=_METADATA_ONLY) as answer:
+            yield from (str(one["metadata"]["name"]) for one in json.loads(answer.read())["items"])
 
     def deployment(self, name: str) -> Object:
         """One Deployment of the namespace."""
@@ -185,33 +176,23 @@ class Cluster:
         body: Object | None = None,
         query: Mapping[str, str] | None = None,
         seconds: float = _READ_SECONDS,
+        accept: str = "application/json",
     ) -> "Iterator[urllib3.BaseHTTPResponse]":
         """The answer to a request, open for reading. Whatever goes wrong until it is read is raised as Ended."""
-        from kubernetes.client.exceptions import ApiException
         from urllib3.exceptions import HTTPError
 
         sent = {"fieldManager": CLI_MANAGER} if body is not None else dict(query or {})
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": accept}
         if body is not None:
             headers["Content-Type"] = "application/merge-patch+json"
         try:
-            call = self._api.param_serialize(
-                verb,
-                path,
-                query_params=list(sent.items()),
-                header_params=headers,
-                body=body,
-                auth_settings=["BearerToken"],
-            )
-            answer = self._api.call_api(*call, _request_timeout=(_CONNECT_SECONDS, seconds)).response
+            answer = self._send(verb, path, sent, headers, body, (_CONNECT_SECONDS, seconds))
             if not 200 <= answer.status < 300:
                 raise _refused(answer.status, answer.read().decode("utf-8", "replace"), what)
             try:
                 yield answer
             finally:
                 answer.close()
-        except ApiException as error:
-            raise _refused(error.status or 0, str(error.body or error.reason or ""), what) from None
         except (HTTPError, OSError, ValueError) as error:
             text = visible(str(error))[:300]
             raise Ended(f"the API server does not answer: {text}", Exit.UNKNOWN) from None

@@ -44,7 +44,8 @@ def test_the_exit_code_says_whether_the_budget_was_kept(monkeypatch, capsys):
 
 
 def test_every_measurement_has_a_limit_and_every_limit_a_measurement():
-    named = {"decide", "status", "plan", "bare Python", "import modelramp.operator", "modelramp --help"}
+    named = {"decide", "status", "plan", "bare Python", "import modelramp.operator"}
+    named |= {"modelramp --help", "modelramp TAB", "modelramp VERB"}
     named |= {"engine: memory", "engine: memory per object", "engine: start", "engine: tick"}
     named |= {"answer: event loop held"} | {f"check: {name}" for name in declared()}
     named |= {f"worst check: {name}" for name in worst()}
