@@ -48,7 +48,7 @@ def complete_names(ctx: click.Context, param: click.Parameter, incomplete: str) 
     del param
     try:
         cluster = Cluster.connect(ctx.params.get("context"), ctx.params.get("namespace"))
-        return [name for obj in cluster.list() if (name := obj["metadata"]["name"]).startswith(incomplete)]
+        return [name for name in cluster.names() if name.startswith(incomplete)]
     except Ended:
         return []
 

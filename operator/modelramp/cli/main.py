@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from modelramp import __version__
 
@@ -37,6 +38,7 @@ VERBS = {
     "rollback": "Leave the version that serves for one that worked before.",
     "freeze": "Let no version in a namespace get more traffic.",
     "unfreeze": "End the freeze of a namespace.",
+    "completion": "Write the script that completes verbs and names in a shell.",
 }
 """Verb -> one line for --help. The verb is the `command` of the module of its name, and is listed when that exists."""
 
@@ -55,6 +57,12 @@ class Verbs(click.Group):
             return None
         command: click.Command = importlib.import_module(f"{COMMANDS}.{cmd_name}").command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The verbs, and the group's own options, without importing one."""
+        verbs = [verb for verb in self.list_commands(ctx) if verb.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(verb, help=VERBS[verb]) for verb in verbs), *options]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the verb; one that is interrupted ends as shells expect it, not as one that has failed."""

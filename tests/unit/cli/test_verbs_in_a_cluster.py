@@ -315,7 +315,7 @@ def test_a_refusal_is_an_answer_and_a_fault_is_none(run, refuse, code):
     assert run(Server([STEPPING], refuse=refuse), "freeze")[0] == code
 
 
-OFFLINE = {"lint", "simulate", "presets", "evaluate", "backtest", "suggest", "plan"}
+OFFLINE = {"lint", "simulate", "presets", "evaluate", "backtest", "suggest", "plan", "completion"}
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS.keys() - OFFLINE))
