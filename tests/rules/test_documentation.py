@@ -22,7 +22,8 @@ _LINK = re.compile(r"\]\(([^)#\s]+)")
 _HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _SHELL = re.compile(r"^```(?:sh|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-_VERB = re.compile(r"(?:^|[|&(] *|\$ |kubectl )modelramp +(-*[a-z][a-z-]*)", re.MULTILINE)
+_CALL = re.compile(r"(?:^|(?<=[|&(]) *|(?<=\$ )|kubectl )modelramp +(-*[a-z][a-z-]*)([^|\n]*)", re.MULTILINE)
+_OPTION = re.compile(r" (--[a-z][a-z-]*)")
 _EDGES = " ():,;"
 _STATUS = re.compile(r"(Accepted|Proposed|Superseded by \[\d{4}\]\(\d{4}-[a-z0-9-]+\.md\)), 20\d\d-\d\d-\d\d\.\n")
 
@@ -82,30 +83,50 @@ def test_a_decision_record_has_the_outline_of_all_records(record):
     assert _STATUS.match(text.split("## Status\n\n", 1)[1])
 
 
-def verbs(text):
-    """What is called of modelramp in the shell blocks of a page, and in the code within its sentences."""
-    shell = "".join(_SHELL.findall(text))
+def calls(text):
+    """The verbs that are called of modelramp in the shell blocks of a page and in the code within its sentences.
+
+    With each, the long options that follow it in the same command.
+    """
+    shell = "".join(_SHELL.findall(text)).replace("\\\n", " ")
     code = "\n".join(re.findall(r"`((?:kubectl )?modelramp [^`\n]+)`", _FENCE.sub("", text)))
-    return set(_VERB.findall(f"{shell}\n{code}"))
+    for called in _CALL.finditer(f"{shell}\n{code}"):
+        yield called[1], *_OPTION.findall(re.split(r"[|;&#)]", called[2])[0])
 
 
-@pytest.mark.parametrize("page", pages(), ids=shown)
+def options_of(verb):
+    """The options of a verb; empty for what modelramp does not have."""
+    context = click.Context(modelramp)
+    if verb not in modelramp.list_commands(context):
+        return set()
+    return {"--help", *(name for param in modelramp.get_command(context, verb).params for name in param.opts)}
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *pages()], ids=shown)
 def test_every_command_in_the_docs_is_one_that_exists(page):
-    assert verbs(page.read_text("utf-8")) <= {*modelramp.list_commands(click.Context(modelramp)), "--help", "--version"}
+    found = calls(page.read_text("utf-8"))
+    assert [call for call in found if call[0][0] != "-" and not {"--help", *call[1:]} <= options_of(call[0])] == []
 
 
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("```sh\nkubectl modelramp frob x\n```\n", {"frob"}),
-        ("```sh\nmodelramp lint a.yaml | modelramp frob -\n```\n", {"lint", "frob"}),
-        ("say `kubectl modelramp frob NAME` then", {"frob"}),
-        ("```sh\nkubectl -n modelramp-system logs deployment/modelramp --tail=5\n```\n", set()),
-        ("```yaml\n- modelramp frob\n```\n", set()),
+        ("```sh\nkubectl modelramp frob x\n```\n", [("frob",)]),
+        ("```sh\nmodelramp lint a.yaml | modelramp frob -\n```\n", [("lint",), ("frob",)]),
+        ("```sh\nmodelramp frob a --to b \\\n  --how  # --what\n```\n", [("frob", "--to", "--how")]),
+        ("say `kubectl modelramp frob NAME --to X` then", [("frob", "--to")]),
+        ("```sh\nkubectl -n modelramp-system logs deployment/modelramp --tail=5\n```\n", []),
+        ("```yaml\n- modelramp frob\n```\n", []),
     ],
 )
 def test_commands_are_found_where_people_copy_them_from(text, found):
-    assert verbs(text) == found
+    assert list(calls(text)) == found
+
+
+def test_a_verb_or_an_option_that_is_not_there_is_noticed():
+    assert options_of("frob") == set()
+    assert {"--to", "--timeout"} <= options_of("rollback")
+    assert "--frob" not in options_of("rollback")
 
 
 def quoted(page):
