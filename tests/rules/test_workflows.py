@@ -101,6 +101,19 @@ def test_actionlint_has_no_objection():
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.timeout(600)
+def test_actionlint_has_no_objection_to_the_workflows_in_the_docs(tmp_path):
+    text = (ROOT / "docs/how-to/gitops.md").read_text("utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    found = [block for block in blocks if "\njobs:\n" in block]
+    assert len(found) == 2
+    for number, block in enumerate(found):
+        (tmp_path / f"{number}.yaml").write_text(block)
+    command = [binaries.tool("actionlint", say), "-shellcheck=", "-pyflakes=", *sorted(tmp_path.glob("*.yaml"))]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_a_commit_hook_runs_make_check():
     config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))
     hooks = [hook for repository in config["repos"] for hook in repository["hooks"]]
