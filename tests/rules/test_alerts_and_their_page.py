@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from modelramp.adapters.catalogue import CATALOGUE, Type
+from modelramp.api.names import Reason
 from tests.rules.tree import ROOT
 
 RULES = ROOT / "charts/modelramp/rules.yaml"
@@ -28,6 +29,21 @@ def test_an_alert_says_what_is_so_which_object_and_where_to_read_on(name):
     assert ROOT / page == PAGE
     assert re.search(rf"^### {name}$", PAGE.read_text(), re.MULTILINE)
     assert anchor == name.lower()
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_an_alert_with_a_reason_leads_to_what_is_written_about_it(name):
+    rule = ALERTS[name]
+    by = re.search(r"by \(([^)]*)\)", rule["expr"])
+    wanted = (
+        "docs/reference/reasons.md#{{ $labels.reason | toLower }}" if by and "reason" in by[1].split(", ") else None
+    )
+    assert rule["annotations"].get("reason_url") == wanted
+
+
+def test_every_reason_has_an_anchor_of_its_name_in_small_letters():
+    text = (ROOT / "docs/reference/reasons.md").read_text("utf-8")
+    assert {name.lower() for name in re.findall(r"^### (.+)$", text, re.MULTILINE)} == {one.lower() for one in Reason}
 
 
 @pytest.mark.parametrize("name", ALERTS)

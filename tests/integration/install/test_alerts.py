@@ -185,6 +185,7 @@ def told(rule, labels, value):
 
     def filled(text):
         text = re.sub(r"{{ \$labels\.(\w+) }}", lambda found: labels.get(found[1], ""), text)
+        text = re.sub(r"{{ \$labels\.(\w+) \| toLower }}", lambda found: labels.get(found[1], "").lower(), text)
         return re.sub(r"{{ \$value[^}]*}}", str(value), text)
 
     return {name: filled(text) for name, text in rule["annotations"].items()}

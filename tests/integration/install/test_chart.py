@@ -39,6 +39,7 @@ MISTYPED = {
     "a protected namespace that is none": "admission.protectedNamespaces={Kube}",
     "a host that is none": r"hostBindings.Pay\.example={payments}",
     "runbooks with an anchor": "monitoring.prometheusRule.runbooks=https://wiki/alerts#a",
+    "reasons with an anchor": "monitoring.prometheusRule.reasons=https://wiki/reasons#a",
     "a host that is bound to no namespace": r"hostBindings.pay\.example={Payments}",
 }
 
@@ -261,6 +262,13 @@ def test_runbooks_are_where_the_values_say(render):
     found = {a["alert"]: a["annotations"]["runbook_url"] for g in rule["spec"]["groups"] for a in g["rules"]}
     assert found["ModelrampDown"] == "https://wiki.example/alerts#modelrampdown"
     assert all(url == f"https://wiki.example/alerts#{name.lower()}" for name, url in found.items())
+
+
+def test_the_page_of_reasons_is_where_the_values_say(render):
+    values = "monitoring.prometheusRule.enabled=true", "monitoring.prometheusRule.reasons=https://wiki.example/reasons"
+    rule = named(render(*values), "PrometheusRule")
+    found = {url for g in rule["spec"]["groups"] for a in g["rules"] if (url := a["annotations"].get("reason_url"))}
+    assert found == {"https://wiki.example/reasons#{{ $labels.reason | toLower }}"}
 
 
 def test_a_series_about_an_object_keeps_the_objects_namespace(render):
