@@ -51,10 +51,10 @@ CLI_HEAD = f"""# The command `modelramp`
 `kubectl modelramp` is the same command: kubectl finds `kubectl-modelramp` on the path. Colour is used on terminals
 only, and never when `NO_COLOR` is set.
 
-The verbs that read (`list`, `get`, `status`, `why`, `history`, `diff`) or ask for something speak with the cluster of
-the current context, as kubectl does, by the kubeconfig or by a pod's ServiceAccount. Those that ask write the
-annotation `modelramp.io/request` as field manager `modelramp-cli`, wait until the operator has handled it, and print
-the sentence of the status. Their exit codes:"""
+The verbs that read (`list`, `get`, `status`, `why`, `history`, `diff`, `doctor`) or ask for something speak with the
+cluster of the current context, as kubectl does, by the kubeconfig or by a pod's ServiceAccount. Those that ask write
+the annotation `modelramp.io/request` as field manager `modelramp-cli`, wait until the operator has handled it, and
+print the sentence of the status. Their exit codes:"""
 CLI_TAIL = """
 Lost connections and an operator that is silent for a moment are waited for, and said on standard error. Without a
 cluster, without rights, or when nobody has taken up the last change of the spec, the commands say so within 2 s.

@@ -101,21 +101,42 @@ class Cluster:
         path = f"{_path(self.namespace, DEPLOYMENT)}/{name}"
         return self._call("GET", path, what=f"Deployment {self.namespace}/{name}")
 
-    def find(self, kind: Kind, name: str) -> Object | None:
+    def version(self) -> tuple[Object, str]:
+        """What the API server says of itself, and its clock as HTTP has it; "" when it does not say."""
+        with self._open("GET", "/version", what="/version") as answer:
+            found: Object = json.loads(answer.read())
+            return found, answer.headers.get("Date") or ""
+
+    def may(self, verb: str, kind: Kind) -> bool:
+        """Whether the person has a right in the namespace."""
+        group = kind.api_version.rpartition("/")[0]
+        asked = {"namespace": self.namespace, "verb": verb, "group": group, "resource": kind.plural}
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": asked},
+        }
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        return bool(self._call("POST", path, "your rights", body).get("status", {}).get("allowed"))
+
+    def find(self, kind: Kind, name: str, namespace: str | None = None) -> Object | None:
         """One object of another kind; None where it is not there or may not be read."""
         with suppress(Ended):
-            path = f"{_path(self.namespace if kind.namespaced else '', kind)}/{name}"
+            path = f"{_path((namespace or self.namespace) if kind.namespaced else '', kind)}/{name}"
             return self._call("GET", path, what=f"{kind.kind} {name}")
         return None
 
-    def beside(self, kind: Kind, *, labels: str = "", optional: bool = False) -> tuple[Object, ...]:
+    def beside(
+        self, kind: Kind, *, labels: str = "", everywhere: bool = False, optional: bool = False
+    ) -> tuple[Object, ...]:
         """The objects of another kind in the namespace; none where that is optional and cannot be had.
 
-        labels: a selector.
+        labels: a selector. everywhere: in all namespaces.
         """
         query = {"labelSelector": labels} if labels else {}
         try:
-            found = self._call("GET", _path(self.namespace, kind), what=f"the {kind.plural}", query=query)
+            path = _path("" if everywhere else self.namespace, kind)
+            found = self._call("GET", path, what=f"the {kind.plural}", query=query)
             return tuple(found["items"])
         except Ended:
             if optional:
@@ -184,7 +205,7 @@ class Cluster:
         sent = {"fieldManager": CLI_MANAGER} if body is not None else dict(query or {})
         headers = {"Accept": accept}
         if body is not None:
-            headers["Content-Type"] = "application/merge-patch+json"
+            headers["Content-Type"] = f"application/{'merge-patch+' if verb == 'PATCH' else ''}json"
         try:
             answer = self._send(verb, path, sent, headers, body, (_CONNECT_SECONDS, seconds))
             if not 200 <= answer.status < 300:

@@ -38,6 +38,7 @@ VERBS = {
     "rollback": "Leave the version that serves for one that worked before.",
     "freeze": "Let no version in a namespace get more traffic.",
     "unfreeze": "End the freeze of a namespace.",
+    "doctor": "Look for what stands in the way, and say how to end it.",
     "completion": "Write the script that completes verbs and names in a shell.",
 }
 """Verb -> one line for --help. The verb is the `command` of the module of its name, and is listed when that exists."""

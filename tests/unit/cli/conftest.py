@@ -31,7 +31,7 @@ def run(tmp_path, monkeypatch):
                 self.end_headers()
                 self.wfile.write(text)
 
-            do_GET = do_PATCH = do_DELETE = _go  # noqa: N815 - names of the standard library
+            do_GET = do_PATCH = do_POST = do_DELETE = _go  # noqa: N815 - names of the standard library
 
             def log_message(self, *args):
                 del args

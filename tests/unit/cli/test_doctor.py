@@ -1,0 +1,153 @@
+"""What `modelramp doctor` finds in the way, and what it says to do."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+
+from modelramp.cli import diagnosis
+from tests.unit.cli.test_readers_in_a_cluster import IN_STEP, SPEC
+from tests.unit.cli.test_verbs_in_a_cluster import HEALTHY, conditions
+
+NOW = datetime(2026, 11, 29, 4, 20, tzinfo=UTC)
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+MODELS = "/apis/modelramp.io/v1alpha1/namespaces/ml/modeldeployments"
+LEASE = "/apis/coordination.k8s.io/v1/namespaces/ops/leases/modelramp"
+ARGO = "/api/v1/namespaces/argocd/configmaps/argocd-cm"
+
+
+def at(seconds):
+    return (NOW - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def pod(ready="True"):
+    return {"metadata": {"namespace": "ops"}, "status": {"conditions": [{"type": "Ready", "status": ready}]}}
+
+
+class Clock:
+    @staticmethod
+    def time_ns():
+        return int(NOW.timestamp()) * 1_000_000_000
+
+
+@pytest.fixture(autouse=True)
+def server_clock(monkeypatch):
+    """Stops the clocks; sets that of the API server."""
+    monkeypatch.setattr(diagnosis, "time", Clock)
+
+    def turn(behind):
+        shown = format_datetime(NOW - timedelta(seconds=behind))
+        monkeypatch.setattr(BaseHTTPRequestHandler, "date_time_string", lambda self, timestamp=None: shown)
+
+    turn(0)
+    return turn
+
+
+class Surroundings:
+    """A cluster where all is well, but for what is given: path -> answer; None is not found, 403 is refused."""
+
+    def __init__(self, others=None, *, status=HEALTHY, spec=SPEC, refused=(), minor="31+"):
+        digits = {"metadata": {"name": "digits", "namespace": "ml", "generation": 2}, "spec": spec, "status": status}
+        self.refused = refused
+        self.known = {
+            "/version": {"minor": minor, "gitVersion": f"v1.{minor}"},
+            MODELS: {"items": [digits]},
+            f"{MODELS}/digits": digits,
+            "/api/v1/pods": {"items": [pod(), pod()]},
+            LEASE: {"spec": {"renewTime": at(1)}},
+            **(others or {}),
+        }
+
+    def answer(self, method, path, query, body):
+        if path == REVIEWS:
+            asked = body["spec"]["resourceAttributes"]
+            assert asked["namespace"] == "ml"
+            return 201, {"status": {"allowed": (asked["verb"], asked["resource"]) not in self.refused}}
+        assert method == "GET", "a doctor changes nothing"
+        found = self.known.get(path)
+        return (404, {}) if found is None else (found, {}) if isinstance(found, int) else (200, found)
+
+
+def doctor(run, cluster, *arguments):
+    code, text = run(cluster, "doctor", *arguments, "-o", "json")
+    return code, {one["text"]: (one["mark"], one["fix"]) for one in json.loads(text)}
+
+
+def test_where_all_is_well_nothing_is_to_be_done(run):
+    code, found = doctor(run, Surroundings())
+
+    assert code == 0
+    assert {mark for mark, _ in found.values()} == {"fine"}
+    assert list(found) == [
+        "Kubernetes v1.31+",
+        "the CRD is installed; ModelDeployments in namespace ml: 1",
+        "you have the rights that the verbs need",
+        "operator: 2 of 2 pods are ready in namespace ops",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "said", "mark"),
+    [
+        ({"minor": "29"}, "is older than 1.30", "problem"),
+        ({"others": {MODELS: None}}, "cannot be listed here: no CRD, or no right to", "problem"),
+        ({"refused": {("patch", "modeldeployments")}}, "you may not patch modeldeployments: promote,", "warning"),
+        ({"refused": {("patch", "namespaces")}}, "you may not patch namespaces: freeze", "warning"),
+        ({"others": {"/api/v1/pods": {"items": []}}}, "no pod of the operator exists", "problem"),
+        ({"others": {"/api/v1/pods": {"items": [pod("False")]}}}, "0 of 1 pods are ready", "problem"),
+        ({"others": {"/api/v1/pods": 403}}, "you may not look for the operator's pods", "unknown"),
+        ({"others": {LEASE: {"spec": {"renewTime": at(90)}}}}, "no operator leads: the Lease modelramp", "problem"),
+        ({"status": {**HEALTHY, "observedGeneration": 1}}, "nobody has taken up the last change of digits", "problem"),
+        ({"status": {**IN_STEP, "lastTick": at(400)}}, "digits: the last tick of its rollout was 400 s ago", "problem"),
+        ({"others": {ARGO: {"data": {}}}}, "Argo CD takes every ModelDeployment for healthy", "warning"),
+    ],
+)
+def test_each_obstacle_is_named_with_what_to_do(run, cluster, said, mark):
+    status = cluster.pop("status", HEALTHY)
+    code, found = doctor(run, Surroundings(**cluster, status=status))
+
+    ((_, (found_mark, fix)),) = ((text, given) for text, given in found.items() if said in text)
+    assert (found_mark, code) == (mark, 1 if mark == "problem" else 0)
+    assert fix or mark == "unknown"
+
+
+def test_a_slow_rollout_is_no_missed_tick(run):
+    hourly = {**SPEC, "health": {**SPEC["health"], "interval": "1h"}}
+    assert doctor(run, Surroundings(status={**IN_STEP, "lastTick": at(400)}, spec=hourly))[0] == 0
+
+
+def test_a_wrong_clock_is_named(run, server_clock):
+    server_clock(400)
+    _, found = doctor(run, Surroundings())
+    assert [mark for text, (mark, _) in found.items() if "API server differ by 400 s" in text] == ["warning"]
+
+
+def test_one_model_is_looked_at_from_its_route_to_its_spec(run):
+    broken = {
+        **IN_STEP,
+        "lastTick": at(1),
+        "conditions": [
+            *conditions(Ready=("False", "GatewayNotFound"), Available=("True", "Serving")),
+            {"type": "Routed", "status": "False", "reason": "GatewayNotFound", "message": "Gateway public is missing"},
+        ],
+    }
+    code, found = doctor(run, Surroundings(status=broken, spec={**SPEC, "replica": 2}), "digits")
+
+    assert code == 1
+    marks = {text: mark for text, (mark, _) in found.items()}
+    assert marks["digits: Available"] == "fine"
+    assert marks["digits: Routed is False: GatewayNotFound: Gateway public is missing"] == "problem"
+    assert marks["digits: check errors has data"] == "fine"
+    assert marks["digits: check accuracy has no data: EmptyResult: the query found nothing"] == "problem"
+    assert any("replica" in text and mark == "problem" for text, mark in marks.items()), marks
+
+
+def test_people_read_signs_and_fixes(run):
+    status = {**HEALTHY, "conditions": [{"type": "Routed", "status": "False", "reason": "X", "message": "\x1b[2J<b>"}]}
+    code, text = run(Surroundings(status=status), "doctor", "digits")
+
+    assert code == 1
+    assert "✔ Kubernetes v1.31+" in text
+    assert "✖ digits: Routed is False: X: \\x1b[2J<b>\n    docs/reference/reasons.md has X" in text
