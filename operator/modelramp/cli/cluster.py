@@ -63,9 +63,10 @@ class Cluster:
     """ModelDeployments and Namespaces. Every method raises Ended when the API server cannot be asked or refuses."""
 
     def __init__(self, send: Send, namespace: str) -> None:
-        """namespace: of objects for which none is given."""
+        """namespace: of objects for which none is given. warned: the last thing that people were warned of."""
         self._send = send
         self.namespace = namespace
+        self.warned = ""
 
     @classmethod
     def connect(cls, context: str | None = None, namespace: str | None = None) -> "Cluster":

@@ -14,6 +14,7 @@ from modelramp.cli import asking
 from modelramp.cli.cluster import MEANINGS
 from modelramp.cli.commands import status as status_verb
 from modelramp.cli.main import VERBS, main
+from modelramp.core.revisions import short_hash
 
 PATH = "/apis/modelramp.io/v1alpha1/namespaces/ml/modeldeployments"
 STABLE = {"revision": "v1rev", "modelVersion": "1.4.0"}
@@ -159,6 +160,68 @@ def test_an_ignored_request_fails_and_says_why(run):
 
     assert code == 1
     assert "was ignored: it does not fit" in text
+
+
+class Overtaken(Server):
+    """Somebody else's request comes right after the first one; seen: whether the operator handled that first."""
+
+    OTHER = "promote/v2rev/theirs"
+
+    def __init__(self, *, seen):
+        super().__init__([STEPPING])
+        self.seen = seen
+
+    def digits(self):
+        found = super().digits()
+        if self.asked:
+            heard = {"v2rev": [short_hash(self.asked[0])]} if self.seen else {}
+            found["metadata"]["annotations"] = {"modelramp.io/request": self.OTHER}
+            found["status"] = {**found["status"], "request": self.OTHER, "heard": heard}
+        return found
+
+
+@pytest.mark.parametrize(
+    ("seen", "code", "said"), [(False, 1, "was not seen by the operator, since"), (True, 5, "was handled, but")]
+)
+def test_a_request_that_another_one_overtakes_says_so(run, clock, seen, code, said):
+    found, text = run(Overtaken(seen=seen), "abort", "digits")
+
+    assert found == code
+    assert f'{said} request "promote/v2rev/theirs" came after it' in text
+
+
+def test_a_verb_waits_through_a_lost_connection_and_says_so_once(run, clock):
+    class Away(Server):
+        gets = 0
+
+        def answer(self, method, path, query, body):
+            self.gets += method == "GET"
+            away = method == "GET" and 2 <= self.gets <= 8
+            return (503, {"message": "etcd leader changed"}) if away else super().answer(method, path, query, body)
+
+    code, text = run(Away([STEPPING, STEPPING, ROLLED_BACK]), "abort", "digits")
+
+    assert code == 0, text
+    assert text.count("etcd leader changed") == 1
+
+
+def test_promote_full_takes_every_step_and_ends_with_the_promotion(run, clock):
+    later = [{**STEPPING, "message": f"step {number}/3"} for number in (1, 1, 2, 2, 3, 3)]
+    server = Server([*later, HEALTHY])
+    code, text = run(server, "promote", "digits", "--full", "--reason", "INC-1")
+
+    assert code == 0
+    assert len(server.asked) > 1
+    assert {asked.split("/")[1] for asked in server.asked} == {"v2rev"}
+    assert text.splitlines()[-1] == "digits: 1.4.0 (v1rev) serves all traffic"
+
+
+def test_promote_full_stops_at_the_first_request_that_is_ignored(run, clock):
+    server = Server([STEPPING], answers="Ignored")
+    code, text = run(server, "promote", "digits", "--full", "-o", "json")
+
+    assert (code, len(server.asked)) == (1, 1)
+    assert json.loads(text)["outcome"] == "Ignored"
 
 
 @pytest.mark.parametrize(("verb", "said"), [("abort", "no rollout is in flight"), ("retry", "nothing has failed")])

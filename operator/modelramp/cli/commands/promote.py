@@ -4,16 +4,21 @@ from typing import Any
 
 import click
 
-from modelramp.cli.asking import about_one, reason_option, request_of_candidate
+from modelramp.cli.asking import about_one, asked, reason_option, request_of_candidate, request_to_the_end
 from modelramp.cli.cluster import EXIT_CODES
 
 
 @click.command("promote", epilog=EXIT_CODES)
 @about_one
+@click.option("--full", is_flag=True, help="Go on step by step until the version is promoted.")
 @reason_option
-def command(reason: str, **options: Any) -> None:
+def command(reason: str, full: bool, **options: Any) -> None:
     """Move a rollout on by one step, or promote the last one.
 
-    The next step begins as soon as the route shows the present weight; at the last step the version is promoted.
+    The next step begins as soon as the route shows the present weight; at the last step the version is promoted. With
+    --full the steps follow each other as fast as the route shows them: no step is skipped, and none is waited for.
     """
-    request_of_candidate("promote", reason, **options)
+    if full:
+        request_to_the_end("promote", asked(**options), reason)
+    else:
+        request_of_candidate("promote", reason, **options)

@@ -4,8 +4,8 @@ import time
 
 import click
 
-from modelramp.cli.asking import complete_names, located, output_option, seconds
-from modelramp.cli.cluster import EXIT_CODES, Cluster, Ended, Exit, Object
+from modelramp.cli.asking import again, complete_names, located, output_option, seconds
+from modelramp.cli.cluster import EXIT_CODES, Cluster, Exit, Object
 from modelramp.cli.reading import line, observed, printed, status_in, verdict
 
 _POLL_SECONDS = 1.0
@@ -81,15 +81,4 @@ def _waited(cluster: Cluster, name: str, most: int, held: int, *, loud: bool) ->
         if now - began >= most:
             return obj, Exit.UNKNOWN if code is Exit.UNKNOWN else Exit.TIMED_OUT
         time.sleep(_POLL_SECONDS)
-        obj = _again(cluster, name, obj, began + most)
-
-
-def _again(cluster: Cluster, name: str, obj: Object, until: float) -> Object:
-    """The object as it is now; as it was while the API server is away for a moment."""
-    try:
-        return cluster.get(name)
-    except Ended as error:
-        if error.code is not Exit.UNKNOWN or time.monotonic() >= until:
-            raise
-        click.echo(f"warning: {error.message}", err=True)
-        return obj
+        obj = again(cluster, name, obj, began + most)
