@@ -157,6 +157,13 @@ def test_a_new_object_gets_all_traffic_and_one_that_is_gone_loses_it(plan):
     assert "### `ml/churn`\n\n**Deleted**" in text
 
 
+def test_an_older_file_that_cannot_be_read_does_not_make_everything_new(plan):
+    _, text = plan(SPEC, yaml.safe_dump(manifest(name="churn")) + "---\nkind: ModelDeployment\nspec: {")
+
+    assert "**Compared with nothing**: " in text
+    assert "is not YAML throughout" in text
+
+
 def test_what_lint_finds_comes_first_and_decides_the_exit_code(plan):
     code_, text = plan(edited(health__checks=[CHECK | {"role": "hero"}]))
 

@@ -19,6 +19,7 @@ from modelramp.cli.backtest.options import asking_of, read_histories, serving
 from modelramp.cli.backtest.replay import replay
 from modelramp.cli.cluster import Cluster, Ended, Exit
 from modelramp.cli.commands.lint import inspect, policies_in, values_in
+from modelramp.cli.documents import Malformed, read
 from modelramp.cli.lint.known_policies import KnownPolicies, kind_of_policy, name_of
 from modelramp.cli.output import Finding, count
 from modelramp.cli.planning import Before, code, fenced, replayed, section, times
@@ -114,6 +115,8 @@ class _Files:
         self._name = name
         texts = inspect((name,)).texts
         self._models, self._known = dict(_models(texts)), policies_in(texts)
+        decoded = (text.decode("utf-8-sig", errors="replace") for text in texts)
+        self._broken = any(isinstance(one, Malformed) for text in decoded for one in read(text))
 
     def before(self, key: Key, known: KnownPolicies) -> Before:
         """The object of that name in the older file."""
@@ -121,7 +124,7 @@ class _Files:
         value = self._models.get(key)
         where = code(self._name)
         if value is None:
-            return Before(where)
+            return Before(where, unknown=f"{self._name} is not YAML throughout" if self._broken else "")
         spec = _spec_of(value, self._known)
         return Before(where, spec) if spec is not None else Before(where, unknown="the earlier one cannot be read")
 
