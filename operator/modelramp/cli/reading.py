@@ -114,9 +114,17 @@ def _held_by_things(status: Mapping[str, Any], candidate: Mapping[str, Any], nam
     wait = candidate.get("capacityWait") or {}
     if wait and not wait.get("ended"):
         yield f"it waits for capacity since {wait['since']}: {wait.get('message', '')}"
+    if status.get("reason") == Reason.HELD_BY_APPROVAL:
+        yield f"it waits for a person's approval: `kubectl modelramp promote {name}` gives it"
+    if status.get("reason") == Reason.HELD_BY_PODS:
+        yield f"the next step needs more available pods than there are: {candidate.get('pods', '')}"
+    running = candidate.get("step", -1) >= 0
     for check in status.get("checks") or ():
+        found = check.get("message") or check.get("reason", "")
         if check.get("role") == "hold" and check.get("verdict") != "healthy":
-            yield f"check {check['name']} holds: {check.get('message') or check.get('reason', '')}"
+            yield f"check {check['name']} holds: {found}"
+        elif running and check.get("role") == "rollback" and check.get("verdict") == "no-data":
+            yield f"check {check['name']} has no data, without which no step ends: {found}"
     evaluation = candidate.get("evaluation") or {}
     if evaluation.get("state") == "NoData":
         again = f"`kubectl modelramp retry {name}` runs it again"

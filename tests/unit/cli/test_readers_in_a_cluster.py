@@ -135,6 +135,17 @@ def test_the_last_step_promotes_and_a_step_begins_with_its_traffic(run):
             f"it waits for capacity since {TICK}: no GPU",
         ),
         (
+            {"reason": "HeldByApproval"},
+            {},
+            "it waits for a person's approval: `kubectl modelramp promote digits` gives it",
+        ),
+        ({"reason": "HeldByPods"}, {}, "the next step needs more available pods than there are: 2/2"),
+        (
+            {"checks": [{**CHECKS[0], "verdict": "no-data", "message": "no series {} of it"}]},
+            {},
+            "check errors has no data, without which no step ends: no series {} of it",
+        ),
+        (
             {"policies": [{"kind": "HealthPolicy", "name": "sre", "problem": "does not exist"}]},
             {},
             "HealthPolicy sre cannot be used: does not exist",
