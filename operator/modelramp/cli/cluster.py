@@ -1,6 +1,7 @@
 """The cluster as a person's commands see it: their kubeconfig, short time-outs, and a field manager of its own."""
 
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from enum import IntEnum
@@ -19,6 +20,8 @@ CLI_MANAGER = "modelramp-cli"
 """Field manager of what the commands write."""
 _CONNECT_SECONDS = 2.0
 _READ_SECONDS = 10.0
+_SAID_SECONDS = 2.0
+"""A silence that people should hear of; where a shell waits for names, it is the end."""
 _METADATA_ONLY = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json"
 _MOST_NAMES = 500
 
@@ -92,7 +95,8 @@ class Cluster:
     def names(self) -> Iterator[str]:
         """The names of the ModelDeployments of the namespace, of several hundred at most."""
         what, query = f"ModelDeployments of namespace {self.namespace}", {"limit": str(_MOST_NAMES)}
-        with self._open("GET", _path(self.namespace), what, query=query, accept=_METADATA_ONLY) as answer:
+        path = _path(self.namespace)
+        with self._open("GET", path, what, query=query, accept=_METADATA_ONLY, seconds=_SAID_SECONDS) as answer:
             yield from (str(one["metadata"]["name"]) for one in json.loads(answer.read())["items"])
 
     def deployment(self, name: str) -> Object:
@@ -208,7 +212,8 @@ class Cluster:
         if body is not None:
             headers["Content-Type"] = f"application/{'merge-patch+' if verb == 'PATCH' else ''}json"
         try:
-            answer = self._send(verb, path, sent, headers, body, (_CONNECT_SECONDS, seconds))
+            with _patience(seconds):
+                answer = self._send(verb, path, sent, headers, body, (_CONNECT_SECONDS, seconds))
             if not 200 <= answer.status < 300:
                 raise _refused(answer.status, answer.read().decode("utf-8", "replace"), what)
             try:
@@ -218,6 +223,20 @@ class Cluster:
         except (HTTPError, OSError, ValueError) as error:
             text = visible(str(error))[:300]
             raise Ended(f"the API server does not answer: {text}", Exit.UNKNOWN) from None
+
+
+@contextmanager
+def _patience(seconds: float) -> Iterator[None]:
+    """Say on standard error that there is no answer yet, where one is waited for much longer than usual."""
+    text = f"no answer of the API server for {_SAID_SECONDS:g} s; waiting {seconds:g} s in all"
+    timer = threading.Timer(_SAID_SECONDS, click.echo, (text,), {"err": True})
+    timer.daemon = True
+    if seconds > _SAID_SECONDS:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _refused(status: int, said: str, what: str) -> Ended:

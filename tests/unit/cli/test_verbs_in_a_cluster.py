@@ -5,12 +5,14 @@ what is tested. The real ones are in tests/e2e.
 """
 
 import json
+import threading
 
+import click
 import pytest
 import yaml
 from click.testing import CliRunner
 
-from modelramp.cli import asking
+from modelramp.cli import asking, cluster
 from modelramp.cli.cluster import MEANINGS
 from modelramp.cli.commands import status as status_verb
 from modelramp.cli.main import VERBS, main
@@ -273,6 +275,26 @@ def test_missing_rights_are_told(run, refuse, code, said):
 
     assert found == code
     assert said in text
+
+
+def test_an_api_server_that_is_slow_is_said_to_be_slow_and_waited_for(run, monkeypatch):
+    said = threading.Event()
+
+    class Slow(Server):
+        def answer(self, method, path, query, body):
+            assert said.wait(10)
+            return super().answer(method, path, query, body)
+
+    def echo(*arguments, say=click.echo, **options):
+        say(*arguments, **options)
+        said.set()
+
+    monkeypatch.setattr(cluster, "_SAID_SECONDS", 0.01)
+    monkeypatch.setattr(cluster.click, "echo", echo)
+    code, text = run(Slow([HEALTHY]), "status", "digits")
+
+    assert code == 0
+    assert text.startswith("no answer of the API server for 0.01 s; waiting 10 s in all\ndigits: Healthy")
 
 
 def test_an_unknown_name_is_wrong_usage(run):
