@@ -38,7 +38,7 @@ def run(tmp_path, monkeypatch):
 
         http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         servers.append(http)
-        threading.Thread(target=http.serve_forever, daemon=True).start()
+        threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
         config = {
             "apiVersion": "v1",
             "kind": "Config",

@@ -162,7 +162,7 @@ def api(certificates):
     context.load_verify_locations(certificates / "ca.crt")
     context.verify_mode = ssl.CERT_REQUIRED
     http.socket = context.wrap_socket(http.socket, server_side=True)
-    threading.Thread(target=http.serve_forever, daemon=True).start()
+    threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
     yield f"https://127.0.0.1:{http.server_port}"
     http.shutdown()
     http.server_close()
