@@ -70,7 +70,7 @@ nightly: $(VENV)/installed
 	@$(BIN)/python -m localplane build
 	@MODELRAMP_NIGHTLY=1 $(BIN)/python -m pytest -q tests/integration/analysis/test_live_servers.py
 	@MODELRAMP_KUBERNETES=all $(BIN)/python -m pytest -q tests/integration/kubernetes
-	@MODELRAMP_NIGHTLY=1 $(BIN)/python -m pytest -q tests/e2e/test_upgrade.py tests/e2e/test_clock_steps.py
+	@MODELRAMP_NIGHTLY=1 $(BIN)/python -m pytest -q tests/e2e/test_upgrade.py tests/e2e/test_restore.py tests/e2e/test_clock_steps.py
 	@$(BIN)/python -m localplane back-ends
 	@MODELRAMP_TEST_BACK_ENDS=prometheus-2.53,thanos,mimir $(BIN)/python -m pytest -q tests/integration/backends
 
