@@ -204,7 +204,7 @@ def _give_up(decision: Decision, target: RolloutInput, cause: str, tick: int) ->
         return decision
     why = "no earlier version is at hand" if state.previous is None else "spec.afterPromotion.onBreach is Report"
     serving = transitions.label(state.stable) if state.stable else "nothing"
-    return transitions.degrade(decision, Reason.NOTHING_TO_RESTORE, f"{serving} keeps serving: {cause}, but {why}")
+    return transitions.degrade(decision, Reason.NOTHING_TO_RESTORE, f"{serving} stays: {cause}, but {why}")
 
 
 def _recover(decision: Decision, target: RolloutInput, seen: Observed) -> Decision:

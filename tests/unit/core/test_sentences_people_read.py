@@ -197,7 +197,7 @@ MESSAGES = {
     ),
     "nothing to bring back": (
         lambda: promoted("bbbbbb"),
-        "1.4.0 (v1) keeps serving: errors: 0.5, limit 0.01, third breach in a row, but no earlier version is at hand",
+        "1.4.0 (v1) stays: errors: 0.5, limit 0.01, third breach in a row, but no earlier version is at hand",
     ),
 }
 
