@@ -123,6 +123,30 @@ def going_back_in_git(plane, namespace):
 
 
 @story
+def applied_all_through(plane, namespace):
+    """Git's tools apply the same manifest again and again: one client-side, one server-side under its own name."""
+    rollout = serving(plane, namespace, "applied")
+    rollout.apply("v2")
+    manifest = rollout.manifest("v2")
+    path = f"/apis/modelramp.io/v1alpha1/namespaces/{namespace}/modeldeployments/applied"
+    first, answers = rollout.get()["metadata"], []
+    with Traffic(plane.gateway_url, rollout.hostname) as traffic:
+        deadline = time.monotonic() + 90
+        while rollout.status.get("phase") != "Healthy" or rollout.status["stable"]["modelVersion"] != "v2":
+            assert time.monotonic() < deadline, rollout.status
+            rollout.apply("v2")
+            answer = rollout.http.patch(
+                path,
+                params={"fieldManager": "another-tool"},
+                headers={"Content-Type": "application/apply-patch+yaml"},
+                content=json.dumps(manifest),
+            )
+            answers.append(answer.status_code)
+            time.sleep(1)
+    return rollout, traffic, answers, (first, rollout.get()["metadata"])
+
+
+@story
 def never_starts(plane, namespace):
     rollout = serving(plane, namespace, "never-starts")
     rollout.apply("v2", image="example.com/no-such-image")

@@ -19,6 +19,17 @@ def test_traffic_moves_10_50_100_and_no_request_fails(stories):
     assert sorted(item["spec"]["replicas"] for item in deployments) == [0, 2]
 
 
+def test_a_manifest_that_is_applied_every_second_moves_nothing_and_conflicts_with_nobody(stories):
+    rollout, traffic, answers, (first, last) = stories["applied_all_through"].result()
+
+    assert set(answers) == {200}
+    assert len(answers) > 10
+    assert {"another-tool", "kubectl-client-side-apply", "modelramp"} <= {e["manager"] for e in last["managedFields"]}
+    assert first["generation"] == last["generation"]
+    assert rollout.weights_seen == [{"v1": 100}, *STEPS]
+    assert not traffic.failures()
+
+
 def test_a_person_goes_back_after_promotion_and_no_request_fails(stories):
     rollout, traffic, (_, _, returned), _, (code, text) = stories["promotion"].result()
 
