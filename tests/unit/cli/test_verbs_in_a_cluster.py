@@ -135,6 +135,7 @@ def clock(monkeypatch):
         ("resume", PAUSED, "v2rev"),
         ("abort", STEPPING, "v2rev"),
         ("retry", ROLLED_BACK, "v2rev"),
+        ("retry", {**HEALTHY, "deferred": {"revision": "v2rev", "until": "2026-11-29T05:00:00Z"}}, "v2rev"),
         ("rollback", HEALTHY, "v1rev"),
     ],
 )

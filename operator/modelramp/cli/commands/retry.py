@@ -14,9 +14,17 @@ from modelramp.cli.cluster import EXIT_CODES
 def command(reason: str, **options: Any) -> None:
     """Begin a version that failed again, from the first step.
 
-    An evaluation before traffic that has no result is run again.
+    A version that was withdrawn for lack of capacity is tried at once. An evaluation before traffic that has no result
+    is run again.
     """
     where = asked(**options)
     obj = where.cluster.get(where.name)
-    failed = (obj.get("status") or {}).get("failedRevision") or candidate_of(obj)
-    request("retry", where, failed, "nothing has failed", reason=reason)
+    status = obj.get("status") or {}
+    withdrawn = (status.get("deferred") or {}).get("revision")
+    request(
+        "retry",
+        where,
+        status.get("failedRevision") or candidate_of(obj) or withdrawn,
+        "nothing has failed",
+        reason=reason,
+    )
