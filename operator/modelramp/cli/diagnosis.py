@@ -51,24 +51,16 @@ class Found:
 def surroundings(cluster: Cluster) -> Iterator[Found]:
     """The API server, the person's rights, and the operator. Raises Ended when no cluster answers."""
     yield from _server(cluster)
-    objects = _objects(cluster)
-    if objects is None:
-        yield Found(
-            Mark.PROBLEM, "the ModelDeployments cannot be listed here: no CRD, or no right to", "docs/how-to/install.md"
-        )
+    try:
+        objects = cluster.list()
+    except Ended as error:
+        yield Found(Mark.PROBLEM, error.message, "docs/how-to/install.md has the CRDs, and the rights of people")
         return
     yield Found(Mark.FINE, f"the CRD is installed; ModelDeployments in namespace {cluster.namespace}: {len(objects)}")
     yield from _rights(cluster)
     yield from _operator(cluster)
     yield from _taken_up(objects)
     yield from _argo(cluster, wanted=bool(objects))
-
-
-def _objects(cluster: Cluster) -> list[Object] | None:
-    try:
-        return cluster.list()
-    except Ended:
-        return None
 
 
 def _server(cluster: Cluster) -> Iterator[Found]:

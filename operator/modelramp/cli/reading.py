@@ -33,6 +33,8 @@ HELD = frozenset(
     }
 )
 """Reasons that hold a rollout until somebody or something outside of it changes."""
+_IN_A_MOMENT = frozenset({Reason.ROUTE_PENDING, Reason.ROUTE_UNCONFIRMED})
+"""Reasons of a route that follow every change of it."""
 _NO_DATA = "??"
 """Ticks that hold a rollout: a single one without data is no news."""
 UNSEEN = "the operator has not seen the last change yet: does it run, and does it watch this namespace?"
@@ -96,7 +98,7 @@ def holds(obj: Object) -> Iterator[str]:
         yield from _held_by_people(obj)
         yield from _held_by_things(status, candidate, name)
     routed = conditions_in(obj).get(ConditionType.ROUTED, {})
-    if routed.get("status") not in {"True", None}:
+    if routed.get("status") not in {"True", None} and routed.get("reason") not in _IN_A_MOMENT:
         yield f"the route: {routed.get('message', '')}"
 
 
@@ -118,12 +120,13 @@ def _held_by_things(status: Mapping[str, Any], candidate: Mapping[str, Any], nam
         yield f"it waits for a person's approval: `kubectl modelramp promote {name}` gives it"
     if status.get("reason") == Reason.HELD_BY_PODS:
         yield f"the next step needs more available pods than there are: {candidate.get('pods', '')}"
-    running = candidate.get("step", -1) >= 0
-    for check in status.get("checks") or ():
+    for check in status.get("checks") or () if candidate.get("step", -1) >= 0 else ():
         found = check.get("message") or check.get("reason", "")
-        if check.get("role") == "hold" and check.get("verdict") != "healthy":
+        if check.get("verdict") == "healthy" or check.get("reason") == Reason.WARMING_UP:
+            continue
+        if check.get("role") == "hold":
             yield f"check {check['name']} holds: {found}"
-        elif running and check.get("role") == "rollback" and check.get("verdict") == "no-data":
+        elif check.get("role") == "rollback" and check.get("verdict") == "no-data":
             yield f"check {check['name']} has no data, without which no step ends: {found}"
     evaluation = candidate.get("evaluation") or {}
     if evaluation.get("state") == "NoData":

@@ -92,7 +92,8 @@ def test_where_all_is_well_nothing_is_to_be_done(run):
     ("cluster", "said", "mark"),
     [
         ({"minor": "29"}, "is older than 1.30", "problem"),
-        ({"others": {MODELS: None}}, "cannot be listed here: no CRD, or no right to", "problem"),
+        ({"others": {MODELS: None}}, "ModelDeployments of namespace ml does not exist here, or the CRD is", "problem"),
+        ({"others": {MODELS: 403}}, "you have no right to do that", "problem"),
         ({"refused": {("patch", "modeldeployments")}}, "you may not patch modeldeployments: promote,", "warning"),
         ({"refused": {("patch", "namespaces")}}, "you may not patch namespaces: freeze", "warning"),
         ({"others": {"/api/v1/pods": {"items": []}}}, "no pod of the operator exists", "problem"),

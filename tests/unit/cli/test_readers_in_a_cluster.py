@@ -363,6 +363,7 @@ def test_diff_compares_what_is_in_flight_with_what_serves(run):
     ("arguments", "status", "compared"),
     [
         ((), {"candidate": None}, ("v0rev", "v1rev")),
+        ((), {"candidate": None, "failedRevision": "v2rev"}, ("v1rev", "v2rev")),
         (("previous",), {}, ("v0rev", "v2rev")),
         (("candidate",), {}, ("v2rev", "v1rev")),
         (("1.2.0", "v2"), {}, ("v0rev", "v2rev")),
@@ -454,7 +455,31 @@ def test_no_reader_passes_on_what_moves_a_cursor(run):
 def test_why_is_the_same_for_machines_and_people(run):
     _, text = run(Reading(IN_STEP), "why", "digits", "-o", "yaml")
     found = yaml.safe_load(text)
-    _, shown = run(Reading(IN_STEP), "why", "digits")
+    _, shown = run(Reading(IN_STEP), "why", "digits", "--queries")
 
+    assert "\nChecks of 2.0.0 (v2rev), the last ticks ++++?+++-:\n" in shown
     assert all(sentence in shown for sentence in (*found["next"], *found["holds"], found["message"]))
-    assert found["checks"][0]["queries"][0]["query"] in shown
+    for check in found["checks"]:
+        assert check["queries"][0]["query"] in shown
+        assert check["queries"][0]["link"] in shown
+
+
+def test_why_shows_people_only_queries_of_checks_that_are_not_healthy(run):
+    healthy = {**IN_STEP, "checks": [CHECKS[0], {**CHECKS[1], "verdict": "healthy"}]}
+    _, shown = run(Reading(healthy), "why", "digits")
+
+    assert f"at {TICK}: sum(rate(errors" in shown
+    assert f"at {TICK}: accuracy" not in shown
+    assert "graph?" not in shown
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"checks": [{**check, "reason": "WarmingUp", "verdict": "no-data"} for check in CHECKS]},
+        {"candidate": {**CANDIDATE, "step": -1}, "checks": CHECKS},
+        {"checks": [], "conditions": conditions(Routed=("Unknown", "RouteUnconfirmed"))},
+    ],
+)
+def test_what_passes_by_itself_is_no_hold(run, status):
+    assert why(run, {**IN_STEP, **status})["holds"] == []

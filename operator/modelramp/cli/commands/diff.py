@@ -26,7 +26,7 @@ def command(old: str | None, new: str | None, output: str, **options: Any) -> No
     """Compare what two revisions are made of: the model and the pod template, as a unified diff of YAML.
 
     A and B are a revision or its beginning, a model version, or one of stable, candidate, previous and failed. Without
-    them, what is in flight is compared with what serves; at rest, what serves with what served before.
+    them, what serves is compared with what is in flight; at rest, with what served before, or with what failed.
     """
     where = asked(output=output, **options)
     status = status_in(where.cluster.get(where.name))
@@ -34,9 +34,9 @@ def command(old: str | None, new: str | None, output: str, **options: Any) -> No
         str(one["metadata"]["labels"].get(LABEL_REVISION, "")): one
         for one in where.cluster.beside(CONTROLLER_REVISION, labels=f"{LABEL_DEPLOYMENT}={where.name}")
     }
-    moving = bool(status.get("candidate"))
-    first = _chosen(old or ("stable" if moving else "previous"), status, known, where.name)
-    second = _chosen(new or ("candidate" if moving and old != "candidate" else "stable"), status, known, where.name)
+    usual = _usual(status)
+    first = _chosen(old or usual[0], status, known, where.name)
+    second = _chosen(new or (usual[1] if old != usual[1] else "stable"), status, known, where.name)
     lines = list(_difference(known[first], known[second]))
     if output != "text":
         both = {key: {"revision": name, **known[name]["data"]} for key, name in (("from", first), ("to", second))}
@@ -46,6 +46,13 @@ def command(old: str | None, new: str | None, output: str, **options: Any) -> No
             click.echo(click.style(text, fg=_COLOURS.get(text[:1])), color=coloured())
     else:
         click.echo(f"{where.name}: {first} and {second} are made of the same")
+
+
+def _usual(status: Mapping[str, Any]) -> tuple[str, str]:
+    """The roles that are compared when nobody says which."""
+    if status.get("candidate"):
+        return "stable", "candidate"
+    return ("stable", "failed") if status.get("failedRevision") else ("previous", "stable")
 
 
 def _chosen(text: str, status: Mapping[str, Any], known: Mapping[str, Any], name: str) -> str:

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 @click.command("why", epilog=EXIT_CODES)
 @of_one
-def command(output: str, **options: Any) -> None:
+@click.option("--queries", is_flag=True, help="Also the queries of checks that are healthy, and links to Prometheus.")
+def command(output: str, queries: bool, **options: Any) -> None:
     """Say what each check found, what holds the rollout, and what has to happen next.
 
-    Each query can be run as it stands, for its time. Nothing is asked but the ModelDeployment and its health policies.
+    Queries are those of checks that are not healthy; each can be run as it stands, for its time. Nothing is asked but
+    the ModelDeployment and its health policies.
     """
     from modelramp.api.errors import InvalidSpec
     from modelramp.api.spec import parse_spec
@@ -35,7 +37,7 @@ def command(output: str, **options: Any) -> None:
     if output != "text":
         printed(found, output)
         return
-    for text in _lines(line(obj), found, status_in(obj)):
+    for text in _lines(line(obj), found, status_in(obj), queries=queries):
         click.echo(text)
 
 
@@ -54,29 +56,31 @@ def _policies(cluster: Cluster, obj: Object) -> "Lookup":
     return lambda reference: found.get((reference.kind, reference.name), "cannot be read")
 
 
-def _lines(head: str, found: Mapping[str, Any], status: Mapping[str, Any]) -> Iterator[str]:
+def _lines(head: str, found: Mapping[str, Any], status: Mapping[str, Any], *, queries: bool) -> Iterator[str]:
     yield head
     if found["checks"]:
         of = f"{found['modelVersion']} ({found['revision']})"
-        yield visible(f"\nChecks of {of}, the last ticks {status.get('ticks', '')}:")
+        yield ""
+        yield visible(f"Checks of {of}, the last ticks {status.get('ticks', '')}:")
     for check in found["checks"]:
-        yield from _of_check(check)
+        yield from _of_check(check, queries=queries)
     for gate in found["gates"]:
-        yield visible(f"\nGate {gate['name']}: {gate['state']}: {gate['message']}")
+        yield ""
+        yield visible(f"Gate {gate['name']}: {gate['state']}: {gate['message']}")
     for title, texts in (("What holds it", found["holds"]), ("What has to happen next", found["next"])):
         if texts:
             yield f"\n{title}:"
             yield from (f"  - {visible(text)}" for text in texts)
 
 
-def _of_check(check: Mapping[str, Any]) -> Iterator[str]:
+def _of_check(check: Mapping[str, Any], *, queries: bool) -> Iterator[str]:
     value = f"{check['value'] or 'no data'} {check['limit']}".rstrip()
     role = f" ({check['role']})" if check["role"] else ""
     yield visible(f"  {mark(check['verdict'])} {check['name']}{role}: {value}")
     if check["message"]:
         yield visible(f"      {check['message']}")
-    for query in check["queries"]:
+    for query in check["queries"] if queries or check["verdict"] != "healthy" else ():
         what = f"{query['name']} " if len(check["queries"]) > 1 else ""
         yield visible(f"      {what}at {query['time']}: {query['query']}")
-        if "link" in query:
+        if queries and "link" in query:
             yield visible(f"      {query['link']}")
