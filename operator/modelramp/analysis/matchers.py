@@ -98,13 +98,14 @@ def only(query: str, series: Sequence[Labels]) -> str:
     if not series or len(series) > MOST_SERIES or len({tuple(name for name, _ in labels) for labels in series}) > 1:
         raise NotNarrowed(f"the result cannot be limited to 1 to {MOST_SERIES} series with the same labels")
     names = printing.labels([name for name, _ in series[0]])
-    return f"({query}) and on ({names}) ({' or '.join(map(_vector, series))})"
+    return f"({query}) and on ({names}) ({' or '.join(constant(labels) for labels in series)})"
 
 
-def _vector(labels: Labels) -> str:
-    found = "vector(1)"
-    for name, value in labels:
-        found = f'label_replace({found}, {quoted(name)}, {quoted(value.replace("$", "$$"))}, "", "")'
+def constant(labels: Labels, value: str = "1") -> str:
+    """A query whose result is one series with these labels. value: a number."""
+    found = f"vector({value})"
+    for name, text in labels:
+        found = f'label_replace({found}, {quoted(name)}, {quoted(text.replace("$", "$$"))}, "", "")'
     return found
 
 

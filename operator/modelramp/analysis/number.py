@@ -11,7 +11,7 @@ from modelramp.analysis.kind import CheckKind, without_data
 from modelramp.analysis.presets import Labels
 from modelramp.analysis.query_advice import of_namespace, of_syntax
 from modelramp.analysis.query_context import QueryContext
-from modelramp.analysis.questions import Question, rendered
+from modelramp.analysis.questions import Question, question
 from modelramp.analysis.wording import compared, limit_text, shown
 from modelramp.api.advice import Advice, Level
 from modelramp.api.check import Check
@@ -43,7 +43,7 @@ class NumberKind(CheckKind):
         yield self.value(check, context, window)
         if check.samples is not None:
             pick = self.samples_pick(check.samples, context)
-            yield Question(SAMPLES, rendered(check.samples, context, window), pick)
+            yield question(SAMPLES, check.samples, context, window, pick)
 
     def judge(self, check: Check, answers: Answers, window: Window) -> CheckOutcome:
         """See judge_number."""

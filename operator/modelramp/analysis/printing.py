@@ -73,7 +73,7 @@ class Printer:
             yield f"{side} ({labels(modifier.group_labels or ())}) "
         for word, value in (("fill_left", modifier.fill_values.lhs), ("fill_right", modifier.fill_values.rhs)):
             if value is not None:
-                yield f"{word} ({_number(value)}) "
+                yield f"{word} ({number(value)}) "
 
     def aggregate(self, node: Any) -> Iterator[str]:
         """An aggregation over series."""
@@ -180,7 +180,8 @@ def _duration(length: timedelta) -> str:
     return f"{round(length / _MILLISECOND)}ms"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A number as PromQL writes it."""
     return {"inf": "Inf", "-inf": "-Inf", "nan": "NaN"}.get(repr(value), repr(value))
 
 
@@ -195,7 +196,7 @@ _WRITERS: Final[dict[str, Callable[[Printer, Any], Iterator[str]]]] = {
     "BinaryExpr": lambda printer, node: printer.binary(node),
     "Call": lambda printer, node: printer.call(node),
     "MatrixSelector": lambda printer, node: printer.matrix(node),
-    "NumberLiteral": lambda _, node: iter((_number(node.val),)),
+    "NumberLiteral": lambda _, node: iter((number(node.val),)),
     "ParenExpr": lambda printer, node: printer.parenthesis(node),
     "StringLiteral": lambda _, node: iter((quoted(node.val),)),
     "SubqueryExpr": lambda printer, node: printer.subquery(node),

@@ -20,7 +20,8 @@ _STRING = {
     "'": re.compile(_HOLE + r"|\\.|(?P<close>')", re.DOTALL),
     "`": re.compile(_HOLE + r"|(?P<close>`)"),
 }
-_GO_META = re.compile(r"[\\.+*?()|\[\]{}^$]")
+GO_META = re.compile(r"[\\.+*?()|\[\]{}^$]")
+"""Characters that mean something in a regular expression of Go."""
 _USUAL_HOLES = 32
 _PROBE = QueryContext("namespace", "name", "revision", "service", "stable", "stable-service")
 
@@ -100,7 +101,7 @@ def variable_problem(query: str) -> str | None:
 
 def _quoted(value: str, hole: Hole) -> str:
     if hole.regex:
-        value = _GO_META.sub(r"\\\g<0>", value)
+        value = GO_META.sub(r"\\\g<0>", value)
     if hole.quote == "`":
         if "`" in value:
             raise ValueError("a name with a backtick cannot stand in a backtick string; use double quotes")

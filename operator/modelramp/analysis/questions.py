@@ -1,16 +1,22 @@
 """Rendered queries about one version."""
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from modelramp.analysis.increases import as_scraped
-from modelramp.analysis.matchers import narrowed
+from modelramp.analysis.joint import JointQuery, Values, joint_query
+from modelramp.analysis.matchers import LONGEST, narrowed
 from modelramp.analysis.presets import Labels
 from modelramp.analysis.promql import render, variable_problem, variables_in
-from modelramp.analysis.query_context import QueryContext
+from modelramp.analysis.query_context import VARIABLES, QueryContext, value_of
 
 _ANY = QueryContext("namespace", "name", "revision", "service", "stable", "stable-service")
+_MARK = "modelrampstandsfor"
+_MARKED = re.compile(f"{_MARK}_({'|'.join(VARIABLES)})_")
+_GROWTH = 3
+"""How many times longer than with marks a query may be with names: they have up to 63 characters, marks from 23."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +24,14 @@ class Question:
     """A rendered query.
 
     name: key of its answer. pick: the labels that select the series of this version from an answer for many versions;
-    empty when the whole answer is about this version.
+    empty when the whole answer is about this version. joint: the same query in a form that can be asked for many
+    objects, with the values of its keys for this one; None when it can't.
     """
 
     name: str
     text: str
     pick: Labels = ()
+    joint: tuple[JointQuery, Values] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +47,51 @@ def count_questions(version: str, parts: Mapping[str, str], subject: QueryContex
     The counter of the total is what a target serves from its first request on: beside it others are born at 0.
     """
     whole = parts.get("total") or parts.get("count") or ""
-    known = rendered(whole, subject, window) if whole else ""
     for part, query in parts.items():
-        text = known if query == whole else rendered(query, subject, window)
-        yield Question(f"{version}.{part}", as_scraped(text, known).text, own_series(query, subject))
+        text = _counted(query, whole, subject, window)
+        yield Question(
+            f"{version}.{part}", text, own_series(query, subject), _joint(query, whole, subject, window, counts=True)
+        )
+
+
+def question(name: str, query: str, subject: QueryContext, window: int, pick: Labels = ()) -> Question:
+    """A query of the spec about one version. Raises ValueError for an invalid one."""
+    text = rendered(query, subject, window)
+    return Question(name, text, pick, _joint(query, "", subject, window, counts=False))
+
+
+def _counted(query: str, whole: str, subject: QueryContext, window: int) -> str:
+    known = rendered(whole, subject, window) if whole else ""
+    return as_scraped(known if query == whole else rendered(query, subject, window), known).text
+
+
+def _joint(
+    query: str, whole: str, subject: QueryContext, window: int, *, counts: bool
+) -> tuple[JointQuery, Values] | None:
+    found = _with_marks(query, whole, window, limited=subject.limited, counts=counts)
+    if found is None:
+        return None
+    joint, marked = found
+    return joint, tuple(_MARKED.sub(lambda mark: value_of(mark[1], subject) or "", value) for value in marked)
+
+
+@lru_cache(maxsize=4096)
+def _with_marks(
+    query: str, whole: str, window: int, *, limited: bool, counts: bool
+) -> tuple[JointQuery, Values] | None:
+    """The joint form of a query as all objects that share its text ask it, with marks where their names would stand."""
+    if _MARK in query or _MARK in whole:
+        return None
+    namespace, name, revision, stable, service, stable_service = (f"{_MARK}_{each}_" for each in VARIABLES[:-1])
+    subject = QueryContext(namespace, name, revision, service, stable, stable_service, limited)
+    try:
+        text = _counted(query, whole, subject, window) if counts else rendered(query, subject, window)
+    except ValueError:
+        return None
+    found = joint_query(text) if len(text) * _GROWTH < LONGEST else None
+    if found is None or any(isinstance(part, str) and _MARK in part for part in found[0].parts):
+        return None
+    return found
 
 
 @lru_cache(maxsize=1024)

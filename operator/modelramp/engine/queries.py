@@ -9,6 +9,7 @@ from typing import TypeVar
 from modelramp.analysis.accumulated import Window
 from modelramp.analysis.checks import Ask, Question, ask, judge, no_answer
 from modelramp.analysis.experiment import ask_of_test, judge_test, silent_test
+from modelramp.analysis.joint import JointQuery, Values
 from modelramp.analysis.presets import Labels
 from modelramp.analysis.query_context import QueryContext
 from modelramp.api.abtest import ABTestRun
@@ -74,13 +75,14 @@ class Query:
     """What is asked once, however many objects want it.
 
     delay: seconds before the tick for which it is asked. labels: names of the labels by which objects pick their series
-    from the answer; empty when the whole answer is theirs.
+    from the answer; empty when the whole answer is theirs. joint: see Question.
     """
 
     endpoint: Endpoint
     text: str
     delay: int = 0
     labels: tuple[str, ...] = ()
+    joint: tuple[JointQuery, Values] | None = field(default=None, compare=False, repr=False)
 
 
 class QueryResult:
@@ -107,6 +109,15 @@ class QueryResult:
             for sample in self._samples:
                 self._found[names][_values(sample, names)].append(sample)
         return self._found[names].get(tuple(value for _, value in labels), ())
+
+    def own(self, joint: JointQuery, values: Values) -> "QueryResult":
+        """What the answer to a joint query says for one object, as the object's own query would have been answered."""
+        picked = self.pick(tuple(zip(joint.keys, values, strict=True)))
+        return QueryResult([replace(sample, labels=_less(sample.labels, joint.added)) for sample in picked])
+
+
+def _less(labels: Mapping[str, str], names: frozenset[str]) -> Mapping[str, str]:
+    return {name: value for name, value in labels.items() if name not in names}
 
 
 def _values(sample: Sample, names: tuple[str, ...]) -> tuple[str | None, ...]:
@@ -141,7 +152,7 @@ class BoundQueries:
 
 
 def _query(due: CheckRequest, question: Question, delay: int) -> Query:
-    return Query(due.endpoint, question.text, delay, tuple(label for label, _ in question.pick))
+    return Query(due.endpoint, question.text, delay, tuple(label for label, _ in question.pick), question.joint)
 
 
 def asked(due: CheckRequest, ticks: Sequence[int]) -> BoundQueries:

@@ -5,7 +5,7 @@ others do not wait for it.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -17,7 +17,7 @@ from modelramp.api.names import Reason
 from modelramp.api.verdict import TickOutcome
 from modelramp.engine.ports import Clock, Telemetry
 from modelramp.engine.queries import BoundQueries, CheckRequest, Query, asked, spread
-from modelramp.engine.questions import Questions, Wanted
+from modelramp.engine.questions import Asked, Questions, Wanted, gathered
 from modelramp.engine.replay import Journal, told
 from modelramp.engine.store import Key
 
@@ -202,7 +202,10 @@ class Rounds:
         """Objects that can be judged, in groups, until none is left; then what is still being asked is given up."""
         yield waiting.complete()
         heard: asyncio.Queue[tuple[Wanted, str | None, Journal | NoAnswer]] = asyncio.Queue()
-        asking = [asyncio.create_task(self._ask(wanted, users, heard)) for wanted, users in waiting.questions()]
+        asking = [
+            asyncio.create_task(self._questions.ask_all(group, until, lambda *answer: heard.put_nowait(answer)))
+            for group, until in _gathered(waiting)
+        ]
         try:
             while waiting.objects:
                 deadline = min(each.turn.deadline for each in waiting.objects)
@@ -217,20 +220,6 @@ class Rounds:
             for task in asking:
                 task.cancel()
             await asyncio.gather(*asking, return_exceptions=True)
-
-    async def _ask(
-        self,
-        wanted: Wanted,
-        users: Sequence[_Open],
-        heard: "asyncio.Queue[tuple[Wanted, str | None, Journal | NoAnswer]]",
-    ) -> None:
-        askers: dict[str, list[tuple[Labels, ...]]] = {}
-        for each in users:
-            askers.setdefault(each.turn.key[0], []).append(each.own(wanted.query))
-        until = max(each.turn.deadline for each in users)
-        await self._questions.ask(
-            wanted, askers, until, lambda namespace, answer: heard.put_nowait((wanted, namespace, answer))
-        )
 
     async def _judge_loaded(self, group: Sequence[_Open], waiting: _Waiting) -> None:
         """Judge objects whose checks need a library that is not loaded yet; nobody else waits for it."""
@@ -256,6 +245,20 @@ class Rounds:
     def _broke(self, turn: DueTicks, error: Exception) -> None:
         namespace, name = turn.key
         self._telemetry.warn("object cannot be evaluated", namespace=namespace, name=name, error=repr(error)[:256])
+
+
+def _gathered(waiting: _Waiting) -> Iterator[tuple[list[Asked], float]]:
+    """All questions, in groups that can be put as one, each with the time until which it may be answered."""
+    until: dict[Wanted, float] = {}
+    questions: list[Asked] = []
+    for wanted, users in waiting.questions():
+        askers: dict[str, list[tuple[Labels, ...]]] = {}
+        for each in users:
+            askers.setdefault(each.turn.key[0], []).append(each.own(wanted.query))
+        until[wanted] = max(each.turn.deadline for each in users)
+        questions.append((wanted, askers))
+    for group in gathered(questions):
+        yield group, max(until[wanted] for wanted, _ in group)
 
 
 def _opened(turn: DueTicks) -> _Open:

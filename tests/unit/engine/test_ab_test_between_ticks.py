@@ -12,7 +12,7 @@ from modelramp.api.times import to_text
 from modelramp.api.verdict import Verdict
 from modelramp.engine.ports import Sample
 from modelramp.engine.store import Store
-from tests.unit.engine.turns_of_ticks import ticks_of
+from tests.unit.engine.turns_of_ticks import each_alone, ticks_of
 
 START, MINUTE = 1_800_000_000, 60
 KEY = ("ml", "digits")
@@ -75,9 +75,12 @@ class Counts:
     async def instant(self, endpoint, query, at, asker=None):
         if at in self.silent:
             raise PrometheusUnavailable("PrometheusTimeout", "no answer within 10 s")
+        return tuple(Sample(labels, self.count(own, at)) for labels, own in each_alone(query))
+
+    def count(self, query, at):
         metric, stable = query.split("{")[0], "stable" in query
         each = {"good": 20.0, "total": 200.0, "users": 100.0}[metric] * (4 if stable else 1)
-        return (Sample({}, each + (at - START) / 700),)
+        return each + (at - START) / 700
 
     async def range(self, endpoint, query, start, end, step, asker=None):
         return {at: await self.instant(endpoint, query, at) for at in range(start, end + 1, step)}

@@ -5,7 +5,7 @@ from modelramp.api.times import to_text
 from modelramp.api.verdict import Verdict
 from modelramp.engine.ports import Sample
 from modelramp.engine.store import Store
-from tests.unit.engine.turns_of_ticks import ticks_of
+from tests.unit.engine.turns_of_ticks import each_alone, ticks_of
 
 START, MINUTE = 1_800_000_000, 60
 KEY = ("ml", "digits")
@@ -19,7 +19,8 @@ class Counts:
         return {"bad": (2.0, 1.0), "total": (30.0, 270.0)}
 
     async def instant(self, endpoint, query, at, asker=None):
-        return (Sample({}, self.at()[query.split("{")[0]]["stable" in query]),)
+        counts = self.at()[query.split("{")[0]]
+        return tuple(Sample(labels, counts["stable" in own]) for labels, own in each_alone(query))
 
     async def range(self, endpoint, query, start, end, step, asker=None):
         return {at: await self.instant(endpoint, query, at) for at in range(start, end + 1, step)}

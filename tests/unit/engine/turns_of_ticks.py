@@ -1,6 +1,7 @@
 """Ticker and rounds as the engine joins them, for one store and one moment."""
 
 import asyncio
+import re
 
 from modelramp.engine.failing import FailingChecks
 from modelramp.engine.questions import Questions
@@ -51,3 +52,11 @@ async def ticks_of(store, metrics, now, telemetry=None):
         rounds.begin(tick, turns)
     await asyncio.gather(*rounds._deadlines)
     return found
+
+
+def each_alone(query):
+    """The labels and the own query of each revision for which a joint query asks; of a query for one, itself."""
+    found = re.search(r'revision=~"([^"]*)"', query)
+    if found is None:
+        return [({}, query)]
+    return [({"revision": one}, query.replace(found[0], f'revision="{one}"')) for one in found[1].split("|")]

@@ -9,7 +9,7 @@ from modelramp.analysis.evidence import Mean, Proportion, Result, Unusable
 from modelramp.analysis.kind import CheckKind
 from modelramp.analysis.query_advice import of_count
 from modelramp.analysis.query_context import QueryContext
-from modelramp.analysis.questions import Question, rendered
+from modelramp.analysis.questions import Question, question
 from modelramp.analysis.stats.drift import LIMITS, Measure, Rule, drift
 from modelramp.analysis.stats.histograms import Buckets, from_classic
 from modelramp.analysis.stats.performance import performance
@@ -65,7 +65,7 @@ class DriftKind(CountingKind):
         yield from super().queries(check, context, window)
         reference = check.settings.reference
         if reference is not None and reference.query is not None:
-            yield Question(f"{REFERENCE}.buckets", rendered(reference.query, context, window))
+            yield question(f"{REFERENCE}.buckets", reference.query, context, window)
 
     def weigh(
         self, check: Check, candidate: VersionCounts, other: VersionCounts | None, window: Window

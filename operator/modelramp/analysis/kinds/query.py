@@ -6,7 +6,7 @@ from modelramp.analysis.kind import CheckKind
 from modelramp.analysis.number import VALUE, NumberKind
 from modelramp.analysis.query_advice import never_negative, of_namespace, of_query, of_syntax
 from modelramp.analysis.query_context import QueryContext
-from modelramp.analysis.questions import Question, rendered
+from modelramp.analysis.questions import Question, question
 from modelramp.api.advice import Advice
 from modelramp.api.check import Check
 from modelramp.api.health import Health
@@ -17,7 +17,7 @@ class QueryKind(NumberKind):
 
     def value(self, check: Check, context: QueryContext, window: int) -> Question:
         """The query; the whole answer belongs to the version."""
-        return Question(VALUE, rendered(check.settings, context, window))
+        return question(VALUE, check.settings, context, window)
 
     def lint(self, check: Check, health: Health, path: str) -> Iterator[Advice]:
         """About the queries and the limits."""
