@@ -97,7 +97,8 @@ class Cluster:
         what, query = f"ModelDeployments of namespace {self.namespace}", {"limit": str(_MOST_NAMES)}
         path = _path(self.namespace)
         with self._open("GET", path, what, query=query, accept=_METADATA_ONLY, seconds=_SAID_SECONDS) as answer:
-            yield from (str(one["metadata"]["name"]) for one in json.loads(answer.read())["items"])
+            found = json.loads(answer.read())["items"] or ()  # an empty list of metadata is null
+            yield from (str(one["metadata"]["name"]) for one in found)
 
     def deployment(self, name: str) -> Object:
         """One Deployment of the namespace."""
@@ -142,7 +143,7 @@ class Cluster:
         try:
             path = _path("" if everywhere else self.namespace, kind)
             found = self._call("GET", path, what=f"the {kind.plural}", query=query)
-            return tuple(found["items"])
+            return tuple(found["items"] or ())
         except Ended:
             if optional:
                 return ()

@@ -20,12 +20,13 @@ _SKEW_SECONDS = 5
 _LEASE_SECONDS = 30
 _LATE_SECONDS = 120
 """Beside two intervals: a tick that is older was missed."""
+_READ, _ASK = "a RoleBinding to the ClusterRole view", "a RoleBinding to the ClusterRole edit"
 _RIGHTS = (
-    ("list", MODEL_DEPLOYMENT, "list, get, status and why"),
-    ("watch", MODEL_DEPLOYMENT, "get -w"),
-    ("patch", MODEL_DEPLOYMENT, "promote, pause, resume, abort, retry and rollback"),
-    ("list", CONTROLLER_REVISION, "diff"),
-    ("patch", NAMESPACE, "freeze and unfreeze"),
+    ("list", MODEL_DEPLOYMENT, "list, get, status and why", _READ),
+    ("watch", MODEL_DEPLOYMENT, "get -w", _READ),
+    ("patch", MODEL_DEPLOYMENT, "promote, pause, resume, abort, retry and rollback", _ASK),
+    ("list", CONTROLLER_REVISION, "diff", _READ),
+    ("patch", NAMESPACE, "freeze and unfreeze", "a ClusterRole with patch on namespaces; edit has it not"),
 )
 _HEALTH = "resource.customizations.health.modelramp.io_ModelDeployment"
 
@@ -82,13 +83,12 @@ def _server(cluster: Cluster) -> Iterator[Found]:
 
 def _rights(cluster: Cluster) -> Iterator[Found]:
     try:
-        refused = [(verb, kind, what) for verb, kind, what in _RIGHTS if not cluster.may(verb, kind)]
+        refused = [right for right in _RIGHTS if not cluster.may(right[0], right[1])]
     except Ended as error:
         yield Found(Mark.UNKNOWN, f"your rights cannot be asked for: {error.message}")
         return
-    for verb, kind, what in refused:
-        text = f"you may not {verb} {kind.plural}: {what} will be refused"
-        yield Found(Mark.WARNING, text, "a RoleBinding to the ClusterRole view to read, edit to ask")
+    for verb, kind, what, fix in refused:
+        yield Found(Mark.WARNING, f"you may not {verb} {kind.plural}: {what} will be refused", fix)
     if not refused:
         yield Found(Mark.FINE, "you have the rights that the verbs need")
 
@@ -161,7 +161,8 @@ def model(obj: Object) -> Iterator[Found]:
         if found.get("status") == "True":
             yield Found(Mark.FINE, f"{name}: {kind}")
         elif found:
-            mark = Mark.WARNING if found.get("status") == "Unknown" else Mark.PROBLEM
+            moving = kind is ConditionType.READY and ConditionType.STALLED not in conditions
+            mark = Mark.WARNING if moving or found.get("status") == "Unknown" else Mark.PROBLEM
             text = f"{name}: {kind} is {found.get('status')}: {found.get('reason')}: {found.get('message', '')}"
             yield Found(mark, text, f"docs/reference/reasons.md has {found.get('reason')}")
     for check in status_in(obj).get("checks") or ():

@@ -72,6 +72,14 @@ def test_names_are_completed_where_the_line_says(run):
     assert server.paths == [("/apis/modelramp.io/v1alpha1/namespaces/prod/modeldeployments", "limit=500")]
 
 
+def test_where_there_is_nothing_nothing_is_completed(run):
+    class Empty(Names):
+        def answer(self, method, path, query, body):
+            return 200, {"items": None}  # as the API server writes an empty list of metadata
+
+    assert run(Empty(), "completion", "answer", "--", "get", "d") == (0, ":4\n")
+
+
 def test_without_a_cluster_nothing_is_completed_and_nothing_said(monkeypatch, tmp_path):
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     assert completed("abort", "d") == [":4"]

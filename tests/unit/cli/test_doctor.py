@@ -96,6 +96,7 @@ def test_where_all_is_well_nothing_is_to_be_done(run):
         ({"others": {MODELS: 403}}, "you have no right to do that", "problem"),
         ({"refused": {("patch", "modeldeployments")}}, "you may not patch modeldeployments: promote,", "warning"),
         ({"refused": {("patch", "namespaces")}}, "you may not patch namespaces: freeze", "warning"),
+        ({"refused": {("list", "controllerrevisions")}}, "you may not list controllerrevisions: diff", "warning"),
         ({"others": {"/api/v1/pods": {"items": []}}}, "no pod of the operator exists", "problem"),
         ({"others": {"/api/v1/pods": {"items": [pod("False")]}}}, "0 of 1 pods are ready", "problem"),
         ({"others": {"/api/v1/pods": 403}}, "you may not look for the operator's pods", "unknown"),
@@ -112,6 +113,21 @@ def test_each_obstacle_is_named_with_what_to_do(run, cluster, said, mark):
     ((_, (found_mark, fix)),) = ((text, given) for text, given in found.items() if said in text)
     assert (found_mark, code) == (mark, 1 if mark == "problem" else 0)
     assert fix or mark == "unknown"
+
+
+def test_a_model_that_cannot_be_read_is_a_finding_among_others(run):
+    code, found = doctor(run, Surroundings({f"{MODELS}/digits": 403, "/api/v1/pods": {"items": None}}), "digits")
+
+    assert code == 1
+    assert found["no pod of the operator exists"][0] == "problem"
+    assert any("ModelDeployment ml/digits: you have no right to do that" in text for text in found)
+
+
+def test_a_rollout_under_way_is_no_problem_and_one_that_is_stuck_is(run):
+    moving = {**HEALTHY, "conditions": conditions(Ready=("False", "WaitingForPods"))}
+    assert doctor(run, Surroundings(status=moving), "digits")[0] == 0
+    stuck = {**HEALTHY, "conditions": conditions(Ready=("False", "NameTaken"), Stalled=("True", "NameTaken"))}
+    assert doctor(run, Surroundings(status=stuck), "digits")[0] == 1
 
 
 def test_a_slow_rollout_is_no_missed_tick(run):

@@ -7,9 +7,10 @@ import yaml
 
 from tests.unit.cli.test_verbs_in_a_cluster import CANDIDATE, HEALTHY, ROLLED_BACK, STABLE, conditions
 
+PORT = {"name": "http", "containerPort": 8000}
 SPEC = {
     "model": {"name": "digits", "version": "2.0.0"},
-    "template": {"spec": {"containers": [{"name": "server", "image": "digits:2"}]}},
+    "template": {"spec": {"containers": [{"name": "server", "image": "digits:2", "ports": [PORT]}]}},
     "routing": {"gateway": {"parentRefs": [{"name": "public"}], "hostnames": ["digits.example.com"]}},
     "rollout": {"steps": [{"weight": 10}, {"weight": 50, "duration": "10m"}, {"weight": 100}]},
     "health": {

@@ -7,7 +7,7 @@ import click
 
 from modelramp.api.text import visible
 from modelramp.cli.asking import complete_names, located, output_option
-from modelramp.cli.cluster import EXIT_CODES, Cluster, Exit
+from modelramp.cli.cluster import EXIT_CODES, Cluster, Ended, Exit
 from modelramp.cli.output import coloured
 from modelramp.cli.reading import printed
 
@@ -28,12 +28,15 @@ def command(name: str | None, namespace: str | None, context: str | None, output
     as far as you may read them. What the operator itself sees of Prometheus stands in the checks. The exit code is 1
     when there is a problem.
     """
-    from modelramp.cli.diagnosis import Mark, model, surroundings
+    from modelramp.cli.diagnosis import Found, Mark, model, surroundings
 
     cluster = Cluster.connect(context, namespace)
     found = list(surroundings(cluster))
     if name is not None:
-        found += model(cluster.get(name))
+        try:
+            found += model(cluster.get(name))
+        except Ended as error:
+            found.append(Found(Mark.PROBLEM, error.message))
     if output == "text":
         for one in found:
             _print(one)
