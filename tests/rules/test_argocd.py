@@ -21,6 +21,7 @@ from modelramp.core.status.write import status_of
 from tests.rules import kstatus
 from tests.rules.tree import ROOT
 from tests.unit.core import test_ab_tests_end as ab_tests
+from tests.unit.core import test_waiting_for_capacity as capacity
 from tests.unit.core.story import Story, serving, spec
 from tests.unit.core.test_conditions_follow_kstatus import TABLE
 from tests.unit.core.test_evaluation_before_traffic import BAD, gated
@@ -165,6 +166,8 @@ STORIES = {name: make for name, (make, *_) in TABLE.items()} | {
     "failed, and the spec went back": taken_back,
     "a third version": a_third_version,
     "a third version without pods": lambda: a_third_version(pods=False),
+    "waits for capacity": capacity.waiting,
+    "withdrawn for lack of capacity": capacity.withdrawn,
     "no gateway": without_a_gateway,
 }
 WANTED = {
@@ -186,6 +189,8 @@ WANTED = {
     "degraded": "Degraded",
     "pods never came": "Degraded",
     "recovered": "Healthy",
+    "waits for capacity": "Progressing",
+    "withdrawn for lack of capacity": "Degraded",
     "A/B test": "Progressing",
     "A/B test won": "Healthy",
     "A/B test lost": "Degraded",
