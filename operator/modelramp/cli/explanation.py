@@ -143,7 +143,9 @@ def _in_step(status: Mapping[str, Any], candidate: Mapping[str, Any], spec: Mode
     elif step < len(stages) and candidate.get("stepEntered"):
         ends = to_seconds(candidate["stepEntered"]) + stages[step].duration
         lasts = format_duration(stages[step].duration)
-        yield f"step {step + 1} of {len(stages)} has to last {lasts}: until {to_text(ends)} at the earliest"
+        over = bool(status.get("lastTick")) and to_seconds(status["lastTick"]) >= ends
+        rest = f"has lasted its {lasts}" if over else f"has to last {lasts}: until {to_text(ends)} at the earliest"
+        yield f"step {step + 1} of {len(stages)} {rest}"
     following = next((stage for stage in stages[step + 1 :] if stage.weight > candidate.get("weight", 0)), None)
     leads = f"gives it {following.weight} %" if following is not None else "promotes it"
     yield f"then the first healthy tick, with nothing that holds, {leads}"

@@ -109,6 +109,11 @@ def test_why_says_what_has_to_happen_next_in_a_step(run):
     ]
 
 
+def test_why_says_of_a_step_whose_time_is_over_that_it_is(run):
+    found = why(run, {**IN_STEP, "lastTick": "2026-11-29T04:22:00Z"})
+    assert found["next"][0] == "step 2 of 3 has lasted its 10m"
+
+
 def test_the_last_step_promotes_and_a_step_begins_with_its_traffic(run):
     last = {**IN_STEP["candidate"], "step": 2, "weight": 100, "shown": False}
     found = why(run, {**IN_STEP, "candidate": last, "breaches": 0})
