@@ -228,7 +228,7 @@ def held(plane, namespace):
     rollout.until_step(10)
     time.sleep(25)  # two and a half steps
     waiting, said = rollout.status, {}
-    said["status"] = rollout.ask("status")
+    said |= {verb: rollout.ask(verb) for verb in ("status", "why", "get", "diff")}
     said["promote"] = rollout.ask("promote")
     rollout.until_step(50)
     said["pause"] = rollout.ask("pause", "--reason", "look at the logs first")
@@ -237,6 +237,7 @@ def held(plane, namespace):
     aborted = rollout.status
     said["aborted"] = rollout.ask("status", "--wait")
     said["again"] = rollout.ask("abort")
+    said["history"] = rollout.ask("history")
     said["retry"] = rollout.ask("retry")
     rollout.until_phase("Progressing")
     return rollout, waiting, aborted, said

@@ -103,14 +103,25 @@ def test_people_promote_pause_abort_and_retry(stories):
     assert aborted["history"][0]["reason"] == "Aborted"
     assert {verb: code for verb, (code, _) in said.items()} == {
         "status": 3,
+        "why": 0,
+        "get": 0,
+        "diff": 0,
         "promote": 0,
         "pause": 0,
         "paused": 3,
         "abort": 0,
         "aborted": 1,
         "again": 1,
+        "history": 0,
         "retry": 0,
     }
     assert "labels holds promotion" in said["status"][1]
+    assert "check labels holds" in said["why"][1]
+    assert "no_such_metric" in said["why"][1], "the query of a check that is not healthy"
+    shown = {row[2]: row for line in said["get"][1].splitlines() if len(row := line.split()) > 7}
+    assert shown["stable"][4:8] == ["90", "%", "90", "%"], "wanted and on the route"
+    assert shown["candidate"][4:8] == ["10", "%", "10", "%"]
+    assert "+  version: v2" in said["diff"][1].splitlines()
+    assert "a person asked for it" in said["history"][1]
     assert "a person asked for it" in said["abort"][1]
     assert "no rollout is in flight" in said["again"][1]
