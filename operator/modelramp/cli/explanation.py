@@ -12,7 +12,7 @@ from modelramp.api.rollout import OnBreach
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.api.times import format_duration, to_seconds, to_text
 from modelramp.cli.cluster import Object
-from modelramp.cli.reading import UNSEEN, conditions_in, holds, label, observed, status_in
+from modelramp.cli.reading import UNSEEN, conditions_in, holds, judged, label, observed, status_in
 from modelramp.core.policies import Lookup, resolve
 from modelramp.core.strategies.registry import stages_of
 from modelramp.desired.names import child_name
@@ -21,14 +21,14 @@ from modelramp.desired.names import child_name
 def explained(obj: Object, spec: ModelDeploymentSpec | None, policies: Lookup) -> dict[str, Any]:
     """What `modelramp why` says, as JSON. spec: None when it cannot be read."""
     status, metadata = status_in(obj), obj["metadata"]
-    judged = _judged(status)
+    subject = judged(status)
     return {
         "namespace": metadata["namespace"],
         "name": metadata["name"],
         "phase": status.get("phase", ""),
         "message": status.get("message", ""),
-        "revision": judged.get("revision", ""),
-        "modelVersion": judged.get("modelVersion", ""),
+        "revision": subject.get("revision", ""),
+        "modelVersion": subject.get("modelVersion", ""),
         "checks": [_check(obj, found, spec, policies) for found in status.get("checks") or ()],
         "gates": [
             {"name": "evaluation", "state": found["state"], "message": found.get("message", "")}
@@ -38,12 +38,6 @@ def explained(obj: Object, spec: ModelDeploymentSpec | None, policies: Lookup) -
         "holds": list(holds(obj)),
         "next": list(_ahead(obj, spec)),
     }
-
-
-def _judged(status: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The version that the checks are about."""
-    candidate = status.get("candidate") or {}
-    return candidate if candidate.get("step", -1) >= 0 else status.get("stable") or candidate
 
 
 def _check(obj: Object, found: Mapping[str, Any], spec: ModelDeploymentSpec | None, policies: Lookup) -> dict[str, Any]:
@@ -79,7 +73,7 @@ def _link(address: str, query: str, time: str) -> str:
 
 def _context(obj: Object) -> QueryContext:
     status, metadata = status_in(obj), obj["metadata"]
-    revision = str(_judged(status).get("revision", ""))
+    revision = str(judged(status).get("revision", ""))
     stable = (status.get("stable") or {}).get("revision")
     name = metadata["name"]
     return QueryContext(
@@ -104,7 +98,7 @@ def _ahead(obj: Object, spec: ModelDeploymentSpec | None) -> Iterator[str]:
         yield from _before_traffic(status, candidate)
     elif spec is not None:
         yield from _in_step(status, candidate, spec)
-    if observed(obj) and spec is not None and _judged(status):
+    if observed(obj) and spec is not None and judged(status):
         yield from _way_back(status, spec)
 
 

@@ -10,7 +10,18 @@ from modelramp.api.text import visible
 from modelramp.api.times import format_duration, to_clock, to_seconds
 from modelramp.cli.cluster import Cluster, Exit, Object
 from modelramp.cli.output import columns
-from modelramp.cli.reading import UNSEEN, conditions_in, holds, mark, observed, part, status_in, verdict
+from modelramp.cli.reading import (
+    UNSEEN,
+    conditions_in,
+    holds,
+    judged,
+    mark,
+    observed,
+    part,
+    status_in,
+    tried,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from modelramp.api.routing import Routing
@@ -72,6 +83,7 @@ def view(obj: Object, weights: Mapping[str, int] | None) -> dict[str, Any]:
         "failureThreshold": part(spec, "health").get("failureThreshold", _THRESHOLD),
         "steps": [step.get("weight") for step in part(spec, "rollout").get("steps") or ()],
         "versions": list(_versions(status, weights)),
+        "judged": {key: judged(status).get(key, "") for key in ("modelVersion", "revision")},
         "checks": [{key: found.get(key, "") for key in _OF_CHECK} for found in status.get("checks") or ()],
         "conditions": {kind: found.get("status", "") for kind, found in conditions_in(obj).items()},
         "holds": list(holds(obj)),
@@ -85,7 +97,7 @@ def _versions(status: Mapping[str, Any], weights: Mapping[str, int] | None) -> I
     candidate = status.get("candidate") or {}
     taken = int(candidate.get("weight") or 0) if candidate.get("step", -1) >= 0 else 0
     wanted = {"stable": 100 - taken, "candidate": taken}
-    failed = {"revision": status.get("failedRevision"), "modelVersion": _tried(status, status.get("failedRevision"))}
+    failed = {"revision": status.get("failedRevision"), "modelVersion": tried(status, status.get("failedRevision"))}
     roles = (*((role, status.get(role) or {}) for role in ("stable", "candidate", "previous")), ("failed", failed))
     told = set()
     for role, version in roles:
@@ -104,15 +116,9 @@ def _versions(status: Mapping[str, Any], weights: Mapping[str, int] | None) -> I
             "since": version.get("since", ""),
         }
     for name, share in left.items():
-        known = _tried(status, name)
+        known = tried(status, name)
         row = {"modelVersion": known, "revision": name, "role": "retiring" if known else "other", "pods": ""}
         yield {**row, "wanted": 0, "routed": round(100 * share / total) if total else 0, "since": ""}
-
-
-def _tried(status: Mapping[str, Any], revision: str | None) -> str:
-    """The model version of a revision, as the history knows it."""
-    entries = (one for one in status.get("history") or () if one.get("revision") == revision)
-    return str(next((one.get("modelVersion", "") for one in entries), ""))
 
 
 def drawn(found: Mapping[str, Any], now: int, width: int) -> Iterator[str]:
@@ -128,7 +134,8 @@ def drawn(found: Mapping[str, Any], now: int, width: int) -> Iterator[str]:
     yield from columns(("VERSION", "REVISION", "ROLE", "PODS", "WANTED", "ROUTED", "AGE"), _version_rows(found, now))
     yield ""
     if found["checks"]:
-        yield from columns(("CHECK", "ROLE", "", "VALUE", "LIMIT", ""), _check_rows(found["checks"]))
+        of = visible(f"CHECK OF {found['judged']['modelVersion']}")
+        yield from columns((of, "ROLE", "", "VALUE", "LIMIT", ""), _check_rows(found["checks"]))
         yield ""
     yield from _ticks(found)
     for hold in found["holds"]:

@@ -82,6 +82,25 @@ def label(version: Mapping[str, Any]) -> str:
     return f"{version.get('modelVersion', '')} ({version.get('revision', '')})"
 
 
+def judged(status: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The version that the checks and the breaches in a row are about; right after a rollback the one that failed."""
+    candidate, stable = status.get("candidate") or {}, status.get("stable") or {}
+    revision = (status.get("watch") or {}).get("revision")
+    known = (candidate, stable, status.get("previous") or {})
+    for version in known:
+        if revision and version.get("revision") == revision:
+            return version
+    if revision:
+        return {"revision": revision, "modelVersion": tried(status, revision)}
+    return candidate if candidate.get("step", -1) >= 0 else stable or candidate
+
+
+def tried(status: Mapping[str, Any], revision: str | None) -> str:
+    """The model version of a revision, as the history knows it."""
+    entries = (one for one in status.get("history") or () if one.get("revision") == revision)
+    return str(next((one.get("modelVersion", "") for one in entries), ""))
+
+
 def mark(verdict: str) -> str:
     """One character for the verdict of a check."""
     return {"healthy": "\u2714", "breach": "\u2716"}.get(verdict, "?")

@@ -109,6 +109,19 @@ def test_why_says_what_has_to_happen_next_in_a_step(run):
     ]
 
 
+def test_checks_right_after_a_rollback_are_those_of_the_version_that_failed(run):
+    history = [{"revision": "v2rev", "modelVersion": "2.0.0", "outcome": "RolledBack"}]
+    after = {**ROLLED_BACK, "history": history, "watch": {"revision": "v2rev", "breaches": 3}, "checks": CHECKS}
+    found = why(run, after)
+
+    assert (found["modelVersion"], found["revision"]) == ("2.0.0", "v2rev")
+    assert 'revision="v2rev"' in found["checks"][0]["queries"][0]["query"]
+    assert "CHECK OF 2.0.0" in get(run, after)
+    later = {**after, "watch": {"revision": "v1rev"}}
+    assert why(run, later)["modelVersion"] == "1.4.0"
+    assert "CHECK OF 1.4.0" in get(run, later)
+
+
 def test_why_says_of_a_step_whose_time_is_over_that_it_is(run):
     found = why(run, {**IN_STEP, "lastTick": "2026-11-29T04:22:00Z"})
     assert found["next"][0] == "step 2 of 3 has lasted its 10m"
