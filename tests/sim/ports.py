@@ -355,6 +355,7 @@ class SimTelemetry:
 
     def __init__(self, process: "Process") -> None:
         self._process = process
+        self.highest: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
         self.counters: dict[tuple[str, tuple[tuple[str, str], ...]], int] = dict.fromkeys(_born(), 0)
         self.gauges: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
 
@@ -372,6 +373,8 @@ class SimTelemetry:
 
     def observe(self, metric: str, value: float, **labels: str) -> None:
         self.count(f"{metric}_count", **labels)
+        key = (metric, tuple(sorted(labels.items())))
+        self.highest[key] = max(value, self.highest.get(key, value))
 
     def gauge(self, metric: str, value: float | None, **labels: str) -> None:
         key = (metric, tuple(sorted(labels.items())))

@@ -169,3 +169,19 @@ def test_why_a_preset_finds_nothing_is_forgotten_with_its_object():
     world.run(minutes=12)
     assert known == [1]
     assert lookups[0]._found == {}
+
+
+WRITE_LAG = "modelramp_tick_write_lag_seconds"
+
+
+def highest(world, priority):
+    return world.processes[-1].telemetry.highest.get((WRITE_LAG, (("priority", priority),)))
+
+
+def test_how_late_a_tick_is_written_is_counted_from_when_it_could_be_evaluated():
+    world = ROLLBACK.world(seed=1)
+    world.run(30).check_promises()
+
+    assert counter(world, f"{WRITE_LAG}_count", priority="Rollback") == 1
+    assert counter(world, f"{WRITE_LAG}_count", priority="Report") > 10
+    assert all(0 < highest(world, priority) < 3 for priority in ("Rollback", "Report"))

@@ -16,6 +16,7 @@ from modelramp.desired.routers import borrowed_kinds
 from modelramp.desired.routers.gateway_api import GATEWAY
 from modelramp.desired.workloads.deployment import DEPLOYMENT
 from modelramp.desired.workloads.reference import POD_DISRUPTION_BUDGET
+from modelramp.engine.limiter import Priority
 from modelramp.engine.ports import Delivery
 
 
@@ -49,6 +50,7 @@ _LAG = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 45, 60, 120, 300, 600, 1800, 3600
 _MINUTES = (30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 
 
+_PRIORITIES = tuple(priority.name.capitalize() for priority in Priority)
 _CHANNELS = ("events", "log", "metrics")
 
 
@@ -90,6 +92,14 @@ _ALL = (
         Type.HISTOGRAM,
         "Time from when a tick could be evaluated to when an object's answers were there, or its deadline had passed.",
         buckets=_LAG,
+    ),
+    Metric(
+        "modelramp_tick_write_lag_seconds",
+        Type.HISTOGRAM,
+        "The same to when the API server has acknowledged the status that a tick led to, by priority of the write.",
+        ("priority",),
+        buckets=_LAG,
+        born=_each(_PRIORITIES),
     ),
     Metric(
         "modelramp_last_tick_timestamp_seconds",
@@ -142,7 +152,7 @@ _ALL = (
     Metric(
         "modelramp_write_queue_depth",
         Type.GAUGE,
-        "Objects that wait to be written, by priority: Rollback, Promotion, Creation, Report.",
+        f"Objects that wait to be written, by priority: {', '.join(_PRIORITIES)}.",
         ("priority",),
     ),
     Metric(

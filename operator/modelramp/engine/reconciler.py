@@ -87,6 +87,8 @@ class Reconciler:
     reporter: Reporter
     reporting: Reporting
     clock: Clock
+    scrape_delay: float
+    """Seconds from a tick to its evaluation."""
 
     def stir(self, key: Key) -> None:
         """Something about this object is new, so that its children have to be looked at again."""
@@ -255,6 +257,7 @@ class Reconciler:
                 raise
             record.state, unwritten = plan.decision.state, error  # nothing keeps the bad version on the route
         self._took(key, record, plan, before)
+        self._observe_lag(plan)
         if record.target is None:
             self._tell(record, before, plan.decision.findings)
             self._announce(plan, record)
@@ -268,6 +271,14 @@ class Reconciler:
             self._later(record, unwritten, urgent=True)
         again = self.hooks.follow(key, record)
         return changed or again or bool(record.ticks)
+
+    def _observe_lag(self, plan: Plan) -> None:
+        """How late the API server has what the newest tick decided; nothing for a tick that is not written."""
+        if plan.ticks and plan.status is not None:
+            lag = self.clock.now() - max(outcome.tick for outcome in plan.ticks) - self.scrape_delay
+            self.telemetry.observe(
+                "modelramp_tick_write_lag_seconds", max(0.0, lag), priority=plan.priority.name.capitalize()
+            )
 
     def _took(self, key: Key, record: Record, plan: Plan, before: State) -> None:
         """The decision counts: its ticks are used up."""

@@ -106,6 +106,7 @@ class Term:
             reporter=self._reporter,
             reporting=self._reporting,
             clock=clock,
+            scrape_delay=options.scrape_delay,
         )
         self._work = Work(reconciler, telemetry)
         self._failing = FailingChecks(telemetry)
