@@ -36,6 +36,8 @@ POD = Kind("v1", "Pod", "pods")
 JOB = Kind("batch/v1", "Job", "jobs")
 NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
 CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
+NODE = Kind("v1", "Node", "nodes", namespaced=False)
+RESOURCE_QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
 
 POLICIES = (HEALTH_POLICY, CLUSTER_HEALTH_POLICY)

@@ -7,7 +7,16 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
-from modelramp.api.kinds import CONFIG_MAP, CONTROLLER_REVISION, LEASE, MODEL_DEPLOYMENT, NAMESPACE, POD
+from modelramp.api.kinds import (
+    CONFIG_MAP,
+    CONTROLLER_REVISION,
+    LEASE,
+    MODEL_DEPLOYMENT,
+    NAMESPACE,
+    NODE,
+    POD,
+    RESOURCE_QUOTA,
+)
 from modelramp.api.names import ConditionType
 from modelramp.api.times import parse_duration, to_seconds
 from modelramp.cli.cluster import Cluster, Ended, Object
@@ -28,6 +37,7 @@ _RIGHTS = (
     ("list", CONTROLLER_REVISION, "diff", _READ),
     ("patch", NAMESPACE, "freeze and unfreeze", "a ClusterRole with patch on namespaces; edit has it not"),
 )
+_NO_ROOM = "spec.rollout.capacity: {maxSurge: 0, maxUnavailable: 1} needs no more than what runs"
 _HEALTH = "resource.customizations.health.modelramp.io_ModelDeployment"
 
 
@@ -173,6 +183,38 @@ def model(obj: Object) -> Iterator[Found]:
         else:
             yield Found(Mark.FINE, f"{said} has data")
     yield from _linted(obj)
+
+
+def room(cluster: Cluster, obj: Object) -> Iterator[Found]:
+    """Whether quota and devices leave room for the next rollout; nothing while one is under way, whose status says."""
+    from modelramp.api.errors import InvalidSpec
+    from modelramp.api.spec import parse_spec
+    from modelramp.core.need import devices, of_nodes, of_quotas, peak
+
+    name = obj["metadata"]["name"]
+    try:
+        spec = parse_spec(obj.get("spec"))
+    except InvalidSpec:
+        return
+    if status_in(obj).get("candidate") or spec.workload_ref is not None:
+        return
+    quotas = cluster.beside(RESOURCE_QUOTA, optional=True)
+    found = list(of_quotas(spec, quotas))
+    if devices(spec):
+        try:
+            found += of_nodes(spec, cluster.beside(NODE, everywhere=True), cluster.beside(POD, everywhere=True))
+        except Ended:
+            yield Found(Mark.UNKNOWN, f"{name}: you may not look for free devices: that takes list on nodes and pods")
+    more = peak(spec)
+    for short in found:
+        needs = f"which need {short.needed:f} {short.resource}, with {short.left:f} left {short.where}"
+        text = f"{name}: the next rollout has up to {more} more pods, {needs}"
+        fits = f"spec.rollout.capacity: {{maxSurge: {short.pods}}} fits" if short.pods else _NO_ROOM
+        yield Found(Mark.WARNING, text, f"{fits}: docs/how-to/roll-out-on-scarce-gpus.md")
+    if not more:
+        yield Found(Mark.FINE, f"{name}: the next rollout has no more pods than what runs")
+    elif not found and (quotas or devices(spec)):
+        yield Found(Mark.FINE, f"{name}: there is room for the {more} more pods of the next rollout")
 
 
 def _linted(obj: Object) -> Iterator[Found]:

@@ -161,6 +161,60 @@ def test_one_model_is_looked_at_from_its_route_to_its_spec(run):
     assert any("replica" in text and mark == "problem" for text, mark in marks.items()), marks
 
 
+QUOTAS, NODES, PODS = "/api/v1/namespaces/ml/resourcequotas", "/api/v1/nodes", "/api/v1/pods"
+GPU = "nvidia.com/gpu"
+
+
+def with_devices(replicas=4, **capacity):
+    template = {"spec": {"containers": [{"name": "m", "image": "m:1", "resources": {"limits": {GPU: 1}}}]}}
+    return {**SPEC, "replicas": replicas, "template": template, "rollout": {"capacity": capacity}}
+
+
+@pytest.mark.parametrize(
+    ("left", "capacity", "text", "fix"),
+    [
+        (4, {}, "digits: there is room for the 4 more pods of the next rollout", ""),
+        (
+            1,
+            {},
+            "digits: the next rollout has up to 4 more pods, which need 4 nvidia.com/gpu, with 1 left on the nodes",
+            "spec.rollout.capacity: {maxSurge: 1} fits: docs/how-to/roll-out-on-scarce-gpus.md",
+        ),
+        (
+            0,
+            {"maxSurge": 2},
+            "digits: the next rollout has up to 2 more pods, which need 2 nvidia.com/gpu, with 0 left on the nodes",
+            f"{diagnosis._NO_ROOM}: docs/how-to/roll-out-on-scarce-gpus.md",
+        ),
+        (0, {"maxSurge": 0, "maxUnavailable": 1}, "digits: the next rollout has no more pods than what runs", ""),
+    ],
+)
+def test_the_next_rollout_needs_room(run, left, capacity, text, fix):
+    nodes = {"items": [{"metadata": {"name": "a"}, "status": {"allocatable": {GPU: str(left)}}}]}
+    others = {QUOTAS: {"items": []}, NODES: nodes}
+    _, found = doctor(run, Surroundings(others, spec=with_devices(**capacity)), "digits")
+
+    assert found[text] == ("warning" if fix else "fine", fix)
+
+
+def test_a_quota_is_read_and_nodes_that_may_not_be_read_are_said(run):
+    quota = {"metadata": {"name": "few"}, "status": {"hard": {"pods": "5"}, "used": {"pods": "4"}}}
+    others = {QUOTAS: {"items": [quota]}, NODES: 403}
+    _, found = doctor(run, Surroundings(others, spec=with_devices()), "digits")
+
+    (short,) = (text for text in found if "4 pods, with 1 left in ResourceQuota few" in text)
+    assert found[short][0] == "warning"
+    assert [mark for text, (mark, _) in found.items() if "you may not look for free devices" in text] == ["unknown"]
+
+
+def test_a_rollout_under_way_says_itself_what_it_waits_for(run):
+    running = {**IN_STEP, "lastTick": at(1)}
+    others = {QUOTAS: {"items": []}, NODES: {"items": []}}
+    _, found = doctor(run, Surroundings(others, spec=with_devices(), status=running), "digits")
+
+    assert not [text for text in found if "next rollout" in text]
+
+
 def test_people_read_signs_and_fixes(run):
     status = {**HEALTHY, "conditions": [{"type": "Routed", "status": "False", "reason": "X", "message": "\x1b[2J<b>"}]}
     code, text = run(Surroundings(status=status), "doctor", "digits")

@@ -25,16 +25,17 @@ def command(name: str | None, namespace: str | None, context: str | None, output
     """Look for what stands in the way, and say how to end it; with NAME also for one model.
 
     Looks at the API server, your rights, the operator, Argo CD, and at the route, the checks and the spec of the model,
-    as far as you may read them. What the operator itself sees of Prometheus stands in the checks. The exit code is 1
-    when there is a problem.
+    and whether quota and devices leave room for its next rollout, as far as you may read them. What the operator itself
+    sees of Prometheus stands in the checks. The exit code is 1 when there is a problem.
     """
-    from modelramp.cli.diagnosis import Found, Mark, model, surroundings
+    from modelramp.cli.diagnosis import Found, Mark, model, room, surroundings
 
     cluster = Cluster.connect(context, namespace)
     found = list(surroundings(cluster))
     if name is not None:
         try:
-            found += model(cluster.get(name))
+            obj = cluster.get(name)
+            found += [*model(obj), *room(cluster, obj)]
         except Ended as error:
             found.append(Found(Mark.PROBLEM, error.message))
     if output == "text":
