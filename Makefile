@@ -15,7 +15,7 @@ BASE ?= python:3.13-slim-bookworm
 PART ?= 1/1
 TAG ?=
 
-.PHONY: help demo test computed real check unit sim sim-files integration e2e nightly namespaces benchmarks generate lock \
+.PHONY: help demo test check unit sim sim-files integration e2e nightly namespaces benchmarks generate lock \
 	wheel sbom chart notes image image-archive release-version format clean
 
 help:
@@ -58,21 +58,12 @@ e2e: $(VENV)/installed
 	@$(BIN)/python -m localplane build
 	@$(BIN)/python -m pytest -q tests/e2e
 
-# Tests that compute run beside those that wait for real parts, and give way to them: the latter measure times.
+# Coverage of tests/unit only: tracing doubles the CPU time of tests on Python 3.11, and the simulation takes longest.
 test: $(VENV)/installed
 	@$(BIN)/python -m localplane build
 	@$(MAKE) --no-print-directory check
-	@$(MAKE) --no-print-directory --jobs=2 computed real
-
-# Linux shares the processors among sessions first (autogroups), so a session of its own is needed to give way.
-ASIDE := setsid --wait bash -c 'echo 19 2> /dev/null > /proc/self/autogroup || true; exec nice -n 19 "$$@"' aside
-
-# Coverage of tests/unit only: tracing doubles the CPU time of tests on Python 3.11, and the simulation takes longest.
-computed:
-	@$(ASIDE) $(BIN)/python -m pytest -q -n 2 --timeout=900 --cov --cov-report=term tests/unit
-	@$(ASIDE) $(BIN)/python -m pytest -q -n 2 --timeout=900 tests/sim
-
-real:
+	@$(BIN)/python -m pytest -q -n 2 --cov --cov-report=term tests/unit
+	@$(BIN)/python -m pytest -q -n 2 tests/sim
 	@$(BIN)/python -m pytest -q tests/integration tests/e2e
 
 nightly: $(VENV)/installed
