@@ -54,6 +54,7 @@ _USUAL = {"h": 0.001, "b": 0.2}
 
 _REVISION = re.compile(r'revision="([^"]+)"')
 _NAMESPACE = re.compile(r'\bnamespace=~?"([^"]+)"')
+_BY_REVISION = re.compile(r"\bby \([^)]*\brevision\b")
 SLOW_SECONDS = 30.0
 
 Subject = tuple[Key, str, str]
@@ -161,7 +162,7 @@ class ScriptedPrometheus:
             for revision in ([found[1]] if found else sorted(member.timelines))
             if revision in member.timelines
         ]
-        return known[:1] if found else known
+        return known if _grouped(query) else known[:1]
 
     def letter(self, subject: Subject, tick: int) -> str:
         """What the script says of a revision at a tick."""
@@ -195,7 +196,7 @@ class ScriptedPrometheus:
             raise PrometheusUnavailable("PrometheusTimeout", f"{address}: no answer within 10 s")
         if not self._check(query):
             self.unknown.append(query)
-        grouped = _REVISION.search(query) is None
+        grouped = _grouped(query)
         if grouped and any(_within(query, namespace) for namespace in self.overgrown):
             raise PrometheusUnavailable("AnswerTooLarge", f"{address}: more than 10000 series")
         found = {}
@@ -241,6 +242,11 @@ def _readable(samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
     if any(not isinstance(value, str) for sample in samples for value in sample.labels.values()):
         raise PrometheusUnavailable("QueryFailed", "the answer has labels that are no text")
     return samples
+
+
+def _grouped(query: str) -> bool:
+    """Whether a query is answered with a series for each revision: it names none, or is put for several objects."""
+    return _REVISION.search(query) is None or _BY_REVISION.search(query) is not None
 
 
 def _within(query: str, namespace: str) -> bool:
