@@ -97,7 +97,7 @@ def cluster(request, tmp_path_factory):
         yield found
     finally:
         for process in reversed(processes):
-            process.terminate()
+            process.kill()  # an API server that is asked to end waits for its etcd, at the end of a long run too long
         for process in processes:
             process.wait(timeout=30)
 
