@@ -50,7 +50,7 @@ _LAG = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 45, 60, 120, 300, 600, 1800, 3600
 _MINUTES = (30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 
 
-_PRIORITIES = tuple(priority.name.capitalize() for priority in Priority)
+_PRIORITIES = tuple(priority.label for priority in Priority)
 _CHANNELS = ("events", "log", "metrics")
 
 

@@ -25,7 +25,7 @@ from modelramp.analysis.printing import (
     operator,
     quoted,
 )
-from modelramp.analysis.promql import GO_META, Unreadable, nodes, parse
+from modelramp.analysis.promql import Unreadable, literal, nodes, parse
 
 _PER_SERIES: Final = {
     *("abs", "ceil", "changes", "clamp", "clamp_max", "clamp_min", "delta", "deriv", "exp", "floor", "histogram_avg"),
@@ -146,11 +146,7 @@ def _common(tree: Any) -> dict[str, str]:
 def _matcher(key: str, values: Sequence[str]) -> str:
     if len(values) == 1:
         return f"{label(key)}={quoted(values[0])}"
-    return f"{label(key)}=~{quoted('|'.join(GO_META.sub(_escape, value) for value in values))}"
-
-
-def _escape(found: re.Match[str]) -> str:
-    return f"\\{found[0]}"
+    return f"{label(key)}=~{quoted('|'.join(map(literal, values)))}"
 
 
 class _Joint(Printer):

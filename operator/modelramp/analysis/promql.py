@@ -20,8 +20,7 @@ _STRING = {
     "'": re.compile(_HOLE + r"|\\.|(?P<close>')", re.DOTALL),
     "`": re.compile(_HOLE + r"|(?P<close>`)"),
 }
-GO_META = re.compile(r"[\\.+*?()|\[\]{}^$]")
-"""Characters that mean something in a regular expression of Go."""
+_GO_META = re.compile(r"[\\.+*?()|\[\]{}^$]")
 _USUAL_HOLES = 32
 _PROBE = QueryContext("namespace", "name", "revision", "service", "stable", "stable-service")
 
@@ -99,9 +98,14 @@ def variable_problem(query: str) -> str | None:
     return None
 
 
+def literal(value: str) -> str:
+    """A regular expression of Go that matches this value and nothing else."""
+    return _GO_META.sub(r"\\\g<0>", value)
+
+
 def _quoted(value: str, hole: Hole) -> str:
     if hole.regex:
-        value = GO_META.sub(r"\\\g<0>", value)
+        value = literal(value)
     if hole.quote == "`":
         if "`" in value:
             raise ValueError("a name with a backtick cannot stand in a backtick string; use double quotes")

@@ -47,8 +47,9 @@ def count_questions(version: str, parts: Mapping[str, str], subject: QueryContex
     The counter of the total is what a target serves from its first request on: beside it others are born at 0.
     """
     whole = parts.get("total") or parts.get("count") or ""
+    known = rendered(whole, subject, window) if whole else ""
     for part, query in parts.items():
-        text = _counted(query, whole, subject, window)
+        text = as_scraped(known if query == whole else rendered(query, subject, window), known).text
         yield Question(
             f"{version}.{part}", text, own_series(query, subject), _joint(query, whole, subject, window, counts=True)
         )
@@ -58,11 +59,6 @@ def question(name: str, query: str, subject: QueryContext, window: int, pick: La
     """A query of the spec about one version. Raises ValueError for an invalid one."""
     text = rendered(query, subject, window)
     return Question(name, text, pick, _joint(query, "", subject, window, counts=False))
-
-
-def _counted(query: str, whole: str, subject: QueryContext, window: int) -> str:
-    known = rendered(whole, subject, window) if whole else ""
-    return as_scraped(known if query == whole else rendered(query, subject, window), known).text
 
 
 def _joint(
@@ -85,7 +81,9 @@ def _with_marks(
     namespace, name, revision, stable, service, stable_service = (f"{_MARK}_{each}_" for each in VARIABLES[:-1])
     subject = QueryContext(namespace, name, revision, service, stable, stable_service, limited)
     try:
-        text = _counted(query, whole, subject, window) if counts else rendered(query, subject, window)
+        text = rendered(query, subject, window)
+        if counts:
+            text = as_scraped(text, rendered(whole, subject, window) if whole else "").text
     except ValueError:
         return None
     found = joint_query(text) if len(text) * _GROWTH < LONGEST else None

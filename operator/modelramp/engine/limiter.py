@@ -15,6 +15,11 @@ class Priority(IntEnum):
     CREATION = 2
     REPORT = 3
 
+    @property
+    def label(self) -> str:
+        """As metrics write it: Rollback."""
+        return self.name.capitalize()
+
 
 _ROUNDING = 1e-9
 """Part of a token that rounding may keep back: waiting for so little could end at the same instant, for ever."""

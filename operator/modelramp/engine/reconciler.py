@@ -276,9 +276,7 @@ class Reconciler:
         """How late the API server has what the newest tick decided; nothing for a tick that is not written."""
         if plan.ticks and plan.status is not None:
             lag = self.clock.now() - max(outcome.tick for outcome in plan.ticks) - self.scrape_delay
-            self.telemetry.observe(
-                "modelramp_tick_write_lag_seconds", max(0.0, lag), priority=plan.priority.name.capitalize()
-            )
+            self.telemetry.observe("modelramp_tick_write_lag_seconds", max(0.0, lag), priority=plan.priority.label)
 
     def _took(self, key: Key, record: Record, plan: Plan, before: State) -> None:
         """The decision counts: its ticks are used up."""

@@ -60,7 +60,7 @@ class Reporter:
         for phase in Phase:
             self._telemetry.gauge("modelramp_objects", None, phase=phase.value)
         for priority in Priority:
-            self._telemetry.gauge("modelramp_write_queue_depth", None, priority=priority.name.capitalize())
+            self._telemetry.gauge("modelramp_write_queue_depth", None, priority=priority.label)
 
     def count_phases(self, records: Mapping[Key, Record]) -> None:
         """Show how many objects there are in every phase."""

@@ -50,7 +50,7 @@ class Work:
         """Show how many objects wait to be written."""
         for priority in Priority:
             depth = self._queue.depth(priority)
-            self._telemetry.gauge("modelramp_write_queue_depth", depth, priority=priority.name.capitalize())
+            self._telemetry.gauge("modelramp_write_queue_depth", depth, priority=priority.label)
 
     async def run(self) -> None:
         """Decide until cancelled; then what is being written is cancelled too."""
