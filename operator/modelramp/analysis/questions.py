@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from modelramp.analysis.increases import as_scraped
 from modelramp.analysis.joint import JointQuery, Values, joint_query
-from modelramp.analysis.matchers import LONGEST, narrowed
+from modelramp.analysis.matchers import LONGEST, MOST_PARTS, narrowed, operators_in
 from modelramp.analysis.presets import Labels
 from modelramp.analysis.promql import render, variable_problem, variables_in
 from modelramp.analysis.query_context import VARIABLES, QueryContext, value_of
@@ -76,7 +76,7 @@ def _with_marks(
     query: str, whole: str, window: int, *, limited: bool, counts: bool
 ) -> tuple[JointQuery, Values] | None:
     """The joint form of a query as all objects that share its text ask it, with marks where their names would stand."""
-    if _MARK in query or _MARK in whole:
+    if _MARK in query or _MARK in whole or operators_in(query) > MOST_PARTS:
         return None
     namespace, name, revision, stable, service, stable_service = (f"{_MARK}_{each}_" for each in VARIABLES[:-1])
     subject = QueryContext(namespace, name, revision, service, stable, stable_service, limited)

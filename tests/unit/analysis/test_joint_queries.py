@@ -120,6 +120,10 @@ def test_a_name_in_a_pattern_is_asked_alone():
     assert question("value", 'sum(x{ns="{{namespace}}",pod=~"{{name}}-.*"})', of("fraud"), 60).joint is None
 
 
+def test_a_query_that_takes_long_to_read_is_asked_alone():
+    assert question("value", "abs(" * 101 + 'x{r="{{revision}}"}' + ")" * 101, of("fraud"), 60).joint is None
+
+
 def test_a_namespace_that_limits_queries_is_one_of_the_keys():
     joint, values = question("value", 'sum(x{r="{{revision}}"})', of("fraud", limited=True), 60).joint
     assert (joint.keys, values) == (("namespace", "r"), ("ml", "fraud-1"))
