@@ -168,7 +168,7 @@ async def test_an_object_that_somebody_writes_all_the_time_is_tried_again_later(
     store.records[KEY] = record
     names = ("cluster", "writer", "hooks", "inspector", "references", "foreign", "notifier", "reporter", "reporting")
     parts = dict.fromkeys(names)
-    reconciler = AlwaysFirst(store=store, telemetry=telemetry, clock=Clock(), **parts)
+    reconciler = AlwaysFirst(store=store, telemetry=telemetry, clock=Clock(), scrape_delay=0.0, **parts)
     plan = Plan(KEY, obj, Decision(State()), Observed(), None, (), (), Priority.REPORT, EPOCH)
 
     assert await reconciler.carry_out(plan) is False
