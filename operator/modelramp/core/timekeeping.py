@@ -70,13 +70,20 @@ def look(kept: Timekeeping, steady: float, wall: float) -> tuple[Timekeeping, Sa
     """Go on: follow a wall clock that is slewed; one that was set is not followed until the API server says so."""
     elapsed, offset = steady - kept.looked_at, wall - steady
     moved = offset - kept.wall
-    after = replace(kept, wall=offset, looked_at=steady)
-    if not 0 <= elapsed <= GAP_SECONDS:
-        after = replace(after, confirmed=None)
+    if elapsed == 0 == moved:
+        return kept, None
+    confirmed = kept.confirmed if 0 <= elapsed <= GAP_SECONDS else None
+    after = replace(
+        kept,
+        wall=offset,
+        looked_at=steady,
+        confirmed=confirmed,
+        offset=kept.offset + moved if kept.followed else kept.offset,
+    )
     if abs(moved) > STEP_SECONDS + SLEW * min(max(elapsed, 0.0), GAP_SECONDS):
-        return replace(after, followed=False, doubted_at=steady), Said.SET
+        return replace(after, offset=kept.offset, followed=False, doubted_at=steady), Said.SET
     if kept.followed:
-        return replace(after, offset=kept.offset + moved), None
+        return after, None
     if kept.unheard and steady - kept.doubted_at >= ALONE_SECONDS:
         return replace(after, offset=offset, followed=True, confirmed=None), Said.UNCONFIRMED
     return after, None

@@ -92,7 +92,7 @@ def _counterpart(current: Sequence[Any], item: Any, number: int, keys: tuple[str
 
 
 def _differ(current: Any, wanted: Any, key: str, *, whole: bool) -> bool:
-    if wanted is None or (_empty(wanted) and _empty(current)):
+    if wanted is None or current == wanted or (_empty(wanted) and _empty(current)):
         return False
     if isinstance(wanted, Mapping):
         whole = whole or key in _OWNED_WHOLE
