@@ -66,6 +66,14 @@ def count(watch: BreachCounter, health: Health, outcome: TickOutcome, missing: s
     )
 
 
+def breached_checks(health: Health, settled: TickOutcome) -> tuple[str, ...]:
+    """The names of the rollback checks that breached at this very tick, the built-in one first."""
+    counting = {check.name for check in health.checks if check.role is Role.ROLLBACK}
+    breached = (found for found in settled.checks if found.verdict is Verdict.BREACH and found.at == settled.tick)
+    found = (found.name for found in breached if found.name in counting)
+    return (*((BUILT_IN,) if settled.available is False else ()), *found)
+
+
 def _counting(health: Health, outcome: TickOutcome) -> list[Judged]:
     """The checks that this tick is judged by."""
     pairs = zip(health.checks, outcome.checks, strict=True)

@@ -9,9 +9,9 @@ from modelramp.api.rollout import OnBreach, Watching
 from modelramp.api.times import to_text
 from modelramp.api.verdict import TICK_MARK, TickOutcome, Verdict
 from modelramp.core import transitions
-from modelramp.core.breaches import count, tally, tick_verdict, tripped
+from modelramp.core.breaches import breached_checks, count, tally, tick_verdict, tripped
 from modelramp.core.capacity import held_replicas, sized
-from modelramp.core.events import RolloutEvent
+from modelramp.core.events import RolloutEvent, stamped
 from modelramp.core.follow_cluster import adopt, begin_step, follow_route, follow_world
 from modelramp.core.hooks import count_for_hooks, follow_hooks
 from modelramp.core.requests import follow_request
@@ -47,7 +47,7 @@ def decide(target: RolloutInput, state: State, seen: Observed, ticks: Sequence[T
     ordered = sorted(ticks, key=lambda outcome: outcome.tick)
     for outcome in ordered:
         before, newest = decision, outcome.tick == ordered[-1].tick
-        decision = fold(decision, target, seen, outcome, newest=newest).at(outcome.tick, before)
+        decision = fold(decision, target, seen, outcome, newest=newest).since(before, tick=outcome.tick)
     decision = follow_hooks(follow_world(decision, target, seen, now), target, seen, now)
     return decision.then(held=held_replicas(wanted, decision.state, now))
 
@@ -124,8 +124,9 @@ def fold(decision: Decision, target: RolloutInput, seen: Observed, outcome: Tick
     settled = finalize(health, outcome, watch.since, entered, state.checks)
     verdict, reason, detail = tick_verdict(health, settled, target.missing)
     counted = count(watch, health, settled, target.missing)
+    breached = breached_checks(health, settled) if verdict is Verdict.BREACH else ()
     after = decision.then(
-        *_told(watch, counted, health, verdict, detail),
+        *stamped(_told(watch, counted, health, verdict, detail), checks=breached),
         watch=counted,
         last_tick=outcome.tick,
         recent_ticks=(state.recent_ticks + TICK_MARK[verdict])[-RECENT_TICKS:],
@@ -135,7 +136,7 @@ def fold(decision: Decision, target: RolloutInput, seen: Observed, outcome: Tick
     cause = tripped(watch, counted, health)
     after = count_for_hooks(after, state, health, settled, (verdict, detail), tripped=cause is not None)
     if cause is not None:
-        return _give_up(after, target, f"{detail}, {cause}", outcome.tick)
+        return _give_up(after, target, f"{detail}, {cause}", outcome.tick).since(after, checks=breached)
     after = _observe(after, target, seen, outcome, newest=newest)
     if newest:
         after = _await_route(after, target, seen, outcome.tick)

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from modelramp.api.names import API_VERSION, KIND, Phase, Reason
 
@@ -106,8 +106,8 @@ class Position:
 class RolloutEvent:
     """Something that happened and that people may want to know.
 
-    The decisions say reason and message, whether it is a warning, and where it matters the check and the tick (seconds
-    since the epoch); `complete` adds the rest. logged: whether the log has a line of it.
+    The decisions say reason and message, whether it is a warning, and where it matters the checks that caused it and
+    the tick (seconds since the epoch); `complete` adds the rest. logged: whether the log has a line of it.
 
     id: the same for the same event, also when it is decided once more after a restart. revision, model_version: what
     it speaks of. origin, to: where that stood before and after.
@@ -116,7 +116,7 @@ class RolloutEvent:
     reason: Reason
     message: str
     warning: bool = False
-    check: str = ""
+    checks: tuple[str, ...] = ()
     tick: int = 0
     logged: bool = True
     id: str = ""
@@ -134,21 +134,29 @@ class RolloutEvent:
         return _TYPE_OF.get(self.reason, EventType.OBSTACLE)
 
 
-def stamped(events: Iterable[RolloutEvent], tick: int) -> tuple[RolloutEvent, ...]:
-    """The events, those without a tick with this one."""
-    return tuple(event if event.tick else replace(event, tick=tick) for event in events)
+_Event = TypeVar("_Event", bound=RolloutEvent)
 
 
-def complete(event: RolloutEvent, about: ObjectRef, before: "State", after: "State") -> RolloutEvent:
-    """The event with all that a channel needs; before, after: the states of the decision that it comes from."""
+def stamped(events: Iterable[RolloutEvent], *, tick: int = 0, checks: tuple[str, ...] = ()) -> tuple[RolloutEvent, ...]:
+    """The events, with this tick and these checks where they have none."""
+    return tuple(replace(event, tick=event.tick or tick, checks=event.checks or checks) for event in events)
+
+
+def complete(event: _Event, about: ObjectRef, before: "State", after: "State") -> _Event:
+    """The event with all that a channel needs; before, after: the states of the decision that it comes from.
+
+    It is about the version that the decision was about, unless it names one itself.
+    """
     version = _subject(before, after)
-    revision = version.revision if version is not None else ""
+    revision, model_version = (version.revision, version.model_version) if version is not None else ("", "")
+    if event.revision:
+        revision, model_version = event.revision, event.model_version
     whole = replace(
         event,
         tick=event.tick or after.last_tick,
         object=about,
         revision=revision,
-        model_version=version.model_version if version is not None else "",
+        model_version=model_version,
         origin=Position(before.phase, before.weights.get(revision, 0)),
         to=Position(after.phase, after.weights.get(revision, 0)),
     )
@@ -162,5 +170,5 @@ def _subject(before: "State", after: "State") -> "Version | None":
 
 
 def _id(event: RolloutEvent) -> str:
-    parts = (event.object.uid, event.revision, event.reason, event.check, str(event.tick), event.message)
+    parts = (event.object.uid, event.revision, event.reason, ",".join(event.checks), str(event.tick), event.message)
     return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:_ID_LENGTH]

@@ -1,15 +1,16 @@
 """Hooks in the decision: ticks are counted for them, what they started is followed, and people are told."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Final
 
-from modelramp.api.check import Role
 from modelramp.api.health import Health
 from modelramp.api.hooks import HookState, On
 from modelramp.api.names import Reason
 from modelramp.api.text import visible
+from modelramp.api.times import to_text
 from modelramp.api.verdict import TickOutcome, Verdict
-from modelramp.core.breaches import BUILT_IN
+from modelramp.core.breaches import breached_checks
 from modelramp.core.events import RolloutEvent
 from modelramp.core.hook_runs import HookRun, Judged, after_news, after_tick
 from modelramp.core.state import Decision, Observed, RolloutInput, State
@@ -49,7 +50,7 @@ def count_for_hooks(
         version.model_version if version else "",
         found,
         detail,
-        checks=_breached(health, settled),
+        checks=breached_checks(health, settled),
         tripped=tripped,
     )
     return _changed(decision, after_tick(decision.state.hooks, health, tick))
@@ -62,18 +63,11 @@ def follow_hooks(decision: Decision, target: RolloutInput, seen: Observed, now: 
     return _changed(decision, after_news(decision.state.hooks, target.spec.health, seen.hooks, now))
 
 
-def _breached(health: Health, settled: TickOutcome) -> tuple[str, ...]:
-    counting = {check.name for check in health.checks if check.role is Role.ROLLBACK}
-    breached = (found for found in settled.checks if found.verdict is Verdict.BREACH and found.at == settled.tick)
-    found = (found.name for found in breached if found.name in counting)
-    return (*((BUILT_IN,) if settled.available is False else ()), *found)
-
-
 def _changed(decision: Decision, episodes: tuple[HookRun, ...]) -> Decision:
     known = {episode.id: episode.state for episode in decision.state.hooks}
     cools = {(episode.on, episode.name) for episode in decision.state.hooks if episode.state is HookState.COOLING_DOWN}
     changed = (episode for episode in episodes if known.get(episode.id, HookState.COUNTING) is not episode.state)
-    told = (_told(episode) for episode in changed if _is_news(episode, cools))
+    told = (hook_event(episode) for episode in changed if _is_news(episode, cools))
     return decision.then(*told, hooks=episodes)
 
 
@@ -83,9 +77,43 @@ def _is_news(episode: HookRun, cools: Collection[tuple[On, str]]) -> bool:
     return not waits and episode.state in _REASONS
 
 
-def _told(episode: HookRun) -> RolloutEvent:
-    warning = episode.state in {HookState.FAILED, HookState.UNKNOWN}
-    return RolloutEvent(_REASONS[episode.state], f"{hook_label(episode)}: {_news(episode)}", warning)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookEvent(RolloutEvent):
+    """An event about one run of a hook, as Events, the log and the body of a webhook tell of it."""
+
+    run: HookRun
+
+
+def hook_event(episode: HookRun) -> HookEvent:
+    """The event of a run that has just reached its state, which must be one that people are told of."""
+    return HookEvent(
+        _REASONS[episode.state],
+        f"{hook_label(episode)}: {_news(episode)}",
+        warning=episode.state in {HookState.FAILED, HookState.UNKNOWN},
+        checks=episode.checks,
+        revision=episode.revision,
+        model_version=episode.model_version,
+        run=episode,
+    )
+
+
+def webhook_body(event: HookEvent, model_name: str) -> dict[str, object]:
+    """What a receiver is sent for a run: the same at each call, whatever state the run is in by then."""
+    run = event.run
+    return {
+        "event": run.on.value.removeprefix("on").lower(),
+        "namespace": event.object.namespace,
+        "name": event.object.name,
+        "revision": event.revision,
+        "modelName": model_name,
+        "modelVersion": event.model_version,
+        "hook": run.name,
+        "checks": list(event.checks),
+        "reason": run.cause,
+        "breaches": run.breaches,
+        "since": to_text(run.since),
+        "id": run.id,
+    }
 
 
 def hook_label(episode: HookRun) -> str:

@@ -416,12 +416,15 @@ class Decision:
         state = replace(self.state, **changes) if changes else self.state  # type: ignore[arg-type]
         return Decision(state, (*self.findings, *findings))
 
-    def at(self, tick: int, before: "Decision") -> "Decision":
-        """The decision whose findings since `before` are of a tick (seconds since the epoch)."""
+    def since(self, before: "Decision", *, tick: int = 0, checks: tuple[str, ...] = ()) -> "Decision":
+        """The decision whose findings since `before` are of this tick (seconds since the epoch) and of these checks.
+
+        A finding that names its own keeps them.
+        """
         known = len(before.findings)
         if len(self.findings) == known:
             return self
-        return Decision(self.state, (*self.findings[:known], *stamped(self.findings[known:], tick)))
+        return Decision(self.state, (*self.findings[:known], *stamped(self.findings[known:], tick=tick, checks=checks)))
 
 
 def held_by_people(target: RolloutInput, state: State) -> tuple[RolloutEvent, ...]:

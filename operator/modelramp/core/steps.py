@@ -126,7 +126,9 @@ def _held_by_checks(health: Health, checks: tuple[CheckOutcome, ...]) -> list[Ro
         if not holds or (outcome is not None and outcome.verdict is Verdict.HEALTHY):
             continue
         detail = last_words(health, check, outcome) if outcome else "was not asked yet"
-        found.append(RolloutEvent(Reason.HELD_BY_CHECK, f"{check.name} holds promotion: {detail}"))
+        found.append(
+            RolloutEvent(Reason.HELD_BY_CHECK, f"{check.name} holds promotion: {detail}", checks=(check.name,))
+        )
     return found
 
 

@@ -16,10 +16,11 @@ from typing import Any, Final
 from uuid import uuid4
 
 from modelramp.api.errors import Conflict, Forbidden, Gone, NoAnswer, Refused
-from modelramp.api.hooks import Hook, HookState, On, Webhook
+from modelramp.api.hooks import Hook, HookState, Webhook
 from modelramp.api.kinds import JOB, Ref
-from modelramp.api.times import to_text
+from modelramp.core.events import ObjectRef, complete
 from modelramp.core.hook_runs import LIVE, PAUSES, QUEUE_SECONDS, HookRun, HookUpdate, deadlines, find_hook
+from modelramp.core.hooks import hook_event, webhook_body
 from modelramp.core.state import RolloutInput, State
 from modelramp.desired.jobs import end_of, hook_job, hook_job_name
 from modelramp.desired.ownership import Owner, owned_by
@@ -41,7 +42,6 @@ LOOK_SECONDS, TURN_SECONDS = 10, 60
 """Time between two looks at a Job that is to be made, and at a webhook: that one is told when its turn has come."""
 _SWEEP_SECONDS = 60.0
 
-_EVENTS: Final = {On.DRIFT: "drift", On.BREACH: "breach"}
 _NOT_TAKEN: Final = frozenset({Delivery.NOT_SENT, Delivery.BUSY})
 
 
@@ -277,20 +277,8 @@ def next_looks(target: RolloutInput, state: State, now: int) -> list[float]:
 
 def webhook_call(owner: Owner, target: RolloutInput, episode: HookRun, webhook: Webhook) -> WebhookCall:
     """The call that one episode stands for: always the same text and the same key."""
-    body = {
-        "event": _EVENTS[episode.on],
-        "namespace": owner.namespace,
-        "name": owner.name,
-        "revision": episode.revision,
-        "modelName": target.spec.model.name,
-        "modelVersion": episode.model_version,
-        "hook": episode.name,
-        "checks": list(episode.checks),
-        "reason": episode.cause,
-        "breaches": episode.breaches,
-        "since": to_text(episode.since),
-        "id": episode.id,
-    }
+    event = complete(hook_event(episode), ObjectRef(owner.namespace, owner.name, owner.uid), State(), State())
+    body = webhook_body(event, target.spec.model.name)
     secret = (owner.namespace, webhook.secret_ref.name) if webhook.secret_ref is not None else None
     key = f"{owner.uid}-{episode.id}"
     return WebhookCall(owner.namespace, webhook.url, secret, webhook.timeout, key=key, body=body)

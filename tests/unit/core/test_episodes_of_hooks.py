@@ -6,8 +6,11 @@ import pytest
 
 from modelramp.api.hooks import HookState, On
 from modelramp.api.names import Phase, Reason
+from modelramp.api.times import to_text
+from modelramp.core.events import EventType, ObjectRef, complete
 from modelramp.core.hook_runs import GRACE, MOST_EPISODES, HookUpdate, patience
-from modelramp.core.state import Observed
+from modelramp.core.hooks import hook_event, webhook_body
+from modelramp.core.state import Observed, State
 from tests.unit.core.story import ERRORS, START, Story, serving
 
 HOOK = {"webhook": {"url": "https://pipelines.example.com/"}}
@@ -523,3 +526,50 @@ def test_a_look_that_comes_late_makes_the_next_cool_down_no_longer():
 
     assert states(story) == [HookState.DUE, HookState.DUE]
     assert story.state.hooks[-1].due == START + 660
+
+
+def told_of(story):
+    """The event of the only episode as it is now, when another version has become the subject since."""
+    other = serving("v9", "9.0.0")
+    return complete(hook_event(story.state.hooks[0]), ObjectRef("ml", "digits", "u1"), other, other)
+
+
+def test_an_event_is_about_the_version_that_the_episode_is_about():
+    event = told_of(breach(watched(after=None), "bbb"))
+
+    assert (event.type, event.reason) == (EventType.HOOK, Reason.HOOK_DUE)
+    assert (event.revision, event.model_version, event.checks) == ("v1", "1.4.0", ("errors",))
+
+
+def test_a_receiver_is_sent_what_the_event_says():
+    story = breach(watched(after=None), "bbb")
+    since = story.state.hooks[0].since
+
+    assert webhook_body(told_of(story), "digits-model") == {
+        "event": "breach",
+        "namespace": "ml",
+        "name": "digits",
+        "revision": "v1",
+        "modelName": "digits-model",
+        "modelVersion": "1.4.0",
+        "hook": "tell",
+        "checks": ["errors"],
+        "reason": "errors: 0.5, limit 0.01",
+        "breaches": 3,
+        "since": to_text(since),
+        "id": story.state.hooks[0].id,
+    }
+
+
+def test_a_receiver_is_told_of_drift_by_that_name():
+    assert webhook_body(told_of(drift(watched(on="onDrift"), "bbb")), "")["event"] == "drift"
+
+
+def test_the_body_is_the_same_in_every_state_of_the_episode():
+    story = breach(watched(after=None), "bbb")
+    (due,) = story.state.hooks
+    bodies = [
+        webhook_body(complete(hook_event(replace(due, state=state)), ObjectRef("ml", "digits"), State(), State()), "")
+        for state in (HookState.DUE, HookState.RUNNING, HookState.UNKNOWN)
+    ]
+    assert bodies[0] == bodies[1] == bodies[2]

@@ -1,11 +1,14 @@
 """The one value behind Events, log, metrics and notifications: whole, and the same whenever it is decided."""
 
+from dataclasses import replace
+
 import pytest
 
 from modelramp.api.names import Phase, Reason
+from modelramp.core.breaches import BUILT_IN
 from modelramp.core.events import EventType, ObjectRef, Position, RolloutEvent, complete
 from modelramp.core.state import Decision
-from tests.unit.core.story import Story
+from tests.unit.core.story import ERRORS, Story
 
 DIGITS = ObjectRef("ml", "digits", "u1", "7")
 
@@ -30,6 +33,33 @@ def test_a_rollback_says_what_was_rolled_back_from_where():
     assert (event.revision, event.model_version, event.tick) == ("v2", "2.0.0", story.now)
     assert event.origin == Position(Phase.PROGRESSING, 10)
     assert event.to.weight == 0
+
+
+def test_a_breach_and_the_rollback_after_it_name_the_checks_that_caused_them():
+    story = Story.of(restarts=False, checks=(ERRORS, {**ERRORS, "name": "latency"}, {**ERRORS, "name": "fine"})).begun()
+    events = heard(story, lambda it: it.run("bbb", latency="hhb", fine="hhh"))
+
+    assert [event.checks for event in events if event.reason is Reason.BREACHED] == [
+        ("errors",),
+        ("errors",),
+        ("errors", "latency"),
+    ]
+    assert only(events, Reason.THRESHOLD_REACHED).checks == ("errors", "latency")
+
+
+def test_what_no_check_has_caused_names_none():
+    story = Story.of(restarts=False).begun()
+    events = heard(story, lambda it: it.run("bhhhhhh"))
+
+    assert {event.checks for event in events if event.reason is not Reason.BREACHED} == {()}
+    assert only(events, Reason.BREACHES_CLEARED)
+
+
+def test_missing_pods_are_a_check_too():
+    story = Story.of(restarts=False).begun()
+    tick = replace(story.outcome("h", tick=story.now + 60), available=False)
+    story.now = tick.tick
+    assert only(heard(story, lambda it: it.look(tick)), Reason.BREACHED).checks == (BUILT_IN,)
 
 
 def test_a_promotion_is_about_the_version_that_was_promoted():
@@ -60,7 +90,7 @@ def test_the_same_ticks_replayed_at_once_give_the_same_events():
         {"message": "another"},
         {"tick": 60},
         {"reason": Reason.PAUSED},
-        {"check": "errors"},
+        {"checks": ("errors",)},
     ],
     ids=lambda other: next(iter(other)),
 )
