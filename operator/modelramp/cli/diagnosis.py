@@ -18,9 +18,9 @@ from modelramp.api.kinds import (
     RESOURCE_QUOTA,
 )
 from modelramp.api.names import ConditionType
-from modelramp.api.times import parse_duration, to_seconds
+from modelramp.api.times import parse_duration
 from modelramp.cli.cluster import Cluster, Ended, Object
-from modelramp.cli.reading import conditions_in, observed, part, status_in
+from modelramp.cli.reading import conditions_in, instant, observed, part, status_in
 
 OLDEST_MINOR = 30
 """Kubernetes 1.30 is the oldest that is supported."""
@@ -129,10 +129,8 @@ def _ready(pod: Object) -> bool:
 
 def _since(text: Any) -> int:
     """Seconds since an instant; 0 for none."""
-    try:
-        return max(0, time.time_ns() // 1_000_000_000 - to_seconds(str(text)))
-    except ValueError:
-        return 0
+    at = instant(text)
+    return max(0, time.time_ns() // 1_000_000_000 - at) if at else 0
 
 
 def _taken_up(objects: list[Object]) -> Iterator[Found]:

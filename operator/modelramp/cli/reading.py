@@ -8,6 +8,7 @@ import click
 
 from modelramp.api.names import ConditionType, Phase, Reason
 from modelramp.api.text import visible
+from modelramp.api.times import to_seconds
 from modelramp.cli.cluster import Exit, Object
 
 HELD = frozenset(
@@ -151,6 +152,14 @@ def _held_by_things(status: Mapping[str, Any], candidate: Mapping[str, Any], nam
     if evaluation.get("state") == "NoData":
         again = f"`kubectl modelramp retry {name}` runs it again"
         yield f"the evaluation has no result: {evaluation.get('message', '')}; {again}"
+
+
+def instant(text: Any) -> int:
+    """Seconds since the epoch of a time in a status; 0 if there is none."""
+    try:
+        return to_seconds(str(text))
+    except ValueError:
+        return 0
 
 
 def part(raw: Any, name: str) -> Mapping[str, Any]:

@@ -10,11 +10,11 @@ from typing import Any
 import click
 
 from modelramp.api.text import visible
-from modelramp.api.times import format_duration, parse_duration, to_seconds, to_text
+from modelramp.api.times import format_duration, parse_duration, to_text
 from modelramp.cli.asking import asked, of_one
 from modelramp.cli.cluster import EXIT_CODES
 from modelramp.cli.output import coloured, columns
-from modelramp.cli.reading import label, printed, status_in
+from modelramp.cli.reading import instant, label, printed, status_in
 
 _NEVER_SERVED = frozenset({"Superseded", "Withdrawn"})
 _COLOURS = {"Promoted": "green", "RolledBack": "red"}
@@ -86,26 +86,18 @@ def _rows(entries: list[Mapping[str, Any]]) -> Iterator[tuple[str, ...]]:
 
 
 def _took(entry: Mapping[str, Any]) -> str:
-    begun, ended = _time(entry.get("startedAt")), _time(entry.get("endedAt"))
+    begun, ended = instant(entry.get("startedAt")), instant(entry.get("endedAt"))
     return format_duration(max(0, ended - begun)) if begun and ended else "-"
-
-
-def _time(text: Any) -> int:
-    """Seconds since the epoch; 0 for none."""
-    try:
-        return to_seconds(str(text))
-    except ValueError:
-        return 0
 
 
 def served(status: Mapping[str, Any], at: int) -> dict[str, str] | None:
     """The version that served at a time, seconds since the epoch; None when that is not recorded."""
     stable = status.get("stable") or {}
-    if stable and _time(stable.get("since")) <= at:
+    if stable and instant(stable.get("since")) <= at:
         return _named(stable)
     found: dict[str, str] | None = None
     for entry in reversed(status.get("history") or ()):
-        if _time(entry.get("endedAt")) > at:
+        if instant(entry.get("endedAt")) > at:
             break
         if entry.get("outcome") == "Promoted":
             found = _named(entry)
@@ -117,11 +109,11 @@ def served(status: Mapping[str, Any], at: int) -> dict[str, str] | None:
 def in_flight(status: Mapping[str, Any], at: int) -> dict[str, str] | None:
     """The version that was being rolled out at a time; None when none was, or it is not recorded."""
     candidate = status.get("candidate") or {}
-    if candidate and _time(candidate.get("since")) <= at:
+    if candidate and instant(candidate.get("since")) <= at:
         return _named(candidate)
     serves = served(status, at) or {}
     for entry in status.get("history") or ():
-        begun, ended = _time(entry.get("startedAt")), _time(entry.get("endedAt"))
+        begun, ended = instant(entry.get("startedAt")), instant(entry.get("endedAt"))
         if begun and begun <= at < ended and entry.get("revision") != serves.get("revision"):
             return _named(entry)
     return None
