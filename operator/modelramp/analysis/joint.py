@@ -95,8 +95,12 @@ class JointQuery:
         )
 
 
+AsOneOfMany = tuple[JointQuery, Values]
+"""The joint form of one object's query, and the values that the object puts into it."""
+
+
 @lru_cache(maxsize=4096)
-def joint_query(query: str) -> tuple[JointQuery, Values] | None:
+def joint_query(query: str) -> AsOneOfMany | None:
     """The query in a form that can be asked for many objects, and the values that it names itself.
 
     None where series of two objects could not be told apart in the result, or where nobody can tell.
@@ -107,7 +111,7 @@ def joint_query(query: str) -> tuple[JointQuery, Values] | None:
         return None
 
 
-def _read(query: str) -> tuple[JointQuery, Values]:
+def _read(query: str) -> AsOneOfMany:
     tree = parse(query)
     common = _common(tree)
     keys = tuple(sorted(common))

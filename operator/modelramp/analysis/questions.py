@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from modelramp.analysis.increases import as_scraped
-from modelramp.analysis.joint import JointQuery, Values, joint_query
+from modelramp.analysis.joint import AsOneOfMany, joint_query
 from modelramp.analysis.matchers import LONGEST, MOST_PARTS, narrowed, operators_in
 from modelramp.analysis.presets import Labels
 from modelramp.analysis.promql import render, variable_problem, variables_in
@@ -31,7 +31,7 @@ class Question:
     name: str
     text: str
     pick: Labels = ()
-    joint: tuple[JointQuery, Values] | None = field(default=None, compare=False)
+    joint: AsOneOfMany | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,7 @@ def question(name: str, query: str, subject: QueryContext, window: int, pick: La
     return Question(name, text, pick, _joint(query, "", subject, window, counts=False))
 
 
-def _joint(
-    query: str, whole: str, subject: QueryContext, window: int, *, counts: bool
-) -> tuple[JointQuery, Values] | None:
+def _joint(query: str, whole: str, subject: QueryContext, window: int, *, counts: bool) -> AsOneOfMany | None:
     found = _with_marks(query, whole, window, limited=subject.limited, counts=counts)
     if found is None:
         return None
@@ -72,9 +70,7 @@ def _joint(
 
 
 @lru_cache(maxsize=4096)
-def _with_marks(
-    query: str, whole: str, window: int, *, limited: bool, counts: bool
-) -> tuple[JointQuery, Values] | None:
+def _with_marks(query: str, whole: str, window: int, *, limited: bool, counts: bool) -> AsOneOfMany | None:
     """The joint form of a query as all objects that share its text ask it, with marks where their names would stand."""
     if _MARK in query or _MARK in whole or operators_in(query) > MOST_PARTS:
         return None

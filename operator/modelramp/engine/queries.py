@@ -9,7 +9,7 @@ from typing import TypeVar
 from modelramp.analysis.accumulated import Window
 from modelramp.analysis.checks import Ask, Question, ask, judge, no_answer
 from modelramp.analysis.experiment import ask_of_test, judge_test, silent_test
-from modelramp.analysis.joint import JointQuery, Values
+from modelramp.analysis.joint import AsOneOfMany, JointQuery, Values
 from modelramp.analysis.presets import Labels
 from modelramp.analysis.query_context import QueryContext
 from modelramp.api.abtest import ABTestRun
@@ -82,7 +82,7 @@ class Query:
     text: str
     delay: int = 0
     labels: tuple[str, ...] = ()
-    joint: tuple[JointQuery, Values] | None = field(default=None, compare=False, repr=False)
+    joint: AsOneOfMany | None = field(default=None, compare=False, repr=False)
 
 
 class QueryResult:
