@@ -1,8 +1,5 @@
 """The command lines of backtest and suggest: what is refused before anything is asked, and what is drawn."""
 
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -19,6 +16,7 @@ from modelramp.cli.backtest.sensitivity import Variant
 from modelramp.cli.main import main
 from modelramp.cli.policy_file import read_policy
 from tests.unit.cli.test_backtest_replays_the_core import ACCURACY, ERRORS, START, history, outcome, spec, told
+from tests.unit.small_server import small_server
 
 MANIFEST = """apiVersion: modelramp.io/v1alpha1
 kind: ModelDeployment
@@ -302,24 +300,13 @@ def mimir():
     """Answers every question from any tenant with a sample, and says like Mimir that there is none."""
     tenants = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.rfile.read(int(self.headers["Content-Length"]))
-            tenants.append(self.headers["X-Scope-OrgID"])
-            found = {"status": "success", "data": {"resultType": "matrix", "result": []}}
-            code, body = (200, json.dumps(found).encode()) if tenants[-1] else (401, b"no org id\n")
-            self.send_response(code)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(request, _):
+        tenants.append(request.headers["X-Scope-OrgID"])
+        found = {"status": "success", "data": {"resultType": "matrix", "result": []}}
+        return (200, found) if tenants[-1] else (401, "no org id\n")
 
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", tenants
-        server.shutdown()
+    with small_server(answer) as address:
+        yield f"http://{address}", tenants
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,10 @@
 """What a shell completes, what that may import, and how kubeconfigs are read without the Kubernetes client."""
 
 import base64
-import json
 import os
 import ssl
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import yaml
@@ -18,6 +15,7 @@ from modelramp.cli.cluster import Cluster, Ended
 from modelramp.cli.main import VERBS, main
 from tests.unit.cli.test_readers_in_a_cluster import IN_STEP, Reading
 from tests.unit.cli.test_verbs_in_a_cluster import HEALTHY, STEPPING, Server
+from tests.unit.small_server import small_server
 
 
 class Names(Reading):
@@ -152,28 +150,16 @@ def certificates(tmp_path_factory):
 def api(certificates):
     """An API server with TLS that answers only to people with a certificate of its CA."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            subject = dict(pair for (pair,) in self.connection.getpeercert()["subject"])
-            text = json.dumps({"metadata": {"name": subject["commonName"], "namespace": "ml"}}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
+    def answer(request, _):
+        subject = dict(pair for (pair,) in request.connection.getpeercert()["subject"])
+        return 200, {"metadata": {"name": subject["commonName"], "namespace": "ml"}}
 
-        def log_message(self, *args):
-            del args
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates / "server.crt", certificates / "server.key")
     context.load_verify_locations(certificates / "ca.crt")
     context.verify_mode = ssl.CERT_REQUIRED
-    http.socket = context.wrap_socket(http.socket, server_side=True)
-    threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
-    yield f"https://127.0.0.1:{http.server_port}"
-    http.shutdown()
-    http.server_close()
+    with small_server(answer, tls=context) as address:
+        yield f"https://{address}"
 
 
 def written(tmp_path, monkeypatch, content):

@@ -1,8 +1,6 @@
 """What a pull request is told: what changes, what starts a rollout, how it would go; and that no text of it escapes."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
 import pytest
@@ -20,6 +18,7 @@ from modelramp.cli.policy_file import as_stored
 from modelramp.core.revisions import revision_of
 from modelramp.simulation.rollout import rehearse as simulate
 from modelramp.simulation.ticks import Line
+from tests.unit.small_server import small_server
 
 QUERY = 'max(error_share{namespace="{{namespace}}",modeldeployment="{{name}}",revision="{{revision}}"})'
 CHECK = {"name": "errors", "query": QUERY, "max": 0.01}
@@ -310,25 +309,15 @@ def prometheus():
     """Says the same value at all times."""
     value = ["0.5"]
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            start, end, step = (float(form[key][0]) for key in ("start", "end", "step"))
-            times = [start + step * number for number in range(int((end - start) / step) + 1)]
-            result = [{"metric": {}, "values": [[at, value[0]] for at in times]}]
-            body = json.dumps({"status": "success", "data": {"resultType": "matrix", "result": result}}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(_, body):
+        form = parse_qs(body.decode())
+        start, end, step = (float(form[key][0]) for key in ("start", "end", "step"))
+        times = [start + step * number for number in range(int((end - start) / step) + 1)]
+        result = [{"metric": {}, "values": [[at, value[0]] for at in times]}]
+        return 200, {"status": "success", "data": {"resultType": "matrix", "result": result}}
 
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", value
-        server.shutdown()
+    with small_server(answer) as address:
+        yield f"http://{address}", value
 
 
 # An hour that begins or ends within the delay of a tick's evaluation holds fewer whole ticks.

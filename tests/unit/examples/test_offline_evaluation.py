@@ -1,9 +1,7 @@
 """The golden set tells the versions of the demo apart before anybody uses them."""
 
 import json
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import numpy as np
 import pytest
@@ -14,6 +12,7 @@ from examples.evaluate import evaluate, of_artefact, of_service
 from modelramp.api.evaluation import EvaluationState
 from modelramp.api.spec import parse_spec
 from modelramp.core.gates.evaluation_results import judge
+from tests.unit.small_server import small_server
 
 SPEC = parse_spec(yaml.safe_load(Path("examples/evaluated.yaml").read_text())["spec"]).rollout.evaluation
 
@@ -57,24 +56,14 @@ def test_a_version_that_is_not_known_is_said():
 def test_a_running_server_is_asked_in_batches_that_it_takes():
     sizes = []
 
-    class Server(BaseHTTPRequestHandler):
-        def do_POST(self):
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["instances"]
-            sizes.append(len(asked))
-            body = json.dumps({"predictions": [int(sum(image)) % 10 for image in asked]}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(_, body):
+        asked = json.loads(body)["instances"]
+        sizes.append(len(asked))
+        return 200, {"predictions": [int(sum(image)) % 10 for image in asked]}
 
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
+    with small_server(answer) as address:
         pixels = digits.held_out().pixels[:100]
-        found = of_service(f"http://127.0.0.1:{server.server_port}")(pixels)
-        server.shutdown()
+        found = of_service(f"http://{address}")(pixels)
 
     assert sizes == [64, 36]
     assert found.tolist() == [int(total) % 10 for total in np.sum(pixels, axis=1)]
