@@ -55,10 +55,10 @@ class NumberKind(CheckKind):
         del check
         return "the query returned an empty result"
 
-    def refused(self, check: Check, value: float) -> Unusable | None:
-        """Why a number cannot be judged; None when it can."""
-        del check, value
-        return None
+    def read(self, check: Check, value: float) -> float | Unusable:
+        """The number to judge, from the one in the answer, or why there is none."""
+        del check
+        return value
 
     def lint(self, check: Check, health: Health, path: str) -> Iterator[Advice]:
         """Advice about the query that counts samples."""
@@ -111,7 +111,7 @@ def _number(kind: CheckKind, check: Check, answers: Answers) -> float | Unusable
     if math.isnan(value):
         hint = "the query gave NaN (not a number), most often because there was no traffic in the window"
         return Unusable(Reason.NOT_A_NUMBER, hint)
-    return (kind.refused(check, value) if isinstance(kind, NumberKind) else None) or value
+    return kind.read(check, value) if isinstance(kind, NumberKind) else value
 
 
 def _weighed(kind: CheckKind, check: Check, value: float) -> CheckOutcome:

@@ -64,9 +64,13 @@ def vllm(seen):
     )
 
 
-def tgi(seen):
+def tgi(seen, *, waiting=0):
+    """waiting: requests in the batch, which end later."""
     return (
-        counter("tgi_request_success", "", seen.done, lazy=True)
+        counter("tgi_request_count", "", seen.all + waiting)
+        + "# TYPE tgi_queue_size gauge\ntgi_queue_size 0\n"
+        + f"# TYPE tgi_batch_current_size gauge\ntgi_batch_current_size {waiting}\n"
+        + counter("tgi_request_success", "", seen.done, lazy=True)
         + counter("tgi_request_failure", 'err="generation"', seen.failed, lazy=True)
         + counter("tgi_request_failure", 'err="validation"', 7 * seen.all)
         + histogram("tgi_request_duration", "", TGI, seen.seconds, seen.all)
@@ -247,7 +251,7 @@ def mlserver(seen):
 
 
 def torchserve(seen):
-    """TorchServe 0.12.0: what Prometheus asks for is one of Requests2XX."""
+    """TorchServe 0.12.0: what Prometheus and probes ask for is among Requests2XX."""
     host, model = 'Level="Host",Hostname="h",', 'model_name="m",model_version="default",hostname="h",'
     return (
         counter("Requests2XX", host, seen.done + PROBED)

@@ -28,9 +28,14 @@ LABELS = {
     "finished_reason": "why",
 }
 """Other names for the labels by which failures are told."""
-SHARED_TOTAL = {"ray-serve-deployment-error-rate", "tgi-error-rate", "torchserve-error-rate", "kserve-error-rate"}
-"""Presets of two counters, of which both, or the scheme of their names, have to change: decision 25."""
-BY_COUNTER = SHARED_TOTAL | {"triton-error-rate", "mlserver-inference-error-rate", "gen-ai-error-rate"}
+UNACCOUNTED = {"ray-serve-deployment-error-rate", "tgi-error-rate", "torchserve-error-rate"}
+"""Presets of a counter that is made at the first failure: without it, what was not done may have failed."""
+BY_COUNTER = UNACCOUNTED | {
+    "kserve-error-rate",
+    "triton-error-rate",
+    "mlserver-inference-error-rate",
+    "gen-ai-error-rate",
+}
 """Presets that tell failures by a counter of their own, or by a label that is there of failures alone."""
 
 
@@ -103,16 +108,25 @@ async def outcome(preset, name, revision, endpoint, metrics, telemetry, tick):
 async def test_a_counter_of_failures_under_another_name_is_no_data(
     preset, name, endpoint, metrics, telemetry, last_minute
 ):
-    revision = f"{name}-everything" if preset in SHARED_TOTAL else f"{preset}-counter"
+    # A missing counter of what has ended is a breach by itself.
+    revision = f"{name}-everything" if preset == "kserve-error-rate" else f"{preset}-counter"
     found = await outcome(preset, name, revision, endpoint, metrics, telemetry, last_minute)
     assert found.verdict is Verdict.NO_DATA
     assert found.reason in (Reason.METRIC_UNKNOWN, Reason.EMPTY_RESULT)
 
 
-@pytest.mark.parametrize("preset", ["triton-error-rate", "mlserver-inference-error-rate"])
+@pytest.mark.parametrize(
+    ("preset", "name"),
+    [
+        ("triton-error-rate", "triton"),
+        ("mlserver-inference-error-rate", "mlserver"),
+        ("ray-serve-deployment-error-rate", "ray-serve"),
+        ("tgi-error-rate", "tgi"),
+        ("torchserve-error-rate", "torchserve"),
+    ],
+)
 @pytest.mark.usefixtures("served")
-async def test_what_is_served_from_the_start_and_is_missing_is_named(preset, endpoint, metrics, telemetry, last_minute):
-    name = preset.split("-")[0]
+async def test_a_counter_of_failures_that_is_missing_is_named(preset, name, endpoint, metrics, telemetry, last_minute):
     found = await outcome(preset, name, f"{preset}-counter", endpoint, metrics, telemetry, last_minute)
     assert found.reason is Reason.METRIC_UNKNOWN
     assert found.detail.startswith(f"{PRESETS[preset].metrics[0]} has no series of this revision")
@@ -162,3 +176,62 @@ async def test_ray_serve_is_known_under_both_names_or_not_at_all(
         recording.scraped(old_ray(5 * scrape, 5 * scrape), at, **target)
     recording.play()
     assert (await outcome(preset, "old-ray", "r", endpoint, metrics, telemetry, last_minute)).verdict is verdict
+
+
+def without(text, metric):
+    return "\n".join(line for line in text.split("\n") if not line.startswith(f"{metric}{{")) + "\n"
+
+
+def ray_without_failures(scrape):
+    """No deployment ever raised, and no caller left."""
+    return without(expositions.ray_serve(Seen(20 * scrape, 0, 0.2)), "ray_serve_deployment_error_counter_total")
+
+
+def busy_tgi(scrape, *, failed=0):
+    """More and more requests are under way, as when long streams begin; nothing was refused."""
+    text = expositions.tgi(Seen(20 * scrape, failed * scrape, 8.0), waiting=10 * scrape)
+    return without(text, "tgi_request_failure")
+
+
+def probed_torchserve(scrape, *, failed=0, code="Requests5XX_renamed"):
+    """Probes and scrapes are counted as answers beside 100 requests a scrape."""
+    text = expositions.torchserve(Seen(100 * scrape, failed * scrape, 0.2)).replace("Requests5XX", code)
+    return re.sub(r"(Requests2XX\{.*\}) (\d+)", lambda found: f"{found[1]} {int(found[2]) + 4 * scrape}", text)
+
+
+QUIET = {
+    "Ray without any failure": ("ray-serve-deployment-error-rate", ray_without_failures, 0),
+    "TGI with long streams": ("tgi-error-rate", busy_tgi, 0),
+    "TGI with long streams and failures of another name": (
+        "tgi-error-rate",
+        lambda scrape: busy_tgi(scrape, failed=5),
+        None,
+    ),
+    "TorchServe with probes": ("torchserve-error-rate", probed_torchserve, 0),
+    "TorchServe with probes and failures of another name": (
+        "torchserve-error-rate",
+        lambda scrape: probed_torchserve(scrape, failed=20),
+        None,
+    ),
+    "TorchServe with probes and refused input": (
+        "torchserve-error-rate",
+        lambda scrape: probed_torchserve(scrape, failed=20, code="Requests4XX"),
+        0,
+    ),
+}
+"""Servers that have counted no failure: the share, or None where requests are missing among those that were done."""
+
+
+@pytest.mark.parametrize(("preset", "serve", "share"), QUIET.values(), ids=QUIET)
+async def test_a_server_without_a_counter_of_failures_is_healthy_if_all_that_began_was_done(
+    preset, serve, share, prometheus, endpoint, metrics, telemetry, last_minute, request
+):
+    name, recording = request.node.callspec.id.lower().replace(" ", "-"), Recording(prometheus)
+    for scrape in range(SCRAPES):
+        at = last_minute - SCRAPE_SECONDS * (SCRAPES - 1 - scrape)
+        target = {"namespace": NAMESPACE, "modeldeployment": name, "revision": "r", "instance": name}
+        recording.scraped(f"# TYPE up gauge\nup 1\n{serve(scrape)}", at, **target)
+    recording.play()
+    found = await outcome(preset, name, "r", endpoint, metrics, telemetry, last_minute)
+    assert found.value == (share if share is None else pytest.approx(share, abs=1e-9))
+    assert found.reason is (Reason.METRIC_UNKNOWN if share is None else Reason.WITHIN_LIMIT)

@@ -428,3 +428,21 @@ def test_a_query_with_too_few_samples_is_no_data_whatever_its_value():
 )
 def test_a_rehearsal_may_give_the_number_that_a_kind_would_have_found(kind, value, verdict):
     assert judge(kind, {VALUE: [Series(value)]}).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict", "reason", "judged"),
+    [
+        (-math.inf, Verdict.NO_DATA, Reason.METRIC_UNKNOWN, None),
+        (-0.02, Verdict.NO_DATA, Reason.METRIC_UNKNOWN, None),
+        (-0.01, Verdict.HEALTHY, Reason.WITHIN_LIMIT, 0.01),
+        (-0.005, Verdict.HEALTHY, Reason.WITHIN_LIMIT, 0.005),
+        (0.0, Verdict.HEALTHY, Reason.WITHIN_LIMIT, 0.0),
+        (0.02, Verdict.BREACH, Reason.ABOVE_MAXIMUM, 0.02),
+    ],
+)
+def test_a_bound_on_failures_that_nobody_counts_is_healthy_within_the_limit_and_else_no_data(
+    value, verdict, reason, judged
+):
+    found = judge(check(preset="tgi-error-rate", max=0.01), {VALUE: [Series(value)]}, Window(60))
+    assert (found.verdict, found.reason, found.value) == (verdict, reason, judged)

@@ -1,5 +1,6 @@
 """Check kind `preset`: one number of a query that modelramp brings, against its limits or those of the check."""
 
+import math
 from collections.abc import Iterator
 
 from modelramp.analysis.evidence import Unusable
@@ -15,6 +16,8 @@ from modelramp.api.check import Check, Dimension
 from modelramp.api.health import Health
 from modelramp.api.names import Reason
 
+_SERVED = "Serve it from the start, at 0"
+_UNACCOUNTED = "More requests began than were done"
 _OLD = "it reads what the reference model server serves, and no other; the old name goes with the next release"
 
 
@@ -58,16 +61,22 @@ class PresetKind(NumberKind):
             "); is it scraped, and is there traffic?"
         )
 
-    def refused(self, check: Check, value: float) -> Unusable | None:
-        """What presets.series.UNKNOWN means, as a number below those that are possible."""
+    def read(self, check: Check, value: float) -> float | Unusable:
+        """The number, or what a share below 0 says: that the counter of failures is missing, and their bound.
+
+        Where even so many failures keep the limit, it does not matter what their counter is called.
+        """
         preset = preset_named(check.settings)
         if preset is None or not value < 0 <= preset.range[0]:
-            return None
+            return value
+        most = self.limits(check).max
+        if most is not None and -value <= most:
+            return -value
         bad, *others = preset.metrics
         return Unusable(
             Reason.METRIC_UNKNOWN,
             f"{bad} has no series of this revision, while {others[0]} counts, so nothing is known of failures: has it "
-            f"another name now (`modelramp presets {preset.name}`)? Serve it from the start, at 0",
+            f"another name now (`modelramp presets {preset.name}`)? {_SERVED if value == -math.inf else _UNACCOUNTED}",
         )
 
     def lint(self, check: Check, health: Health, path: str) -> Iterator[Advice]:

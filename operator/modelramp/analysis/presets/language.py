@@ -4,7 +4,16 @@ Their series carry the pod's labels.
 """
 
 from modelramp.analysis.presets.preset import Preset, by_revision
-from modelramp.analysis.presets.series import POD, SERVER_ERROR, STATUS, mean, quantile, share, share_of_both
+from modelramp.analysis.presets.series import (
+    POD,
+    SERVER_ERROR,
+    STATUS,
+    mean,
+    quantile,
+    share,
+    share_of_both,
+    unaccounted,
+)
 from modelramp.analysis.presets.shapes import error_rate, p95_latency, per_second, seconds
 from modelramp.api.check import Dimension
 
@@ -19,6 +28,8 @@ _VLLM_HANDLERS = "/(v1|v2|inference)/.+|/(invocations|generate|(de)?tokenize|poo
 _VLLM_API = f',method="POST",handler=~"{_VLLM_HANDLERS}"'
 
 _TGI = "https://github.com/huggingface/text-generation-inference/blob/main/docs/source/reference/metrics.md"
+_TGI_DONE, _TGI_FAILED = "tgi_request_success", "tgi_request_failure"
+_TGI_WAITING = ("tgi_queue_size", "tgi_batch_current_size")
 _TGI_QUEUE = mean("tgi_request_queue_duration")
 _TGI_PREFILL = mean("tgi_batch_inference_duration", ',method="prefill"')
 
@@ -64,7 +75,12 @@ PRESETS: tuple[Preset, ...] = (
     error_rate(
         "tgi",
         "Share of requests that TGI failed; refused input and callers who left do not count",
-        share_of_both("tgi_request_failure", "tgi_request_success", ',err=~"generation|incomplete|overloaded"'),
+        share_of_both(
+            _TGI_FAILED,
+            _TGI_DONE,
+            ',err=~"generation|incomplete|overloaded"',
+            otherwise=unaccounted(_TGI_FAILED, _TGI_DONE, "tgi_request_count", waiting=_TGI_WAITING),
+        ),
         _TGI,
     ),
     p95_latency("tgi", _ANSWERED, quantile(0.95, "tgi_request_duration"), _TGI),

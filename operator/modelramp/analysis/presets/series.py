@@ -80,28 +80,45 @@ def share(metric: str, bad: str, known: str, where: str = "", of: Origin = POD) 
     return f"({failed} or {of.alive(metric, everything)} * 0) / {total}"
 
 
-def share_of_both(failed: str, done: str, bad: str = "", of: Origin = POD, missing: int = 0) -> str:
+def share_of_both(failed: str, done: str, bad: str = "", of: Origin = POD, otherwise: str = "") -> str:
     """The part that failed, where two counters that exclude each other count what failed and what was done.
 
-    missing: what a missing `failed` counts for beside a living `done`: 0, or UNKNOWN where it is served from the start.
+    otherwise: stands for the failures where `failed` has no series, which may have another name; see unaccounted().
+    Without it they are unknown, for servers that serve `failed` from the start.
     """
     witness = of.select(done)
     failures = of.increases(failed, bad, witness)
     both = of.summed(f'{of.increases(done)} or label_replace({failures}, "counter", "failed", "", "")')
-    return f"({of.summed(failures)} or {of.alive(done)} * {missing}) / {both}"
+    return f"({of.summed(failures)} or {otherwise or unknown(done, of)}) / {both}"
 
 
-UNKNOWN = -1
-"""Makes a share negative, which none can be: there is no counter of failures, so nothing is known of failures."""
+def unknown(alive: str, of: Origin = POD) -> str:
+    """Nothing is known of failures, beside a living counter: less than any number of them."""
+    return f"{of.alive(alive)} * 0 - Inf"
+
+
+def unaccounted(failed: str, done: str, begun: str, of: Origin = POD, waiting: tuple[str, ...] = ()) -> str:
+    """What stands for failures that have no series, of a server that makes it at the first one: 0, or their bound.
+
+    Where `failed` is served for another reason, its name is known. Else what began and was not done may have failed
+    under another name: so many below 0, that the check knows it for a bound and not for a number of failures.
+    waiting: gauges of what has begun and has not ended.
+    """
+    changes = (of.summed(f"delta({of.select(gauge)}{WINDOW})") for gauge in waiting)
+    more = "".join(f" + ({change} or {of.alive(done)} * 0)" for change in changes)
+    # Births need no care here: the two are born together.
+    both = (of.summed(f"increase({of.select(each)}{WINDOW})") for each in (done, begun))
+    bound = f"clamp_max({f'{more} - '.join(both)}, 0)"
+    return f"{of.alive(failed)} * 0 or {bound} or {unknown(done, of)}"
 
 
 def share_of_known(bad: str, total: str, of: Origin = POD) -> str:
-    """The part of `total` that another counter, `bad`, calls bad; negative where there is no such counter.
+    """The part of `total` that another counter, `bad`, calls bad; -Inf where there is no such counter.
 
     A counter that is missing may have been given another name, so servers have to serve it from the start at 0.
     """
     failed = of.increase(bad, witness=of.select(total))
-    return f"({failed} or {of.alive(total)} * {UNKNOWN}) / {of.increase(total)}"
+    return f"({failed} or {unknown(total, of)}) / {of.increase(total)}"
 
 
 def part(some: str, total: str, of: Origin = POD) -> str:

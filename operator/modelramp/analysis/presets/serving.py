@@ -10,12 +10,12 @@ from modelramp.analysis.presets.series import (
     POD,
     SERVER_ERROR,
     STATUS,
-    UNKNOWN,
     Origin,
     mean,
     quantile,
     share,
     share_of_both,
+    unaccounted,
 )
 from modelramp.analysis.presets.shapes import error_rate, mean_latency, p95_latency
 from modelramp.analysis.stats.counters import WINDOW
@@ -52,6 +52,12 @@ _MLSERVER_INFER = ',path=~".*/(infer|infer_stream|generate|generate_stream)"'
 _TORCHSERVE = "https://github.com/pytorch/serve/blob/master/docs/metrics.md"
 _TORCHSERVE_ALL = "ts_inference_requests_total"
 _TORCHSERVE_FAILED = POD.increase("Requests5XX", witness=POD.select(_TORCHSERVE_ALL))
+_TORCHSERVE_REFUSED = POD.increases("Requests4XX", witness=POD.select("Requests2XX"))
+# Scrapes and probes are among Requests2XX.
+_TORCHSERVE_OTHERWISE = POD.summed(
+    f'{POD.increases("Requests2XX")} or label_replace({_TORCHSERVE_REFUSED}, "counter", "refused", "", "")'
+)
+_TORCHSERVE_REQUESTS = POD.increase(_TORCHSERVE_ALL)
 
 _TENSORFLOW = "https://github.com/tensorflow/serving/blob/master/tensorflow_serving/servables/tensorflow/util.cc"
 _TENSORFLOW_FAILED = (
@@ -71,14 +77,15 @@ def _ray_http(ending: str, of: Origin) -> str:
 def _ray_raised(ending: str, of: Origin) -> str:
     """Share of the requests of Ray Serve's deployments on which they raised."""
     failed, done = (f"ray_serve_deployment_{each}_counter{ending}" for each in ("error", "request"))
-    return share_of_both(failed, done, _RAY_RAISED, of)
+    processed = "ray_serve_deployment_processing_latency_ms_count"
+    return share_of_both(failed, done, _RAY_RAISED, of, unaccounted(failed, done, processed, of))
 
 
 PRESETS: tuple[Preset, ...] = (
     error_rate(
         "triton",
         "Share of inference requests that Triton failed",
-        share_of_both("nv_inference_request_failure", "nv_inference_request_success", missing=UNKNOWN),
+        share_of_both("nv_inference_request_failure", "nv_inference_request_success"),
         _TRITON,
     ),
     mean_latency(
@@ -151,7 +158,7 @@ PRESETS: tuple[Preset, ...] = (
         "mlserver-inference",
         "Share of inferences, over gRPC or REST, that raised, callers' mistakes included: MLServer counts no other "
         "failures of gRPC",
-        share_of_both("model_infer_request_failure_total", "model_infer_request_success_total", missing=UNKNOWN),
+        share_of_both("model_infer_request_failure_total", "model_infer_request_success_total"),
         _MLSERVER,
     ),
     mean_latency("mlserver", "Mean time of an inference", mean("model_infer_request_duration"), _MLSERVER),
@@ -164,8 +171,8 @@ PRESETS: tuple[Preset, ...] = (
     error_rate(
         "torchserve",
         "Share of inference requests that were answered with 5xx; TorchServe needs metrics_mode=prometheus",
-        # Every scrape is one of Requests2XX, so it is there whenever Requests5XX has kept its name.
-        f"clamp_max(({_TORCHSERVE_FAILED} or {POD.alive('Requests2XX')} * 0) / {POD.increase(_TORCHSERVE_ALL)}, 1)",
+        f"clamp_max(({_TORCHSERVE_FAILED} or clamp_max({_TORCHSERVE_OTHERWISE} - {_TORCHSERVE_REQUESTS}, 0))"
+        f" / {_TORCHSERVE_REQUESTS}, 1)",
         _TORCHSERVE,
     ),
     mean_latency(

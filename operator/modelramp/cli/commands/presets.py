@@ -177,6 +177,11 @@ headers counts as the status that it had.
 *`reference-...`* read what [the reference model server](../how-to/reference-server.md) serves, and no other. Their names without
 `reference-` are read for one more release.
 
+*In Ray Serve's deployments, TGI and TorchServe* the counter of failures appears with the first one. While it is missing, what
+began and was not done may have failed under another name: within the limit that counts as the share, beyond it the check is no
+data (`MetricUnknown`). Of TorchServe scrapes and probes hide as many; TGI counts callers who leave a stream nowhere, so they may be
+taken for such requests until something fails or is refused.
+
 *In modelramp's own names.* No convention exists for these, so the names are ours. Serve all of a preset's counters
 from the start at 0: a counter of failures that is missing may have been renamed, so it is no data (`MetricUnknown`). What is
 known only later (a label, a rating, how a conversation ended) carries the label `answered_by`: the revision that
