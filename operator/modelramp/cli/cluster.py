@@ -42,9 +42,9 @@ class Exit(IntEnum):
 MEANINGS = {
     Exit.DONE: "done, or promoted",
     Exit.FAILED: "rolled back, degraded or refused; or the request was ignored",
-    Exit.USAGE: "wrong usage, or no such object",
+    Exit.USAGE: "usage error, or no such object",
     Exit.HELD: "held, or held for too long",
-    Exit.TIMED_OUT: "not there yet; the time is over",
+    Exit.TIMED_OUT: "not finished when the timeout expired",
     Exit.UNKNOWN: "cannot tell: no cluster, no rights, or a silent operator",
 }
 """Exit code -> what it means, for --help and docs/reference/cli.md."""

@@ -16,30 +16,30 @@ COMMANDS = "modelramp.cli.commands"
 _INTERRUPTED = 130
 VERBS = {
     "lint": "Find what the API server would refuse in manifests, and problems that it cannot see.",
-    "plan": "Say what applying manifests would do, as Markdown for a pull request.",
-    "simulate": "Run a policy on given outcomes of its checks, without a cluster.",
+    "plan": "Show what applying manifests would do, as Markdown for a pull request.",
+    "simulate": "Run a policy on given check results, without a cluster.",
     "presets": "List the built-in queries.",
-    "evaluate": "Run one check on given numbers, and explain its verdict.",
-    "backtest": "Replay a policy over the history in Prometheus.",
-    "suggest": "Propose limits from the history in Prometheus.",
-    "adopt": "Write the ModelDeployment that takes the place of what runs.",
-    "release": "Give back what a ModelDeployment has taken over, and delete it.",
-    "list": "List models; those in trouble first.",
-    "status": "Say how a rollout stands, with an exit code.",
+    "evaluate": "Run one check on given numbers and explain its verdict.",
+    "backtest": "Replay a policy over recorded history in Prometheus.",
+    "suggest": "Propose limits from recorded history in Prometheus.",
+    "adopt": "Generate a ModelDeployment that takes over an existing Deployment.",
+    "release": "Hand an adopted Deployment back and delete the ModelDeployment.",
+    "list": "List models, those in trouble first.",
+    "status": "Show where a rollout stands, with an exit code for scripts.",
     "get": "Show one model: versions, traffic, checks, and what happens next.",
-    "why": "Say what each check found, what holds a rollout, and what has to happen next.",
-    "history": "List the last rollouts, or say what served at a time.",
-    "diff": "Compare what two revisions are made of.",
-    "promote": "Move a rollout on by one step.",
-    "pause": "Hold a rollout at its weight.",
-    "resume": "Let a paused rollout go on.",
-    "abort": "Take all traffic from the version in flight.",
-    "retry": "Begin a version that failed again.",
-    "rollback": "Leave the version that serves for one that worked before.",
-    "freeze": "Let no version in a namespace get more traffic.",
-    "unfreeze": "End the freeze of a namespace.",
-    "doctor": "Look for what stands in the way, and say how to end it.",
-    "completion": "Write the script that completes verbs and names in a shell.",
+    "why": "Explain what each check found, what holds a rollout, and what has to happen next.",
+    "history": "List the last rollouts, or show what served at a given time.",
+    "diff": "Compare the model and pod template of two revisions.",
+    "promote": "Advance a rollout by one step.",
+    "pause": "Hold a rollout at its current weight.",
+    "resume": "Resume a paused rollout.",
+    "abort": "Take all traffic from the version that is being rolled out.",
+    "retry": "Roll out a failed version again.",
+    "rollback": "Go back to a version that served before.",
+    "freeze": "Stop every rollout in a namespace from getting more traffic.",
+    "unfreeze": "Lift the freeze of a namespace.",
+    "doctor": "Find what blocks rollouts, and say how to fix it.",
+    "completion": "Print a shell completion script.",
 }
 """Verb -> one line for --help. The verb is the `command` of the module of its name, and is listed when that exists."""
 
@@ -89,7 +89,7 @@ class Verbs(click.Group):
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="modelramp")
 def main() -> None:
-    """Roll out model versions step by step, and bring the last working one back by itself."""
+    """Roll out model versions step by step, and roll back automatically to the last one that worked."""
 
 
 if __name__ == "__main__":

@@ -97,26 +97,30 @@ _SERVER = (
         "headers",
         multiple=True,
         envvar="MODELRAMP_PROMETHEUS_HEADERS",
-        help="Sent with every query, as in X-Scope-OrgID=team-a; may be repeated. Those of the policy as well.",
+        help="Header for every query, such as X-Scope-OrgID=team-a, beside those of the policy; may be repeated.",
     ),
     click.option(
-        "--ca-file", envvar="MODELRAMP_PROMETHEUS_CA_FILE", default=None, help="Authority of its certificate."
+        "--ca-file", envvar="MODELRAMP_PROMETHEUS_CA_FILE", default=None, help="CA certificates for Prometheus, PEM."
     ),
-    click.option("--timeout", type=click.FloatRange(1, 300), default=30.0, show_default=True, help="Seconds a query."),
+    click.option(
+        "--timeout", type=click.FloatRange(1, 300), default=30.0, show_default=True, help="Seconds per query."
+    ),
 )
 _OPTIONS = (
     click.option(
         "-f", "--filename", "manifest", type=click.File("rb"), required=True, help="ModelDeployment, YAML or -."
     ),
     click.option("--name", default=None, help="Which ModelDeployment, when the file has several."),
-    click.option("-n", "--namespace", default=None, help="Its namespace; that of the file, else default."),
-    click.option("--prometheus", "address", default=None, help="Base URL; that of the policy if not given."),
+    click.option("-n", "--namespace", default=None, help="Its namespace; the file's if not given, else default."),
+    click.option("--prometheus", "address", default=None, help="Base URL of Prometheus; the policy's if not given."),
     *_SERVER,
     click.option("--from", "begin", required=True, help="2026-11-20T12:00:00Z, 2026-11-20, epoch seconds, -36h, -30d."),
-    click.option("--to", "end", default="now", show_default=True, help="As --from; now is the newest whole interval."),
-    click.option("--step", default=None, help="Time from tick to tick; spec.health.interval if not given."),
-    click.option("--revision", default=None, help="Which revision's series; that of the file if not given."),
-    click.option("--stable", default=None, help="The revision that it is compared with, for queries that compare."),
+    click.option(
+        "--to", "end", default="now", show_default=True, help="Like --from; now is the last complete interval."
+    ),
+    click.option("--step", default=None, help="Interval of the ticks; spec.health.interval if not given."),
+    click.option("--revision", default=None, help="Revision whose series are read; the file's if not given."),
+    click.option("--stable", default=None, help="Revision to compare with, for checks that compare two versions."),
 )
 
 

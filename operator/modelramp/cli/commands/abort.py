@@ -12,8 +12,8 @@ from modelramp.cli.cluster import EXIT_CODES
 @about_one
 @reason_option
 def command(reason: str, **options: Any) -> None:
-    """Take all traffic from the version in flight.
+    """Take all traffic from the version that is being rolled out.
 
-    The version counts as failed: it gets no traffic until the spec changes, or retry.
+    The version counts as failed: it gets no traffic until the spec changes, or until you run retry.
     """
     request_of_candidate("abort", reason, **options)

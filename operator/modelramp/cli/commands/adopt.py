@@ -22,10 +22,10 @@ def _deployment(ctx: click.Context, param: click.Parameter, value: str) -> str:
 @click.command("adopt", epilog=EXIT_CODES)
 @click.argument("workload", metavar="deploy/NAME", callback=_deployment)
 @located
-@click.option("--route", help="The HTTPRoute whose traffic goes to it; found by its Service if not given.")
-@click.option("--rule", help="The rule of the route; found by its Service if not given.")
-@click.option("--name", help="Name of the ModelDeployment; that of the Deployment if not given.")
-@click.option("--version", "model_version", help="The model version that runs; the tag of its image if not given.")
+@click.option("--route", help="The HTTPRoute that sends traffic to it; found through its Service if not given.")
+@click.option("--rule", help="The rule of the route; found through its Service if not given.")
+@click.option("--name", help="Name of the ModelDeployment; the Deployment's if not given.")
+@click.option("--version", "model_version", help="The model version that runs now; the image's tag if not given.")
 @click.option("-o", "--output", type=click.Choice(["yaml", "json"]), default="yaml", show_default=True)
 def command(
     workload: str,
@@ -37,9 +37,10 @@ def command(
     model_version: str | None,
     output: str,
 ) -> None:
-    """Write the ModelDeployment that takes the place of a Deployment, behind its route.
+    """Generate a ModelDeployment that takes over a Deployment and its route.
 
-    Nothing is changed: read it, add checks to spec.health, and apply it. What lint says of it goes to standard error.
+    Nothing in the cluster is changed: review the output, add checks to spec.health, and apply it. Lint findings go to
+    standard error.
     """
     import yaml
 

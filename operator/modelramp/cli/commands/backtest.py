@@ -24,27 +24,35 @@ _OWN = 0
 
 @click.command(
     name="backtest",
-    short_help="Run the rollout's decisions over recorded history.",
+    short_help="Replay a policy over recorded history in Prometheus.",
     epilog="""\b
-The rollout begins at --from; one line for each tick, the last line sums up.
-History does not obey: its traffic stays what it was. Pods count as available.
-An A/B test is replayed with --stable, the version that served beside.
+The rollout begins at --from. Each line is one tick; the last line is a summary.
+Recorded traffic is fixed: the replay cannot change it. Pods count as available.
+An A/B test is replayed with --stable, the version that served beside it.
 The table of other thresholds and windows counts an incident once.
 Exit code: 0 when history was replayed, however it ended; 1 for unusable input
 or no data at all.""",
 )
 @asking
-@click.option("--again", is_flag=True, help="After a rollback begin anew at the next healthy tick, to count them.")
-@click.option("--windows", default=None, help="Windows for the table, as in 30s,1m,5m; 1/2, 1, 2, 5 intervals.")
-@click.option("--sensitivity/--no-sensitivity", default=True, help="Try other thresholds and windows, too.")
-@click.option("--picture", type=click.Path(path_type=Path, dir_okay=False), help="Draw it: out.svg or out.png.")
+@click.option(
+    "--again", is_flag=True, help="After a rollback, start again at the next healthy tick, to count rollbacks."
+)
+@click.option(
+    "--windows", default=None, help="Windows for the table, such as 30s,1m,5m; 1/2, 1, 2 and 5 intervals if not given."
+)
+@click.option("--sensitivity/--no-sensitivity", default=True, help="Also try other thresholds and windows.")
+@click.option(
+    "--picture",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write a chart of the replay to a .svg or .png file.",
+)
 @click.option("-o", "--output", type=click.Choice(["json", "table"]), default="json", show_default=True)
 def command(
     again: bool, windows: str | None, sensitivity: bool, picture: Path | None, output: str, **options: Any
 ) -> None:
     """Replay a policy over recorded history with the real queries and the real decision core.
 
-    Says at which tick each step would have begun, what would have held it, and when the version would have been
+    Prints at which tick each step would have begun, what would have held it, and when the version would have been
     promoted or rolled back. Nothing is written to the cluster or to Prometheus.
     """
     _check_picture(picture)

@@ -27,10 +27,10 @@ kubectl: modelramp completion kubectl > ~/.local/bin/kubectl_complete-modelramp
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="")
 @click.pass_context
 def command(ctx: click.Context, shell: str, words: tuple[str, ...]) -> None:
-    """Write the script that completes verbs, options and names of models in a shell.
+    """Print a script that completes verbs, options and model names in a shell.
 
-    With that of kubectl on the PATH (kubectl 1.26 or later, and its own completion) it does so after `kubectl
-    modelramp`. Names are those of the context and namespace that the line says so far.
+    The script for kubectl, on the PATH, does the same after `kubectl modelramp` (kubectl 1.26 or later, with its own
+    completion set up). Names come from the context and namespace given on the command line so far.
     """
     group = ctx.find_root().command
     if shell == _ANSWER:

@@ -25,8 +25,9 @@ _COLOURS = {"+": "green", "-": "red", "@": "cyan"}
 def command(old: str | None, new: str | None, output: str, **options: Any) -> None:
     """Compare what two revisions are made of: the model and the pod template, as a unified diff of YAML.
 
-    A and B are a revision or its beginning, a model version, or one of stable, candidate, previous and failed. Without
-    them, what serves is compared with what is in flight; at rest, with what served before, or with what failed.
+    A and B are a revision or its first characters, a model version, or one of stable, candidate, previous and failed.
+    By default the serving version is compared with the one being rolled out, or else with the one that failed or that
+    served before.
     """
     where = asked(output=output, **options)
     status = status_in(where.cluster.get(where.name))

@@ -22,9 +22,9 @@ _SHOWN = {"fine": ("✔", "green"), "warning": ("!", "yellow"), "problem": ("✖
 @located
 @output_option
 def command(name: str | None, namespace: str | None, context: str | None, output: str) -> None:
-    """Look for what stands in the way, and say how to end it; with NAME also for one model.
+    """Find what blocks rollouts, and say how to fix it; with NAME also for one model.
 
-    Looks at the API server, your rights, the operator, Argo CD, and at the route, the checks and the spec of the model,
+    Examines the API server, your permissions, the operator and Argo CD; for a model also its route, checks and spec,
     and whether quota and devices leave room for its next rollout, as far as you may read them. What the operator itself
     sees of Prometheus stands in the checks. The exit code is 1 when there is a problem.
     """

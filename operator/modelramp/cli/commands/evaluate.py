@@ -27,7 +27,7 @@ from modelramp.simulation.json_input import BadData, finite, meant
 
 @click.command(
     name="evaluate",
-    short_help="Judge numbers given by hand by one check.",
+    short_help="Run one check on given numbers and explain its verdict.",
     epilog="""\b
 DATA is {"candidate": ARM, "stable": ARM}, or "reference" instead of "stable". An ARM is
   {"bad": 12, "total": 1204}                           rates (ratio, compare, sequential)
@@ -46,9 +46,9 @@ Exit code: 0 when the check was evaluated, whatever it says; 1 for unusable inpu
 @click.option("--name", "deployment", default=None, help="Which ModelDeployment, when the file has several.")
 @click.option("-o", "--output", type=click.Choice(["json", "text"]), default="json", show_default=True)
 def command(manifest: IO[bytes], name: str, data: IO[bytes], deployment: str | None, output: str) -> None:
-    """Run one check on numbers given by hand, and say what it finds and why.
+    """Run one check on given numbers, and explain its verdict.
 
-    The same code judges in the cluster. No Prometheus and no cluster is asked.
+    The same code judges in the cluster. Neither a cluster nor a Prometheus is contacted.
     """
     spec = read_policy(manifest, deployment, None, checks_needed=False).spec
     check = _chosen(spec, name, manifest.name)

@@ -11,9 +11,9 @@ from modelramp.cli.cluster import EXIT_CODES, Cluster
 @located
 @click.option("--reason", default="true", help="Why, in a few words; the status of every model repeats them.")
 def command(namespace: str | None, context: str | None, reason: str) -> None:
-    """Let no version in a namespace get more traffic; checks and rollbacks go on.
+    """Stop every rollout in a namespace from getting more traffic; checks and rollbacks go on.
 
-    New versions start their pods and stay without traffic, versions in flight keep their weight.
+    New versions start their pods but get no traffic; versions that are being rolled out keep their weight.
     """
     cluster = Cluster.connect(context, namespace)
     cluster.annotate_namespace(FREEZE_ANNOTATION, reason)

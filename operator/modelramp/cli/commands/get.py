@@ -23,11 +23,13 @@ _CLEAR = "\x1b[H\x1b[J"
 
 @click.command("get", epilog=EXIT_CODES)
 @of_one
-@click.option("-w", "--watch", is_flag=True, help="Draw it again with every change, until it is deleted or Ctrl-C.")
+@click.option(
+    "-w", "--watch", is_flag=True, help="Redraw on every change, until the object is deleted or you press Ctrl-C."
+)
 def command(watch: bool, output: str, **options: Any) -> None:
     """Show one model: its versions with their pods and traffic, its checks, the last ticks, and what happens next.
 
-    WANTED is the share of the traffic that the rollout has decided, ROUTED the one that the route shows.
+    WANTED is the share of traffic that the rollout has decided on, ROUTED the share that the route shows.
     """
     where = asked(output=output, **options)
     for obj in _states(where.cluster, where.name) if watch else (where.cluster.get(where.name),):

@@ -37,11 +37,17 @@ def _instant(ctx: click.Context, param: click.Parameter, value: str | None) -> i
 
 @click.command("history", epilog=EXIT_CODES)
 @of_one
-@click.option("--at", "at", callback=_instant, metavar="TIME", help="Say what served then, and what was in flight.")
+@click.option(
+    "--at",
+    "at",
+    callback=_instant,
+    metavar="TIME",
+    help="Show what served at that time, and what was being rolled out.",
+)
 def command(at: int | None, output: str, **options: Any) -> None:
     """List the last twenty rollouts, the newest first: when, how far, how each ended and why.
 
-    TIME is one such as 2026-11-29T04:19:00Z, in UTC unless it says otherwise, or how long ago, such as 2h.
+    TIME is a timestamp such as 2026-11-29T04:19:00Z, in UTC unless it has an offset, or an age such as 2h.
     """
     where = asked(output=output, **options)
     status = status_in(where.cluster.get(where.name))

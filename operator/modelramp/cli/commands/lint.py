@@ -38,13 +38,13 @@ _MOST_KINDS = 5
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to show the findings.")
 def command(files: tuple[str, ...], output: str) -> None:
-    """Check ModelDeployments and health policies without a cluster: in YAML and JSON files, folders and all below
-    them, or standard input (-), also within Lists as kubectl writes them.
+    """Check ModelDeployments and health policies without a cluster: in YAML and JSON files, in folders recursively,
+    or from standard input (-), including Lists as kubectl writes them.
 
-    Says FILE:LINE: error|warning: field: message. References to policies are looked up in the files given; other kinds
-    of objects are passed over, and counted at the end.
+    Prints FILE:LINE: error|warning: field: message. References to policies are looked up in the given files; objects
+    of other kinds are skipped, and counted at the end.
 
-    Exit code: 0 nothing but warnings, 1 errors or no object at all, 2 a file that is named cannot be read.
+    Exit code: 0 without errors, 1 with errors or without any object to check, 2 if a named file cannot be read.
     """
     found = inspect(files)
     findings, seen, passed = found.findings, found.seen, found.passed

@@ -14,11 +14,11 @@ _WORDS = 90
 
 @click.command("list", epilog=EXIT_CODES)
 @located
-@click.option("-A", "--all-namespaces", is_flag=True, help="Of all namespaces.")
-@click.option("--trouble", is_flag=True, help="Only what failed, is held, breaches or has no data.")
+@click.option("-A", "--all-namespaces", is_flag=True, help="List models of all namespaces.")
+@click.option("--trouble", is_flag=True, help="Only models that failed, are held, breach, or have no data.")
 @click.option("-o", "--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
 def command(namespace: str | None, context: str | None, all_namespaces: bool, trouble: bool, output: str) -> None:
-    """List models with what serves, what is in flight, and the last ten ticks; those in trouble first."""
+    """List models: the serving version, the one being rolled out, and the last ten ticks; those in trouble first."""
     cluster = Cluster.connect(context, namespace)
     found = cluster.list(everywhere=all_namespaces)
     chosen = sorted((obj for obj in found if not trouble or in_trouble(obj)), key=_place)

@@ -12,8 +12,8 @@ from modelramp.cli.cluster import EXIT_CODES
 @about_one
 @reason_option
 def command(reason: str, **options: Any) -> None:
-    """Hold a rollout at its weight; checks go on.
+    """Hold a rollout at its current weight.
 
-    Checks go on and can roll the version back. A pause lasts until resume, over new commits as well.
+    Checks go on and can roll the version back. The pause lasts until you run resume, even if the spec changes.
     """
     request_of_candidate("pause", reason, **options)

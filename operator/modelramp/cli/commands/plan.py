@@ -36,23 +36,25 @@ Key = tuple[str, str]
 
 @click.command(
     "plan",
-    short_help="Say what applying manifests would do, as Markdown for a pull request.",
+    short_help="Show what applying manifests would do, as Markdown for a pull request.",
     epilog="""\b
-Exit code as of lint: 0 nothing but warnings, 1 errors or no object at all,
-2 a file that is named cannot be read. A cluster or a Prometheus that cannot be
-asked is said in the text, and changes no exit code.""",
+Exit code as of lint: 0 without errors, 1 with errors or without any object to check,
+2 if a named file cannot be read. If a cluster or Prometheus cannot be reached, the
+output says so and the exit code stays the same.""",
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--from", "old", metavar="FILE", help="Compare with this file or folder in place of the cluster.")
+@click.option("--from", "old", metavar="FILE", help="Compare with this file or folder instead of the cluster.")
 @located
-@click.option("--prometheus", "address", default=None, help="Base URL; no history is replayed without it.")
+@click.option(
+    "--prometheus", "address", default=None, help="Base URL of Prometheus; without it no history is replayed."
+)
 @serving
-@click.option("--history", default="24h", show_default=True, help="With --prometheus: how much of it is replayed.")
+@click.option("--history", default="24h", show_default=True, help="With --prometheus: how much history to replay.")
 def command(
     files: tuple[str, ...], old: str | None, namespace: str | None, context: str | None, history: str, **server: Any
 ) -> None:
-    """Say what applying manifests would do: findings of lint, what changes and whether that starts a rollout, how the
-    rollout would go, and with --prometheus what the new rules would have said of the version that serves.
+    """Show what applying manifests would do: lint findings, what changes and whether that starts a rollout, how the
+    rollout would go, and with --prometheus how the new rules would have judged the serving version.
 
     Nothing is written to the cluster or to Prometheus.
     """

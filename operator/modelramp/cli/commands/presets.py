@@ -13,12 +13,12 @@ from modelramp.analysis.wording import Limits, limit_text
 @click.command("presets")
 @click.argument("name", required=False)
 @click.option(
-    "-o", "--output", type=click.Choice(["table", "json", "markdown"]), default="table", help="How to show them."
+    "-o", "--output", type=click.Choice(["table", "json", "markdown"]), default="table", help="Output format."
 )
 def command(name: str | None, output: str) -> None:
     """List the presets for spec.health.checks[].preset, or show one with its query.
 
-    The beginning of names, such as vllm or traefik, lists those that begin so.
+    A prefix, such as vllm or traefik, lists the presets whose names begin with it.
     """
     presets = _chosen(name)
     one = preset_named(name)

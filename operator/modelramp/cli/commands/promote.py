@@ -10,10 +10,10 @@ from modelramp.cli.cluster import EXIT_CODES
 
 @click.command("promote", epilog=EXIT_CODES)
 @about_one
-@click.option("--full", is_flag=True, help="Go on step by step until the version is promoted.")
+@click.option("--full", is_flag=True, help="Advance step by step until the version is promoted.")
 @reason_option
 def command(reason: str, full: bool, **options: Any) -> None:
-    """Move a rollout on by one step, or promote the last one.
+    """Advance a rollout by one step; at the last step, promote the version.
 
     The next step begins as soon as the route shows the present weight; at the last step the version is promoted. With
     --full the steps follow each other as fast as the route shows them: no step is skipped, and none is waited for.

@@ -14,7 +14,7 @@ from modelramp.cli.cluster import EXIT_CODES, Cluster, Ended, Exit
 @located
 @timeout_option("15m")
 def command(name: str, namespace: str | None, context: str | None, timeout: int) -> None:
-    """Give the Deployment and the route back that a ModelDeployment has taken over, and delete it.
+    """Hand the Deployment and the route that a ModelDeployment has taken over back, and delete the ModelDeployment.
 
     The Deployment gets its replicas first and the traffic when its pods are ready; then the pods of the versions end.
     Take the ModelDeployment out of Git before, or it takes over again.

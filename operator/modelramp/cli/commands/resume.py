@@ -12,8 +12,8 @@ from modelramp.cli.cluster import EXIT_CODES
 @about_one
 @reason_option
 def command(reason: str, **options: Any) -> None:
-    """Let a paused rollout go on.
+    """Resume a paused rollout.
 
-    A pause by spec.rollout.paused, or a freeze, is not lifted by it.
+    It lifts neither spec.rollout.paused nor a freeze.
     """
     request_of_candidate("resume", reason, **options)

@@ -12,7 +12,7 @@ from modelramp.cli.cluster import EXIT_CODES
 @about_one
 @reason_option
 def command(reason: str, **options: Any) -> None:
-    """Begin a version that failed again, from the first step.
+    """Roll out a failed version again, from the first step.
 
     A version that was withdrawn for lack of capacity is tried at once. An evaluation before traffic that has no result
     is run again.

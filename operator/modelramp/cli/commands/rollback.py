@@ -10,13 +10,13 @@ from modelramp.cli.cluster import EXIT_CODES
 
 @click.command("rollback", epilog=EXIT_CODES)
 @about_one
-@click.option("--to", default="", metavar="VERSION", help="Revision or model version; the one before if not given.")
+@click.option("--to", default="", metavar="VERSION", help="Revision or model version; the previous one if not given.")
 @reason_option
 def command(to: str, reason: str, **options: Any) -> None:
-    """Leave the version that serves for one that worked before.
+    """Go back to a version that served before.
 
-    Its pods start first, then it gets all traffic at once. What is left counts as failed: it gets no traffic until the
-    spec changes, or retry. While another version is in flight, abort that one first.
+    Its pods start first, then it gets all traffic at once. The version that served until now counts as failed: it gets
+    no traffic until the spec changes, or until you run retry. While a rollout is in progress, abort that first.
     """
     where = asked(**options)
     status = where.cluster.get(where.name).get("status") or {}

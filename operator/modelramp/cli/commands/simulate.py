@@ -23,7 +23,7 @@ _STYLE = {"healthy": "green", "breach": "red", "no-data": "yellow"}
 
 @click.command(
     name="simulate",
-    short_help="Run the rollout's decisions over given check results.",
+    short_help="Run a policy on given check results, without a cluster.",
     epilog="""\b
 Each line of TICKS is one interval:
   {"checks": {"error-rate": 0.002, "accuracy": null}, "available": true}
@@ -37,15 +37,15 @@ Everything is read and checked before anything is decided or printed.
 Exit code: 0 when the simulation ran, however it ended; 1 for unusable input.""",
 )
 @click.option("-f", "--filename", "manifest", type=click.File("rb"), required=True, help="ModelDeployment, YAML or -.")
-@click.option("--ticks", type=click.File("rb"), required=True, help="Outcomes, one JSON object a line, or -.")
-@click.option("--evaluation", type=click.File("rb"), default=None, help="What the evaluation's Job does, JSON or -.")
+@click.option("--ticks", type=click.File("rb"), required=True, help="Check results, one JSON object per line, or -.")
+@click.option("--evaluation", type=click.File("rb"), default=None, help="Result of the evaluation's Job, JSON or -.")
 @click.option("--name", default=None, help="Which ModelDeployment, when the file has several.")
 @click.option("-o", "--output", type=click.Choice(["json", "table"]), default="json", show_default=True)
 def command(manifest: IO[bytes], ticks: IO[bytes], evaluation: IO[bytes] | None, name: str | None, output: str) -> None:
-    """Run the real decision core over given outcomes, one line per tick.
+    """Run the real decision core on given check results; prints one line per tick.
 
-    Says after which tick each step would have begun, when the version would have been promoted or rolled back, and why.
-    Every check is asked at every tick here: interval, delay and window have no effect.
+    Shows after which tick each step would have begun, when the version would have been promoted or rolled back, and
+    why. Here every check is evaluated at every tick: interval, delay and window have no effect.
     """
     left_out = "no Job runs here; give --evaluation to say what it would find" if evaluation is None else ""
     policy = read_policy(manifest, name, checks_needed=False, left_out=left_out)

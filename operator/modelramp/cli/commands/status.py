@@ -16,9 +16,16 @@ _SILENT_SECONDS = 2.0
 @click.command("status", epilog=EXIT_CODES)
 @click.argument("name", shell_complete=complete_names)
 @located
-@click.option("--wait", is_flag=True, help="Wait until the rollout has ended, and print each new sentence.")
 @click.option(
-    "--timeout", callback=seconds, metavar="TIME", default="30m", show_default=True, help="With --wait: how long."
+    "--wait", is_flag=True, help="Wait until the rollout has ended, and print each status message as it changes."
+)
+@click.option(
+    "--timeout",
+    callback=seconds,
+    metavar="TIME",
+    default="30m",
+    show_default=True,
+    help="With --wait: how long to wait.",
 )
 @click.option(
     "--held",
@@ -26,16 +33,16 @@ _SILENT_SECONDS = 2.0
     metavar="TIME",
     default="10m",
     show_default=True,
-    help="With --wait: how long a hold may last.",
+    help="With --wait: how long the rollout may be held.",
 )
 @output_option
 def command(
     name: str, namespace: str | None, context: str | None, wait: bool, timeout: int, held: int, output: str
 ) -> None:
-    """Say what serves and what happens next; the exit code says how it stands.
+    """Show what serves and what happens next; the exit code says where the rollout stands.
 
-    With --wait it ends when the wanted version is promoted (0), or is rolled back or cannot be rolled out (1). It waits
-    through lost connections and restarts of the operator, until the time is over.
+    With --wait it returns when the wanted version is promoted (0), or is rolled back or cannot be rolled out (1). It
+    keeps waiting through lost connections and restarts of the operator, until --timeout.
     """
     cluster = Cluster.connect(context, namespace)
     loud = output == "text"

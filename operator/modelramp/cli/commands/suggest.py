@@ -33,24 +33,24 @@ _FOLLOWS = 0.3
 
 @click.command(
     name="suggest",
-    short_help="Propose limits from recorded history.",
+    short_help="Propose limits from recorded history in Prometheus.",
     epilog="""\b
-Give a time in which everything was well: every incident in it counts as a
-false alarm and makes the limits wider.
+Choose a period in which everything was well: every incident in it counts as a
+false alarm and widens the limits.
 Only checks with role rollback and a query or preset get a proposal.
 Exit code: 0 with a proposal; 1 when the history is too thin, or unusable.""",
 )
 @asking
 @click.option(
     "--false-alarms-per-month", "per_month", type=click.FloatRange(0, min_open=True), default=1.0, show_default=True,
-    help="How often the whole rule may roll back a good version.",
+    help="How often the rule may roll back a good version.",
 )  # fmt: skip
 @click.option("-o", "--output", type=click.Choice(["json", "table"]), default="json", show_default=True)
 def command(per_month: float, output: str, **options: Any) -> None:
-    """Propose limits under which the whole rule would have rolled back at most so many times a month.
+    """Propose limits with which the rule would have rolled back no more often than --false-alarms-per-month.
 
-    The whole rule: failureThreshold breaches in a row, over all checks that share a count. Says what the proposal is
-    based on, and gives none when history is too thin to show such a rate.
+    The rule is failureThreshold consecutive breaches, over all checks that share a count. The output says what the
+    proposal is based on; there is none when the history is too short to support such a rate.
     """
     asked = asking_of(**options)
     health = asked.spec.health

@@ -10,7 +10,7 @@ from modelramp.cli.cluster import EXIT_CODES, Cluster
 @click.command("unfreeze", epilog=EXIT_CODES)
 @located
 def command(namespace: str | None, context: str | None) -> None:
-    """End the freeze of a namespace: rollouts go on from where they are."""
+    """Lift the freeze of a namespace: rollouts continue from where they are."""
     cluster = Cluster.connect(context, namespace)
     cluster.annotate_namespace(FREEZE_ANNOTATION, None)
     click.echo(f"namespace {cluster.namespace} is not frozen")

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 @click.command("why", epilog=EXIT_CODES)
 @of_one
-@click.option("--queries", is_flag=True, help="Also the queries of checks that are healthy, and links to Prometheus.")
+@click.option("--queries", is_flag=True, help="Include the queries of healthy checks, and links to Prometheus.")
 def command(output: str, queries: bool, **options: Any) -> None:
-    """Say what each check found, what holds the rollout, and what has to happen next.
+    """Explain what each check found, what holds the rollout, and what has to happen next.
 
-    Queries are those of checks that are not healthy; each can be run as it stands, for its time. Nothing is asked but
-    the ModelDeployment and its health policies.
+    Queries are shown for checks that are not healthy; you can run each as it is, at the time shown. Only the
+    ModelDeployment and its health policies are read.
     """
     from modelramp.api.errors import InvalidSpec
     from modelramp.api.spec import parse_spec
