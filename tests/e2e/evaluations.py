@@ -18,8 +18,8 @@ GOOD = SAYS.format(json.dumps({"accuracy": 0.97, "robustness": 0.8}))
 NO_RESULT = {
     "exits 1": ("echo the golden set is missing >&2; exit 1", "exit code 1, its last words: the golden set is missing"),
     "writes nothing": ("true", "its termination message is empty"),
-    "writes no JSON": (SAYS.format("accuracy: 0.97"), "is no JSON"),
-    "writes NaN": (SAYS.format('{"accuracy": NaN}'), "NaN is no finite number"),
+    "writes no JSON": (SAYS.format("accuracy: 0.97"), "is not JSON"),
+    "writes NaN": (SAYS.format('{"accuracy": NaN}'), "NaN is not a finite number"),
     "writes 10 MB": ("head -c 10000000 /dev/zero | tr '\\0' 7 > /dev/termination-log", "was truncated"),
     "prints 10 MB and fails": ("head -c 10000000 /dev/zero | tr '\\0' 7; exit 2", "exit code 2"),
     "lacks the metric": (SAYS.format('{"f1": 0.97}'), "the results have no accuracy; they have f1"),

@@ -44,12 +44,12 @@ def delete(kind):
 
 
 EDITS = {
-    "image": (edit_image, "changed by somebody; spec.template.spec.containers[model].image is put back"),
-    "replicas": (edit_replicas, "changed by somebody; spec.replicas is put back"),
-    "route": (edit_route, "changed by somebody; spec.rules[0] is put back"),
-    "Deployment": (delete("Deployment"), "was deleted by somebody; it is made again"),
-    "Service": (delete("Service"), "was deleted by somebody; it is made again"),
-    "HTTPRoute": (delete("HTTPRoute"), "was deleted by somebody; it is made again"),
+    "image": (edit_image, "changed by another client; spec.template.spec.containers[model].image is put back"),
+    "replicas": (edit_replicas, "changed by another client; spec.replicas is put back"),
+    "route": (edit_route, "changed by another client; spec.rules[0] is put back"),
+    "Deployment": (delete("Deployment"), "was deleted by another client; it is created again"),
+    "Service": (delete("Service"), "was deleted by another client; it is created again"),
+    "HTTPRoute": (delete("HTTPRoute"), "was deleted by another client; it is created again"),
 }
 
 

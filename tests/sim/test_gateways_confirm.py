@@ -62,7 +62,7 @@ def test_no_step_ends_before_the_gateway_has_taken_its_weight():
 
     assert (found.serving, found.status["candidate"]["weight"]) == ({"1.0.0": 100}, 10)
     assert found.condition("Routed") == ("Unknown", "RouteUnconfirmed")
-    assert "has not confirmed the route as it is now: it speaks of generation 1 of 2" in found.status["message"]
+    assert "has not confirmed the route as it is now: it reports generation 1 of 2" in found.status["message"]
     assert not found.status["candidate"].get("shown")
     assert world.serving() == {"2.0.0": 100}
 

@@ -101,7 +101,7 @@ def test_a_job_that_may_not_be_made_waits_for_the_right_and_is_made_once():
     world = lived(lambda world: (forbid_jobs(world, minutes=10), world.at(1100.0, look)))
 
     assert (seen[0]["state"], len(jobs(world))) == ("Due", 1)
-    assert "waits for a right of the operator: jobs.batch is forbidden" in seen[0]["message"]
+    assert "waits until the operator has the permission: jobs.batch is forbidden" in seen[0]["message"]
     assert hooks(world)["look"]["state"] == "Done"
     assert world.status["reason"] == "ThresholdReached"
 

@@ -401,7 +401,7 @@ def _path(kind: Kind, namespace: str | None, name: str = "") -> str:
 def _segment(name: str) -> str:
     # Some names, such as a Secret's, are typed by people: one that climbs up a path must not reach another namespace.
     if name in {".", ".."}:
-        raise Refused(f"{name!r} is no name of an object")
+        raise Refused(f"{name!r} is not a valid object name")
     return quote(name, safe="")
 
 

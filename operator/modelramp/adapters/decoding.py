@@ -38,14 +38,14 @@ def nests(raw: bytes, levels: int) -> bool:
 
 
 def decoded_object(raw: bytes) -> dict[str, Any]:
-    """One object; a member that nests too deeply is TOO_DEEP instead. Raises ValueError when it is no JSON object."""
+    """One object; a member that nests too deeply is TOO_DEEP instead. Raises ValueError when it is not JSON object."""
     return _mapping(_object_within(raw, LEVELS))
 
 
 def decoded_list(raw: bytes) -> dict[str, Any]:
     """A list of objects, or another answer of the API server.
 
-    An item that cannot be decoded at all is an object without a name. Raises ValueError when the whole is no JSON.
+    An item that cannot be decoded at all is an object without a name. Raises ValueError when the whole is not JSON.
     """
     if not nests(raw, LEVELS + _AROUND):
         try:
@@ -82,7 +82,7 @@ def _whole(raw: bytes) -> dict[str, Any]:
 def _mapping(found: Any) -> dict[str, Any]:
     if isinstance(found, dict):
         return found
-    raise ValueError("the answer is no object")
+    raise ValueError("the answer is not an object")
 
 
 def _is_json(raw: bytes) -> bool:

@@ -153,7 +153,7 @@ class PrometheusMetrics:
         address = question.endpoint.address
         origin = _origin(address)
         if origin is None:
-            raise PrometheusUnavailable(Reason.PROMETHEUS_UNREACHABLE, f"{address}: this is no usable address")
+            raise PrometheusUnavailable(Reason.PROMETHEUS_UNREACHABLE, f"{address}: this is not a usable address")
         lane = self._lanes.lane(origin)
         _raise_if_open(lane, question)
         deadline, placed = asyncio.timeout(_WAITS * self._timeout), False

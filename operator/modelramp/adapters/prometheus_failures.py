@@ -35,7 +35,7 @@ CAUSES: Causes = (
     ),
     (
         (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError, UnicodeError),
-        "this is no usable address",
+        "this is not a usable address",
     ),
 )
 """Exception -> words for people; the outermost listed exception counts."""

@@ -51,7 +51,7 @@ _CAUSES: Final[Causes] = (
     ((urllib3.exceptions.DecodeError,), "the answer cannot be unpacked"),
     (
         (requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError, UnicodeError),
-        "this is no usable address",
+        "this is not a usable address",
     ),
 )
 

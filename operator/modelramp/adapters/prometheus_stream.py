@@ -302,11 +302,11 @@ class AnswerParser(Generic[Found]):
 
 
 class _NoJsonError(Exception):
-    """The text is no JSON, or ends too early."""
+    """The text is not JSON, or ends too early."""
 
 
 def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _size(count: int) -> str:

@@ -90,7 +90,7 @@ class HttpWebhooks:
         except NoAnswer as error:
             return Delivered(Delivery.NOT_SENT, f"its Secret cannot be read: {shortened(str(error))}")
         except (httpx.InvalidURL, httpx.UnsupportedProtocol):
-            return Delivered(Delivery.REFUSED, "this is no usable URL; correct webhook.url")
+            return Delivered(Delivery.REFUSED, "this is not a usable URL; correct webhook.url")
         except httpx.ConnectError as error:
             return Delivered(Delivery.NOT_SENT, _why(error))
         except httpx.HTTPError as error:

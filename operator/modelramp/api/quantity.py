@@ -25,7 +25,7 @@ _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 def parse_number(text: str) -> float:
     """The finite number in a decimal text such as "0.01" or "1e-3".
 
-    Raises ValueError when the text is no finite decimal.
+    Raises ValueError when the text is not a finite decimal.
     """
     if re.fullmatch(NUMBER, text) is None or not math.isfinite(float(text)):
         raise ValueError(f"{text!r} is not a decimal number; write it as in 5, 0.01 or 1e-3")
@@ -46,7 +46,7 @@ def parse_quantity(text: str) -> Decimal:
             return Decimal(text[:-1]).scaleb(_SUFFIXES[text[-1]])
         return Decimal(text)
     except InvalidOperation:
-        raise ValueError(f"{text!r} is no quantity") from None
+        raise ValueError(f"{text!r} is not a quantity") from None
 
 
 def number_in(text: str | None) -> float | None:

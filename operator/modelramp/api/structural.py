@@ -87,7 +87,7 @@ def _type_problem(schema: Schema, value: Any, text: str | None) -> str | None:
     if wanted == "integer" and isinstance(value, float) and value.is_integer():
         return None
     if wanted == "string" and isinstance(value, (int, float)):
-        return f'found {text} without quotes, which is no text; write "{text}" in quotes, as it was meant'
+        return f'found {text} without quotes, which is not text; write "{text}" in quotes, as it was meant'
     return f"{_found(value, text)}; {_WISHED[wanted]} is wanted"
 
 

@@ -146,7 +146,7 @@ def _ready(
     wanted = visible(target.spec.model.version)
     if state.phase in {Phase.ROLLED_BACK, Phase.DEGRADED}:
         serving = f"{label(state.stable)} serves" if state.stable else "nothing serves"
-        return False, state.reason, f"{wanted} is not what serves as wanted: {state.detail or serving}"
+        return False, state.reason, f"{wanted} is wanted but does not serve: {state.detail or serving}"
     held = held_by_people(target, state)
     if held:
         return False, held[0].reason, f"the rollout of {wanted} is held: {held[0].message}"
@@ -160,7 +160,7 @@ def _ready(
         return _under_way(target, state, seen, wanted)
     if seen.shadowed or seen.routed is not True:
         reason = Reason.ROUTE_SHADOWED if seen.shadowed else seen.route_reason
-        return False, reason, seen.shadowed or seen.route_detail or "the gateway has not taken the route yet"
+        return False, reason, seen.shadowed or seen.route_detail or "the gateway has not accepted the route yet"
     return True, Reason.PROMOTED, f"{wanted} serves all traffic"
 
 
@@ -262,9 +262,9 @@ def _healthy(state: State, seen: Observed) -> tuple[str, Reason, str]:
 def _routed(seen: Observed) -> tuple[str, Reason, str]:
     more = "".join(f"; {found}" for found in (seen.undated, seen.shared) if found)
     if seen.routed is None:
-        return "Unknown", seen.route_reason, (seen.route_detail or "the gateway has not taken the route yet") + more
+        return "Unknown", seen.route_reason, (seen.route_detail or "the gateway has not accepted the route yet") + more
     if seen.routed:
-        return "True", Reason.ROUTE_ACCEPTED, f"the gateway has taken the route{more}"
+        return "True", Reason.ROUTE_ACCEPTED, f"the gateway has accepted the route{more}"
     return "False", seen.route_reason, (seen.route_detail or "the gateway refuses the route") + more
 
 

@@ -59,9 +59,9 @@ def _from_now(state: State, target: RolloutInput, ticks: Sequence[TickOutcome], 
     found = without_future(state, now, interval, delay, newest)
     if found == state:
         return Decision(state)
-    text = f"the status spoke of times after {to_text(now)}: the clock that wrote it was ahead"
+    text = f"the status had times later than {to_text(now)}: the clock that wrote it was ahead"
     if found.last_tick != state.last_tick:
-        text += f"; ticks go on from {to_text(found.last_tick + interval)} and the count of breaches begins anew"
+        text += f"; ticks continue from {to_text(found.last_tick + interval)} and the breach count starts again at 0"
     return Decision(found, (RolloutEvent(Reason.CLOCK_WAS_AHEAD, text, warning=True),))
 
 

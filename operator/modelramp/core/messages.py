@@ -181,7 +181,10 @@ def _counted(target: RolloutInput, state: State, seen: Observed) -> tuple[str, .
     breached = breaching(health, counting)
     at = max((found.at for found in breached), default=0) or state.last_tick
     found = told(health, counting, breached) or "pods are missing"
-    return (*lost, f"{tally(watch, health)} at {to_clock(at)} ({found}), the last one {_consequence(target, state)}")
+    return (
+        *lost,
+        f"{tally(watch, health)} at {to_clock(at)} ({found}); reaching the threshold {_consequence(target, state)}",
+    )
 
 
 def _unanswered(target: RolloutInput, state: State, seen: Observed) -> tuple[str, ...]:
@@ -252,4 +255,4 @@ def _returning_route(stable: Version, seen: Observed) -> str:
 
 
 def _off_route(seen: Observed) -> tuple[str, ...]:
-    return () if seen.routed is True else (seen.route_detail or "the gateway has not taken the route yet",)
+    return () if seen.routed is True else (seen.route_detail or "the gateway has not accepted the route yet",)

@@ -174,7 +174,7 @@ def _refuse_repeated(added: list[Check], inherited: Mapping[str, PolicyReference
     for check in added:
         if check.name in inherited:
             other = inherited[check.name]
-            raise ValueError(f"its check {check.name} stands in {other} as well; write one of that name in spec.health")
+            raise ValueError(f"its check {check.name} is also defined by {other}; override it in spec.health.checks")
 
 
 def _with_checks(health: Health, checks: tuple[Check, ...]) -> Health:

@@ -54,7 +54,7 @@ def follow_request(decision: Decision, target: RolloutInput, seen: Observed, now
         return decision
     mark = short_hash(request.text)
     if any(mark in marks for _, marks in state.heard):
-        why = "this text was handled before; another word at its end makes it a new request"
+        why = "this request was handled before; change its last word to make a new one"
         return _ignored(decision.then(request=request.text), request, why, now)
     heard = decision.then(request=request.text, heard=_remembered(state, request.revision, mark, seen))
     followed = _followed(heard, target, request, seen, now)
@@ -122,7 +122,7 @@ def _steer(decision: Decision, target: RolloutInput, request: Request, candidate
         )
     if request.verb == "resume" and target.spec.rollout.paused:
         return _ignored(decision, request, "spec.rollout.paused is true; set it to false", now)
-    return _ignored(decision, request, f"{request.verb} does not fit the phase {state.phase}", now)
+    return _ignored(decision, request, f"{request.verb} is not possible in phase {state.phase}", now)
 
 
 def _resume(decision: Decision, target: RolloutInput, now: int) -> Decision:

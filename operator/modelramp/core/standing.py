@@ -73,7 +73,7 @@ def _route(state: State, seen: Observed) -> Iterator[Standing]:
     if seen.routed is False:
         yield Standing(seen.route_reason, seen.route_detail or "the gateway refuses the route", told_again=True)
     elif seen.routed is None and seen.served and state.phase is not Phase.PENDING:
-        text = seen.route_detail or "the gateway has not taken the route yet"
+        text = seen.route_detail or "the gateway has not accepted the route yet"
         yield Standing(seen.route_reason, text, after=ROUTE_SECONDS)
 
 

@@ -171,7 +171,7 @@ def promote(decision: Decision, target: RolloutInput, now: int) -> Decision:
 def serve_first(decision: Decision, now: int) -> Decision:
     """The first revision ever has nothing to be compared with: it gets all traffic when its pods are available.
 
-    It is promoted when the gateway has taken the route: `serve_all`.
+    It is promoted when the gateway has accepted the route: `serve_all`.
     """
     version = replace(_candidate(decision.state).version, traffic_since=now)
     text = f"{label(version)} is the first revision: nothing to compare it with"

@@ -102,10 +102,10 @@ def drift(kind: str, name: str, where: str) -> RolloutEvent:
     """Somebody changed a child, or deleted it (where is ""), and it was put back."""
     if not where:
         return RolloutEvent(
-            Reason.DRIFT_CORRECTED, f"{kind} {name} was deleted by somebody; it is made again", warning=True
+            Reason.DRIFT_CORRECTED, f"{kind} {name} was deleted by another client; it is created again", warning=True
         )
     return RolloutEvent(
-        Reason.DRIFT_CORRECTED, f"{kind} {name} was changed by somebody; {where} is put back", warning=True
+        Reason.DRIFT_CORRECTED, f"{kind} {name} was changed by another client; {where} is put back", warning=True
     )
 
 

@@ -159,7 +159,7 @@ class HookRunner:
             self._drop(name)
 
     def _failed(self, name: Name, error: Exception) -> None:
-        text = f"it cannot be done as it is declared ({type(error).__name__}); `modelramp lint` may say why"
+        text = f"it cannot run as declared ({type(error).__name__}); `modelramp lint` may say why"
         known = self._news.get(name)
         if known is None or known.state is HookState.DUE:
             self._news[name] = HookUpdate(HookState.FAILED, text)
@@ -221,7 +221,7 @@ class HookRunner:
             made = await self._create(ref, owner, obj)
         except Forbidden as error:
             self._work.rest(name)
-            self._news[name] = HookUpdate(HookState.DUE, f"{ref} waits for a right of the operator: {error}")
+            self._news[name] = HookUpdate(HookState.DUE, f"{ref} waits until the operator has the permission: {error}")
             self.telemetry.warn("a Job may not be made yet", **about, reason=str(error))
         except (Refused, Gone) as error:
             self._news[name] = HookUpdate(HookState.FAILED, f"{ref} was not made: {error}")

@@ -24,10 +24,10 @@ def _odd(metadata: Mapping[str, Any]) -> str:
         return "it has no name"
     labels, owners = metadata.get("labels") or {}, metadata.get("ownerReferences") or ()
     if not isinstance(labels, Mapping) or not all(isinstance(value, str) for value in labels.values()):
-        return "its labels are no texts"
+        return "its labels are not all text"
     if not isinstance(owners, list | tuple) or not all(isinstance(owner, Mapping) for owner in owners):
-        return "its ownerReferences are no mappings"
-    return "" if isinstance(metadata.get("annotations") or {}, Mapping) else "its annotations are no mapping"
+        return "its ownerReferences are not mappings"
+    return "" if isinstance(metadata.get("annotations") or {}, Mapping) else "its annotations are not a mapping"
 
 
 def is_newer(known: Object, obj: Object) -> bool:

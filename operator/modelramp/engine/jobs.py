@@ -144,10 +144,10 @@ async def _termination_message(cluster: Cluster, look: Look) -> tuple[str | None
     pods = await pods_of_job(cluster, look.job, "status.phase=Succeeded")
     found = [text(first_container_end(look.job, pod), "message") for pod in pods]
     if not found:
-        return None, "its pod is gone, and its results with it"
+        return None, "its pod is gone, and so are its results"
     if any(words != found[0] for words in found):
         names = ", ".join(sorted(str(pod["metadata"]["name"]) for pod in pods))
-        return None, f"several pods claim to have done it, and say different things: {names}"[:_WORDS]
+        return None, f"several pods report results, and these differ: {names}"[:_WORDS]
     return found[0], ""
 
 
@@ -156,7 +156,7 @@ async def _config_map(cluster: Cluster, look: Look) -> tuple[str | None, str]:
     try:
         found = await cluster.get(ref)
     except Gone:
-        return None, f"it ended without making the {ref} ($MODELRAMP_RESULTS)"
+        return None, f"it ended without creating the {ref} ($MODELRAMP_RESULTS)"
     data = part(found, "data")
     if RESULTS_KEY not in data:
         return None, f"the {ref} has no key {RESULTS_KEY}"

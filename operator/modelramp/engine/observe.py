@@ -187,6 +187,6 @@ def _routed(router: Router, owner: Owner, record: Record, routes: Sequence[Objec
 
 def _contested(kind: str, name: str) -> str:
     return (
-        f"somebody keeps changing the backendRefs of {kind} {name} back; the rollout waits until they are left alone "
-        "for a minute. Tell the tool that applies it to leave them alone (docs/how-to/adopt.md)"
+        f"another client keeps reverting the backendRefs of {kind} {name}; the rollout waits until they stay "
+        "unchanged for a minute. Configure the tool that applies it to ignore them (docs/how-to/adopt.md)"
     )

@@ -227,7 +227,7 @@ def settled(query: Query, result: Found | BaseException, telemetry: Telemetry) -
     if not isinstance(result, Exception):
         raise result
     telemetry.warn("query-broke", address=query.endpoint.address, query=query.text[:256], error=repr(result)[:256])
-    return PrometheusUnavailable(Reason.QUERY_FAILED, "the question could not be put; the operator's log says why")
+    return PrometheusUnavailable(Reason.QUERY_FAILED, "the query could not be sent; the operator's log says why")
 
 
 def judged(each: BoundQueries, answers: Answers, tick: int) -> TickOutcome:

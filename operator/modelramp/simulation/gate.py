@@ -49,7 +49,7 @@ def read_job(text: str) -> SimulatedJob:
     try:
         given = json.loads(text)
     except (ValueError, RecursionError):
-        raise BadData(f"is no JSON; write {_WISHED}") from None
+        raise BadData(f"is not JSON; write {_WISHED}") from None
     if not isinstance(given, dict):
         raise BadData(f"is {kind_of(given)}; write {_WISHED}")
     for key in given:

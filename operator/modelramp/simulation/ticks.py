@@ -105,6 +105,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise _Unusable(f'"{key}" stands there twice')
+            raise _Unusable(f'"{key}" appears twice')
         found[key] = value
     return found

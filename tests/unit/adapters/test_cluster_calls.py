@@ -367,7 +367,7 @@ async def test_a_name_never_leaves_its_namespace(name, told):
 @pytest.mark.parametrize("name", [".", ".."])
 async def test_a_name_of_dots_is_refused(name, told):
     async with connected("http://127.0.0.1:9", told) as cluster:
-        with pytest.raises(Refused, match="is no name"):
+        with pytest.raises(Refused, match="is not a valid object name"):
             await cluster.get(Ref(SECRET, "ml", name))
 
 

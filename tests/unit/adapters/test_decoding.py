@@ -80,7 +80,7 @@ def test_an_item_that_is_no_json_has_no_name_and_takes_no_other_along():
 
 @pytest.mark.parametrize("raw", [b"", b"<html>", b'{"items":[{"metadata":{', b"7", b"null", b"[1]", b'"a"'])
 def test_an_answer_that_is_no_object_is_said(raw):
-    with pytest.raises(ValueError, match=r"no object|Expecting|Unterminated|Extra"):
+    with pytest.raises(ValueError, match=r"not an object|Expecting|Unterminated|Extra"):
         decoded_list(raw)
 
 

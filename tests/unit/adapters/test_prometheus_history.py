@@ -119,8 +119,8 @@ async def test_a_server_that_sends_a_byte_now_and_then_is_left(told):
 ABSENT = {
     "nobody listens": ("http://127.0.0.1:9", "the connection is refused"),
     "no such host": ("http://prometheus.invalid", "does not resolve"),
-    "no host name": ("http://a..b", "no usable address"),
-    "no port": ("http://127.0.0.1:99999", "no usable address"),
+    "no host name": ("http://a..b", "not a usable address"),
+    "no port": ("http://127.0.0.1:99999", "not a usable address"),
 }
 
 

@@ -249,7 +249,7 @@ ABSENT = {
     "nobody listens": ("http://127.0.0.1:9", "the connection is refused"),
     "no such host": ("http://prometheus.invalid", "does not resolve"),
     "no host name": ("http://a..b", "does not resolve"),
-    "no port": ("http://127.0.0.1:99999", "no usable address"),
+    "no port": ("http://127.0.0.1:99999", "not a usable address"),
 }
 
 

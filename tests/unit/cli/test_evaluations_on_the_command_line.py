@@ -156,7 +156,7 @@ NO_VERDICT = {
     "more than is read": (
         {"results": {"accuracy": 0.97} | {f"extra-{n}": n for n in range(99)}},
         {"results": "ConfigMap"},
-        "found 100 entries; at most 64 are taken",
+        "found 100 entries; at most 64 are accepted",
     ),
 }
 
@@ -173,7 +173,7 @@ def test_without_a_result_it_waits_without_traffic_and_says_what_to_do(tmp_path,
 
 
 WRONG = {
-    "no JSON": ("{", 'is no JSON; write {"results"'),
+    "no JSON": ("{", 'is not JSON; write {"results"'),
     "a list": ([], "is a list; write"),
     "a misspelt key": ({"result": {}}, 'unknown key "result"; known are results, wrote, job, stable; did you mean'),
     "nothing": ({}, "needs one of results, wrote and job"),
@@ -182,7 +182,10 @@ WRONG = {
     "no text": ({"wrote": 1}, "wrote is the number 1; write the text"),
     "no numbers of the stable version": (
         {"results": {}, "stable": {"accuracy": "high"}},
-        'stable holds no results: write them as in {"accuracy": 0.96} (accuracy is "high", which is no finite number)',
+        (
+            'stable holds no results: write them as in {"accuracy": 0.96} '
+            '(accuracy is "high", which is not a finite number)'
+        ),
     ),
 }
 

@@ -115,16 +115,16 @@ def refer(**more):
 KNOWN = policy([ERRORS], parameters=[MOST])
 OF_A_REFERENCE = {
     "a policy of the same file": ((KNOWN,), refer(parameters={"most": "0.01"}), []),
-    "a policy that is elsewhere": ((), refer(), [("warning", "HealthPolicy web stands in none of these files")]),
+    "a policy that is elsewhere": ((), refer(), [("warning", "HealthPolicy web is in none of these files")]),
     "a policy of another kind": (
         (KNOWN,),
         refer(kind="ClusterHealthPolicy"),
-        [("warning", "ClusterHealthPolicy web stands in none of these files")],
+        [("warning", "ClusterHealthPolicy web is in none of these files")],
     ),
     "a policy of another namespace": (
         (policy([ERRORS], parameters=[MOST], namespace="other"),),
         refer(parameters={"most": "0.01"}),
-        [("warning", "stands in none of these files")],
+        [("warning", "is in none of these files")],
     ),
     "an unknown parameter": (
         (KNOWN,),

@@ -89,8 +89,8 @@ def test_a_policy_in_a_list_is_found_by_a_deployment_beside_it():
     user = yaml.safe_load(next(Path(BROKEN.parent).glob("steps-fall.yaml")).read_text(encoding="utf-8"))
     user["spec"]["rollout"]["steps"] = [{"weight": 10}, {"weight": 100}]
     user["spec"]["health"] = {"policies": [{"name": "p"}]}
-    assert "stands in none of these files" in lint("-", input=yaml.safe_dump(user)).stdout
-    assert "stands in none of these files" not in lint("-", input=yaml.safe_dump(in_list(policy, user))).stdout
+    assert "is in none of these files" in lint("-", input=yaml.safe_dump(user)).stdout
+    assert "is in none of these files" not in lint("-", input=yaml.safe_dump(in_list(policy, user))).stdout
 
 
 def test_files_folders_and_standard_input_are_read_in_one_call(tmp_path):

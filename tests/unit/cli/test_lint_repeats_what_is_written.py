@@ -70,15 +70,13 @@ def lint(text, *args):
 @pytest.mark.parametrize("place", PLACES)
 def test_a_number_or_a_truth_value_where_a_text_is_wanted_is_shown_as_written(place, scalar):
     said = lint(written(**{place: scalar}))
-    wished = (
-        f'{PLACES[place]}: found {scalar} without quotes, which is no text; write "{scalar}" in quotes, as it was meant'
-    )
-    assert wished in said
+    found = f"{PLACES[place]}: found {scalar} without quotes, which is not text; "
+    assert f'{found}write "{scalar}" in quotes, as it was meant' in said
 
 
 def test_a_label_with_a_dot_in_its_name_is_found_too():
     said = lint(written(VERSION="1.10"))
-    assert 'labels.app.kubernetes.io/version: found 1.10 without quotes, which is no text; write "1.10"' in said
+    assert 'labels.app.kubernetes.io/version: found 1.10 without quotes, which is not text; write "1.10"' in said
 
 
 @pytest.mark.parametrize("scalar", ["2026-10-01", "12:30", '"1.10"', "'on'", "1.10.0", "v1"])
@@ -91,7 +89,7 @@ def test_json_and_lists_are_quoted_alike():
     item += '{"model": {"name": "digits", "version": 1.10}}}'
     for text in (item, f'{{"kind": "List", "items": [{{}}, {item}]}}'):
         assert json.loads(text)
-        assert 'spec.model.version: found 1.10 without quotes, which is no text; write "1.10"' in lint(text)
+        assert 'spec.model.version: found 1.10 without quotes, which is not text; write "1.10"' in lint(text)
 
 
 def test_a_decimal_where_a_whole_number_or_a_text_is_wanted_is_shown_as_written():

@@ -50,7 +50,7 @@ LINES = {
     "available as text": ('{"available": "no"}', 'line 1: available is the text "no"; write true or false'),
     "available as number": ('{"available": 0}', "line 1: available is the number 0; write true or false"),
     "available as null": ('{"available": null}', "line 1: available is null; write true or false"),
-    "a check twice": ('{"checks": {"accuracy": 1, "accuracy": 2}}', 'line 1: "accuracy" stands there twice'),
+    "a check twice": ('{"checks": {"accuracy": 1, "accuracy": 2}}', 'line 1: "accuracy" appears twice'),
     "nested beyond reason": ("[" * 100_000, "line 1: is nested too deeply"),
 }
 

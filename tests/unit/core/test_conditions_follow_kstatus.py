@@ -167,7 +167,7 @@ PODS = {"v1": Pods(1, 1, 1), "v2": Pods(1, 0, 0)}
         ({"v1": 90, "v2": 10}, {}, ("True", "Serving")),
         ({"v1": 51, "v2": 49}, {}, ("True", "Serving")),
         ({"v1": 50, "v2": 50}, {}, ("False", "NothingServes")),
-        ({"v1": 100}, {"uncarried": "Gateway ml/public has not taken the route yet"}, ("False", "NothingServes")),
+        ({"v1": 100}, {"uncarried": "Gateway ml/public has not accepted the route yet"}, ("False", "NothingServes")),
         ({"v1": 100}, {"shadowed": "HTTPRoute ml/old is older"}, ("False", "RouteShadowed")),
         ({"v1": 100}, {"routed": None}, ("True", "Serving")),
     ],

@@ -132,7 +132,10 @@ def test_the_same_name_in_two_policies_is_an_error_of_the_second():
     found = resolved(refer(), refer("second"), policies=[policy(), policy("second", checks=[ERRORS, LATENCY])])
 
     assert [check.name for check in found.health.checks] == ["errors"]
-    assert "HealthPolicy second: its check errors stands in HealthPolicy web as well" in found.missing
+    assert (
+        "HealthPolicy second: its check errors is also defined by HealthPolicy web; override it in spec.health.checks"
+        in found.missing
+    )
 
 
 def test_an_own_check_settles_the_quarrel_of_two_policies():

@@ -11,7 +11,7 @@ ACCURACY = {"name": "accuracy", "query": "z", "min": "0.85", "role": "hold", "wi
 PATIENT = {"name": "cost", "query": "c", "max": 1, "failureThreshold": 5}
 PULLING = Pods(3, 1, 1, "ImagePullBackOff: digits:3")
 STEP = "step 1/3: 10 % on 2.0.0 (v2) since 08:00:00Z, step ends 08:05:00Z at the earliest"
-OVER = "step 1/3: 10 % on 2.0.0 (v2) since 08:00:00Z, its time was over at 08:05:00Z"
+OVER = "step 1/3: 10 % on 2.0.0 (v2) since 08:00:00Z, step duration elapsed at 08:05:00Z"
 BACK = "2.0.0 (v2) was rolled back at 08:03:00Z from 10 %: errors: 0.5, limit 0.01, third breach in a row; "
 RETRY = "v2 gets no traffic until the spec changes or a person sets the annotation modelramp.io/request=retry/v2/"
 ANY = "<any new word>"
@@ -85,8 +85,8 @@ MESSAGES = {
         lambda: waiting().run("b"),
         (
             "waiting for 2.0.0 (v2): 1 of 3 pods available (ImagePullBackOff: digits:3), rolled back at 08:10:00Z "
-            "unless all are; 1.4.0 (v1) serves; breach 1 of 3 at 08:01:00Z (errors: 0.5, limit 0.01), the last one is "
-            "only reported (no earlier version is at hand)"
+            "unless all are; 1.4.0 (v1) serves; breach 1 of 3 at 08:01:00Z (errors: 0.5, limit 0.01); "
+            "reaching the threshold is only reported (no earlier version is at hand)"
         ),
     ),
     "pods without endpoint": (
@@ -95,7 +95,7 @@ MESSAGES = {
     ),
     "gateway silent": (
         lambda: waiting(Pods(3, 3, 3), routed=None),
-        "waiting for 2.0.0 (v2): 3 of 3 pods available; the gateway has not taken the route yet; 1.4.0 (v1) serves",
+        "waiting for 2.0.0 (v2): 3 of 3 pods available; the gateway has not accepted the route yet; 1.4.0 (v1) serves",
     ),
     "pods that had trouble before they came": (
         lambda: waiting(Pods(3, 3, 0, "container server is not ready")),
@@ -111,15 +111,15 @@ MESSAGES = {
     "in a step": (lambda: stepping("h"), STEP),
     "after a breach": (
         lambda: stepping("bb"),
-        f"{STEP}; breach 2 of 3 at 08:02:00Z (errors: 0.5, limit 0.01), the last one rolls it back",
+        f"{STEP}; breach 2 of 3 at 08:02:00Z (errors: 0.5, limit 0.01); reaching the threshold rolls it back",
     ),
     "after a breach of pods": (
         lambda: stepping("p"),
-        f"{STEP}; breach 1 of 3 at 08:01:00Z (pods are missing), the last one rolls it back",
+        f"{STEP}; breach 1 of 3 at 08:01:00Z (pods are missing); reaching the threshold rolls it back",
     ),
     "a count of its own": (
         lambda: stepping("h", (ERRORS, PATIENT), cost="b"),
-        f"{STEP}; cost: breach 1 of 5 at 08:01:00Z (cost: 0.5, limit 0.01), the last one rolls it back",
+        f"{STEP}; cost: breach 1 of 5 at 08:01:00Z (cost: 0.5, limit 0.01); reaching the threshold rolls it back",
     ),
     "no data": (
         lambda: stepping("b?"),
@@ -162,16 +162,16 @@ MESSAGES = {
     "rolled back, and what serves breaches too": (
         lambda: stepping("bbbhb"),
         (
-            f"{BACK}1.4.0 (v1) serves; {RETRY}{ANY}; breach 1 of 3 at 08:05:00Z (errors: 0.5, limit 0.01), the last "
-            "one is only reported (no earlier version is at hand)"
+            f"{BACK}1.4.0 (v1) serves; {RETRY}{ANY}; breach 1 of 3 at 08:05:00Z (errors: 0.5, limit 0.01); "
+            "reaching the threshold is only reported (no earlier version is at hand)"
         ),
     ),
     "promoted": (promoted, "2.0.0 (v2) serves all traffic"),
     "promoted, breaching": (
         lambda: promoted("b"),
         (
-            "2.0.0 (v2) serves all traffic; breach 1 of 3 at 08:16:00Z (errors: 0.5, limit 0.01), the last one brings "
-            "1.4.0 (v1) back"
+            "2.0.0 (v2) serves all traffic; breach 1 of 3 at 08:16:00Z (errors: 0.5, limit 0.01); "
+            "reaching the threshold brings 1.4.0 (v1) back"
         ),
     ),
     "promoted, without data": (
@@ -184,8 +184,8 @@ MESSAGES = {
     "promoted, breaching, report only": (
         lambda: promoted("b", after={"onBreach": "Report"}),
         (
-            "2.0.0 (v2) serves all traffic; breach 1 of 3 at 08:16:00Z (errors: 0.5, limit 0.01), the last one is only "
-            "reported (spec.afterPromotion.onBreach is Report)"
+            "2.0.0 (v2) serves all traffic; breach 1 of 3 at 08:16:00Z (errors: 0.5, limit 0.01); "
+            "reaching the threshold is only reported (spec.afterPromotion.onBreach is Report)"
         ),
     ),
     "brought back, pods not there yet": (

@@ -91,14 +91,14 @@ def test_the_sentence_names_the_gateway_and_both_generations():
     answer = route_answer(route(said(condition(observed=1), sectionName="web")), [wanted])
 
     assert answer.finding.message == (
-        "Gateway ml/public, listener web has not confirmed the route as it is now: it speaks of generation 1 of 4"
+        "Gateway ml/public, listener web has not confirmed the route as it is now: it reports generation 1 of 4"
     )
 
 
 def test_an_answer_without_a_generation_is_warned_of():
     answer = route_answer(route(said(condition(observed=None))), parents_of(gateway(), "ml"))
 
-    assert answer.undated.startswith("Gateway ml/public does not say which generation")
+    assert answer.undated.startswith("Gateway ml/public does not report which generation")
     assert not route_answer(route(ACCEPTED), parents_of(gateway(), "ml")).undated
 
 
@@ -120,7 +120,7 @@ SAID_BY_WEB = said(condition(), sectionName="web")
 
 # name: (parents that are wanted, parents that the route names, what Gateways say, parents that it should name)
 KEPT = {
-    "a Gateway that has not taken the route yet": ([PUBLIC], [OTHER], [SAID_BY_OTHER], ["public", "other"]),
+    "a Gateway that has not accepted the route yet": ([PUBLIC], [OTHER], [SAID_BY_OTHER], ["public", "other"]),
     "a Gateway that took an older route": (
         [PUBLIC], [PUBLIC, OTHER], [SAID_BY_OTHER, said(condition(observed=3))], ["public", "other"],
     ),

@@ -39,7 +39,7 @@ NEEDED = {
         "status.candidate.evaluation",
     ),
     "another type": ({"failedRevision": ["b"]}, "status.failedRevision"),
-    "no mapping": (["Healthy"], "status is no mapping"),
+    "no mapping": (["Healthy"], "status is not a mapping"),
 }
 
 

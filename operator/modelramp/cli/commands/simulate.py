@@ -32,7 +32,7 @@ null or absent is no data. Of an A/B test it may also hold what was counted:
 The candidate has the first step's weight at tick 0. EVALUATION says what the Job of
 spec.rollout.evaluation does before it, and what is recorded of the stable version:
   {"results": {"accuracy": 0.97}, "stable": {"accuracy": 0.96}}
-  {"wrote": "a text that is no JSON"}    {"job": "fails"}    {"job": "hangs"}
+  {"wrote": "a text that is not JSON"}    {"job": "fails"}    {"job": "hangs"}
 Everything is read and checked before anything is decided or printed.
 Exit code: 0 when the simulation ran, however it ended; 1 for unusable input.""",
 )

@@ -199,7 +199,7 @@ def _mapping(fields: Mapping[str, Any], key: str, where: str) -> list[tuple[str,
 
 
 def loaded(text: str) -> Any:
-    """The JSON value of a text; raises BadData, also for a key that stands there twice."""
+    """The JSON value of a text; raises BadData, also for a key that appears twice."""
     try:
         return json.loads(text, object_pairs_hook=_object)
     except json.JSONDecodeError as error:

@@ -8,7 +8,7 @@ from modelramp.api.policy import PolicyKind, PolicyReference
 from modelramp.api.structural import without_nulls
 from modelramp.core.policies import Lookup, Policy, policy_of
 
-NOT_AT_HAND = "stands in none of these files"
+NOT_AT_HAND = "is in none of these files"
 
 
 def kind_of_policy(value: Any) -> PolicyKind | None:

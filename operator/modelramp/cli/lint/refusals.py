@@ -90,7 +90,7 @@ def _name_problems(metadata: Any, policy: PolicyKind | None) -> Iterator[Problem
     if namespace is not None and policy is PolicyKind.CLUSTER:
         yield Problem("metadata.namespace", f"{policy} lives in the cluster, not in a namespace; leave it out")
     elif isinstance(namespace, str) and _NAMESPACE.fullmatch(namespace) is None:
-        yield Problem("metadata.namespace", f"found {namespace!r}, which is no name of a namespace")
+        yield Problem("metadata.namespace", f"found {namespace!r}, which is not a valid namespace name")
 
 
 def _broken_rules(spec: dict[str, Any], found: tuple[Problem, ...], policy: PolicyKind | None) -> Iterator[Problem]:

@@ -78,9 +78,9 @@ def read_results(text: str, where: ResultsIn) -> tuple[Results, str]:
         found = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_number)
         return _numbers(found), ""
     except RecursionError:
-        problem = "is nested too deeply; a flat object of numbers is wanted"
+        problem = "is nested too deeply; a flat object of numbers is expected"
     except json.JSONDecodeError as error:
-        problem = f"is no JSON ({error.msg} at character {error.pos}); it begins with {text[:_SHOWN]!r}"
+        problem = f"is not JSON ({error.msg} at character {error.pos}); it begins with {text[:_SHOWN]!r}"
     except (ValueError, OverflowError) as error:
         problem = f"cannot be used: {error}"
     if where is ResultsIn.TERMINATION_MESSAGE and size >= TERMINATION_BYTES:
@@ -129,12 +129,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{twice[:_SHOWN]!r} stands there twice")
+        raise ValueError(f"{twice[:_SHOWN]!r} appears twice")
     return found
 
 
 def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no finite number")
+    raise ValueError(f"{name} is not a finite number")
 
 
 def _numbers(found: Any) -> dict[str, float]:
@@ -143,9 +143,9 @@ def _numbers(found: Any) -> dict[str, float]:
         found = found["metrics"]
     if not isinstance(found, dict) or not found:
         kind = {dict: "an empty object", list: "a list", str: "a text", type(None): "null"}.get(type(found), "a number")
-        raise ValueError(f'found {kind}; an object such as {{"accuracy": 0.97}} is wanted')
+        raise ValueError(f'found {kind}; an object such as {{"accuracy": 0.97}} is expected')
     if len(found) > ENTRIES_MAX:
-        raise ValueError(f"found {len(found)} entries; at most {ENTRIES_MAX} are taken")
+        raise ValueError(f"found {len(found)} entries; at most {ENTRIES_MAX} are accepted")
     return {_name(name): _finite(name, value) for name, value in found.items()}
 
 
@@ -157,7 +157,7 @@ def _name(name: str) -> str:
 
 def _finite(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(float(value)):
-        raise ValueError(f"{name} is {json.dumps(value)[:_SHOWN]}, which is no finite number")
+        raise ValueError(f"{name} is {json.dumps(value)[:_SHOWN]}, which is not a finite number")
     return float(value)
 
 

@@ -72,12 +72,12 @@ def recall(raw: object) -> State:
     get traffic again, and a count that is forgotten would delay a rollback.
     """
     if raw is not None and not isinstance(raw, Mapping):
-        raise UnreadableStatus("status is no mapping")
+        raise UnreadableStatus("status is not a mapping")
     if raw and isinstance(raw.get("format"), int) and raw["format"] > FORMAT:
         raise NewerStatus(f"a newer version of the operator wrote it (format {raw['format']}); this one knows {FORMAT}")
     lost = sorted(_NEEDED & _invalid(raw or {}))
     if lost:
-        raise UnreadableStatus(f"{', '.join(f'status.{name}' for name in lost)}: not of the type that it should have")
+        raise UnreadableStatus(f"{', '.join(f'status.{name}' for name in lost)}: has the wrong type")
     try:
         return state_of(read_status(raw))
     except ValueError as error:
@@ -195,7 +195,7 @@ def _candidate(status: CandidateStatus | None) -> Candidate | None:
     if status is None or version is None:
         return None
     if not 0 <= status.weight <= 100:
-        raise ValueError(f"status.candidate.weight: {status.weight} is no percentage")
+        raise ValueError(f"status.candidate.weight: {status.weight} is not a percentage")
     entered = _seconds("candidate.stepEntered", status.step_entered)
     try:
         evaluation = evaluation_of(status.evaluation)

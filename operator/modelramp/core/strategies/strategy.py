@@ -99,7 +99,7 @@ class Strategy(ABC):
     def held_by_route(self, target: RolloutInput, candidate: Candidate, seen: Observed) -> tuple[RolloutEvent, ...]:
         """Why the candidate does not have the traffic of its stage yet; empty when it has."""
         if seen.routed is not True:
-            why = seen.route_detail or "the gateway has not taken the route yet"
+            why = seen.route_detail or "the gateway has not accepted the route yet"
             return (RolloutEvent(Reason.HELD_BY_ROUTE, why),)
         if not shows(seen, candidate.version.revision, candidate.weight):
             shown = seen.served.get(candidate.version.revision, 0) * 100 // max(1, sum(seen.served.values()))
@@ -138,7 +138,7 @@ class Strategy(ABC):
         ends = self.ends(target, state.running)
         if state.last_tick < ends:
             return f"step ends {to_clock(ends)} at the earliest"
-        return f"its time was over at {to_clock(ends)}"
+        return f"step duration elapsed at {to_clock(ends)}"
 
     def cut_short(self, target: RolloutInput, state: State, asked: str) -> tuple[str, Mapping[str, object]]:
         """What people read when a person ends the stage, and fields of State. asked: the plain sentence."""

@@ -294,7 +294,7 @@ def _answer(route: Mapping[str, Any], reference: Mapping[str, Any], *, of_any_ge
     generation = route["metadata"].get("generation")
     found = [_answer_in(said, name, generation, dated=not of_any_generation) for said in _said(route, reference)]
     if not found:
-        return _pending(Reason.ROUTE_PENDING, f"{name} has not taken the route yet")
+        return _pending(Reason.ROUTE_PENDING, f"{name} has not accepted the route yet")
     return min(found, key=lambda answer: (answer.taken is not False, answer.taken is not True))
 
 
@@ -302,14 +302,14 @@ def _answer_in(said: Mapping[str, Any], name: str, generation: Any, *, dated: bo
     """What one controller says. generation: of the route as it is now. dated: whether what it says of others is old."""
     conditions, undated = _conditions(said), ""
     if "Accepted" not in conditions:
-        return _pending(Reason.ROUTE_PENDING, f"{name} has not taken the route yet")
+        return _pending(Reason.ROUTE_PENDING, f"{name} has not accepted the route yet")
     for kind, refusal in _ASKED_FOR.items():
         condition = conditions.get(kind)
         if condition is None:
             continue
         observed = condition.get("observedGeneration")
         if dated and observed and observed != generation:
-            why = f"{name} has not confirmed the route as it is now: it speaks of generation {observed} of {generation}"
+            why = f"{name} has not confirmed the route as it is now: it reports generation {observed} of {generation}"
             return _pending(Reason.ROUTE_UNCONFIRMED, why)
         words = cut(visible(f"{text(condition, 'reason')}: {text(condition, 'message')}"), _WORDS)
         if condition.get("status") == "False":
@@ -317,7 +317,9 @@ def _answer_in(said: Mapping[str, Any], name: str, generation: Any, *, dated: bo
         if condition.get("status") != "True":
             return _pending(Reason.ROUTE_PENDING, f"{name} does not know yet whether it takes the route: {words}")
         if not observed:
-            undated = f"{name} does not say which generation of the route it speaks of: it counts for the present one"
+            undated = (
+                f"{name} does not report which generation of the route it has seen; its status is taken as current"
+            )
     return RouteStatus(True, RolloutEvent(Reason.ROUTE_ACCEPTED, ""), undated)
 
 

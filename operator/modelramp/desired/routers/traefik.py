@@ -80,7 +80,9 @@ class TraefikService(Router):
         written = max(_written(each) for each in (service, ingress) if each is not None)
         settled = written + 1 + traefik.settle_time  # times have whole seconds
         if now < settled:
-            why = f"Traefik does not say what it has taken; its change counts from {to_text(math.ceil(settled))} on"
+            why = (
+                f"Traefik does not report what it has applied; this change counts from {to_text(math.ceil(settled))} on"
+            )
             return RouteStatus(None, RolloutEvent(Reason.ROUTE_UNCONFIRMED, why), again_at=settled)
         return RouteStatus(True, RolloutEvent(Reason.ROUTE_ACCEPTED, ""))
 
