@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tests.sim.world import World
 
 ACTOR = "kube-controller-manager"
+GPU = "nvidia.com/gpu"
 _PENDING = float("inf")
 """When a pod is ready that has no node."""
 
@@ -48,7 +49,7 @@ class Loss:
 class Kubelet:
     """Deployment controller, scheduler, kubelet and EndpointSlice controller in one.
 
-    room: pods that the nodes can run; None for all. The others wait for a node.
+    room: pods that the nodes can run, or GPUs where pods ask for some; None for all. The others wait for a node.
     """
 
     def __init__(self, world: "World") -> None:
@@ -95,8 +96,8 @@ class Kubelet:
 
     def _placed(self) -> int:
         """Pods that have a node; what belongs to a deleted Deployment has none."""
-        living = {deployment["metadata"]["uid"] for deployment in self._api.all("Deployment")}
-        return sum(at < _PENDING for uid, pods in self._pods.items() if uid in living for at in pods)
+        living = {deployment["metadata"]["uid"]: gpus_of(deployment) or 1 for deployment in self._api.all("Deployment")}
+        return sum(living[uid] for uid, pods in self._pods.items() if uid in living for at in pods if at < _PENDING)
 
     def _again(self, namespace: str, name: str, key: Key) -> None:
         self._run_pods(namespace, name)
@@ -167,7 +168,7 @@ class Kubelet:
         if self.room is not None:
             pods[:] = [at for at in pods if at < _PENDING]
         while len(pods) < wanted:
-            full = self.room is not None and self._placed() >= self.room
+            full = self.room is not None and self._placed() + (gpus_of(deployment) or 1) > self.room
             pods.append(_PENDING if full else self._start_of_pod(deployment, namespace, name))
         if self.room is not None and any(at > self._world.now() for at in pods):
             self._waited[uid] = max(pods)
@@ -300,6 +301,12 @@ class Pod:
 
 def _text(at: float) -> str:
     return to_text(int(at))
+
+
+def gpus_of(deployment: dict[str, Any]) -> int:
+    """What a pod of a Deployment asks for."""
+    resources = deployment["spec"]["template"]["spec"]["containers"][0].get("resources") or {}
+    return int((resources.get("limits") or {}).get(GPU, 0))
 
 
 def _image(deployment: dict[str, Any]) -> str:

@@ -13,6 +13,7 @@ from tests.sim.episodes import Episodes
 from tests.sim.evidence import Evidence
 from tests.sim.gate import Gate
 from tests.sim.gateway import Served, backends, is_preview
+from tests.sim.kubelet import GPU, gpus_of
 from tests.sim.oracle import Oracle
 from tests.sim.policies import PoliciesOverTime
 from tests.sim.standing import Standing
@@ -247,10 +248,18 @@ class Shares(Checker):
         if change.kind == "Deployment":
             wanted = sum(obj["spec"]["replicas"] for obj in self._deployments())
             fewer = change.before is not None and change.obj["spec"]["replicas"] < change.before["spec"]["replicas"]
-            if wanted > replicas + surge and not fewer:
+            if not fewer and "maxSurgeResources" in capacity:
+                yield from self._asked(replicas, capacity["maxSurgeResources"][GPU])
+            elif wanted > replicas + surge and not fewer:
                 yield f"{wanted} pods are wanted, {replicas} and {surge} more are allowed"
         if change.kind == "HTTPRoute" and not is_preview(change.obj) and change.before is not None:
             yield from self._carried(backends(change.obj), backends(change.before), max(1, replicas - unavailable))
+
+    def _asked(self, replicas: int, surge: int) -> Iterator[str]:
+        running = [(obj["spec"]["replicas"], gpus_of(obj)) for obj in self._deployments() if obj["spec"]["replicas"]]
+        wanted, most = sum(pods * gpus for pods, gpus in running), max((gpus for _, gpus in running), default=0)
+        if wanted > replicas * most + surge:
+            yield f"{wanted} GPUs are wanted, {replicas} pods of {most} and {surge} more are allowed"
 
     def _deployments(self) -> list[Json]:
         """Those of the versions; copies that somebody made are left out."""

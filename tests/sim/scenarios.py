@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.sim.checker import seconds_of
 from tests.sim.faults import Fault
-from tests.sim.kubelet import Pods
+from tests.sim.kubelet import GPU, Pods
 from tests.sim.prometheus import Scripts
 from tests.sim.streams import DIGITS, Key
 from tests.sim.world import World
@@ -71,6 +71,7 @@ class Scenario:
     serves: the version with all traffic in the end. failed: the version that was rolled back, or None.
     versions: when each is applied (seconds since the beginning, at the earliest); phases: of what came before it.
     rollout: what the manifests say of it beside the usual; health: the same.
+    gpus: what a pod of each version asks for; nothing where nothing is said.
     operators: how many run side by side; elected: one of them leads.
     minutes: virtual time within which a world must have come to rest, faults included.
     """
@@ -84,6 +85,7 @@ class Scenario:
     scripts: Scripts = field(default_factory=dict)
     pods: Mapping[str, Pods] = field(default_factory=dict)
     health: Mapping[str, Any] = field(default_factory=dict)
+    gpus: Mapping[str, int] = field(default_factory=dict)
     operators: int = 1
     elected: bool = False
 
@@ -96,7 +98,7 @@ class Scenario:
         options["operators"] = self.operators
         world = World(seed, fault=fault, at_call=at_call, faults=faults, **options)
         for index, (at, version) in enumerate(self.versions):
-            wanted = _apply(version, self.rollout, self.health)
+            wanted = _apply(version, self.rollout, self.health, self.gpus.get(version, 0))
             world.at(at, wanted, when=_in_phase(self.phases[index]) if index else _always)
         return world
 
@@ -128,9 +130,11 @@ class Scenario:
         )
 
 
-def _apply(version: str, rollout: Mapping[str, Any], health: Mapping[str, Any]) -> Callable[[World], None]:
+def _apply(version: str, rollout: Mapping[str, Any], health: Mapping[str, Any], gpus: int) -> Callable[[World], None]:
     wanted = manifest(version, **rollout)
     wanted["spec"]["health"] |= health
+    if gpus:
+        wanted["spec"]["template"]["spec"]["containers"][0]["resources"] = {"limits": {GPU: gpus}}
     return lambda world: world.apply(wanted)
 
 

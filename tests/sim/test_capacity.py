@@ -4,14 +4,15 @@ import random
 
 import pytest
 
+from tests.sim.kubelet import GPU, gpus_of
 from tests.sim.scenarios import Scenario
 from tests.sim.test_gateways_confirm import Snapshot
 from tests.sim.world import World
 
 
-def world_of(seed, room, *, replicas=8, scripts=None, **capacity):
+def world_of(seed, room, *, replicas=8, scripts=None, gpus=None, **capacity):
     rollout = {"replicas": replicas, **({"capacity": capacity} if capacity else {})}
-    scenario = Scenario(serves="2.0.0", rollout=rollout, scripts=scripts or {})
+    scenario = Scenario(serves="2.0.0", rollout=rollout, scripts=scripts or {}, gpus=gpus or {})
     world = scenario.world(seed)
     world.kubelet.room = room
     return scenario, world
@@ -23,12 +24,13 @@ def resized(room):
 
 def follow(world: World):
     """Note how many pods are wanted, and how many serve, after every change."""
-    world.wanted_pods, world.serving_pods = [], []
+    world.wanted_pods, world.wanted_gpus, world.serving_pods = [], [], []
 
     def changed(change):
         in_flight = world.status.get("candidate") and world.status.get("stable")
         if change.kind in {"Deployment", "EndpointSlice", "HTTPRoute"} and in_flight:
             world.wanted_pods.append(sum(obj["spec"]["replicas"] for obj in world.api.all("Deployment")))
+            world.wanted_gpus.append(sum(obj["spec"]["replicas"] * gpus_of(obj) for obj in world.api.all("Deployment")))
             world.serving_pods.append(sum(world.gateway.ready(name) for name in world.gateway.services))
 
     world.api.listeners.append(changed)
@@ -53,6 +55,39 @@ def test_eight_pods_finish_in_a_room_for_eight_with_seven_that_serve(seed):
     assert (max(world.wanted_pods), min(world.serving_pods)) == (8, 7)
 
 
+@pytest.mark.parametrize(("old", "new", "surge", "peak"), [(1, 1, 1, 9), (1, 2, 2, 18), (2, 1, 1, 17), (2, 3, 2, 26)])
+def test_a_surge_in_gpus_is_kept_by_pods_of_different_size(old, new, surge, peak):
+    gpus = {"1.0.0": old, "2.0.0": new}
+    scenario, world = world_of(old, peak, gpus=gpus, maxSurgeResources={GPU: surge})
+    follow(world).run_until(scenario.at_rest, 60).check_promises()
+
+    assert not scenario.unrest(world)
+    assert (max(world.wanted_gpus), min(world.serving_pods)) == (peak, 8)
+
+
+def test_a_breach_after_a_surge_in_gpus_brings_all_pods_back():
+    _, world = world_of(
+        1, 17, scripts={"2.0.0": {"errors": "hhhhhhbbb"}}, gpus={"1.0.0": 2, "2.0.0": 1}, maxSurgeResources={GPU: 1}
+    )
+    world.run(minutes=25).check_promises()
+
+    assert world.serving() == {"1.0.0": 100}
+    assert {obj["spec"]["replicas"] for obj in world.api.all("Deployment")} == {8}
+
+
+@pytest.mark.parametrize(("surge", "unavailable", "rolls"), [(1, 0, False), (1, 1, True), (2, 0, True)])
+def test_a_surge_below_one_pod_waits_unless_pods_may_be_missing(surge, unavailable, rolls):
+    gpus = {"1.0.0": 2, "2.0.0": 2}
+    bounds = {"maxSurgeResources": {GPU: surge}, **({"maxUnavailable": 1} if unavailable else {})}
+    scenario, world = world_of(1, 20, gpus=gpus, **bounds)
+    world.run_until(scenario.at_rest, 60).check_promises()
+
+    assert not scenario.unrest(world) or not rolls
+    if not rolls:
+        assert (world.serving(), world.status["reason"]) == ({"1.0.0": 100}, "WaitingForCapacity")
+        assert "raise it to 2, or set maxUnavailable to 1" in world.status["message"]
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_breach_in_a_small_room_gives_all_traffic_back_at_once(seed):
     _, world = world_of(seed, 9, scripts={"2.0.0": {"errors": "hhhhhhbbb"}}, maxSurge=1)
@@ -65,8 +100,9 @@ def test_a_breach_in_a_small_room_gives_all_traffic_back_at_once(seed):
 @pytest.mark.parametrize("seed", range(12))
 def test_nodes_that_come_and_go_roll_no_healthy_version_back(seed):
     chance = random.Random(seed)  # noqa: S311 - a simulation, not a secret
-    bounds = chance.choice(({}, {"maxSurge": 1}, {"maxSurge": 0, "maxUnavailable": 1}))
-    scenario, world = world_of(seed, 9, **bounds)
+    bounds = chance.choice(({}, {"maxSurge": 1}, {"maxSurge": 0, "maxUnavailable": 1}, {"maxSurgeResources": {GPU: 2}}))
+    gpus = {"1.0.0": 1, "2.0.0": 1} if "maxSurgeResources" in bounds else {}
+    scenario, world = world_of(seed, 9, gpus=gpus, **bounds)
     at = 100.0
     for _ in range(chance.randint(2, 6)):
         at += chance.uniform(20, 300)

@@ -1,6 +1,7 @@
 """How traffic moves to a new revision, and what goes on when it has arrived."""
 
 import re
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
@@ -9,7 +10,7 @@ from pydantic import AfterValidator, Field
 from modelramp.api.abtest import ABTest
 from modelramp.api.blue_green import BlueGreen
 from modelramp.api.evaluation import EvaluationSpec
-from modelramp.api.quantity import Duration, Seconds, between
+from modelramp.api.quantity import Duration, Seconds, between, parse_quantity
 from modelramp.api.rules import ApiModel, Rule
 
 
@@ -68,6 +69,7 @@ def _is_amount(value: int | str) -> bool:
     return re.fullmatch("(100|[1-9]?[0-9])%", value) is not None
 
 
+_AMOUNT = "[0-9]{1,18}([.][0-9]{1,9})?([mkMGTP]|[KMGTP]i)?"
 PodsOrPercent = Annotated[
     int | str,
     Field(json_schema_extra={"x-kubernetes-int-or-string": True}),
@@ -78,6 +80,18 @@ PodsOrPercent = Annotated[
     ),
 ]
 """A number of pods, or a share of spec.replicas."""
+
+
+SurgeAmount = Annotated[
+    int | str,
+    Field(json_schema_extra={"x-kubernetes-int-or-string": True, "maxLength": 32}),
+    Rule(
+        f"type(self) == int ? self >= 0 : self.matches('^{_AMOUNT}$')",
+        "must be an amount of at least 0, as in 2, 500m or 16Gi",
+        lambda value: value >= 0 if isinstance(value, int) else re.fullmatch(_AMOUNT, value) is not None,
+    ),
+]
+"""How much of a resource: a quantity as in a container's resources."""
 
 
 class Standby(ApiModel):
@@ -111,6 +125,15 @@ class Capacity(ApiModel):
             "leaves it."
         ),
     ] = "100%"
+    max_surge_resources: Annotated[
+        dict[str, SurgeAmount],
+        Field(
+            default_factory=dict,
+            max_length=4,
+            description="In place of maxSurge: all versions together ask for at most what spec.replicas pods of the "
+            "larger version ask for, and for this much more, such as {nvidia.com/gpu: 2}.",
+        ),
+    ]
     max_unavailable: Annotated[
         PodsOrPercent,
         Field(
@@ -141,7 +164,38 @@ class Capacity(ApiModel):
             ),
             field=".candidate",
         ),
+        Rule(
+            "!has(self.maxSurgeResources) || size(self.maxSurgeResources) == 0 || !has(self.maxSurge) || "
+            "self.maxSurge == '100%'",
+            "maxSurge and maxSurgeResources bound the same: remove one of them",
+            lambda self: not self.max_surge_resources or self.max_surge == "100%",
+            field=".maxSurgeResources",
+        ),
+        Rule(
+            "!has(self.maxSurgeResources) || (has(self.maxUnavailable) && self.maxUnavailable != 0 && "
+            "self.maxUnavailable != '0%') || self.maxSurgeResources.all(name, self.maxSurgeResources[name] != 0 && "
+            "self.maxSurgeResources[name] != '0')",
+            "maxSurgeResources 0 with maxUnavailable 0 leaves no room for one pod of a new version: raise it to what a "
+            "pod asks for, or maxUnavailable to 1",
+            lambda self: (
+                self.max_unavailable not in (0, "0%")
+                or all(amount not in (0, "0") for amount in self.max_surge_resources.values())
+            ),
+            field=".maxSurgeResources",
+        ),
+        Rule(
+            "!has(self.maxSurgeResources) || size(self.maxSurgeResources) == 0 || !has(self.candidate) || "
+            "self.candidate != 'Full'",
+            "candidate: Full needs room for all pods twice: remove maxSurgeResources, or use ByShare",
+            lambda self: self.candidate is not CandidatePods.FULL or not self.max_surge_resources,
+            field=".candidate",
+        ),
     )
+
+    @property
+    def surge_amounts(self) -> dict[str, Decimal]:
+        """What all versions together may ask for above spec.replicas pods, by resource; empty: maxSurge counts."""
+        return {name: parse_quantity(str(amount)) for name, amount in self.max_surge_resources.items()}
 
     def surge(self, replicas: int) -> int:
         """Pods that all versions together may have above `replicas`."""
@@ -150,7 +204,8 @@ class Capacity(ApiModel):
     def unavailable(self, replicas: int) -> int:
         """Pods of `replicas` that may be missing; at least one where there is no surge, as in a Deployment."""
         found = _pods(self.max_unavailable, replicas, up=False)
-        return found if found or self.surge(replicas) else 1
+        surge = all(self.surge_amounts.values()) if self.max_surge_resources else self.surge(replicas)
+        return found if found or surge else 1
 
 
 def _pods(amount: int | str, replicas: int, *, up: bool) -> int:

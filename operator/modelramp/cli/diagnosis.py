@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modelramp.api.kinds import (
     CONFIG_MAP,
@@ -21,6 +21,10 @@ from modelramp.api.names import ConditionType
 from modelramp.api.times import parse_duration
 from modelramp.cli.cluster import Cluster, Ended, Object
 from modelramp.cli.reading import conditions_in, instant, observed, part, status_in
+
+if TYPE_CHECKING:
+    from modelramp.api.spec import ModelDeploymentSpec
+    from modelramp.core.need import Shortage
 
 OLDEST_MINOR = 30
 """Kubernetes 1.30 is the oldest that is supported."""
@@ -207,12 +211,21 @@ def room(cluster: Cluster, obj: Object) -> Iterator[Found]:
     for short in found:
         needs = f"which need {short.needed:f} {short.resource}, with {short.left:f} left {short.where}"
         text = f"{name}: the next rollout has up to {more} more pods, {needs}"
-        fits = f"spec.rollout.capacity: {{maxSurge: {short.pods}}} fits" if short.pods else _NO_ROOM
-        yield Found(Mark.WARNING, text, f"{fits}: docs/how-to/roll-out-on-scarce-gpus.md")
+        yield Found(Mark.WARNING, text, f"{_fitting(spec, short)}: docs/how-to/roll-out-on-scarce-gpus.md")
     if not more:
         yield Found(Mark.FINE, f"{name}: the next rollout has no more pods than what runs")
     elif not found and (quotas or devices(spec)):
         yield Found(Mark.FINE, f"{name}: there is room for the {more} more pods of the next rollout")
+
+
+def _fitting(spec: "ModelDeploymentSpec", short: "Shortage") -> str:
+    """The bound of the surge that fits what is left."""
+    if not short.pods:
+        return _NO_ROOM
+    bounds = spec.rollout.capacity.max_surge_resources
+    if short.resource not in bounds:
+        return f"spec.rollout.capacity: {{maxSurge: {short.pods}}} fits" + (" in place of it" if bounds else "")
+    return f"spec.rollout.capacity: {{maxSurgeResources: {{{short.resource}: {short.left.normalize():f}}}}} fits"
 
 
 def _linted(obj: Object) -> Iterator[Found]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from modelramp.api.names import Reason
 from modelramp.api.rollout import CandidatePods
 from modelramp.api.verdict import TickOutcome, Verdict
+from modelramp.core.room import room_of
 from modelramp.core.state import HeldReplicas, Observed, Pods, RolloutInput, State
 
 SETTLE_SECONDS = 300
@@ -134,27 +135,32 @@ def pods_by_share(
             return {}
         has = seen.pods.get(candidate.version.revision, Pods()).wanted
         return {candidate.version.revision: min(replicas, max(has, first_pods(target, seen)))}
-    room = replicas + target.spec.rollout.capacity.surge(replicas) - sum(others.values())
+    comes = candidate.version.revision if candidate is not None else stable.revision
+    room = room_of(target, seen, {stable.revision, comes, *others})
+    for revision, pods in others.items():
+        room = room.without(revision, pods)
     old = seen.pods.get(stable.revision, Pods())
     if candidate is None:
-        return {stable.revision: min(replicas, max(1, old.wanted, room))}
-    new = seen.pods.get(candidate.version.revision, Pods())
+        return {stable.revision: min(replicas, max(1, old.wanted, room.fits(stable.revision)))}
+    new = seen.pods.get(comes, Pods())
     wants = min(replicas, max(target.spec.rollout.capacity.minimum, -(-replicas * weight // 100)))
     keeps = _kept(target, state, seen)
-    goal = min(replicas, max(keeps, room - wants))
+    goal = min(replicas, max(keeps, room.without(comes, wants).fits(stable.revision)))
     if goal < old.wanted and (seen.routed is not True or old.endpoints < keeps):
         goal = old.wanted
-    stays = max(1, min(replicas, goal, max(old.wanted, room - new.existing)))
-    free = room - max(stays, old.existing)
+    beside = room.without(comes, new.existing).fits(stable.revision)
+    stays = max(1, min(replicas, goal, max(old.wanted, beside)))
+    free = room.without(stable.revision, max(stays, old.existing)).fits(comes)
     gets = max(min(wants, free), new.wanted, 0)
-    return {stable.revision: stays, candidate.version.revision: min(replicas, gets)}
+    return {stable.revision: stays, comes: min(replicas, gets)}
 
 
 def first_pods(target: RolloutInput, seen: Observed) -> int:
     """Pods of the first revision: all, or none while the Deployment that it takes over from leaves no room for all."""
     replicas = target.spec.replicas
     before = seen.adopted.pods if seen.adopted is not None else 0
-    return replicas if before <= target.spec.rollout.capacity.surge(replicas) else 0
+    room = room_of(target, seen, [target.revision]).without(target.revision, before)
+    return replicas if not before or room.fits(target.revision) >= replicas else 0
 
 
 def takeover_at(target: RolloutInput, state: State, seen: Observed) -> float:
@@ -180,12 +186,13 @@ def standby_until(target: RolloutInput, state: State) -> int:
     return stable.since + standby.lasts
 
 
-def standby_pods(target: RolloutInput, state: State, now: int) -> int:
-    """Pods of the previous version that stand by at `now`, seconds since the epoch, within maxSurge."""
-    capacity, replicas = target.spec.rollout.capacity, target.spec.replicas
-    if now >= standby_until(target, state):
+def standby_pods(target: RolloutInput, state: State, seen: Observed, now: int) -> int:
+    """Pods of the previous version that stand by at `now`, seconds since the epoch, within the surge."""
+    stable, previous, replicas = state.stable, state.previous, target.spec.replicas
+    if now >= standby_until(target, state) or stable is None or previous is None:
         return 0
-    return min(capacity.standby.replicas, replicas, capacity.surge(replicas))
+    room = room_of(target, seen, [stable.revision, previous.revision]).without(stable.revision, replicas)
+    return max(0, min(target.spec.rollout.capacity.standby.replicas, replicas, room.fits(previous.revision)))
 
 
 def _kept(target: RolloutInput, state: State, seen: Observed) -> int:

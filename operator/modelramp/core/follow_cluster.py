@@ -8,6 +8,7 @@ from modelramp.core import transitions
 from modelramp.core.capacity import all_available, by_share, first_pods, given
 from modelramp.core.events import RolloutEvent
 from modelramp.core.gates import registry as gates
+from modelramp.core.room import bounds_in_words, unusable
 from modelramp.core.state import (
     CapacityWait,
     Decision,
@@ -123,16 +124,20 @@ def _await_capacity(decision: Decision, target: RolloutInput, seen: Observed, no
 def _no_room(target: RolloutInput, state: State, seen: Observed) -> str:
     """Why a candidate was given no pod at all; empty when it was given some."""
     candidate, stable = state.candidate, state.stable
-    pods = seen.pods.get(candidate.version.revision) if candidate is not None else None
-    if pods is None or pods.wanted or not by_share(target):
+    if candidate is None or not by_share(target):
         return ""
+    never = unusable(target, seen, candidate.version.revision, stable.revision if stable is not None else None)
+    pods = seen.pods.get(candidate.version.revision)
+    if never or pods is None or pods.wanted:
+        return never
+    bound = bounds_in_words(target)
     if stable is None:
         if first_pods(target, seen) or seen.adopted is None or not target.spec.replicas:
             return ""
         found = f"Deployment {seen.adopted.name} has {seen.adopted.pods} pods"
-        return f"{found}, and spec.replicas and maxSurge leave no room for {target.spec.replicas} more"
+        return f"{found}, and spec.replicas and {bound} leave no room for {target.spec.replicas} more"
     others = sum(found.existing for found in seen.pods.values())
-    return f"the other versions have {others} pods, and maxSurge and maxUnavailable leave no room for one more"
+    return f"the other versions have {others} pods, and {bound} and maxUnavailable leave no room for one more"
 
 
 def _await_pods(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:

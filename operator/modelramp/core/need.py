@@ -40,7 +40,19 @@ class Shortage:
 def peak(spec: ModelDeploymentSpec) -> int:
     """Pods that the next rollout may have above spec.replicas."""
     capacity, replicas = spec.rollout.capacity, spec.replicas
-    return replicas if capacity.candidate is CandidatePods.FULL else min(replicas, capacity.surge(replicas))
+    if capacity.candidate is CandidatePods.FULL:
+        return replicas
+    bounds = capacity.surge_amounts
+    if not bounds:
+        return min(replicas, capacity.surge(replicas))
+    asks = asks_for(spec.template, bounds)
+    return min([replicas, *(int(surge // asks[name]) for name, surge in bounds.items() if asks.get(name))])
+
+
+def asks_for(template: Object, resources: Iterable[str]) -> Amounts:
+    """What a pod of a template asks for of some resources; those that no container names are left out."""
+    found = _asked(template, "requests")
+    return {name: found[name] for name in resources if name in found}
 
 
 def of_quotas(spec: ModelDeploymentSpec, quotas: Iterable[Object]) -> Iterator[Shortage]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from enum import StrEnum
 
 from modelramp.api.names import Phase, Reason
@@ -376,6 +377,7 @@ class Observed:
     previewed: the revision that the preview hostnames reach, once the gateway has taken that; None for none.
     preview_detail: why they reach none, for people.
     adopted: the Deployment that spec.workloadRef names, once it was looked at.
+    asks: what one pod of each known revision asks for, of the resources in maxSurgeResources.
     now: the present time, seconds since the epoch.
     """
 
@@ -399,6 +401,7 @@ class Observed:
     previewed: str | None = None
     preview_detail: str = ""
     adopted: Adopted | None = None
+    asks: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
     now: int = 0
 
 

@@ -195,7 +195,7 @@ def replicas_by_revision(
     else:
         replicas = dict.fromkeys([*roles, *retiring, *named], target.spec.replicas)
     if state.previous is not None:
-        replicas.setdefault(state.previous.revision, standby_pods(target, state, now))
+        replicas.setdefault(state.previous.revision, standby_pods(target, state, seen, now))
     return replicas
 
 

@@ -9,11 +9,12 @@ from modelramp.api.kinds import CONTROLLER_REVISION, ENDPOINT_SLICE
 from modelramp.api.names import LABEL_REVISION, Reason
 from modelramp.core.events import RolloutEvent
 from modelramp.core.gates.evaluation_results import Results
+from modelramp.core.need import Amounts, asks_for
 from modelramp.core.state import Adopted, Observed, Pods
 from modelramp.core.strategies.registry import traffic_of
 from modelramp.desired.ownership import Owner
 from modelramp.desired.reading import entries
-from modelramp.desired.revision import recorded
+from modelramp.desired.revision import recorded, snapshots_of
 from modelramp.desired.routers import ROUTERS, divides, router_of
 from modelramp.desired.routers.protocol import Router, RouteStatus
 from modelramp.desired.traffic import of_router, previewed, served_weights
@@ -51,6 +52,7 @@ def observe(store: Store, key: Key, record: Record, now: float) -> Observed:
         previewed=revision,
         preview_detail=detail,
         adopted=_adopted(record),
+        asks=_asks(store, key, record),
     )
 
 
@@ -93,6 +95,15 @@ def _kept(store: Store, key: Key, record: Record) -> frozenset[str]:
         return frozenset()
     found = store.children(key, CONTROLLER_REVISION).values()
     return frozenset(obj["metadata"]["labels"][LABEL_REVISION] for obj in found)
+
+
+def _asks(store: Store, key: Key, record: Record) -> dict[str, Amounts]:
+    """What a pod of each remembered revision asks for; looked up only where a rollout is bounded by that."""
+    bounds = record.target.spec.rollout.capacity.max_surge_resources if record.target is not None else {}
+    if not bounds:
+        return {}
+    known = snapshots_of(Owner(*key, record.uid), store.children(key, CONTROLLER_REVISION).values())
+    return {revision: asks_for(snapshot.template, bounds) for revision, snapshot in known.items()}
 
 
 def _recorded(store: Store, key: Key, record: Record) -> dict[str, Results]:

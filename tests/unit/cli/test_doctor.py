@@ -186,6 +186,12 @@ def with_devices(replicas=4, **capacity):
             "digits: the next rollout has up to 2 more pods, which need 2 nvidia.com/gpu, with 0 left on the nodes",
             f"{diagnosis._NO_ROOM}: docs/how-to/roll-out-on-scarce-gpus.md",
         ),
+        (
+            1,
+            {"maxSurgeResources": {GPU: 3}},
+            "digits: the next rollout has up to 3 more pods, which need 3 nvidia.com/gpu, with 1 left on the nodes",
+            f"spec.rollout.capacity: {{maxSurgeResources: {{{GPU}: 1}}}} fits: docs/how-to/roll-out-on-scarce-gpus.md",
+        ),
         (0, {"maxSurge": 0, "maxUnavailable": 1}, "digits: the next rollout has no more pods than what runs", ""),
     ],
 )

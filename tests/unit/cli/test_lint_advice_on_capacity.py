@@ -36,6 +36,54 @@ def test_a_single_pod_without_a_surge_can_never_be_replaced():
     assert (level, "set maxSurge to 1" in text) == (Level.ERROR, True)
 
 
+def in_gpus(each, surge, *, replicas=8, **capacity):
+    """Advice on a surge in GPUs, as (level, path, message). each: what a pod asks for."""
+    resources = {"limits": {"nvidia.com/gpu": each}} if each else {}
+    capacity = {"maxSurgeResources": {"nvidia.com/gpu": surge}, **capacity}
+    wanted = spec(replicas=replicas, rollout={"capacity": capacity}).model_copy(
+        update={"template": {"spec": {"containers": [{"name": "model", "resources": resources}]}}}
+    )
+    found = advice(wanted, {"spec": {"containers": []}}, {}.get)
+    return [
+        (one.level, one.path, one.message)
+        for one in found
+        if one.path.startswith("spec.rollout.capacity.maxSurgeResources")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("each", "surge", "capacity", "fix"),
+    [
+        (2, 1, {}, "is less than one pod asks for (2): raise it to 2, or set maxUnavailable to 1"),
+        (2, "1", {"replicas": 1, "maxUnavailable": 1}, "is less than one pod asks for (2): raise it to 2"),
+        (0, 1, {}, "no container asks for it: remove it, or write it into the resources of a container"),
+    ],
+)
+def test_a_surge_in_gpus_within_which_no_rollout_ends_is_an_error(each, surge, capacity, fix):
+    path = "spec.rollout.capacity.maxSurgeResources[nvidia.com/gpu]"
+    assert in_gpus(each, surge, **capacity) == [(Level.ERROR, path, fix)]
+
+
+@pytest.mark.parametrize(
+    ("each", "surge", "capacity"),
+    [(2, 2, {}), (2, 1, {"maxUnavailable": 1}), (1, "1500m", {}), (2, 0, {"maxUnavailable": 1})],
+)
+def test_a_surge_in_gpus_that_has_a_pod_is_none(each, surge, capacity):
+    assert in_gpus(each, surge, **capacity) == []
+
+
+def test_a_surge_in_gpus_has_a_worst_case_in_pods():
+    wanted = spec(rollout={"capacity": {"maxSurgeResources": {"nvidia.com/gpu": 5}}}, replicas=8).model_copy(
+        update={"template": {"spec": {"containers": [{"resources": {"limits": {"nvidia.com/gpu": 2}}}]}}}
+    )
+    found = [
+        one.message for one in advice(wanted, {"spec": {"containers": []}}, {}.get) if "pods of the" in one.message
+    ]
+    assert found == [
+        "after a breach at 100 % 2 of 8 pods of the stable version carry all traffic until the others have started"
+    ]
+
+
 def test_no_replicas_serve_nothing():
     found = advice(spec(replicas=0), {"spec": {"containers": []}}, {}.get)
     assert [one.level for one in found if one.path == "spec.replicas"] == [Level.WARNING]

@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from modelramp.api.names import Phase
 from modelramp.api.verdict import TickOutcome
@@ -13,6 +14,7 @@ from modelramp.desired.objects import replicas_by_revision
 from modelramp.desired.traffic import shown_weights
 from tests.unit.core.story import START, check, serving, spec
 
+GPU = "nvidia.com/gpu"
 FULL = "Unschedulable: 0/9 nodes are available: 9 Insufficient nvidia.com/gpu."
 
 
@@ -26,7 +28,10 @@ class Revision:
 
 @dataclass
 class Pool:
-    """replicas of v1 serve; v2 is wanted. room: pods that the nodes carry, terminating ones included."""
+    """replicas of v1 serve; v2 is wanted. room: what the nodes carry, terminating pods included.
+
+    gpus: what a pod of each version takes of the room; one where nothing is said.
+    """
 
     target: RolloutInput
     room: int
@@ -37,23 +42,29 @@ class Pool:
     route: dict[str, int] = field(default_factory=lambda: {"v1": 100})
     confirmed: dict[str, int] = field(default_factory=lambda: {"v1": 100})
     confirm_at: int = 0
-    ending: list[float] = field(default_factory=list)
+    ending: list[tuple[float, str]] = field(default_factory=list)
     peak: int = 0
     fewest: int = 1000
     broken: list[str] = field(default_factory=list)
     waits: set[str] = field(default_factory=set)
+    gpus: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, room, *, replicas=8, seed=0, **capacity):
+    def of(cls, room, *, replicas=8, seed=0, gpus=None, **capacity):
         rollout = {"capacity": capacity, "stepDuration": "60s"}
         pool = cls(RolloutInput(spec(replicas=replicas, rollout=rollout), "v2"), room, seed)
+        pool.gpus = gpus or {}
         pool.revisions = {"v1": Revision(replicas, [0.0] * replicas)}
         pool.chance = random.Random(seed)  # noqa: S311 - a simulation, not a secret
         return pool
 
     @property
     def placed(self):
-        return sum(len(one.ready) for one in self.revisions.values()) + len(self.ending)
+        held = sum(len(one.ready) * self.takes(name) for name, one in self.revisions.items())
+        return held + sum(self.takes(name) for _, name in self.ending)
+
+    def takes(self, revision):
+        return self.gpus.get(revision, 1)
 
     def is_ready(self, revision):
         one = self.revisions.get(revision)
@@ -76,14 +87,15 @@ class Pool:
                 kept=True,
             )
         routed = True if self.route == self.confirmed else None
-        return Observed(pods=pods, served=self.route, routed=routed, now=self.now)
+        asks = {name: {GPU: Decimal(gpus)} if gpus else {} for name, gpus in self.gpus.items()}
+        return Observed(pods=pods, served=self.route, routed=routed, now=self.now, asks=asks)
 
     def second(self, letter="h"):
         """One second: nodes first, then the operator, until it has nothing more to do."""
         self.now += 1
-        self.ending = [at for at in self.ending if at > self.now]
-        for one in self.revisions.values():
-            while len(one.ready) < one.wanted and self.placed < self.room:
+        self.ending = [(at, name) for at, name in self.ending if at > self.now]
+        for name, one in self.revisions.items():
+            while len(one.ready) < one.wanted and self.placed + self.takes(name) <= self.room:
                 one.ready.append(self.now + self.chance.uniform(1, 20))
         if self.route != self.confirmed and self.now >= self.confirm_at:
             self.confirmed = dict(self.route)
@@ -117,7 +129,7 @@ class Pool:
         one.ready.sort()
         while len(one.ready) > count:  # a ReplicaSet ends first what is not ready
             one.ready.pop()
-            self.ending.append(self.now + self.chance.uniform(0, 3))
+            self.ending.append((self.now + self.chance.uniform(0, 3), name))
 
     def lose(self, pods):
         """So many pods go with their node, which stays away."""
@@ -130,10 +142,12 @@ class Pool:
         """Both bounds, and that every version on the route has ready pods for its weight."""
         replicas = self.target.spec.replicas
         bounds = self.target.spec.rollout.capacity
-        wanted = sum(one.wanted for one in self.revisions.values())
+        wanted = sum(one.wanted * self.takes(name) for name, one in self.revisions.items())
         self.peak = max(self.peak, wanted)
-        if wanted > replicas + bounds.surge(replicas):
-            self.broken.append(f"{wanted} pods are wanted at {self.now - START}")
+        most = replicas * max(map(self.takes, ("v1", "v2")))
+        allowed = bounds.max_surge_resources.get(GPU, bounds.surge(replicas))
+        if wanted > most + allowed:
+            self.broken.append(f"{wanted} are wanted at {self.now - START}")
         self.fewest = min(self.fewest, sum(self.is_ready(name) for name in self.route))
         declared = self.state.weights.get("v2", 0)
         share = self.route.get("v2", 0) / sum(self.route.values())

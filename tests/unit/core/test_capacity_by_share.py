@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from modelramp.api.names import Phase, Reason
-from tests.unit.core.pool import Pool
+from tests.unit.core.pool import GPU, Pool
 from tests.unit.core.story import START
 
 
@@ -99,7 +99,7 @@ def test_one_pod_without_room_says_so():
 
 
 def promoted(**capacity):
-    pool = Pool.of(16, **capacity)
+    pool = Pool.of(32, **capacity)
     while pool.state.stable.revision == "v1":
         pool.second()
     for _ in range(120):
@@ -154,5 +154,92 @@ def test_no_loss_of_nodes_or_quota_rolls_a_healthy_version_back(part):
             pool.room += lost
         pool.room = 20
         pool.run(90)
+
+        assert outcome(pool) == ("v2", None, []), seed
+
+
+SIZES = [(1, 1), (1, 2), (2, 1), (2, 3), (4, 1)]
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize("replicas", [1, 3, 8])
+def test_a_surge_in_gpus_finishes_when_it_has_a_pod_of_the_smaller_version(sizes, replicas):
+    old, new = sizes
+    least, most = min(sizes), replicas * max(sizes)
+    for seed, surge in enumerate((least, least + 1)):
+        gpus = {"v1": old, "v2": new}
+        pool = Pool.of(most + surge, replicas=replicas, seed=seed, gpus=gpus, maxSurgeResources={GPU: surge}).run(120)
+
+        assert outcome(pool) == ("v2", None, [])
+        assert pool.peak <= most + surge
+        assert pool.fewest >= replicas
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize("unavailable", [1, "30%"])
+def test_without_a_surge_in_gpus_the_stable_version_makes_room(sizes, unavailable):
+    gpus, most = dict(zip(("v1", "v2"), sizes, strict=True)), 8 * max(sizes)
+    pool = Pool.of(most, gpus=gpus, maxSurgeResources={GPU: 0}, maxUnavailable=unavailable).run(120)
+
+    assert outcome(pool) == ("v2", None, [])
+    assert pool.fewest >= (7 if unavailable == 1 else 6)
+
+
+@pytest.mark.parametrize("sizes", [(2, 2), (2, 3), (3, 2)])
+def test_a_surge_below_one_pod_is_a_wait_with_the_fix(sizes):
+    gpus = dict(zip(("v1", "v2"), sizes, strict=True))
+    pool = Pool.of(100, gpus=gpus, maxSurgeResources={GPU: 1}).run(20)
+
+    assert (pool.state.stable.revision, pool.state.reason, pool.broken) == ("v1", Reason.WAITING_FOR_CAPACITY, [])
+    assert "to 1 more, and one pod asks for 2: raise it to 2, or set maxUnavailable to 1" in (
+        pool.state.candidate.wait.message
+    )
+
+
+def test_a_bound_of_what_no_container_asks_for_is_a_wait_with_the_fix():
+    pool = Pool.of(100, gpus={"v1": 0, "v2": 0}, maxSurgeResources={GPU: 1}).run(20)
+
+    assert pool.state.reason is Reason.WAITING_FOR_CAPACITY
+    assert "which no container asks for: remove it there" in pool.state.candidate.wait.message
+
+
+def test_a_version_that_needs_none_of_what_is_bounded_has_all_its_pods_at_once():
+    pool = Pool.of(100, gpus={"v1": 1, "v2": 0}, maxSurgeResources={GPU: 1}).run(60)
+
+    assert outcome(pool) == ("v2", None, [])
+
+
+def test_the_amount_counts_and_not_the_number_of_pods():
+    """Eight pods of one GPU each become eight of two: room for sixteen and two more."""
+    pool = Pool.of(18, gpus={"v1": 1, "v2": 2}, maxSurgeResources={GPU: 2}).run(120)
+
+    assert outcome(pool) == ("v2", None, [])
+    assert 16 < pool.peak <= 18
+
+
+def test_standby_stays_within_a_surge_in_gpus():
+    pool = promoted(gpus={"v1": 2, "v2": 2}, maxSurgeResources={GPU: 5}, standby={"replicas": 8, "for": "1h"})
+
+    assert pool.revisions["v1"].wanted == 2
+    assert pool.broken == []
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_no_quota_that_is_lowered_for_a_while_rolls_a_healthy_version_back(part):
+    for seed in range(part, 12, 2):
+        chance = random.Random(seed)  # noqa: S311 - a simulation, not a secret
+        sizes = chance.choice(SIZES)
+        capacity = chance.choice(({GPU: min(sizes)}, {GPU: 2 * max(sizes)}))
+        pool = Pool.of(8 * max(sizes) + 8, gpus=dict(zip(("v1", "v2"), sizes, strict=True)), seed=seed,
+                       maxSurgeResources=capacity)  # fmt: skip
+        for _ in range(chance.randint(1, 3)):
+            lost = chance.randint(1, 8)
+            for _ in range(chance.randint(5, 400)):
+                pool.second()
+            pool.room -= lost
+            for _ in range(chance.randint(5, 900)):
+                pool.second()
+            pool.room += lost
+        pool.run(120)
 
         assert outcome(pool) == ("v2", None, []), seed

@@ -58,6 +58,9 @@ def container_spec(gpus):
         ({"maxSurge": 20}, 8),
         ({"maxSurge": 0, "maxUnavailable": 1}, 0),
         ({"candidate": "Full"}, 8),
+        ({"maxSurgeResources": {GPU: 3}}, 3),
+        ({"maxSurgeResources": {GPU: 20}}, 8),
+        ({"maxSurgeResources": {GPU: 3, "cpu": 1}}, 3),  # the pods ask for no CPU
     ],
 )
 def test_the_peak_is_what_the_bounds_allow(capacity, pods):

@@ -18,6 +18,7 @@ from modelramp.cli.lint.jobs import of_evaluation
 from modelramp.cli.lint.known_policies import NOT_AT_HAND
 from modelramp.cli.lint.pods import of_config_maps, of_references
 from modelramp.cli.lint.timing import of_timing
+from modelramp.core.need import asks_for, peak
 from modelramp.core.policies import Lookup, Resolved, resolve
 from modelramp.core.strategies.registry import stages_of
 from modelramp.desired.routers import router_of
@@ -76,10 +77,12 @@ def _of_hostnames(spec: ModelDeploymentSpec) -> Iterator[Advice]:
 
 def _of_capacity(spec: ModelDeploymentSpec) -> Iterator[Advice]:
     """The worst case of a rollout with less room than both versions need."""
-    surge = spec.rollout.capacity.surge(spec.replicas)
+    surge = peak(spec)
     if not spec.replicas:
         text = "nothing serves and nothing is judged; remove it if an autoscaler or a person sets it"
         yield Advice(Level.WARNING, "spec.replicas", f"is 0: {text}")
+    elif spec.rollout.capacity.max_surge_resources and (found := [*_of_surge_resources(spec)]):
+        yield from found
     elif spec.replicas == 1 and not surge:
         text = "leaves no room for a pod of a new version beside the one that serves; set maxSurge to 1"
         yield Advice(Level.ERROR, "spec.rollout.capacity.maxSurge", text)
@@ -87,6 +90,21 @@ def _of_capacity(spec: ModelDeploymentSpec) -> Iterator[Advice]:
         few = f"{max(1, surge)} of {spec.replicas} pods of the stable version carry all traffic"
         text = f"after a breach at 100 % {few} until the others have started"
         yield Advice(Level.WARNING, "spec.rollout.capacity", text)
+
+
+def _of_surge_resources(spec: ModelDeploymentSpec) -> Iterator[Advice]:
+    """Bounds within which no rollout can end. Of a workloadRef's template nothing is known here."""
+    capacity, path = spec.rollout.capacity, "spec.rollout.capacity.maxSurgeResources"
+    asks = asks_for(spec.template, capacity.surge_amounts)
+    for name, surge in capacity.surge_amounts.items() if spec.template else ():
+        each = asks.get(name)
+        if not each:
+            text = "no container asks for it: remove it, or write it into the resources of a container"
+            yield Advice(Level.ERROR, f"{path}[{name}]", text)
+        elif surge < each and (spec.replicas == 1 or not capacity.unavailable(spec.replicas)):
+            least = f"{each.normalize():f}"
+            fix = f"raise it to {least}" + (", or set maxUnavailable to 1" if spec.replicas > 1 else "")
+            yield Advice(Level.ERROR, f"{path}[{name}]", f"is less than one pod asks for ({least}): {fix}")
 
 
 def _of_steps(spec: ModelDeploymentSpec) -> Iterator[Advice]:
