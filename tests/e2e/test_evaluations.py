@@ -94,7 +94,7 @@ def test_results_may_stand_in_a_config_map(stories):
     rollout, missing = stories["config_map"].result()
 
     assert record(rollout, "v1") == {"state": "Passed", "metrics": {"accuracy": 0.98}}
-    assert "without making the ConfigMap" in missing["message"]
+    assert "without creating the ConfigMap" in missing["message"]
 
 
 def test_the_sample_tells_the_demo_s_models_apart_before_a_single_user_sees_them(stories):

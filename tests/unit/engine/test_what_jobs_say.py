@@ -131,7 +131,7 @@ def test_a_running_job_s_trouble_is_that_of_its_own_pod():
 def test_pods_that_contradict_each_other_give_no_results():
     seen = looked(Answers([pod(), pod(FORGED, name="another")]))
     assert (seen.output, seen.ended) == (None, True)
-    assert "several pods claim to have done it" in seen.problem
+    assert "several pods report results, and these differ" in seen.problem
 
     assert looked(Answers([pod(), pod(name="another")])).output == GOOD
 
@@ -150,7 +150,7 @@ def test_only_a_few_pods_are_ever_asked_for(condition, fields):
 
 def test_results_in_a_config_map():
     assert looked(Answers(config_map={"data": {"results.json": GOOD}}), results="ConfigMap").output == GOOD
-    assert "without making" in looked(Answers(), results="ConfigMap").problem
+    assert "without creating" in looked(Answers(), results="ConfigMap").problem
     assert "has no key" in looked(Answers(config_map={"data": {}}), results="ConfigMap").problem
 
 
