@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from tests.integration.install.conftest import ROOT
+from tests.refused import pod_templates
 from tests.refused.samples import ACCEPTED, ACCEPTED_POLICIES, REFUSED, REFUSED_POLICIES, expected
 
 DEFINITIONS = sorted((ROOT / "crds").glob("modelramp.io_*.yaml"))
@@ -63,3 +64,25 @@ def test_an_object_that_nobody_has_seen_says_so(cluster):
     where = "/apis/modelramp.io/v1alpha1/namespaces/default/modeldeployments"
     assert cluster.create(where, text).status_code == 201
     assert cluster.http.get(f"{where}/digits").json()["status"] == {"observedGeneration": -1}
+
+
+def deployment(pod):
+    """The answer to a Deployment of such pods."""
+    spec = {"selector": {"matchLabels": {"app": "digits"}}}
+    spec["template"] = {"metadata": {"labels": {"app": "digits"}}, "spec": pod}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "digits"}, "spec": spec}
+
+
+def test_what_lint_calls_unusable_is_refused_in_a_deployment_and_the_rest_is_taken(cluster):
+    where = "/apis/apps/v1/namespaces/default/deployments"
+
+    def code(pod):
+        return cluster.create(
+            where, yaml.safe_dump(deployment(pod)), dryRun="All", fieldValidation="Strict"
+        ).status_code
+
+    refused = {name: code(pod) for name, (pod, _) in pod_templates.REFUSED.items()}
+    taken = {name: code(pod) for name, pod in pod_templates.TAKEN.items()}
+    taken |= {name: code(pod) for name, (pod, _) in pod_templates.NEVER_RUN.items()}
+    assert {name: found for name, found in refused.items() if found != 422} == {}
+    assert {name: found for name, found in taken.items() if found != 201} == {}

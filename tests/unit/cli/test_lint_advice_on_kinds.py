@@ -41,6 +41,10 @@ FOUND = {
         {"cost": {"usage": {"in": "q("}, "prices": {"in": 1}, "count": GOOD}, "max": 1},
         ("error", "cost.usage.in", "not PromQL"),
     ),
+    "a latency in milliseconds": (
+        {"preset": "traefik-p95-latency", "max": 500},
+        ("warning", "max", "is 500 seconds; if milliseconds were meant, write 0.5"),
+    ),
     "wrong samples": (
         {"query": GOOD, "max": 1, "minSamples": 5, "samples": "q("},
         ("error", "samples", "not PromQL"),

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from modelramp.cli.commands.lint import lint_text
 from modelramp.cli.main import main
+from tests.refused.pod_templates import NEVER_RUN, REFUSED, TAKEN
 
 CONTAINER = {
     "name": "model",
@@ -84,6 +85,23 @@ def test_a_name_that_nothing_has_is_an_error(pod, path, words):
     ((level, field, message),) = said(manifest(pod))
     assert (level, field) == ("error", path)
     assert words in message
+
+
+@pytest.mark.parametrize(("pod", "path"), (UNUSABLE := REFUSED | NEVER_RUN).values(), ids=UNUSABLE)
+def test_pods_that_would_never_run_are_an_error_at_the_field(pod, path):
+    assert [item[:2] for item in said(manifest(pod)) if item[0] == "error"] == [("error", f"{POD}.{path}")]
+
+
+@pytest.mark.parametrize("pod", TAKEN.values(), ids=TAKEN)
+def test_pods_that_only_look_odd_are_no_error(pod):
+    assert [item for item in said(manifest(pod)) if item[0] == "error"] == []
+
+
+def test_a_port_of_the_node_is_a_warning_since_two_versions_would_need_it():
+    port = {"name": "http", "containerPort": 8000, "hostPort": 8000}
+    ((level, path, message),) = said(manifest({"containers": [{**CONTAINER, "ports": [port]}]}))
+    assert (level, path) == ("warning", f"{POD}.containers[0].ports[0].hostPort")
+    assert "two versions" in message
 
 
 def test_mounts_of_volumes_that_are_there_are_right():

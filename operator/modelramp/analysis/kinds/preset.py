@@ -18,6 +18,7 @@ from modelramp.api.names import Reason
 
 _SERVED = "Serve it from the start, at 0"
 _UNACCOUNTED = "More requests began than were done"
+_MANY_SECONDS = 200
 _OLD = "it reads what the reference model server serves, and no other; the old name goes with the next release"
 
 
@@ -90,6 +91,9 @@ class PresetKind(NumberKind):
             message = f"{check.settings} is the old name of {preset.name}: {_OLD}"
             yield Advice(Level.WARNING, f"{path}.preset", message)
         yield from self.lint_limits(check, path, *preset.range)
+        if preset.unit == "s" and check.max is not None and check.max >= _MANY_SECONDS:
+            text = f"is {check.max:g} seconds; if milliseconds were meant, write {check.max / 1000:g}"
+            yield Advice(Level.WARNING, f"{path}.max", text)
 
 
 KIND: CheckKind = PresetKind()

@@ -17,6 +17,7 @@ from modelramp.cli.lint.hooks import of_hooks
 from modelramp.cli.lint.jobs import of_evaluation
 from modelramp.cli.lint.known_policies import NOT_AT_HAND
 from modelramp.cli.lint.pods import of_config_maps, of_references
+from modelramp.cli.lint.refused_pods import of_refused
 from modelramp.cli.lint.timing import of_timing
 from modelramp.core.need import asks_for, peak
 from modelramp.core.policies import Lookup, Resolved, resolve
@@ -53,6 +54,9 @@ def advice(
     containers = [*template["spec"].get("containers", ())]
     yield from _of_port(spec, [*containers, *template["spec"].get("initContainers", ())])
     yield from of_references(template["spec"], "spec.template.spec")
+    yield from of_refused(template["spec"], "spec.template.spec")
+    if "activeDeadlineSeconds" in template["spec"]:
+        yield Advice(Level.ERROR, "spec.template.spec.activeDeadlineSeconds", "only the pods of a Job may have one")
     yield from of_config_maps(template["spec"], "spec.template.spec", immutable)
     for index, container in enumerate(containers):
         path = f"spec.template.spec.containers[{index}]"

@@ -8,6 +8,7 @@ from modelramp.api.hooks import Hook, On
 from modelramp.api.rollout import OnBreach
 from modelramp.api.spec import ModelDeploymentSpec
 from modelramp.cli.lint.pods import of_references
+from modelramp.cli.lint.refused_pods import of_refused
 
 _LISTS = {On.DRIFT: "on_drift", On.BREACH: "on_breach"}
 
@@ -25,6 +26,7 @@ def of_hooks(spec: ModelDeploymentSpec, health: Health, *, complete: bool) -> It
             yield from _of_row(spec, on, hook, path)
             if hook.job is not None:
                 yield from of_references(hook.job.template.get("spec", {}), f"{path}.job.template.spec")
+                yield from of_refused(hook.job.template.get("spec", {}), f"{path}.job.template.spec")
             if hook.webhook is not None and hook.webhook.secret_ref and hook.webhook.url.startswith("http:"):
                 message = "no token is sent without encryption by default; use https, or a Secret with `hmac` alone"
                 yield Advice(Level.WARNING, f"{path}.webhook.url", message)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from modelramp.api.advice import Advice, Level
 from modelramp.api.evaluation import EvaluationSpec
 from modelramp.cli.lint.pods import of_references
+from modelramp.cli.lint.refused_pods import of_refused
 
 EVALUATION = "spec.rollout.evaluation"
 
@@ -21,3 +22,4 @@ def of_evaluation(evaluation: EvaluationSpec | None) -> Iterator[Advice]:
             )
             yield Advice(Level.WARNING, f"{EVALUATION}.metrics[{index}]", message)
     yield from of_references(evaluation.template.get("spec", {}), f"{EVALUATION}.template.spec")
+    yield from of_refused(evaluation.template.get("spec", {}), f"{EVALUATION}.template.spec")
