@@ -31,6 +31,9 @@ WORDS = {"Healthy": {"Current"}, "Degraded": {"Failed"}, "Progressing": {"InProg
 """Argo CD's words, each with those of kstatus that mean the same."""
 
 
+_PLURALS = {"HealthPolicy": "healthpolicies", "ClusterHealthPolicy": "clusterhealthpolicies"}
+
+
 def script(name):
     return (ARGOCD / name).read_text("utf-8")
 
@@ -248,6 +251,19 @@ def test_a_status_of_an_older_generation_says_nothing_about_the_new_one(stories)
     for answer in asked([*old, *new]):
         assert (answer["health"]["status"], answer["health"]["message"] != "") == ("Progressing", True)
     assert {answer["kstatus"] for answer in asked([*old, new[0]])} == {"InProgress"}
+
+
+@pytest.mark.parametrize("kind", ["HealthPolicy", "ClusterHealthPolicy"])
+def test_a_policy_is_current_at_once_since_nobody_writes_a_status_of_it(kind):
+    """Its schema therefore has no status.observedGeneration of -1, with which it would be in progress for ever."""
+    policy = {"apiVersion": "modelramp.io/v1alpha1", "kind": kind, "metadata": {"name": "sre", "generation": 1}}
+    found = asked([policy, policy | {"status": {"observedGeneration": -1}}])
+
+    assert [answer["kstatus"] for answer in found] == ["Current", "InProgress"]
+    (definition,) = yaml.safe_load_all((ROOT / "crds" / f"modelramp.io_{_PLURALS[kind]}.yaml").read_text("utf-8"))
+    (version,) = definition["spec"]["versions"]
+    assert "subresources" not in version
+    assert "status" not in version["schema"]["openAPIV3Schema"]["properties"]
 
 
 def test_without_a_status_nothing_is_ready_and_no_action_is_possible():
