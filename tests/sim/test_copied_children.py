@@ -3,6 +3,7 @@
 import pytest
 
 from tests.sim.scenarios import ROLLBACK, ROLLOUT, manifest
+from tests.sim.words import events
 
 COPIED = ("ControllerRevision", "Deployment", "Service", "EndpointSlice", "HTTPRoute")
 
@@ -75,3 +76,16 @@ def test_what_was_orphaned_serves_on_when_its_object_is_made_again():
     assert world.serving() == {"2.0.0": 100}
     (route,) = world.api.all("HTTPRoute")
     assert route["metadata"]["ownerReferences"][0]["uid"] == world.digits["metadata"]["uid"]
+
+
+@pytest.mark.parametrize("wanted", ["2.0.0", "3.0.0"])
+def test_what_was_orphaned_is_known_by_its_version_and_nothing_is_left_without_an_owner(wanted):
+    world = ROLLOUT.world(seed=1).at(900, lambda world: world.delete(orphan=True))
+    world.at(960, lambda world: world.apply(manifest(wanted))).run(minutes=60)
+    world.check_promises()
+
+    (text,) = [text for _, text in events(world, "Recovered")]
+    assert "the route gives 2.0.0 (" in text
+    assert world.serving() == {wanted: 100}
+    left = [obj for kind in ("Deployment", "Service") for obj in world.api.all(kind)]
+    assert [obj["metadata"]["name"] for obj in left if not obj["metadata"].get("ownerReferences")] == []

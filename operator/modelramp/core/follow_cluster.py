@@ -60,17 +60,20 @@ def adopt(decision: Decision, target: RolloutInput, seen: Observed, now: int) ->
     """Without a status, believe the route: the revision with most of the traffic is what serves.
 
     A backup restores no status, and an object made anew finds the children of its orphaned namesake. Taking the wanted
-    revision for the first one ever would hand it all traffic at once.
+    revision for the first one ever would hand it all traffic at once. What else was left behind goes: nobody knows
+    whether it ever worked.
     """
     state = decision.state
     shares = {revision: share for revision, share in seen.served.items() if revision in seen.pods}
     if not shares or state.stable or state.candidate or state.last_tick or state.history:
         return decision
     most = max(shares, key=lambda revision: (shares[revision], revision != target.revision))
-    version = target.spec.model.version if most == target.revision else "unknown version"
+    recorded = target.spec.model.version if most == target.revision else seen.versions.get(most)
+    version = recorded or "unknown version"
     stable = Version(most, version, since=now, traffic_since=now)
     text = f"there was no status; the route gives {transitions.label(stable)} most of the traffic, so it is what serves"
-    others = tuple(Retiring(revision) for revision in shares if revision != most)
+    left = [revision for revision in seen.pods if revision in shares or revision != target.revision]
+    others = tuple(Retiring(revision) for revision in left if revision != most)
     finding = RolloutEvent(Reason.RECOVERED, text, warning=True)
     changes = {"stable": stable, "retiring": others, "reason": Reason.RECOVERED, "detail": text}
     return transitions.enter(decision, Phase.PROMOTING, finding, **changes)

@@ -372,6 +372,7 @@ class Observed:
     cause: the last thing that was found to keep the candidate from its pods, for people.
     examined: whether its pods were looked at, so that it is known what keeps them.
     kept: revisions whose ControllerRevision exists; empty when nobody asked.
+    versions: model versions by revision, as recorded; looked up only where there is no status.
     remark: which child is not as asked although the API server took it, for people.
     look_at: when to look at the route again though nothing happens, seconds since the epoch.
     previewed: the revision that the preview hostnames reach, once the gateway has taken that; None for none.
@@ -396,6 +397,7 @@ class Observed:
     cause: str = ""
     examined: bool = True
     kept: frozenset[str] = frozenset()
+    versions: Mapping[str, str] = field(default_factory=dict)
     remark: str = ""
     look_at: float = math.inf
     previewed: str | None = None

@@ -10,7 +10,7 @@ from modelramp.api.names import LABEL_REVISION, Reason
 from modelramp.core.events import RolloutEvent
 from modelramp.core.gates.evaluation_results import Results
 from modelramp.core.need import Amounts, asks_for
-from modelramp.core.state import Adopted, Observed, Pods
+from modelramp.core.state import Adopted, Observed, Pods, State
 from modelramp.core.strategies.registry import traffic_of
 from modelramp.desired.ownership import Owner
 from modelramp.desired.reading import entries
@@ -27,6 +27,7 @@ from modelramp.engine.ports import Object
 from modelramp.engine.store import Key, Record, Store
 
 _UNKNOWN = Missing()
+_NOTHING = State()
 
 
 def observe(store: Store, key: Key, record: Record, now: float) -> Observed:
@@ -49,6 +50,7 @@ def observe(store: Store, key: Key, record: Record, now: float) -> Observed:
         jobs=record.jobs,
         recorded=_recorded(store, key, record),
         kept=_kept(store, key, record),
+        versions=_versions(store, key, record),
         previewed=revision,
         preview_detail=detail,
         adopted=_adopted(record),
@@ -104,6 +106,15 @@ def _asks(store: Store, key: Key, record: Record) -> dict[str, Amounts]:
         return {}
     known = snapshots_of(Owner(*key, record.uid), store.children(key, CONTROLLER_REVISION).values())
     return {revision: asks_for(snapshot.template, bounds) for revision, snapshot in known.items()}
+
+
+def _versions(store: Store, key: Key, record: Record) -> dict[str, str]:
+    """Model versions by revision; looked up only for an object without a status that may have had one."""
+    if record.state != _NOTHING:
+        return {}
+    found = snapshots_of(Owner(*key, record.uid), store.children(key, CONTROLLER_REVISION).values())
+    named = {revision: snapshot.model.get("version") for revision, snapshot in found.items()}
+    return {revision: name for revision, name in named.items() if isinstance(name, str)}
 
 
 def _recorded(store: Store, key: Key, record: Record) -> dict[str, Results]:
