@@ -1,10 +1,12 @@
 """Why things do not move: asked only when they do not, and said in the words of the object that stands in the way."""
 
+import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 from modelramp.api.errors import Gone
-from modelramp.api.kinds import POD
+from modelramp.api.kinds import POD, Ref
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
 from modelramp.api.routing import Routing
 from modelramp.api.text import cut, visible
@@ -12,21 +14,45 @@ from modelramp.core.events import RolloutEvent
 from modelramp.desired.reading import entries, part, text
 from modelramp.desired.routers import router_of
 from modelramp.engine.lost_pods import Missing, why_missing
-from modelramp.engine.ports import Cluster, Object
+from modelramp.engine.ports import Clock, Cluster, Object
 from modelramp.engine.store import Key
 
 _MOST_PODS = 500
 """Pods of one ModelDeployment that are looked at; a namespace that is full of them holds up no other one."""
 _WORDS = 400
 """Bytes; the end of what a registry or an admission answers is the cause as often as its beginning."""
+SHARED_SECONDS = 2.0
+"""An object that was read so lately is not read again for somebody else."""
 
 
-async def inspect_routing(cluster: Cluster, key: Key, routing: Routing) -> RolloutEvent | None:
+@dataclass(slots=True)
+class SharedReads:
+    """Reads an object once for all who ask for it within a moment, as for the Gateway of a thousand routes."""
+
+    cluster: Cluster
+    clock: Clock
+    _begun: dict[Ref, tuple[float, asyncio.Task[Object]]] = field(default_factory=dict)
+
+    async def get(self, ref: Ref) -> Object:
+        """The object as it is, or was up to SHARED_SECONDS ago. Raises what the cluster's get raises."""
+        now = self.clock.now()
+        self._begun = {old: one for old, one in self._begun.items() if abs(now - one[0]) < SHARED_SECONDS}
+        if ref not in self._begun:
+            task = asyncio.create_task(self._read(ref), name=f"read {ref}")
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())  # it may have nobody left to tell
+            self._begun[ref] = (now, task)
+        return await asyncio.shield(self._begun[ref][1])
+
+    async def _read(self, ref: Ref) -> Object:
+        return await self.cluster.get(ref)
+
+
+async def inspect_routing(reads: SharedReads, key: Key, routing: Routing) -> RolloutEvent | None:
     """What is wrong with the objects that a spec's router needs, such as Gateways; None when they are fine."""
     router, found = router_of(routing), {}
     for ref in router.needs(routing, key[0]):
         with suppress(Gone):
-            found[ref] = await cluster.get(ref)
+            found[ref] = await reads.get(ref)
     return router.lacks(routing, key[0], found)
 
 

@@ -11,7 +11,7 @@ from modelramp.api.routing import Routing
 from modelramp.core.capacity import given
 from modelramp.core.gates import registry as gates
 from modelramp.core.state import Observed, Pods, RolloutInput
-from modelramp.engine.diagnostics import inspect_pods, inspect_routing
+from modelramp.engine.diagnostics import SharedReads, inspect_pods, inspect_routing
 from modelramp.engine.fair import FairSlots
 from modelramp.engine.jobs import look_at_jobs
 from modelramp.engine.lost_pods import Missing
@@ -40,10 +40,14 @@ class Inspector:
     telemetry: Telemetry
     clock: Clock
     mark: Callable[[Key], None]
+    _reads: SharedReads = field(init=False)
     _slots: FairSlots = field(default_factory=lambda: FairSlots(_AT_ONCE, _OF_ONE_NAMESPACE))
     _looks: dict[Key, asyncio.Task[None]] = field(default_factory=dict)
     _missed: set[Key] = field(default_factory=set)
     _judging: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._reads = SharedReads(self.cluster, self.clock)
 
     def follow(self, key: Key, record: Record, seen: Observed) -> None:
         """Begin a look if the object waits for something and the last look is long enough ago."""
@@ -144,7 +148,7 @@ class Inspector:
     async def _look_at_gateways(self, key: Key, record: Record, routing: Routing) -> None:
         found = None
         with suppress(Refused):  # who may not read Gateways waits for nothing that he could learn
-            found = await inspect_routing(self.cluster, key, routing)
+            found = await inspect_routing(self._reads, key, routing)
         record.gateway, record.looked_for = found, routing
 
     async def _guarded(self, key: Key, record: Record, look: Coroutine[Any, Any, None]) -> None:
