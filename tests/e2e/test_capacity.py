@@ -1,14 +1,16 @@
 """Rollouts on a node with a few devices: the pods of both versions fit, or the rollout says what it waits for."""
 
 import json
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
 from localplane.configs import NODE_NAME
-from tests.e2e.conftest import NAMESPACE
 from tests.e2e.metrics_api import Load, Looks, is_ready, metrics_api
-from tests.e2e.stories import wait_for_route
+from tests.e2e.rollout import Rollout
+from tests.e2e.stories import serving, story, wait_for_route
 from tests.e2e.traffic import Traffic
 
 pytestmark = pytest.mark.usefixtures("operator")
@@ -98,7 +100,7 @@ def test_a_version_without_a_device_waits_in_the_schedulers_words_and_goes_on_wh
     model.until_step(10)
 
 
-def autoscaled(rollout, version):
+def without_replicas(rollout, version):
     """The manifest of a version, with a CPU request and without replicas: those are the autoscaler's."""
     body = rollout.manifest(version)
     del body["spec"]["replicas"]
@@ -124,29 +126,38 @@ def autoscaler(rollout, most):
     )
 
 
-@pytest.mark.timeout(400)
-def test_an_autoscaler_keeps_its_number_in_a_promotion_and_takes_no_pods_before_a_rollback(
-    operator, rollout, shared_folder
-):
-    model = rollout("autoscaled", steps={"stepDuration": "20s"})
-    with metrics_api(operator, NAMESPACE, shared_folder) as file, Load(operator, model, file, 4.0) as load:
-        operator.kubectl("apply", "-f", "-", input=autoscaled(model, "v1"))
-        operator.kubectl("apply", "-f", "-", input=autoscaler(model, 8))
+@story
+def autoscaled(plane, namespace):
+    model = Rollout(plane, namespace, "autoscaled", steps={"stepDuration": "20s"})
+    with (
+        tempfile.TemporaryDirectory(prefix="modelramp-", dir="/var/tmp") as folder,
+        metrics_api(plane, namespace, Path(folder)) as file,
+        Load(plane, model, file, 4.0) as load,
+    ):
+        plane.kubectl("apply", "-f", "-", input=without_replicas(model, "v1"))
+        plane.kubectl("apply", "-f", "-", input=autoscaler(model, 8))
         model.until(lambda status: load.steady(4) and status["phase"] == "Healthy")
-        with Traffic(operator.gateway_url, model.hostname) as traffic:
+        with Traffic(plane.gateway_url, model.hostname) as traffic:
             load.seen.clear()
-            operator.kubectl("apply", "-f", "-", input=autoscaled(model, "v2"))
+            plane.kubectl("apply", "-f", "-", input=without_replicas(model, "v2"))
             model.until_serving("v2", timeout_s=150)
             promotion = list(load.seen)
 
             load.idle = "v3"
-            operator.kubectl("apply", "-f", "-", input=autoscaled(model, "v3"))
+            plane.kubectl("apply", "-f", "-", input=without_replicas(model, "v3"))
             model.until_step(50)
             lowered = model.until(lambda status: "waits until the rollout ends" in status["message"], timeout_s=60)
             model.request("abort")
             model.until_phase("RolledBack")
             time.sleep(10)
-        operator.kubectl("delete", "hpa", model.name, "-n", model.namespace)
+        plane.kubectl("delete", "hpa", model.name, "-n", namespace)
+    model.delete("--wait=false")
+    return traffic, load, promotion, lowered
+
+
+@pytest.mark.timeout(400)
+def test_an_autoscaler_keeps_its_number_in_a_promotion_and_takes_no_pods_before_a_rollback(stories):
+    traffic, load, promotion, lowered = stories["autoscaled"].result()
 
     assert {replicas for replicas, _ in promotion} == {4}
     assert lowered["heldReplicas"]["count"] == 4
@@ -159,31 +170,36 @@ def short(shares, replicas):
     return {revision for revision, (share, ready) in shares.items() if ready < int(share * replicas)}
 
 
-@pytest.mark.timeout(300)
-def test_a_model_without_replicas_rests_and_comes_back_as_it_was(operator, rollout):
-    model = rollout("resting", replicas=2)
-    model.apply("v1")
-    model.until_serving("v1")
-    wait_for_route(operator, model)
-    with Traffic(operator.gateway_url, model.hostname):
+@story
+def resting(plane, namespace):
+    model = serving(plane, namespace, "resting", replicas=2)
+    with Traffic(plane.gateway_url, model.hostname):
         model.apply("v2")
         model.until_step(50)
-
-    operator.kubectl("scale", "mdep", model.name, "-n", model.namespace, "--replicas=0")
+    scale = ["scale", "mdep", model.name, "-n", namespace]
+    plane.kubectl(*scale, "--replicas=0")
     model.until(lambda status: status.get("replicas") == 0 and "scaledToZero" in status)
     time.sleep(20)
-    status, condition = model.status, model.condition("Available")
-    assert (condition["status"], condition["reason"]) == ("False", "ScaledToZero")
-    assert "nothing serves and nothing is judged" in status["message"]
-    assert (status["candidate"]["weight"], status["breaches"]) == (50, 0)
-    assert {one["spec"]["replicas"] for one in model.children("deployment")} == {0}
-    with Traffic(operator.gateway_url, model.hostname) as traffic:
+    asleep = model.status, model.condition("Available"), model.children("deployment")
+    with Traffic(plane.gateway_url, model.hostname) as refused:
         time.sleep(1)
-    assert {answer.status for answer in traffic.answers} == {503}
-
-    operator.kubectl("scale", "mdep", model.name, "-n", model.namespace, "--replicas=2")
+    plane.kubectl(*scale, "--replicas=2")
     model.until(lambda status: "scaledToZero" not in status)
-    with Traffic(operator.gateway_url, model.hostname) as traffic:
+    wait_for_route(plane, model)
+    with Traffic(plane.gateway_url, model.hostname) as answered:
         status = model.until_serving("v2")
-    assert {answer.status for answer in traffic.answers} == {200}
+    model.delete("--wait=false")
+    return asleep, refused, answered, status
+
+
+@pytest.mark.timeout(300)
+def test_a_model_without_replicas_rests_and_comes_back_as_it_was(stories):
+    (asleep, condition, deployments), refused, answered, status = stories["resting"].result()
+
+    assert (condition["status"], condition["reason"]) == ("False", "ScaledToZero")
+    assert "nothing serves and nothing is judged" in asleep["message"]
+    assert (asleep["candidate"]["weight"], asleep["breaches"]) == (50, 0)
+    assert {one["spec"]["replicas"] for one in deployments} == {0}
+    assert {answer.status for answer in refused.answers} == {503}
+    assert {answer.status for answer in answered.answers} == {200}
     assert {entry["outcome"] for entry in status["history"]} == {"Promoted"}

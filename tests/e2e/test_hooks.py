@@ -13,6 +13,7 @@ from localplane.testing import make_namespace
 from tests.e2e.conftest import NAMESPACE, kill_operator, operator_pod, wait_until
 from tests.e2e.pods import serve
 from tests.e2e.rollout import Rollout
+from tests.e2e.stories import story
 
 pytestmark = pytest.mark.timeout(360)
 SCORES = (
@@ -202,9 +203,10 @@ def test_sixteen_receivers_that_hang_delay_nobody_else_and_their_tokens_are_not_
     honest.delete("--ignore-not-found", "--wait=false")
 
 
-def test_a_metric_that_flaps_starts_a_job_once_in_each_cool_down_and_few_of_them_are_kept(rollout, operator):
+@story
+def flapping(plane, namespace):
     checks = [{"name": "flaps", "role": "inform", "query": FLAPS, "max": 0}]
-    one = rollout("flapping", checks=checks)
+    one = Rollout(plane, namespace, "flapping", checks=checks)
     manifest = one.manifest("v1")
     hook = {"checks": ["flaps"], "after": 1}
     manifest["spec"]["health"]["onBreach"] = [
@@ -212,21 +214,28 @@ def test_a_metric_that_flaps_starts_a_job_once_in_each_cool_down_and_few_of_them
         {"name": "often", "cooldown": "0s", **hook, "job": job("true")},
         {"name": "quick", "cooldown": "30s", **hook, "job": job("true")},
     ]
-    operator.kubectl("apply", "-f", "-", input=json.dumps(manifest))
+    plane.kubectl("apply", "-f", "-", input=json.dumps(manifest))
     one.until_serving("v1")
     names, began = set(), time.monotonic()
     while time.monotonic() - began < 100:
         names |= {item["metadata"]["name"] for item in one.children("job")}
         time.sleep(2)
+    kept = [item["metadata"]["name"] for item in one.children("job")]
+    events = json.loads(plane.kubectl("get", "events", "-n", namespace, "-o", "json"))["items"]
+    status = one.status
+    one.delete("--wait=false")
+    return names, kept, status, events
+
+
+def test_a_metric_that_flaps_starts_a_job_once_in_each_cool_down_and_few_of_them_are_kept(stories):
+    names, kept, status, events = stories["flapping"].result()
 
     made = Counter(name.split("-")[1] for name in names)
     assert made["rare"] == 1
     assert made["often"] >= 4
     assert 2 <= made["quick"] <= 5
-    kept = Counter(item["metadata"]["name"].split("-")[1] for item in one.children("job"))
-    assert kept["often"] <= 4, "three, and one that may have just begun"
-    waiting = [hook for hook in one.status["hooks"] if hook["name"] == "rare" and hook["state"] == "CoolingDown"]
+    assert Counter(name.split("-")[1] for name in kept)["often"] <= 4, "three, and one that may have just begun"
+    waiting = [hook for hook in status["hooks"] if hook["name"] == "rare" and hook["state"] == "CoolingDown"]
     assert [hook["message"][:43] for hook in waiting] == ["it starts when the cool-down is over, at 20"]
-    events = json.loads(operator.kubectl("get", "events", "-n", one.namespace, "-o", "json"))["items"]
     told = [item for item in events if item["reason"] == "HookCoolingDown" and "onBreach rare" in item["message"]]
     assert len(told) == 1
