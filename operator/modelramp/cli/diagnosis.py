@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modelramp.api.kinds import (
     CONFIG_MAP,
@@ -13,18 +13,12 @@ from modelramp.api.kinds import (
     LEASE,
     MODEL_DEPLOYMENT,
     NAMESPACE,
-    NODE,
     POD,
-    RESOURCE_QUOTA,
 )
 from modelramp.api.names import ConditionType
 from modelramp.api.times import parse_duration
 from modelramp.cli.cluster import Cluster, Ended, Object
 from modelramp.cli.reading import conditions_in, instant, observed, part, status_in
-
-if TYPE_CHECKING:
-    from modelramp.api.spec import ModelDeploymentSpec
-    from modelramp.core.need import Shortage
 
 OLDEST_MINOR = 30
 """Kubernetes 1.30 is the oldest that is supported."""
@@ -41,7 +35,6 @@ _RIGHTS = (
     ("list", CONTROLLER_REVISION, "diff", _READ),
     ("patch", NAMESPACE, "freeze and unfreeze", "a ClusterRole with patch on namespaces; edit has it not"),
 )
-_NO_ROOM = "spec.rollout.capacity: {maxSurge: 0, maxUnavailable: 1} needs no more than what runs"
 _HEALTH = "resource.customizations.health.modelramp.io_ModelDeployment"
 
 
@@ -191,7 +184,8 @@ def room(cluster: Cluster, obj: Object) -> Iterator[Found]:
     """Whether quota and devices leave room for the next rollout; nothing while one is under way, whose status says."""
     from modelramp.api.errors import InvalidSpec
     from modelramp.api.spec import parse_spec
-    from modelramp.core.need import devices, of_nodes, of_quotas, peak
+    from modelramp.cli.lint.room import fitting, room_for
+    from modelramp.core.need import peak
 
     name = obj["metadata"]["name"]
     try:
@@ -200,32 +194,17 @@ def room(cluster: Cluster, obj: Object) -> Iterator[Found]:
         return
     if status_in(obj).get("candidate") or spec.workload_ref is not None:
         return
-    quotas = cluster.beside(RESOURCE_QUOTA, optional=True)
-    found = list(of_quotas(spec, quotas))
-    if devices(spec):
-        try:
-            found += of_nodes(spec, cluster.beside(NODE, everywhere=True), cluster.beside(POD, everywhere=True))
-        except Ended:
-            yield Found(Mark.UNKNOWN, f"{name}: you may not look for free devices: that takes list on nodes and pods")
     more = peak(spec)
-    for short in found:
+    found = room_for(cluster, spec, more)
+    if found.unknown:
+        yield Found(Mark.UNKNOWN, f"{name}: you may not look for free devices: that takes list on nodes and pods")
+    for short in found.short:
         needs = f"which need {short.needed:f} {short.resource}, with {short.left:f} left {short.where}"
-        text = f"{name}: the next rollout has up to {more} more pods, {needs}"
-        yield Found(Mark.WARNING, text, f"{_fitting(spec, short)}: docs/how-to/roll-out-on-scarce-gpus.md")
+        yield Found(Mark.WARNING, f"{name}: the next rollout has up to {more} more pods, {needs}", fitting(spec, short))
     if not more:
         yield Found(Mark.FINE, f"{name}: the next rollout has no more pods than what runs")
-    elif not found and (quotas or devices(spec)):
+    elif not found.short and found.compared:
         yield Found(Mark.FINE, f"{name}: there is room for the {more} more pods of the next rollout")
-
-
-def _fitting(spec: "ModelDeploymentSpec", short: "Shortage") -> str:
-    """The bound of the surge that fits what is left."""
-    if not short.pods:
-        return _NO_ROOM
-    bounds = spec.rollout.capacity.max_surge_resources
-    if short.resource not in bounds:
-        return f"spec.rollout.capacity: {{maxSurge: {short.pods}}} fits" + (" in place of it" if bounds else "")
-    return f"spec.rollout.capacity: {{maxSurgeResources: {{{short.resource}: {short.left.normalize():f}}}}} fits"
 
 
 def _linted(obj: Object) -> Iterator[Found]:

@@ -21,6 +21,7 @@ _NOTHING = Decimal(0)
 _PODS = {"pods", "count/pods"}
 _REQUESTS, _LIMITS = "requests.", "limits."
 _ENDED = {"Succeeded", "Failed"}
+_ON_NODES = "on the nodes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,15 @@ class Shortage:
     left: Decimal
     pods: int
     where: str
+
+    def __str__(self) -> str:
+        leaves = "the nodes have free" if self.where == _ON_NODES else f"{self.where.removeprefix('in ')} leaves"
+        return f"{self.needed - self.left:f} more {self.asked} than {leaves}"
+
+    @property
+    def asked(self) -> str:
+        """The resource as a container asks for it: a quota has it under requests. or limits."""
+        return self.resource.removeprefix(_REQUESTS).removeprefix(_LIMITS)
 
 
 def peak(spec: ModelDeploymentSpec) -> int:
@@ -55,8 +65,8 @@ def asks_for(template: Object, resources: Iterable[str]) -> Amounts:
     return {name: found[name] for name in resources if name in found}
 
 
-def of_quotas(spec: ModelDeploymentSpec, quotas: Iterable[Object]) -> Iterator[Shortage]:
-    """What the quotas of the namespace do not leave; those for certain pods only (scopes) are passed over."""
+def of_quotas(spec: ModelDeploymentSpec, quotas: Iterable[Object], more: int) -> Iterator[Shortage]:
+    """What the quotas of the namespace do not leave for so many more pods; those with scopes are passed over."""
     requests, limits = _asked(spec.template, "requests"), _asked(spec.template, "limits")
     for quota in quotas:
         wanted, status = quota.get("spec") or {}, quota.get("status") or {}
@@ -71,11 +81,15 @@ def of_quotas(spec: ModelDeploymentSpec, quotas: Iterable[Object]) -> Iterator[S
             else:
                 each = requests.get(name.removeprefix(_REQUESTS), _NOTHING)
             left = hard - used.get(name, _NOTHING)
-            yield from _short(spec, name, each, left, f"in ResourceQuota {quota['metadata']['name']}")
+            yield from _short(more, name, each, left, f"in ResourceQuota {quota['metadata']['name']}")
 
 
-def of_nodes(spec: ModelDeploymentSpec, nodes: Iterable[Object], pods: Iterable[Object]) -> Iterator[Shortage]:
-    """The devices that no node has free, such as nvidia.com/gpu. Where a pod fits otherwise, the scheduler knows.
+def of_nodes(
+    spec: ModelDeploymentSpec, nodes: Iterable[Object], pods: Iterable[Object], more: int
+) -> Iterator[Shortage]:
+    """The devices, such as nvidia.com/gpu, that no node has free for so many more pods.
+
+    Where a pod fits otherwise, the scheduler knows.
 
     pods: of all namespaces.
     """
@@ -92,7 +106,7 @@ def of_nodes(spec: ModelDeploymentSpec, nodes: Iterable[Object], pods: Iterable[
             taken = _asked(pod, "requests")
             left = {name: amount - taken.get(name, _NOTHING) for name, amount in left.items()}
     for name, each in requests.items():
-        yield from _short(spec, name, each, left[name], "on the nodes")
+        yield from _short(more, name, each, left[name], _ON_NODES)
 
 
 def devices(spec: ModelDeploymentSpec) -> Amounts:
@@ -100,8 +114,7 @@ def devices(spec: ModelDeploymentSpec) -> Amounts:
     return {name: amount for name, amount in _asked(spec.template, "requests").items() if "/" in name}
 
 
-def _short(spec: ModelDeploymentSpec, name: str, each: Decimal, left: Decimal, where: str) -> Iterator[Shortage]:
-    more = peak(spec)
+def _short(more: int, name: str, each: Decimal, left: Decimal, where: str) -> Iterator[Shortage]:
     if each > 0 and each * more > left:
         yield Shortage(name, each * more, max(left, _NOTHING), max(0, int(left // each)), where)
 

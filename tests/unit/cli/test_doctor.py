@@ -6,6 +6,7 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler
 
 import pytest
+import yaml
 
 from modelramp.cli import diagnosis
 from tests.unit.cli.test_readers_in_a_cluster import IN_STEP, SPEC
@@ -163,6 +164,7 @@ def test_one_model_is_looked_at_from_its_route_to_its_spec(run):
 
 QUOTAS, NODES, PODS = "/api/v1/namespaces/ml/resourcequotas", "/api/v1/nodes", "/api/v1/pods"
 GPU = "nvidia.com/gpu"
+PAGE = "docs/how-to/roll-out-on-scarce-gpus.md"
 
 
 def with_devices(replicas=4, **capacity):
@@ -184,7 +186,7 @@ def with_devices(replicas=4, **capacity):
             0,
             {"maxSurge": 2},
             "digits: the next rollout has up to 2 more pods, which need 2 nvidia.com/gpu, with 0 left on the nodes",
-            f"{diagnosis._NO_ROOM}: docs/how-to/roll-out-on-scarce-gpus.md",
+            f"spec.rollout.capacity: {{maxSurge: 0, maxUnavailable: 1}} needs no more than what runs: {PAGE}",
         ),
         (
             1,
@@ -228,3 +230,63 @@ def test_people_read_signs_and_fixes(run):
     assert code == 1
     assert "✔ Kubernetes v1.31+" in text
     assert "✖ digits: Routed is False: X: \\x1b[2J<b>\n    docs/reference/reasons.md has X" in text
+
+
+def linted(run, folder, cluster, spec, **metadata):
+    """What lint says of room, with a cluster."""
+    about = {"name": "digits", **metadata}
+    wanted = {"apiVersion": "modelramp.io/v1alpha1", "kind": "ModelDeployment", "metadata": about, "spec": spec}
+    (folder / "digits.yaml").write_text(yaml.safe_dump(wanted))
+    _, text = run(cluster, "lint", str(folder / "digits.yaml"), "--context", "c", "-o", "json")
+    found = json.loads(text)["findings"]
+    return [one["message"] for one in found if "next rollout" in one["message"] or "devices" in one["message"]]
+
+
+ONE_MORE = "needs 1 more nvidia.com/gpu than ResourceQuota gpus leaves; spec.rollout.capacity: "
+
+
+@pytest.mark.parametrize(
+    ("capacity", "serves", "said"),
+    [
+        ({"maxSurge": 2}, True, f"{ONE_MORE}{{maxSurge: 1}} fits: {PAGE}"),
+        ({"maxSurgeResources": {GPU: 2}}, True, f"{ONE_MORE}{{maxSurgeResources: {{nvidia.com/gpu: 1}}}} fits: {PAGE}"),
+        ({"maxSurge": 1}, True, ""),
+        ({"maxSurge": 1}, False, "needs 3 more nvidia.com/gpu than ResourceQuota gpus leaves"),
+    ],
+)
+def test_lint_with_a_cluster_reckons_what_the_next_rollout_lacks(run, tmp_path, capacity, serves, said):
+    quota = {
+        "metadata": {"name": "gpus"},
+        "status": {"hard": {f"requests.{GPU}": 9}, "used": {f"requests.{GPU}": 8}},
+    }
+    node = {"metadata": {"name": "a"}, "status": {"allocatable": {GPU: "20"}}}
+    others = {QUOTAS: {"items": [quota]}, NODES: {"items": [node]}}
+    if not serves:
+        others[f"{MODELS}/digits"] = None
+    found = linted(run, tmp_path, Surroundings(others), with_devices(**capacity))
+
+    assert found == ([f"the next rollout {said}"] if said else [])
+
+
+def test_lint_says_nothing_of_room_while_a_rollout_is_under_way(run, tmp_path):
+    full = {QUOTAS: {"items": []}, NODES: {"items": []}}
+    assert linted(run, tmp_path, Surroundings(full, status=IN_STEP), with_devices()) == []
+
+
+def test_lint_says_what_the_caller_may_not_read(run, tmp_path):
+    found = linted(run, tmp_path, Surroundings({QUOTAS: 403, NODES: 403}), with_devices())
+    assert found == ["you may not look for free devices: that takes list on nodes and pods"]
+
+
+def test_lint_looks_into_the_namespace_of_the_manifest(run, tmp_path):
+    other = MODELS.replace("/ml/", "/other/")
+    cluster = Surroundings({f"{other}/digits": None, QUOTAS: {"items": []}, NODES: {"items": []}})
+    found = linted(run, tmp_path, cluster, with_devices(), namespace="other")
+    assert found == ["the next rollout needs 4 more nvidia.com/gpu than the nodes have free"]
+
+
+def test_lint_with_a_cluster_that_refuses_ends_with_the_code_for_that(run, tmp_path):
+    (tmp_path / "digits.yaml").write_text(yaml.safe_dump({"kind": "ModelDeployment", "apiVersion":
+        "modelramp.io/v1alpha1", "metadata": {"name": "digits"}, "spec": with_devices()}))  # fmt: skip
+    code, text = run(Surroundings({f"{MODELS}/digits": 403}), "lint", str(tmp_path / "digits.yaml"), "--context", "c")
+    assert (code, "digits" in text) == (5, True)

@@ -73,16 +73,18 @@ def test_the_peak_is_what_the_bounds_allow(capacity, pods):
 )
 def test_devices_are_counted_in_quota_and_on_nodes_alike(capacity, short):
     model = spec(**capacity)
-    by_quota = of_quotas(model, [quota(hard={f"requests.{GPU}": "9"}, used={f"requests.{GPU}": "8"})])
-    by_node = of_nodes(model, [node(5), node(4)], [pod(8)])
+    by_quota = of_quotas(model, [quota(hard={f"requests.{GPU}": "9"}, used={f"requests.{GPU}": "8"})], peak(model))
+    by_node = of_nodes(model, [node(5), node(4)], [pod(8)], peak(model))
     assert [(one.needed, one.left, one.pods) for one in by_quota] == short
     assert [(one.needed, one.left, one.pods) for one in by_node] == short
 
 
 def test_nodes_that_take_no_pods_and_pods_that_have_ended_do_not_count():
     model = spec(maxSurge=2)
-    assert not list(of_nodes(model, [node(2), node(8)], [pod(8), pod(8, "Succeeded"), pod(8, "Pending", on="")]))
-    (short,) = of_nodes(model, [node(8), node(8, unschedulable=True)], [pod(8)])
+    assert not list(
+        of_nodes(model, [node(2), node(8)], [pod(8), pod(8, "Succeeded"), pod(8, "Pending", on="")], peak(model))
+    )
+    (short,) = of_nodes(model, [node(8), node(8, unschedulable=True)], [pod(8)], peak(model))
     assert (short.left, short.pods, short.where) == (0, 0, "on the nodes")
 
 
@@ -98,18 +100,18 @@ def test_nodes_that_take_no_pods_and_pods_that_have_ended_do_not_count():
 )
 def test_each_name_of_a_quota_is_understood(hard, resource):
     model = spec(container({"cpu": "500m", "memory": "2Gi"}, {"cpu": "1"}))
-    (short,) = of_quotas(model, [quota(hard=hard, used={"pods": "8", "count/pods": "8"})])
+    (short,) = of_quotas(model, [quota(hard=hard, used={"pods": "8", "count/pods": "8"})], peak(model))
     assert short.resource == resource
-    assert not list(of_quotas(model, [quota(hard=dict.fromkeys(hard, "1000Gi"))]))
+    assert not list(of_quotas(model, [quota(hard=dict.fromkeys(hard, "1000Gi"))], peak(model)))
 
 
 def test_quotas_for_other_resources_or_for_certain_pods_only_say_nothing():
     scoped = quota(hard={"pods": "0"}, scopes=["BestEffort"])
-    assert not list(of_quotas(spec(), [scoped, quota(hard={"services": "0", "requests.storage": "0"}), quota()]))
+    assert not list(of_quotas(spec(), [scoped, quota(hard={"services": "0", "requests.storage": "0"}), quota()], 8))
 
 
 def test_a_model_without_devices_looks_at_no_node():
-    assert not list(of_nodes(spec(container({"cpu": "1"})), [node(0)], []))
+    assert not list(of_nodes(spec(container({"cpu": "1"})), [node(0)], [], 8))
 
 
 @pytest.mark.parametrize(
@@ -124,5 +126,5 @@ def test_a_model_without_devices_looks_at_no_node():
 )
 def test_containers_that_run_before_and_beside_the_others_count(inits, cpu):
     model = spec(container({"cpu": "1"}), container({"cpu": "2"}, name="other"), inits=inits, maxSurge=1)
-    (short,) = of_quotas(model, [quota(hard={"cpu": "0"})])
+    (short,) = of_quotas(model, [quota(hard={"cpu": "0"})], peak(model))
     assert short.needed == cpu

@@ -37,17 +37,25 @@ _MOST_KINDS = 5
 @click.command("lint")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How to show the findings.")
-def command(files: tuple[str, ...], output: str) -> None:
+@click.option("--context", help="Context of a kubeconfig: look there, with your rights, for room for the next rollout.")
+@click.option("-n", "--namespace", help="With --context: namespace of objects that name none.")
+def command(files: tuple[str, ...], output: str, context: str | None, namespace: str | None) -> None:
     """Check ModelDeployments and health policies without a cluster: in YAML and JSON files, in folders recursively,
     or from standard input (-), including Lists as kubectl writes them.
 
     Prints FILE:LINE: error|warning: field: message. References to policies are looked up in the given files; objects
-    of other kinds are skipped, and counted at the end.
+    of other kinds are skipped, and counted at the end. With --context it also compares what the next rollout of each
+    model asks for with the quotas of its namespace and the devices of the nodes.
 
-    Exit code: 0 without errors, 1 with errors or without any object to check, 2 if a named file cannot be read.
+    Exit code: 0 without errors, 1 with errors or without any object to check, 2 if a named file cannot be read, 5
+    if the cluster of --context cannot be asked.
     """
     found = inspect(files)
     findings, seen, passed = found.findings, found.seen, found.passed
+    if context is not None:
+        from modelramp.cli.lint.room import of_cluster
+
+        findings += of_cluster(zip(found.names, found.texts, strict=True), context, namespace)
     if output == "json":
         click.echo(json.dumps(as_json(findings) | {"inspected": seen, "passedOver": dict(passed)}, indent=2))
     else:
@@ -60,9 +68,11 @@ def command(files: tuple[str, ...], output: str) -> None:
 class Inspection:
     """What the named files hold, and all that is to be said of it.
 
-    texts: those in which objects of modelramp may stand. seen: how many do. passed: objects of other kinds.
+    texts: those in which objects of modelramp may stand; names: of their files. seen: how many do. passed: objects of
+    other kinds.
     """
 
+    names: tuple[str, ...]
     texts: tuple[bytes, ...]
     findings: list[Finding]
     seen: int
@@ -86,7 +96,10 @@ def inspect(files: Iterable[str]) -> Inspection:
         findings += found
     if not seen:
         findings = [replace(finding, level=Level.ERROR) for finding in findings or map(_nothing_in, names)]
-    return Inspection(tuple(source.text for source in sources if source.is_ours), findings, seen, passed)
+    ours = [source for source in sources if source.is_ours]
+    return Inspection(
+        tuple(source.name for source in ours), tuple(source.text for source in ours), findings, seen, passed
+    )
 
 
 def _summary(seen: int, findings: list[Finding], passed: Mapping[str, int]) -> str:
