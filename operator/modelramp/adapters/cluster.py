@@ -150,6 +150,7 @@ class KubernetesCluster:
         Raises Refused when there are no credentials or they cannot be read.
         """
         configuration = client.Configuration(connection_pool_maxsize=CONNECTIONS)
+        configuration.disable_strict_ssl_verification = True  # as credentials.without_formalities
         login = login_with(kubeconfig, context)
         try:
             await login(configuration)

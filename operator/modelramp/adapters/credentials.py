@@ -4,6 +4,7 @@ import asyncio
 import base64
 import binascii
 import re
+import ssl
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,21 @@ _MOST = 1024
 _LONGEST_FILE: Final = 64 << 10
 _CREDENTIALS: Final = frozenset({"token", "username", "password"})
 _VALUE: Final = re.compile(r"[!-~]([ -~]*[!-~])?")
+
+
+def without_formalities(context: ssl.SSLContext) -> ssl.SSLContext:
+    """The context, which verifies chain, name and dates as before, and no longer the form of certificates.
+
+    From Python 3.13 on, contexts refuse certificates that lack extensions of RFC 5280. Go does not, so authorities of
+    many clusters and companies work with kubectl and Prometheus without them.
+    """
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+def trusting(*, cafile: str | None = None, cadata: str | None = None) -> ssl.SSLContext:
+    """Verifies servers with the given authorities (PEM), else with the system's."""
+    return without_formalities(ssl.create_default_context(cafile=cafile, cadata=cadata))
 
 
 def secret_reader(cluster: Cluster) -> ReadSecret:

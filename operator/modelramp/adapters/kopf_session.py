@@ -17,6 +17,7 @@ import kopf
 from aiohttp.typedefs import DEFAULT_JSON_DECODER, JSONDecoder
 from yarl import URL
 
+from modelramp.adapters.credentials import without_formalities
 from modelramp.adapters.decoding import decoded_line, decoded_list
 from modelramp.adapters.paging import Versions
 from modelramp.api.kinds import Kind
@@ -42,7 +43,7 @@ def login_through(telemetry: Telemetry, versions: Versions, list_again: Callable
         if info is None:
             raise kopf.LoginError("there are no credentials for the API server")
         session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=info.as_ssl_context()),
+            connector=aiohttp.TCPConnector(limit=0, ssl=without_formalities(info.as_ssl_context())),
             headers=info.as_http_headers(),
             proxy=info.proxy_url,
             trust_env=info.trust_env,

@@ -16,7 +16,7 @@ import requests
 import urllib3
 from prometheus_api_client import PrometheusConnect
 
-from modelramp.adapters.credentials import Presented, authorization
+from modelramp.adapters.credentials import Presented, authorization, without_formalities
 from modelramp.adapters.errors import shortened
 from modelramp.adapters.prometheus_answers import (
     check_warnings,
@@ -152,6 +152,7 @@ class PrometheusHistory:
                 timeout=(min(_CONNECT_SECONDS, self._timeout), self._timeout),
                 method="POST",
             )
+            session.mount(connect.url, _Verifying(max_retries=urllib3.Retry(total=0)))  # in place of the library's own
             known[address] = (connect, session)
         return known[address]
 
@@ -162,6 +163,15 @@ class PrometheusHistory:
             return timed_out(address, self._timeout)
         text = plainly(causes, (*_CAUSES, *CAUSES))
         return PrometheusUnavailable(Reason.PROMETHEUS_UNREACHABLE, f"{address}: {text}")
+
+
+class _Verifying(requests.adapters.HTTPAdapter):
+    """Verifies servers as all other connections do."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """As in requests, with a context of our own; requests adds the authorities."""
+        context = without_formalities(urllib3.util.ssl_.create_urllib3_context())
+        super().init_poolmanager(*args, **options, ssl_context=context)
 
 
 class _BoundedSession(requests.Session):

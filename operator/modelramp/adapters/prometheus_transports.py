@@ -14,7 +14,7 @@ import httpx
 
 from modelramp.adapters.addresses import Addresses
 from modelramp.adapters.checked_http import checked_transport
-from modelramp.adapters.credentials import ClientCertificate
+from modelramp.adapters.credentials import ClientCertificate, trusting
 from modelramp.api.errors import PrometheusUnavailable
 from modelramp.api.names import Reason
 
@@ -41,7 +41,7 @@ class Transports:
         """addresses: checks those that objects name. ca_file: PEM with the authorities that are trusted."""
         self._addresses = addresses
         self._ca_file = ca_file
-        verify = ssl.create_default_context(cafile=ca_file)
+        verify = trusting(cafile=ca_file)
         self._plain = {checked: self._made(verify, checked=checked) for checked in (True, False)}
         self._clients: OrderedDict[tuple[bool, str], _Pool] = OrderedDict()
 
@@ -92,11 +92,7 @@ class Transports:
 
 def _context(client: ClientCertificate, ca_file: str | None) -> ssl.SSLContext:
     try:
-        context = (
-            ssl.create_default_context(cadata=client.authority)
-            if client.authority
-            else ssl.create_default_context(cafile=ca_file)
-        )
+        context = trusting(cadata=client.authority) if client.authority else trusting(cafile=ca_file)
         _load(context, client)
     except (ssl.SSLError, ValueError, OSError):
         # Not the text of the exception: it may repeat what it could not read.

@@ -8,7 +8,6 @@ import asyncio
 import hashlib
 import hmac
 import json
-import ssl
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final, Self
@@ -17,7 +16,7 @@ import httpx
 
 from modelramp.adapters.addresses import Addresses
 from modelramp.adapters.checked_http import NAMESPACE, checked_transport
-from modelramp.adapters.credentials import ReadSecret, plain_problem
+from modelramp.adapters.credentials import ReadSecret, plain_problem, trusting
 from modelramp.adapters.errors import shortened
 from modelramp.api.errors import AddressRefused, Gone, ModelrampError, NoAnswer
 from modelramp.engine.ports import Delivered, Delivery, Telemetry, WebhookCall
@@ -52,7 +51,7 @@ class HttpWebhooks:
         self._read = read_secret
         self._telemetry = telemetry
         self._plain = allow_plain_credentials
-        verify = ssl.create_default_context(cafile=ca_file)
+        verify = trusting(cafile=ca_file)
         # Neither proxies nor a .netrc of the machine, and a connection of its own for each call: one that was kept
         # open and has died in between would look like a request that was sent.
         self._client = httpx.AsyncClient(

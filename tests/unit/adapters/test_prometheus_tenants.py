@@ -9,11 +9,12 @@ import pytest
 from adapter_fakes import answering, http, read_request
 
 from modelramp.adapters.addresses import Addresses, AddressList
-from modelramp.adapters.credentials import Files
+from modelramp.adapters.credentials import Files, trusting
 from modelramp.adapters.prometheus import PrometheusMetrics
 from modelramp.adapters.prometheus_history import PrometheusHistory
 from modelramp.api.errors import PrometheusUnavailable
 from modelramp.engine.ports import Endpoint, Sample
+from tests.unit.small_server import small_server
 
 ONE = {"status": "success", "data": {"resultType": "scalar", "result": [60, "1"]}}
 LOOPBACK = Addresses(AddressList.of(["127.0.0.0/8"]))
@@ -206,3 +207,26 @@ async def test_a_client_certificate_that_is_none_is_named_without_repeating_it(t
         detail = await refusal(metrics, Endpoint(strict, ("ml", "prom")))
     assert "the client certificate cannot be used" in detail
     assert "hush" not in detail
+
+
+async def test_the_command_line_trusts_the_authority_that_it_is_given_and_no_other(told, pki):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pki / "server.crt", pki / "server.key")
+    found = {"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}, "value": [60, "1"]}]}}
+    with small_server(lambda *_: (200, found), tls=context) as address:
+        url = Endpoint(f"https://{address}")
+        history = PrometheusHistory(told, ca_file=str(pki / "ca.crt"))
+
+        assert await history.instant(url, "up", 60) == (Sample({}, 1.0),)
+        with pytest.raises(PrometheusUnavailable, match="certificate is not trusted"):
+            await PrometheusHistory(told).instant(url, "up", 60)
+
+
+def test_servers_are_verified_but_not_by_the_form_of_their_certificates(monkeypatch):
+    newer = ssl.create_default_context()
+    newer.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python 3.13 has it
+    monkeypatch.setattr(ssl, "create_default_context", lambda **_: newer)
+    context = trusting()
+
+    assert not context.verify_flags & ssl.VERIFY_X509_STRICT
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
