@@ -25,7 +25,7 @@ _FIELD: Final = re.compile(
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LABEL: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _LABEL_KEY: Final = re.compile(r"([a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_DIGEST: Final = re.compile(r".*@sha256:[0-9a-f]{64}")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _OPERATORS: Final = ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
 _HOST_PATHS: Final = (
@@ -92,7 +92,7 @@ def _of_image(container: Part) -> Found:
     image = str(container.get("image", ""))
     if image != image.strip():
         yield "image", "begins or ends with a space, and no pod would be made"
-    elif "@sha256:" in image and not _DIGEST.fullmatch(image):
+    elif "@sha256:" in image and not _DIGEST.fullmatch(image.rpartition("@sha256:")[2]):
         yield "image", "has no digest of 64 characters 0-9 and a-f, and no node would pull it"
 
 
