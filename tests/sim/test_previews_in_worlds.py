@@ -62,6 +62,27 @@ def test_a_preview_waits_for_a_host_that_somebody_else_has():
     assert [kind for kind, _ in previews(world)] == ["ADDED", "DELETED"]
 
 
+def test_two_previews_that_ask_for_a_free_host_at_once_have_it_one_after_the_other():
+    world, other = replace(SWITCHED, versions=((0.0, "1.0.0"),)).world(1), ("search", "other")
+    rival = world.add(other)
+    for at, version in ((0.0, "1.0.0"), (300.0, "2.0.0")):
+        wanted = manifest(version, key=other, **BLUE_GREEN)
+        wanted["spec"]["routing"]["gateway"]["parentRefs"] = [{"name": "public", "namespace": "ml"}]
+        world.at(at, lambda _, wanted=wanted: rival.apply(wanted))
+    world.at(300.0, lambda world: world.apply(manifest("2.0.0", **BLUE_GREEN)))
+    world.run(minutes=30).check_promises()
+    made = [
+        (change.type, change.obj["metadata"]["name"].removesuffix(".preview"))
+        for change in world.api.log
+        if change.kind == "HTTPRoute" and ".preview" in change.obj["metadata"]["name"] and change.type != "MODIFIED"
+    ]
+
+    first, second = made[0][1], made[2][1]
+    assert {first, second} == {"digits", "other"}
+    assert made == [("ADDED", first), ("DELETED", first), ("ADDED", second), ("DELETED", second)]
+    assert rival.status["stable"]["modelVersion"] == world.status["stable"]["modelVersion"] == "2.0.0"
+
+
 def shares_of(status):
     """The candidate's weight in a status."""
     return status["candidate"]["weight"]

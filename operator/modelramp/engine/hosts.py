@@ -52,6 +52,8 @@ class Hosts:
         self._foreign: frozenset[Claimant] = frozenset()
         self._uids: dict[_Key, str] = {}
         self._copies: dict[_Key, tuple[Claimant, ...]] = {}
+        self._previews: dict[Claimant, Claim] = {}
+        self._previewed: dict[str, dict[Claimant, None]] = {}
 
     def learn(self, key: _Key, obj: Object | None, routing: Routing | None, routes: Iterable[Object]) -> None:
         """Take in what one ModelDeployment claims: by its spec, and by the routes that carry its label.
@@ -60,6 +62,8 @@ class Hosts:
         routes: only those that it owns are its own; each other is a claimant by itself.
         """
         me, owner = claimant(key), owner_of(obj) if obj is not None else None
+        if obj is None:
+            self._end_preview(me)
         new = owner is None or self._uids.get(key) != owner.uid
         if new:
             self._put(me, ())
@@ -119,8 +123,15 @@ class Hosts:
         return taken_by(rival, asked) if rival is not None else ""
 
     def preview_turned_down(self, key: _Key, routing: Routing, hostnames: tuple[str, ...]) -> str:
-        """Why a preview may not have these hosts; empty when it may, or has them already."""
+        """Why a preview may not have these hosts; empty when it may, or has them already.
+
+        A preview that may have them keeps them from other previews until this is called without hosts, or its object is
+        gone: two that ask at the same time have no route yet.
+        """
         me = claimant(key)
+        self._end_preview(me)
+        if not hostnames:
+            return ""
         scope, held = router_of(routing).asks(routing, me.namespace), self.of(me, Standing.ROUTED)
         if scope is None:
             return ""
@@ -131,8 +142,22 @@ class Hosts:
         carried = held.scope if held is not None else None
         if not fresh(asked.scope, carried):
             return ""
-        rival = self._route_against(asked, carried) or turned_down(asked, carried, self._at(asked, self._waiting))
-        return taken_by(rival, asked) if rival is not None else ""
+        others = {who: None for host in hostnames for who in self._previewed.get(host, ())}
+        waiting = (*self._at(asked, self._waiting), *(self._previews[who] for who in others))
+        rival = self._route_against(asked, carried) or turned_down(asked, carried, waiting)
+        if rival is not None:
+            return taken_by(rival, asked)
+        self._previews[me] = replace(asked, standing=Standing.KEPT)
+        for host in hostnames:
+            self._previewed.setdefault(host, {})[me] = None
+        return ""
+
+    def _end_preview(self, me: Claimant) -> None:
+        ended = self._previews.pop(me, None)
+        for host in ended.scope.hosts if ended is not None else ():
+            self._previewed[host].pop(me)
+            if not self._previewed[host]:
+                del self._previewed[host]
 
     def shared(self, key: _Key) -> str:
         """Who else has traffic of the hosts that the object's route carries, or takes some out of it; empty: nobody."""

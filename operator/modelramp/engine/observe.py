@@ -189,7 +189,7 @@ def _previewed(
         return None, ""
     routing, owner = record.target.spec.routing, Owner(*key, record.uid)
     asked = traffic_of(record.target, record.state).preview
-    taken = store.hosts.preview_turned_down(key, routing, asked.hostnames) if asked is not None else ""
+    taken = store.hosts.preview_turned_down(key, routing, asked.hostnames if asked is not None else ())
     return (None, taken) if taken else previewed(router, owner, routing, of_router(router, routes), now)
 
 

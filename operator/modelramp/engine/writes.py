@@ -111,7 +111,7 @@ class Writer:
         existing = {name: tuple(found.values()) for name, found in known.items()}
         preview = traffic_of(record.target, record.state).preview
         hosts, routing = self.store.hosts, record.target.spec.routing
-        taken = preview is not None and hosts.preview_turned_down(key, routing, preview.hostnames)
+        taken = hosts.preview_turned_down(key, routing, preview.hostnames if preview is not None else ())
         snapshots = snapshots_of(owner, existing[CONTROLLER_REVISION.kind])
         wanted = desired(
             owner,

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from modelramp.api.kinds import MODEL_DEPLOYMENT
+from modelramp.api.routing import Routing
 from modelramp.core.host_bindings import read_bindings
 from modelramp.core.hostnames import Claim, Claimant, Standing, taken_by, turned_down
 from modelramp.desired.routers.gateway_api import HTTP_ROUTE
@@ -432,3 +433,52 @@ def test_a_route_that_somebody_deletes_stays_with_who_had_it_though_another_aske
     cluster.route(VICTIM, "pay.example", event="DELETED")
 
     assert (cluster.rival(VICTIM), cluster.rival(THIEF)) == (None, "ModelDeployment shop/pay")
+
+
+PREVIEW, NEXT, ELSEWHERE = ("a", "pay"), ("b", "pay"), ("c", "pay")
+
+
+@pytest.fixture
+def previews():
+    """Asks for hosts of a preview, and says who has them already."""
+    hosts = Hosts()
+
+    def ask(key, *names, gateway="public"):
+        parent = {"namespace": "infra", "name": gateway}
+        routing = Routing.model_validate({"gateway": {"parentRefs": [parent], "hostnames": ["x.example"]}})
+        found = re.match("(.*?) has had ", hosts.preview_turned_down(key, routing, names))
+        return found[1] if found else None
+
+    ask.hosts = hosts
+    return ask
+
+
+@pytest.mark.parametrize(("first", "second"), [(PREVIEW, NEXT), (NEXT, PREVIEW)])
+def test_of_two_previews_without_a_route_the_first_to_ask_has_the_host(previews, first, second):
+    assert previews(first, "p.example") is None
+    assert previews(second, "p.example") == f"ModelDeployment {first[0]}/pay"
+    assert previews(first, "p.example") is None, "asking again loses nothing"
+
+
+def test_previews_on_other_gateways_or_hosts_are_in_nobody_s_way(previews):
+    assert previews(PREVIEW, "p.example", "q.example") is None
+    assert previews(NEXT, "p.example", gateway="another") is None
+    assert previews(ELSEWHERE, "r.example") is None
+
+
+@pytest.mark.parametrize("end", ["a preview that ends", "an object that is gone"])
+def test_a_host_is_free_again_after(previews, end):
+    previews(PREVIEW, "p.example")
+    if end == "a preview that ends":
+        previews(PREVIEW)
+    else:
+        previews.hosts.learn(PREVIEW, None, None, ())
+    assert previews(NEXT, "p.example") is None
+    assert previews(PREVIEW, "p.example") == "ModelDeployment b/pay"
+
+
+def test_a_preview_that_asks_for_other_hosts_leaves_its_first(previews):
+    previews(PREVIEW, "p.example")
+    previews(PREVIEW, "q.example")
+    assert previews(NEXT, "p.example") is None
+    assert previews(ELSEWHERE, "q.example") == "ModelDeployment a/pay"
