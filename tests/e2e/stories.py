@@ -156,6 +156,21 @@ def never_starts(plane, namespace):
 
 
 @story
+def no_volume(plane, namespace):
+    """The first version mounts a ConfigMap that nobody made; the pod itself never says so."""
+    rollout = Rollout(plane, namespace, "no-volume")
+    spec = rollout.manifest("v1")["spec"]["template"]["spec"]
+    spec["volumes"] = [{"name": "weights", "configMap": {"name": "nobody-made-it"}}]
+    spec["containers"][0]["volumeMounts"] = [{"name": "weights", "mountPath": "/weights"}]
+    applied = time.monotonic()
+    rollout.apply("v1", template={"spec": spec})
+    waiting = rollout.until(lambda s: "FailedMount" in s.get("message", ""), 30, "told about the volume")
+    told = time.monotonic() - applied
+    rollout.apply("v2")
+    return waiting, told, rollout.until_serving("v2")
+
+
+@story
 def crash_loop(plane, namespace):
     rollout = serving(plane, namespace, "crash-loop")
     rollout.apply("v2", image="localplane/crash")

@@ -16,6 +16,15 @@ def test_an_image_that_does_not_exist_is_named_and_rolled_back(stories):
     assert rollout.weights_seen[-1] == {"v1": 100}
 
 
+def test_a_volume_that_is_missing_is_named_in_the_kubelets_words(stories):
+    waiting, told, status = stories["no_volume"].result()
+
+    assert "FailedMount: MountVolume.SetUp failed" in waiting["message"]
+    assert "nobody-made-it" in waiting["message"]
+    assert told < 20  # 15 s, and what a busy machine adds
+    assert status["stable"]["modelVersion"] == "v2"
+
+
 def test_a_model_that_crashes_at_start_never_gets_traffic(stories):
     rollout, status = stories["crash_loop"].result()
 

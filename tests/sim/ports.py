@@ -11,6 +11,7 @@ from modelramp.api.errors import ApiServerUnavailable, Conflict, Gone, Prometheu
 from modelramp.api.kinds import POD, Kind, Ref
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.core.events import RolloutEvent
+from modelramp.desired.reading import text
 from modelramp.desired.workloads.deployment import DEPLOYMENT
 from modelramp.engine.ports import SHARED, Asker, Delivered, Delivery, Endpoint, Object, Sample, WebhookCall
 from tests.sim.faults import FROZEN_SECONDS, LATE_SECONDS, OUTAGE_SECONDS, TIMEOUT_SECONDS, Call, Fault
@@ -168,7 +169,7 @@ class SimCluster:
         )
         if self._wire.world.slow_lists:
             await asyncio.sleep(self._wire.world.slow_lists)  # what happens meanwhile is not in the list
-        found = [obj for obj in found if _in_phase(obj, fields)][:most]
+        found = [obj for obj in found if _selected(obj, fields)][:most]
         for obj in found if kind == DEPLOYMENT else ():
             self._wire.process.watch.note(obj)
         return tuple(found)
@@ -252,11 +253,10 @@ class SimCluster:
             raise Conflict("Operation cannot be fulfilled: the object has been modified")
 
 
-def _in_phase(obj: Json, fields: str) -> bool:
-    """Whether a field selector on status.phase holds: the only field that anybody selects by."""
-    phase = (obj.get("status") or {}).get("phase", "")
+def _selected(obj: Json, fields: str) -> bool:
+    """Whether a field selector holds."""
     terms = (term.partition("!=") if "!=" in term else term.partition("=") for term in fields.split(",") if term)
-    return all((phase == value) is (sign == "=") for _, sign, value in terms)
+    return all((text(obj, *path.split(".")) == value) is (sign == "=") for path, sign, value in terms)
 
 
 class SimMetrics:

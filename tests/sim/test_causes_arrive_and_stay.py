@@ -1,14 +1,16 @@
 """Why a version does not come up: in the status within seconds, and still there when it has been given up."""
 
+import asyncio
+
 import pytest
 
 from modelramp.api.errors import Forbidden
-from modelramp.api.kinds import POD
+from modelramp.api.kinds import EVENT, POD
 from modelramp.engine.notices import AGAIN_SECONDS
 from tests.sim.kubelet import Pods
 from tests.sim.ports import SimCluster
 from tests.sim.scenarios import ROLLOUT_AT, manifest
-from tests.sim.words import calls, events, first_said, messages, refuse, say, writes
+from tests.sim.words import calls, events, first_said, messages, refuse, say, warn_of, writes
 from tests.sim.world import World
 
 NEVER = {"1.0.0": Pods(start=None), "2.0.0": Pods(start=None)}
@@ -68,6 +70,63 @@ def test_the_cause_is_in_the_sentence_of_the_deadline_of_a_first_version():
     assert PULL in world.status["message"]
     assert PULL in next(one["message"] for one in world.status["conditions"] if one["type"] == "Ready")
     assert any(PULL in text for _, text in events(world, "ProgressDeadlineExceeded"))
+
+
+VOLUME = 'MountVolume.SetUp failed for volume "weights": configmap "weights" not found'
+
+
+def test_what_only_the_kubelets_events_say_is_told_within_15_seconds_and_stays():
+    world = first().at(20.0, lambda world: warn_of(world, "FailedMount", VOLUME)).run(minutes=6)
+    world.check_promises()
+
+    assert first_said(messages(world), f"(pod digits-pod: FailedMount: {VOLUME})") <= 35
+    assert world.status["phase"] == "Degraded"
+    assert VOLUME in world.status["message"]
+
+
+def test_a_silent_pod_costs_one_list_of_events_in_half_a_minute():
+    world = first(progressDeadline="30m").at(20.0, lambda world: say(world, "ContainerCreating")).run(minutes=10)
+
+    assert 10 <= len(calls(world, "list events")) <= 22
+
+
+def test_a_pod_that_says_itself_why_it_waits_costs_no_list_of_events():
+    world = first().at(20.0, lambda world: say(world, "ImagePullBackOff", PULL)).run(minutes=4)
+
+    assert calls(world, "list events") == []
+
+
+def test_without_the_right_to_list_events_the_pods_words_stand_and_nobody_asks_again_soon(monkeypatch):
+    cluster_list = SimCluster.list
+
+    async def refused(self, kind, *about, **how):
+        found = await cluster_list(self, kind, *about, **how)
+        if kind == EVENT:
+            raise Forbidden('events.events.k8s.io is forbidden: cannot list resource "events"')
+        return found
+
+    monkeypatch.setattr(SimCluster, "list", refused)
+    world = first(progressDeadline="30m").at(20.0, lambda world: warn_of(world, "FailedMount", VOLUME)).run(minutes=10)
+    world.check_promises()
+
+    assert "(pod digits-pod: container model is not ready)" in world.status["message"]
+    assert len(calls(world, "list events")) == 1
+
+
+def test_events_that_never_come_back_keep_nothing_waiting(monkeypatch):
+    cluster_list = SimCluster.list
+
+    async def hangs(self, kind, *about, **how):
+        if kind == EVENT:
+            await asyncio.sleep(10_000)
+        return await cluster_list(self, kind, *about, **how)
+
+    monkeypatch.setattr(SimCluster, "list", hangs)
+    world = first().at(20.0, lambda world: warn_of(world, "FailedMount", VOLUME)).run(minutes=6)
+    world.check_promises()
+
+    assert world.status["phase"] == "Degraded"
+    assert "container model is not ready" in world.status["message"]
 
 
 def test_a_first_version_that_was_given_up_says_what_is_wrong_now():

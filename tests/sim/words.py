@@ -4,6 +4,7 @@ from typing import Any
 
 from modelramp.api.errors import Refused
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
+from modelramp.api.times import to_text
 from tests.sim.clock import EPOCH
 from tests.sim.kubelet import ACTOR
 from tests.sim.world import World
@@ -22,6 +23,17 @@ def say(world: World, reason: str, message: str = "") -> None:
         world.api.create(pod, ACTOR)
     else:
         world.api.update(pod, ACTOR)
+
+
+def warn_of(world: World, reason: str, note: str) -> None:
+    """The one pod of what is wanted waits and does not say why; the kubelet's Event does, as it happens now."""
+    say(world, "ContainerCreating")
+    pod = world.api.find("Pod", DIGITS_POD["namespace"], DIGITS_POD["name"])
+    assert pod is not None
+    about = {"regarding": {"kind": "Pod", "name": DIGITS_POD["name"], "uid": pod["metadata"]["uid"]}}
+    seen = {"type": "Warning", "reason": reason, "note": note, "deprecatedLastTimestamp": to_text(int(world.now()))}
+    metadata = {"namespace": DIGITS_POD["namespace"], "name": f"{DIGITS_POD['name']}.{int(world.now())}"}
+    world.api.create({"kind": "Event", "metadata": metadata, **about, **seen}, ACTOR)
 
 
 def messages(world: World) -> list[tuple[float, str]]:

@@ -21,7 +21,7 @@ from modelramp.adapters import errors
 from modelramp.adapters.decoding import decoded_list, decoded_object
 from modelramp.adapters.paging import LARGEST, Pages, Versions, read_at_most
 from modelramp.api.errors import Broken, Conflict, Gone, ModelrampError, Refused
-from modelramp.api.kinds import LEASE, WRITTEN, Kind, Ref
+from modelramp.api.kinds import EVENT, LEASE, WRITTEN, Kind, Ref
 from modelramp.api.names import FIELD_MANAGER
 from modelramp.desired.kinds import owned
 from modelramp.desired.kinds import selector as watched_by
@@ -69,7 +69,6 @@ def as_yaml(obj: Mapping[str, Any]) -> str:
     return json.dumps(dict(obj), ensure_ascii=False).translate(_AS_ESCAPES)
 
 
-EVENT = Kind("events.k8s.io/v1", "Event", "events")
 JSON_PATCH = "application/json-patch+json"
 CONNECT_SECONDS = 5.0
 CONNECTIONS = 512

@@ -39,6 +39,7 @@ CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
 NODE = Kind("v1", "Node", "nodes", namespaced=False)
 RESOURCE_QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
 LEASE = Kind("coordination.k8s.io/v1", "Lease", "leases")
+EVENT = Kind("events.k8s.io/v1", "Event", "events")
 
 POLICIES = (HEALTH_POLICY, CLUSTER_HEALTH_POLICY)
 WRITTEN = (*POLICIES, NAMESPACE, MODEL_DEPLOYMENT)

@@ -1,7 +1,7 @@
 """Asks why things do not move, beside the decisions: what is found out counts at the next one."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,10 +11,10 @@ from modelramp.api.routing import Routing
 from modelramp.core.capacity import given
 from modelramp.core.gates import registry as gates
 from modelramp.core.state import Observed, Pods, RolloutInput
-from modelramp.engine.diagnostics import SharedReads, inspect_pods, inspect_routing
+from modelramp.engine.diagnostics import SharedReads, events_of, inspect_pods, inspect_routing
 from modelramp.engine.fair import FairSlots
 from modelramp.engine.jobs import look_at_jobs
-from modelramp.engine.lost_pods import Missing
+from modelramp.engine.lost_pods import Heard, Missing, with_events
 from modelramp.engine.observe import pods_of
 from modelramp.engine.ports import Clock, Cluster, Telemetry
 from modelramp.engine.store import Key, Record, Store
@@ -25,6 +25,8 @@ _LOOKS_SHARE = 0.25
 """The same as a share of the deadline for pods: what keeps them must be known before it ends a rollout."""
 JUDGE_SECONDS = 3.0
 """A tick at which pods are missing waits so long for what they say; then what they said last counts."""
+EVENTS_SECONDS, REFUSED_SECONDS = 30.0, 600.0
+"""Time between two questions for the Events of the same pod, and after one that the API server refused."""
 _AT_ONCE, _OF_ONE_NAMESPACE = 16, 4
 
 
@@ -89,7 +91,9 @@ class Inspector:
             self.telemetry.warn("look failed", namespace=key[0], name=key[1], error=repr(error)[:256])
         then()
 
-    async def _look_at_pods(self, key: Key, record: Record, revisions: Iterable[str], after: float) -> None:
+    async def _look_at_pods(
+        self, key: Key, record: Record, revisions: Iterable[str], after: float, *, listen: bool = False
+    ) -> None:
         """Where pods may not be listed nobody knows why they are missing. Before its traffic nobody missed one."""
         after = max(after, record.state.traffic_since)
         patience = record.target.spec.rollout.progress_deadline if record.target is not None else 0
@@ -97,12 +101,36 @@ class Inspector:
         with suppress(Refused, Gone):
             now = self.clock.now()
             looks = await inspect_pods(self.cluster, key, found, after, now, patience)
-            found = {revision: replace(missing, looked=now) for revision, missing in looks.items()}
+            if listen:
+                await self._listen(key, record, looks)
+            found = {
+                revision: with_events(replace(missing, looked=now), record.heard.get(revision))
+                for revision, missing in looks.items()
+            }
         record.missing = {**record.missing, **found}
         candidate = record.state.candidate.version.revision if record.state.candidate is not None else ""
         words = found[candidate].trouble if candidate in found else ""
         if words or (candidate in found and record.last_words[0] != candidate):
             record.last_words = (candidate, words)
+
+    async def _listen(self, key: Key, record: Record, looks: Mapping[str, Missing]) -> None:
+        """Ask for the Events of one pod that has waited for a while and does not say why."""
+        now = self.clock.now()
+        for revision, missing in looks.items():
+            before, pod = record.heard.get(revision), missing.silent
+            lately = before is not None and before.again_at - REFUSED_SECONDS <= now < before.again_at
+            if pod is None or (before is not None and before.pod == pod and lately):
+                continue
+            words, pause = "", EVENTS_SECONDS
+            try:
+                async with asyncio.timeout(JUDGE_SECONDS):
+                    words = await events_of(self.cluster, key[0], pod)
+            except Refused:
+                pause = REFUSED_SECONDS
+            except (TimeoutError, NoAnswer, Gone):
+                pass
+            record.heard = {**record.heard, revision: Heard(pod, words, now + pause)}
+            return
 
     async def stop(self) -> None:
         """Cancel what is under way."""
@@ -120,6 +148,7 @@ class Inspector:
         full = {revision for revision, pods in seen.pods.items() if pods.available >= given(target, pods)}
         lacking = tuple(revision for revision in involved if revision in seen.pods and revision not in full)
         record.missing = {revision: found for revision, found in record.missing.items() if revision in involved}
+        record.heard = {revision: found for revision, found in record.heard.items() if revision in involved}
         unrouted = seen.routed is not True
         unknown = unrouted and record.looked_for != target.spec.routing
         lately = record.inspect_at - INSPECT_SECONDS <= now < record.inspect_at  # not so when the clock was set back
@@ -141,7 +170,7 @@ class Inspector:
             with suppress(NoAnswer):
                 if lacking:
                     after = self.clock.now() - target.spec.health.interval
-                    await self._look_at_pods(key, record, lacking, after)
+                    await self._look_at_pods(key, record, lacking, after, listen=True)
             with suppress(NoAnswer):
                 await look_at_jobs(self.cluster, self.store, key, record, int(self.clock.now()))
 

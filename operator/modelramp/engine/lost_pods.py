@@ -5,7 +5,7 @@ crash, a failing probe and memory that the pod itself used up are its own. docs/
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modelramp.api.text import cut
@@ -16,6 +16,8 @@ from modelramp.engine.ports import Object
 _WORDS = 400
 _TOGETHER_SECONDS = 60
 """A pod that ended so shortly before another one was made is the one that it replaces."""
+_SILENT_SECONDS = 5
+"""A pod that waits so long is asked about: with a look every ten seconds its cause is known within fifteen."""
 _BROKEN = frozenset(
     {
         "CrashLoopBackOff",
@@ -37,6 +39,15 @@ _NOT_ADMITTED = frozenset({"NodeAffinity", "NodeLost", "NodeShutdown", "Preempti
 
 
 @dataclass(frozen=True, slots=True)
+class Silent:
+    """A pod that does not say why it is not ready. started: when its newest container did, in RFC 3339, if one did."""
+
+    name: str
+    uid: str
+    started: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Missing:
     """Why pods of a version are missing.
 
@@ -45,6 +56,7 @@ class Missing:
     ready all the time, so that the version answered, and what failed is its own. waits: what the scheduler says of pods
     that have no node, and waits_since: since when. stuck: whether some pod has a node and is not ready there, or has
     failed: then more than a node is missing. looked: when the pods were looked at, seconds since the epoch.
+    silent: a pod that has waited for a while, when none of those that wait says why.
     """
 
     trouble: str = ""
@@ -55,6 +67,16 @@ class Missing:
     waits_since: int = 0
     stuck: bool = False
     looked: float = 0.0
+    silent: Silent | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What Events say of a silent pod, and when to ask again (epoch seconds)."""
+
+    pod: Silent
+    words: str
+    again_at: float
 
 
 def why_missing(
@@ -89,6 +111,29 @@ def why_missing(
         waits_since=int(min((_waits_since(pod, now) for pod in homeless), default=0)),
         stuck=stuck,
     )
+
+
+def silent_pod(pods: Iterable[Object], now: float, words: Callable[[Object], str]) -> Silent | None:
+    """The pod that has waited longest on its node, for a while at least, if none of those that wait says why.
+
+    words: what a pod says itself. A pod without a node waits for the scheduler, which writes why into the pod.
+    """
+    waiting = [pod for pod in pods if _lives(pod) and text(_condition(pod, "Ready"), "status") != "True"]
+    if any(words(pod) for pod in waiting):
+        return None
+    oldest = min(waiting, key=lambda pod: _time(pod, now, "metadata", "creationTimestamp"), default={})
+    uid, made = text(oldest, "metadata", "uid"), _time(oldest, now, "metadata", "creationTimestamp")
+    started = max((text(one, "state", "running", "startedAt") for one in _running(oldest)), default="")
+    return Silent(_name(oldest), uid, started) if uid and now - made >= _SILENT_SECONDS else None
+
+
+def with_events(missing: Missing, heard: Heard | None) -> Missing:
+    """The same with the words of the Events about its silent pod, beside what the pod says of itself."""
+    if heard is None or missing.silent != heard.pod or not heard.words:
+        return missing
+    name, vague = heard.pod.name, not missing.trouble or bool(missing.excuse)
+    trouble = f"pod {name}: {heard.words}" if vague else f"{missing.trouble}; {heard.words}"
+    return replace(missing, trouble=cut(" ".join(trouble.split()), _WORDS))
 
 
 def _told(pod: Object, words: str) -> str:

@@ -28,7 +28,7 @@ from modelramp.engine.applied import Applied, Contest
 from modelramp.engine.freezes import Freezes
 from modelramp.engine.hosts import Hosts
 from modelramp.engine.identity import identified, is_newer, is_same
-from modelramp.engine.lost_pods import Missing
+from modelramp.engine.lost_pods import Heard, Missing
 from modelramp.engine.notices import Announced, Sayings
 from modelramp.engine.policies import Policies
 from modelramp.engine.ports import TOO_DEEP, Object
@@ -52,7 +52,8 @@ class Record:
     obstacle: what kept the last write from taking effect; gateway: why the route cannot be served by `looked_for`, the
     Gateways that were looked at last.
     jobs: what is known of the Jobs of gates, by attempt.
-    missing: why pods of a revision are missing, by revision. wake_at: when to look again though nothing happens.
+    missing: why pods of a revision are missing, by revision; heard: what Events say of one that is silent.
+    wake_at: when to look again though nothing happens.
     ticks: outcomes that no decision has taken in yet, oldest first. asked: the revision and the newest tick that were
     asked about, whether or not the answer has come. quiet: the children were as wanted, and nothing happened since.
     applied: by child, what was last applied to it. noticed: what was found out about children, to be told.
@@ -77,6 +78,7 @@ class Record:
     gateway: RolloutEvent | None = None
     looked_for: Routing | None = None
     missing: dict[str, Missing] = field(default_factory=dict)
+    heard: dict[str, Heard] = field(default_factory=dict)
     wake_at: float | None = None
     inspect_at: float = 0.0
     job_inspect_at: float = 0.0

@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from modelramp.api.kinds import CONFIG_MAP, MODEL_DEPLOYMENT, POD
+from modelramp.api.kinds import CONFIG_MAP, EVENT, MODEL_DEPLOYMENT, POD
 from modelramp.desired.kinds import owned, watched
 from modelramp.desired.routers.gateway_api import GATEWAY
 
@@ -54,6 +54,7 @@ ALLOWED = [
     ("get", GATEWAY),
     ("get", CONFIG_MAP),
     ("list", POD),
+    ("list", EVENT),
 ]
 
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-from modelramp.adapters.cluster import EVENT
 from modelramp.adapters.errors import shortened
 from modelramp.api.errors import ApiServerUnavailable, ModelrampError
+from modelramp.api.kinds import EVENT
 from modelramp.api.names import GROUP
 from modelramp.api.text import cut
 from modelramp.core.events import RolloutEvent
