@@ -1,11 +1,13 @@
-"""What Artifact Hub shows of the chart is what the chart contains."""
+"""What Artifact Hub shows of the chart is what it contains, and each installation may do what the operator does."""
 
+import re
 import tomllib
 
 import pytest
 import yaml
 
 from modelramp.cli.lint.refusals import refusals
+from modelramp.desired.kinds import owned
 from tests.rules.tree import ROOT
 
 CHART = yaml.safe_load((ROOT / "charts/modelramp/Chart.yaml").read_text("utf-8"))
@@ -34,3 +36,21 @@ def test_the_list_of_definitions_is_complete():
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_would_be_accepted(example):
     assert [str(problem) for problem in refusals(example)] == []
+
+
+@pytest.mark.parametrize("file", ["manifests/operator/rbac.yaml", "charts/modelramp/templates/_helpers.tpl"])
+@pytest.mark.parametrize("kind", owned(), ids=lambda kind: kind.kind)
+def test_the_operator_may_write_each_kind_that_it_makes(file, kind):
+    text = (ROOT / file).read_text("utf-8")
+    rules = re.findall(r"^- apiGroups: \[(.*)\]\n  resources: \[(.*)\]\n  verbs: \[(.*)\]$", text, re.MULTILINE)
+    group = kind.api_version.rpartition("/")[0] or '""'
+    verbs = [may for groups, resources, may in rules if groups == group and kind.plural in resources.split(", ")]
+    assert verbs == ["get, list, watch, create, patch, delete"]
+
+
+@pytest.mark.parametrize("kind", owned(), ids=lambda kind: kind.kind)
+def test_the_admission_policy_binds_the_operator_for_each_kind_that_it_makes(kind):
+    policy = next(yaml.safe_load_all((ROOT / "manifests/admission/operator.yaml").read_text("utf-8")))
+    rules = policy["spec"]["matchConstraints"]["resourceRules"]
+    group = kind.api_version.rpartition("/")[0]
+    assert any(group in rule["apiGroups"] and kind.plural in rule["resources"] for rule in rules)

@@ -5,6 +5,8 @@ from pydantic import ValidationError
 
 from modelramp.api.check import Check
 from modelramp.api.crd import object_schema
+from modelramp.cli.evaluate.data import read_data
+from modelramp.simulation.json_input import BadData
 from tests.sim.scenarios import ROLLOUT_AT, Scenario, tell
 from tests.sim.toys_kind import SCHEMA, FloorKind, registered
 
@@ -62,3 +64,8 @@ def test_the_schema_knows_the_kind():
 def test_the_rules_of_checks_hold_for_the_kind(fields, words):
     with pytest.raises(ValidationError, match=words):
         Check.model_validate(CHECK | fields)
+
+
+def test_numbers_given_by_hand_are_refused_for_a_kind_that_counts_nothing():
+    with pytest.raises(BadData, match="a check of kind floor counts nothing; use simulate or backtest"):
+        read_data('{"candidate": {"value": 0.3}}', Check.model_validate(CHECK))

@@ -12,6 +12,7 @@ from modelramp.analysis.kinds import check_kind
 from modelramp.analysis.stats.histograms import Side, from_classic
 from modelramp.analysis.stats.native_histograms import from_native
 from modelramp.api.check import Check
+from modelramp.api.checks import SCHEMAS
 from modelramp.api.names import Reason
 from modelramp.simulation.json_input import BadData, kind_of, number_in
 
@@ -46,6 +47,9 @@ def read_data(text: str, check: Check) -> Ticks | Measured:
     Numbers may be texts as Prometheus writes them ("NaN", "+Inf"). What can be read but says nothing (negative counts,
     NaN, a histogram without buckets) is not refused here: the check gives NO_DATA with its reason.
     """
+    kind = check_kind(check)
+    if not isinstance(kind, CountingKind) and not SCHEMAS[check.kind].needs_samples:
+        raise BadData(f"cannot be read: a check of kind {check.kind} counts nothing; use simulate or backtest")
     given = loaded(text)
     if not isinstance(given, dict):
         raise BadData(f'is {kind_of(given)}; write {{"candidate": {_shape(check)}}}')
@@ -54,7 +58,6 @@ def read_data(text: str, check: Check) -> Ticks | Measured:
             raise BadData(f'has the unknown key "{key}"; known are candidate, stable and reference')
     if given.get("candidate") is None:
         raise BadData(f'has no "candidate"; write {{"candidate": {_shape(check)}}}')
-    kind = check_kind(check)
     if not isinstance(kind, CountingKind):
         return _measured(given["candidate"], check)
     candidate = _ticks(given["candidate"], "candidate", check, kind)
