@@ -152,6 +152,9 @@ REFUSED = {
 NEVER_RUN = {
     "an image and a space": (model(image="registry/digits:2 "), f"{IN_MODEL}.image"),
     "a digest cut short": (model(image="registry/digits@sha256:" + "a" * 63), f"{IN_MODEL}.image"),
+    "an image that nobody filled in": (model(image="registry/digits:${VERSION}"), f"{IN_MODEL}.image"),
+    "an image in capital letters": (model(image="Team/digits:2"), f"{IN_MODEL}.image"),
+    "an image with a scheme": (model(image="https://registry.example.com/digits:2"), f"{IN_MODEL}.image"),
     "a medium in small letters": (volume(emptyDir={"medium": "memory"}), "volumes[0].emptyDir.medium"),
 }
 
@@ -159,6 +162,8 @@ NEVER_RUN = {
 TAKEN = {
     "amounts": asks({"cpu": "1500m", "memory": "1Gi", GPU: "1"}, {"cpu": 2, "memory": "2Gi", GPU: 1}),
     "a limit alone": model(resources={"limits": {GPU: 1, "memory": "1Gi", "hugepages-2Mi": "4Mi"}}),
+    "a registry with a port": model(image="Registry:5000/team__a/digits-v2.x:V2_latest"),
+    "a registry in the house": model(image="localhost/digits"),
     "a digest": model(image="registry/digits:2@sha256:" + "a" * 64),
     "probes": model(
         readinessProbe={"httpGet": {"path": "ready", "port": 8000, "scheme": "HTTPS"}, "successThreshold": 2},

@@ -152,6 +152,15 @@ def test_a_route_without_hostnames_is_a_warning():
     assert said(manifest(routing={"gateway": gateway | {"path": "/digits"}})) == []
 
 
+def test_a_path_with_a_star_and_a_version_that_nobody_filled_in_are_warnings():
+    gateway = {"parentRefs": [{"name": "public"}], "hostnames": ["digits.example.com"], "path": "/v1/*"}
+    found = said(manifest(routing={"gateway": gateway}, model={"name": "digits", "version": "${VERSION}"}))
+    assert {item[:2] for item in found} == {
+        ("warning", "spec.routing.gateway.path"),
+        ("warning", "spec.model.version"),
+    }
+
+
 CONFIG_MAP = {"configMap": {"name": "NAME"}}
 USES = {
     "a volume": ({"volumes": [{"name": "c", "configMap": {"name": "NAME"}}]}, "volumes[0].configMap"),

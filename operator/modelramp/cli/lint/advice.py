@@ -48,6 +48,7 @@ def advice(
     yield from _of_checks(spec, found)
     yield from of_hooks(spec, found.health, complete=not found.missing)
     yield from _of_hostnames(spec)
+    yield from _of_version(spec)
     if spec.workload_ref is not None:
         yield from _of_workload(spec)
         return
@@ -77,6 +78,14 @@ def _of_hostnames(spec: ModelDeploymentSpec) -> Iterator[Advice]:
     if gateway is not None and not gateway.hostnames and gateway.path == "/":
         message = "is missing: the route takes the requests of every host that no other route of the Gateway names; "
         yield Advice(Level.WARNING, "spec.routing.gateway.hostnames", message + "write the hosts of this model")
+    if gateway is not None and "*" in gateway.path:
+        message = "is the beginning of a path, in which * stands for itself; leave it out"
+        yield Advice(Level.WARNING, "spec.routing.gateway.path", message)
+
+
+def _of_version(spec: ModelDeploymentSpec) -> Iterator[Advice]:
+    if any(mark in spec.model.version for mark in ("${", "$(", "{{")):
+        yield Advice(Level.WARNING, "spec.model.version", "looks like a placeholder that nothing has filled in")
 
 
 def _of_capacity(spec: ModelDeploymentSpec) -> Iterator[Advice]:

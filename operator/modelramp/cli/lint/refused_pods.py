@@ -25,7 +25,10 @@ _FIELD: Final = re.compile(
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _LABEL: Final = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 _LABEL_KEY: Final = re.compile(r"([a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_REGISTRY: Final = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?")
+_COMPONENT: Final = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*")
+_TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
 _EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _OPERATORS: Final = ("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")
 _HOST_PATHS: Final = (
@@ -92,8 +95,22 @@ def _of_image(container: Part) -> Found:
     image = str(container.get("image", ""))
     if image != image.strip():
         yield "image", "begins or ends with a space, and no pod would be made"
-    elif "@sha256:" in image and not _DIGEST.fullmatch(image.rpartition("@sha256:")[2]):
-        yield "image", "has no digest of 64 characters 0-9 and a-f, and no node would pull it"
+    elif not _is_image(image):
+        text = "a registry, a path in small letters, a tag, and a whole digest if there is one"
+        yield "image", f"is no name of an image, and no node would pull it: {text}"
+
+
+def _is_image(image: str) -> bool:
+    """Whether it has the form of https://github.com/distribution/reference."""
+    name, at, digest = image.partition("@")
+    first, *rest = name.split("/")
+    if rest and ("." in first or ":" in first or first == "localhost"):
+        path = rest if _REGISTRY.fullmatch(first) else []
+    else:
+        path = [first, *rest]
+    last, colon, tag = path[-1].partition(":") if path else ("", "", "")
+    tagged = not colon or _TAG.fullmatch(tag)
+    return bool(tagged and (not at or _DIGEST.fullmatch(digest)) and all(map(_COMPONENT.fullmatch, [*path[:-1], last])))
 
 
 def _of_ports(container: Part) -> Found:
