@@ -38,6 +38,7 @@ class CheckRequest:
     that add up evidence begin anew there. memory: what each of them left at the last tick, by name of the check.
     ab_test: the A/B test that is under way. alone: that no other version has traffic at this weight.
     resting: checks that are not evaluated, since they raised an error lately, with what it was.
+    namesakes: labels of gateways that another object's Service has as well, each with that object.
     """
 
     key: str
@@ -49,6 +50,7 @@ class CheckRequest:
     ab_test: ABTestRun | None = None
     alone: bool = False
     resting: Mapping[str, str] = field(default_factory=dict, hash=False)
+    namesakes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def after(self, outcomes: Iterable[CheckOutcome], ab_test: ABTestOutcome | None = None) -> "CheckRequest":
         """The same with what the checks, and an A/B test, left at a tick."""
@@ -167,9 +169,25 @@ def _put(due: CheckRequest, check: Check) -> Ask | CheckOutcome:
     if check.name in due.resting:
         return no_answer(check, PrometheusUnavailable(Reason.CHECK_FAILED, due.resting[check.name]))
     try:
-        return ask(check, due.subject, due.health.window_of(check))
+        put = ask(check, due.subject, due.health.window_of(check))
+        shared = _shared(due, put)
+        return no_answer(check, PrometheusUnavailable(Reason.SEVERAL_SERIES, shared)) if shared else put
     except Exception as error:  # noqa: BLE001 - a bug that one check meets must not stop the others
         return no_answer(check, check_failed(error))
+
+
+def _shared(due: CheckRequest, put: Ask | CheckOutcome) -> str:
+    """Why series that a check asks for are of another object as well; empty when they are its own."""
+    if not due.namesakes or not isinstance(put, Ask):
+        return ""
+    alone = (question.pick[0][1] for question in put.questions if len(question.pick) == 1)
+    other = next((due.namesakes[label] for label in alone if label in due.namesakes), None)
+    if other is None:
+        return ""
+    return (
+        f"the gateway's metrics do not tell {due.key} from ModelDeployment {other}: rename one of the two, or query "
+        "metrics of the pods"
+    )
 
 
 def _put_test(due: CheckRequest) -> Ask | ABTestOutcome | None:

@@ -296,6 +296,22 @@ class Store:
         if record is not None:
             self.on_forget(key)
 
+    def namesakes(self, key: Key) -> Mapping[str, str]:
+        """Namespace and Service joined by a dash, as some gateways label series, where they name another object's, too.
+
+        By label: the other object. Equal pods of equal models have equal revisions: ml-eu/digits and ml/eu-digits.
+        """
+        joined = "-".join(key)
+        found: dict[str, str] = {}
+        cuts = (at for at, letter in enumerate(joined) if letter == "-")
+        for other in ((joined[:at], joined[at + 1 :]) for at in cuts):
+            record = self.records.get(other) if other != key else None
+            if record is not None:
+                stable, candidate = record.state.stable, record.state.candidate
+                versions = (stable, candidate.version if candidate is not None else None)
+                found |= {f"{joined}-{one.revision}": "/".join(other) for one in versions if one is not None}
+        return found
+
     def routes(self, key: Key) -> tuple[Object, ...]:
         """What routers have made for a ModelDeployment, and what of others they divide, as last seen."""
         record = self.records.get(key)

@@ -102,6 +102,7 @@ class Ticker:
             ab_test=strategy_of(target.spec.rollout).comparison(target, state),
             alone=state.weights.keys() == {revision},
             resting=self._failing.resting(key, ticks[-1]),
+            namesakes=self._store.namesakes(key),
         ).after(state.checks)
         if record.ticks and record.ticks[-1].revision == revision:
             due = due.after(record.ticks[-1].checks, record.ticks[-1].ab_test)
