@@ -28,6 +28,7 @@ NAMESPACE = "team"
 SYSTEM = "modelramp-system"
 PROMETHEUS = "http://10.244.0.1:9090"
 WATCHING = "10.244.0.1:9095"
+HANGING = "10.244.0.1:9096"
 VALUES = {
     "image": {"tag": "e2e"},
     "prometheus": {"address": PROMETHEUS},
@@ -43,7 +44,14 @@ VALUES = {
 }
 MONITORING = ("prometheuses", "servicemonitors", "podmonitors", "probes", "prometheusrules", "scrapeconfigs")
 """What the Prometheus Operator needs to run a Prometheus; it leaves out what it has no kind for."""
-SHORTER = {"> 1800": "> 10", "> 600": "> 12", "< 900": "< 30", "[15m]) > 0": "[15s]) > 0"}
+SHORTER = {
+    "> 1800": "> 10",
+    "> 600": "> 12",
+    "> 180": "> 8",
+    "< 900": "< 30",
+    "[15m]) > 0": "[15s]) > 0",
+    "[15m])) > 30": "[15s])) > 3",
+}
 """What the rules wait for, made short enough for a test; every `for` becomes two seconds."""
 PROMETHEUS_CR = """
 apiVersion: v1
@@ -97,6 +105,12 @@ while True:
         pass
     time.sleep(0.5)
 """
+HANG = """
+import socket, time
+server = socket.create_server(("10.244.0.1", 9096))
+time.sleep(3600)
+"""
+"""A Prometheus that takes every connection and never says a word."""
 
 
 class Pager:
@@ -200,7 +214,7 @@ def watching(plane, folder, config, rules, stack):
             if "for" in rule:
                 rule["for"] = "2s"
             for long, short in SHORTER.items():
-                rule["expr"] = rule["expr"].replace(long, short)
+                rule["expr"] = re.sub(rf"{re.escape(long)}\b", short, rule["expr"])
     (folder / "rules.yaml").write_text(yaml.safe_dump(rules))
     (user,) = yaml.safe_load(plane.kubeconfig.read_text())["users"]
     (folder / "token").write_text(user["user"]["token"])
@@ -222,6 +236,7 @@ def watching(plane, folder, config, rules, stack):
     command += [f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={WATCHING}"]
     started(stack, plane.inside(command), folder / "prometheus.log")
     started(stack, plane.inside([sys.executable, "-u", "-c", POLL]), folder / "pager")
+    started(stack, plane.inside([sys.executable, "-c", HANG]), folder / "hanging")
     eventually(lambda: Pager(folder / "pager").looks())
 
 
@@ -245,15 +260,16 @@ def rollout(watched, name, **options):
 def night(watched):
     """Everything that goes wrong with models, at the same time; then it is put right."""
     gate = {"name": "gate", "query": "vector(1)", "max": "0", "role": "hold"}
-    dead = {"prometheus": {"address": "http://10.244.0.1:9"}}
+    dead, hanging = ({"prometheus": {"address": f"http://{at}"}} for at in ("10.244.0.1:9", HANGING))
     steps = {"steps": [{"weight": 50}, {"weight": 100}], "stepDuration": "5s"}
     failing, held = rollout(watched, "failing"), rollout(watched, "held", checks=[gate], steps=steps)
     mute, broken = rollout(watched, "mute", checks=[gate]), rollout(watched, "broken")
     bad = {"name": "bad", "query": "vector(1)", "max": "0"}
     refused = rollout(watched, "refused", checks=[bad], after={"watch": "never"})
     silent = rollout(watched, "silent", checks=[{"name": "own", "query": "vector(0)", "max": "1"}], hooks=dead)
+    slow = rollout(watched, "slow", checks=[{"name": "own", "query": "vector(0)", "max": "1"}], hooks=hanging)
     eventually(lambda: failing.apply("v1") or True, timeout_s=60)  # the new kind is served in its own time
-    for each in (held, refused, silent, mute):
+    for each in (held, refused, silent, mute, slow):
         each.apply("v1")
     broken.apply("1", image="localplane/crash")
     for each in (failing, held, refused, mute):
@@ -269,7 +285,14 @@ def night(watched):
         rolled_back = watched.pager.now()
         rang = watched.pager.rings("ModelRolledBack", "failing")
     yield SimpleNamespace(
-        failing=failing, held=held, refused=refused, silent=silent, broken=broken, rolled_back=rolled_back, rang=rang
+        failing=failing,
+        held=held,
+        refused=refused,
+        silent=silent,
+        broken=broken,
+        slow=slow,
+        rolled_back=rolled_back,
+        rang=rang,
     )
     for each in (failing, held, refused, silent, mute):
         each.delete("--ignore-not-found", "--wait=false")
@@ -323,6 +346,12 @@ def test_a_model_whose_own_prometheus_is_silent_rings_until_it_answers(watched, 
     watched.pager.ends("ModelUnanswered", "silent")
 
 
+def test_ticks_that_wait_for_a_prometheus_which_hangs_ring_until_nobody_asks_it(watched, night):
+    assert watched.pager.rings("ModelrampLate")
+    night.slow.delete("--wait=false")
+    watched.pager.ends("ModelrampLate")
+
+
 def test_series_arrive_with_the_labels_that_the_docs_name(watched, night):
     (found,) = [labels for labels, _ in query(watched.plane, 'modelramp_object_phase{name="failing"}')]
     assert {name: found[name] for name in ("namespace", "name", "phase")} == {
@@ -354,7 +383,7 @@ def test_the_first_line_of_the_log_says_who_has_started(watched):
     assert (first["settings"]["scrape_delay"], first["settings"]["allowed_addresses"]) == (2.0, ["10.244.0.1"])
 
 
-def test_an_operator_whose_prometheus_is_silent_or_that_is_away_rings_until_it_is_back(watched, night):
+def test_an_operator_that_is_away_does_not_lead_or_gets_no_answers_rings_until_that_ends(watched, night):
     plane, pager = watched.plane, watched.pager
     plane.kubectl(
         "set", "env", "deployment/modelramp", "-n", SYSTEM, "MODELRAMP_PROMETHEUS_ADDRESS=http://10.244.0.1:9"
@@ -364,6 +393,14 @@ def test_an_operator_whose_prometheus_is_silent_or_that_is_away_rings_until_it_i
     pager.ends("ModelrampPrometheusSilent")
     plane.kubectl("scale", "deployment/modelramp", "-n", SYSTEM, "--replicas=0")
     pager.rings("ModelrampDown")
+    somebody = json.dumps({"spec": {"holderIdentity": "somebody-else", "leaseDurationSeconds": 10}})
+    plane.kubectl("patch", "lease", "modelramp", "-n", SYSTEM, "--type=merge", "-p", somebody)
     plane.kubectl("scale", "deployment/modelramp", "-n", SYSTEM, "--replicas=1")
     pager.ends("ModelrampDown")
+    eventually(lambda: pager.rang("ModelrampLeaderless"), timeout_s=60)  # it watches that Lease for its duration
+    pager.ends("ModelrampLeaderless")
+    plane.stop_component("apiserver")
+    pager.rings("ModelrampApiSilent")
+    plane.start_component("apiserver")
+    pager.ends("ModelrampApiSilent")
     assert pager.rang("ModelRolledBack", "held") is None, "what went well rang nobody"
