@@ -95,7 +95,7 @@ class BoundedStream(httpcore.AsyncNetworkStream):
     """A connection that is read in small pieces up to a limit, so that a fast sender gets no extra time."""
 
     def __init__(self, inner: httpcore.AsyncNetworkStream, most: int) -> None:
-        """most: bytes; behind TLS those of the plain text count anew."""
+        """most: bytes; behind TLS those of the plain text count again."""
         self._inner = inner
         self._most = most
         self._left = most

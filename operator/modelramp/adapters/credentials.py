@@ -28,7 +28,7 @@ _VALUE: Final = re.compile(r"[!-~]([ -~]*[!-~])?")
 
 
 def without_formalities(context: ssl.SSLContext) -> ssl.SSLContext:
-    """The context, which verifies chain, name and dates as before, and no longer the form of certificates.
+    """Accept certificates of any form; chain, host name and dates are verified as before.
 
     From Python 3.13 on, contexts refuse certificates that lack extensions of RFC 5280. Go does not, so authorities of
     many clusters and companies work with kubectl and Prometheus without them.

@@ -95,7 +95,7 @@ class Lines:
     """The stream of a watch: only complete lines that json.loads can parse."""
 
     def __init__(self, content: aiohttp.StreamReader, telemetry: Telemetry, pause: float = ERROR_PAUSE_SECONDS) -> None:
-        """pause: at most so many seconds pass after an error that the API server reports."""
+        """pause: longest wait after an error that the API server reports, seconds."""
         self._content = content
         self._telemetry = telemetry
         self._pause = pause

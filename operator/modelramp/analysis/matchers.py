@@ -72,7 +72,7 @@ def _narrowed(query: str, namespace: str, most: int) -> str | NotNarrowed:
 
 
 def operators_in(query: str) -> int:
-    """How many operators and brackets stand in a query, outside of its strings."""
+    """The number of operators and brackets in a query, outside of its strings."""
     return sum(1 for _ in _PART.finditer(TEXT.sub(" ", query)))
 
 

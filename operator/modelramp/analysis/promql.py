@@ -114,7 +114,7 @@ def _quoted(value: str, hole: Hole) -> str:
 
 
 def render(query: str, subject: QueryContext, window: int) -> str:
-    """The query with its variables replaced; names are escaped for the literal they stand in.
+    """The query with its variables replaced; names are escaped for the literal around them.
 
     window: seconds. Raises NoStableVersion, and ValueError when `variable_problem` would find something.
     """

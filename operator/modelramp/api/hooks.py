@@ -17,7 +17,7 @@ LIST_MAP: Final[Mapping[str, Any]] = {"x-kubernetes-list-type": "map", "x-kubern
 
 
 class On(StrEnum):
-    """Which list a hook stands in."""
+    """The list that a hook is in."""
 
     DRIFT = "onDrift"
     BREACH = "onBreach"

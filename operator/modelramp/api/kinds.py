@@ -1,4 +1,4 @@
-"""Kinds of Kubernetes objects that every part knows; a router's and a workload's own kinds stand in its module."""
+"""Kinds of Kubernetes objects that every part knows; a router's and a workload's own kinds are in its module."""
 
 from dataclasses import dataclass
 

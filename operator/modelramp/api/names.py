@@ -54,7 +54,7 @@ class ConditionType(StrEnum):
 
 
 class Reason(StrEnum):
-    """Every reason that may stand in a condition, an Event, a history entry or a check of the status."""
+    """Every reason that may occur in a condition, an Event, a history entry or a check of the status."""
 
     # what a tick said
     WITHIN_LIMIT = "WithinLimit"

@@ -156,7 +156,7 @@ def _annotated(obj: Object) -> str | None:
 
 
 def _overtaken(obj: Object, text: str) -> tuple[str, str]:
-    """The outcome of a request after which somebody else's came, and the sentence that says it."""
+    """The outcome of a request that was followed by another person's, and a sentence about it."""
     from modelramp.core.revisions import short_hash
 
     status = status_in(obj)

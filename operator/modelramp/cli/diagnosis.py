@@ -1,4 +1,4 @@
-"""What stands in the way of a working modelramp, as far as a person's own rights show it, each with the fix."""
+"""What keeps modelramp from working, as far as a person's own permissions show it, each with a fix."""
 
 import time
 from collections.abc import Iterator
@@ -131,7 +131,7 @@ def _since(text: Any) -> int:
 
 
 def _taken_up(objects: list[Object]) -> Iterator[Found]:
-    """Whether somebody decides here."""
+    """Whether the operator decides about these objects."""
     behind = [obj["metadata"]["name"] for obj in objects if not observed(obj)]
     if behind:
         text = f"nobody has taken up the last change of {', '.join(behind[:5])}"

@@ -35,7 +35,7 @@ _UNKNOWN = "?"
 
 
 def routed(cluster: Cluster, obj: Object) -> dict[str, int] | None:
-    """Weights on the route, by revision, or by the name of a Service that is not ours; None when nobody can say."""
+    """Weights on the route, by revision, or by the name of a Service that is not ours; None when unknown."""
     from pydantic import ValidationError
 
     from modelramp.api.routing import Routing
@@ -70,7 +70,7 @@ def _route(cluster: Cluster, routing: "Routing", metadata: Mapping[str, Any]) ->
 
 
 def view(obj: Object, weights: Mapping[str, int] | None) -> dict[str, Any]:
-    """What `modelramp get` shows, as JSON. weights: on the route; None when nobody can say."""
+    """What `modelramp get` shows, as JSON. weights: on the route; None when unknown."""
     status, metadata, spec = status_in(obj), obj["metadata"], part(obj, "spec")
     shown = ("phase", "reason", "message", "progress", "ticks", "breaches", "lastTick", "next")
     return {

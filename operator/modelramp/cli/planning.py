@@ -38,7 +38,7 @@ _ABSENT = "not set"
 class Before:
     """What there is now. spec: None when there is no such object. where: in which the object was looked up.
 
-    status: as JSON; empty when it is not known. unknown: why nobody can say what there is; "" when it is known.
+    status: as JSON; empty when it is not known. unknown: why it is not known what there is; "" when it is known.
     """
 
     where: str

@@ -87,7 +87,7 @@ def _documents(text: str, source: str) -> Iterator[Document]:
 
 
 def _resolved(spec: ModelDeploymentSpec, document: Document, known: KnownPolicies, source: str) -> ModelDeploymentSpec:
-    """The spec with the checks of its policies, which must stand in the same file."""
+    """The spec with the checks of its policies, which must be in the same file."""
     found = resolve(spec.health, known.for_namespace(name_of(document.value, "namespace")))
     for place, policy in enumerate(found.policies):
         if policy.problem:

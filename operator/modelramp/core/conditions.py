@@ -269,7 +269,7 @@ def _routed(seen: Observed) -> tuple[str, Reason, str]:
 
 
 def _adopted(found: Adopted) -> tuple[str, Reason, str]:
-    """Whether a Deployment of somebody else has given its place to the revisions."""
+    """Whether another owner's Deployment has given its place to the revisions."""
     if found.trouble is not None:
         return "False", found.trouble.reason, found.trouble.message
     name = f"Deployment {found.name}"
@@ -285,7 +285,7 @@ def _adopted(found: Adopted) -> tuple[str, Reason, str]:
 
 
 def routing_findings(before: Sequence[Condition], seen: Observed) -> tuple[RolloutEvent, ...]:
-    """What is to be said of the route once: not while the status says it already.
+    """What to report of the route once, unless the status says it already.
 
     Who else has traffic of its hosts, and a gateway whose answer may be about an older route.
     """

@@ -59,7 +59,7 @@ def begin_step(decision: Decision, target: RolloutInput, seen: Observed, now: in
 def adopt(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
     """Without a status, believe the route: the revision with most of the traffic is what serves.
 
-    A backup restores no status, and an object made anew finds the children of its orphaned namesake. Taking the wanted
+    A backup restores no status, and an object made again finds the children of its orphaned namesake. Taking the wanted
     revision for the first one ever would hand it all traffic at once. What else was left behind goes: nobody knows
     whether it ever worked.
     """

@@ -101,7 +101,7 @@ class Judged:
 
 
 def declared(health: Health) -> Iterator[tuple[On, Hook]]:
-    """Every hook with the list that it stands in."""
+    """Every hook with its list."""
     yield from ((On.DRIFT, hook) for hook in health.on_drift)
     yield from ((On.BREACH, hook) for hook in health.on_breach)
 

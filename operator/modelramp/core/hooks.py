@@ -1,4 +1,4 @@
-"""Hooks in the decision: ticks are counted for them, what they started is followed, and people are told."""
+"""Hooks in the decision: ticks are counted for them, what they started is followed, and changes are reported."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ def count_for_hooks(
 
 
 def follow_hooks(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
-    """The decision with what became of what the hooks have started."""
+    """The decision with the outcome of what the hooks have started."""
     if not decision.state.hooks:
         return decision
     return _changed(decision, after_news(decision.state.hooks, target.spec.health, seen.hooks, now))
@@ -72,7 +72,7 @@ def _changed(decision: Decision, episodes: tuple[HookRun, ...]) -> Decision:
 
 
 def _is_news(episode: HookRun, cools: Collection[tuple[On, str]]) -> bool:
-    """Whether people are told: that a hook cools down once in each cool-down, not for every episode that it meets."""
+    """Whether to report it: that a hook cools down is reported once in each cool-down, not for every episode."""
     waits = episode.state is HookState.COOLING_DOWN and (episode.on, episode.name) in cools
     return not waits and episode.state in _REASONS
 
@@ -85,7 +85,7 @@ class HookEvent(RolloutEvent):
 
 
 def hook_event(episode: HookRun) -> HookEvent:
-    """The event of a run that has just reached its state, which must be one that people are told of."""
+    """The event of a run that has just reached its state, which must be one that is reported."""
     return HookEvent(
         _REASONS[episode.state],
         f"{hook_label(episode)}: {_news(episode)}",

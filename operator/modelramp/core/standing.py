@@ -1,4 +1,4 @@
-"""What stands in the way of an object now: people are told once when it begins and once when it ends."""
+"""What blocks an object now: reported once when it begins and once when it ends."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ _HOLDS = frozenset({Reason.HELD_BY_CHECK, Reason.HELD_BY_ROUTE, Reason.HELD_BY_P
 class Standing:
     """One obstacle or hold.
 
-    after: seconds that it has to last before people are told. of_candidate: whether it is over when the candidate is
+    after: seconds that it has to last before it is reported. of_candidate: whether it is over when the candidate is
     given up. told_again: whether other words of the same reason are worth telling. logged: whether the log has a line
     of it; what concerns Prometheus would be a line for each object.
     """
@@ -48,7 +48,7 @@ class Standing:
 def standing(
     target: RolloutInput | None, state: State, seen: Observed, obstacle: RolloutEvent | None
 ) -> tuple[Standing, ...]:
-    """All that stands in the way; obstacle: what keeps the operator from doing what the state wants."""
+    """All that blocks an object; obstacle: what keeps the operator from doing what the state wants."""
     found = [Standing(obstacle.reason, obstacle.message, told_again=True)] if obstacle is not None else []
     if target is None:
         return tuple(found)

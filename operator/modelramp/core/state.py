@@ -171,7 +171,7 @@ class HistoryRecord:
 
 @dataclass(frozen=True, slots=True)
 class RequestAnswer:
-    """What became of a person's request, for people, and when."""
+    """The outcome of a person's request: a sentence, and when it was decided."""
 
     at: int
     done: bool
@@ -189,7 +189,7 @@ class State:
     zero: while spec.replicas is 0 and the pods are not back: nothing is judged.
     restored: stable came back by a rollback after promotion (so it is not exchanged again: no ping-pong).
     ab_test: the A/B test under way, or the last one until the next rollout begins.
-    request: the last one that was handled; answer: what became of it. heard: by revision, marks of every request text
+    request: the last one that was handled; answer: the outcome. heard: by revision, marks of every request text
     that was handled, for as long as its ControllerRevision exists.
     """
 
@@ -273,7 +273,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class UsedPolicy:
-    """A policy that a spec refers to, and what became of it; `problem` is empty when its checks count."""
+    """A policy that a spec refers to, and the outcome; `problem` is empty when its checks count."""
 
     kind: str
     name: str
@@ -339,7 +339,7 @@ class Pods:
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """A Deployment of somebody else that the spec refers to.
+    """Another owner's Deployment that the spec refers to.
 
     replicas: its spec.replicas now. pods: how many it has. original: what it gets back; None while it was not changed.
     least: what it is scaled down to. least_for: the Service that would be empty without that, if any. dropped: label
@@ -367,7 +367,7 @@ class Observed:
     people. undated: which gateway does not say of which generation of the route it speaks, for people.
     uncarried: which gateway does not carry the route in any generation, and why; shadowed: whose older route takes all
     of its hosts and paths. Both are for people. shared: who else has traffic of the route's hosts, for people.
-    hooks: what became of what hooks have started, by id of the episode.
+    hooks: the outcome of what hooks have started, by id of the episode.
     jobs: what is known of the Jobs of gates, by attempt. recorded: results of evaluations by revision, as recorded.
     cause: the last thing that was found to keep the candidate from its pods, for people.
     examined: whether its pods were looked at, so that it is known what keeps them.

@@ -41,7 +41,7 @@ def is_ahead(last_tick: int, now: int, interval: int, newest: int | None) -> boo
     """Whether `last_tick` is still to come: a wrong clock, or a wrong hand, has written it.
 
     newest: the newest tick that is at hand, if any. More than one interval before `last_tick` it is what `to_evaluate`
-    gave to start anew; a tick that comes late is the same distance before a last tick that has passed.
+    gave to start again; a tick that comes late is the same distance before a last tick that has passed.
     """
     return last_tick > now and (last_tick > now + interval or (newest is not None and last_tick > newest + interval))
 
@@ -50,7 +50,7 @@ def without_future(state: State, now: int, interval: int, delay: int, newest: in
     """The state as it can be: times that are still to come would be waited for, perhaps for years.
 
     Ticks begin again with the newest one. Those that made the count of breaches may come again then, so the count
-    begins anew too: that may take some ticks longer, but no breach counts twice.
+    starts again too: that may take some ticks longer, but no breach counts twice.
     delay: seconds that pods keep after their traffic. newest: see is_ahead.
     """
     found = state

@@ -52,7 +52,7 @@ class Timekeeping:
 
     @classmethod
     def begun(cls, steady: float, wall: float) -> "Timekeeping":
-        """Nothing is known yet but the two clocks of this machine."""
+        """The state at the start: only the two clocks of this machine are known."""
         return cls(wall - steady, wall - steady, steady)
 
     @property

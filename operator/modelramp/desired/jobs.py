@@ -156,7 +156,7 @@ def _gate_job(owner: Owner, target: RolloutInput, work: JobWork, stable: str | N
 
 
 def environment(owner: Owner, target: RolloutInput, revision: str, stable: str | None) -> dict[str, str]:
-    """What the containers of a gate's Job are told: who is tried, and where it and the stable version answer."""
+    """Environment of a gate's Job: the candidate revision, and the addresses of it and of the stable version."""
     model = target.spec.model
     env = {
         "MODELRAMP_NAMESPACE": owner.namespace,

@@ -50,7 +50,7 @@ _CONTESTED = 3
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """Fields in an object of somebody else after our last write.
+    """Fields of another owner's object after our last write.
 
     window: how long a change is remembered, seconds. left: the fields as they were left. set_back: when somebody has
     changed them since, newest last, seconds. written_at: when they were written last. open: whether somebody else keeps

@@ -50,7 +50,7 @@ class Beside:
         self._resting[name] = (self.clock.now() + pause, pause)
 
     def forget(self, name: Name) -> None:
-        """It came to something, or nobody wants it any more."""
+        """Forget it: it succeeded, or is no longer wanted."""
         self._resting.pop(name, None)
 
     def stop(self) -> None:
@@ -66,6 +66,6 @@ class Beside:
             self.failed(name, error)
 
     def warn(self, name: Name, error: Exception) -> None:
-        """Say that work of one object failed in a way that nobody foresaw."""
+        """Say that work of one object failed unexpectedly."""
         (namespace, owner), what = name
         self.telemetry.warn("hook failed", namespace=namespace, name=owner, about=what, error=repr(error)[:_WORDS])

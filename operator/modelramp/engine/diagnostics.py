@@ -1,4 +1,4 @@
-"""Why things do not move: asked only when they do not, and said in the words of the object that stands in the way."""
+"""Why things do not move: asked only when they do not, and said in the words of the object that blocks them."""
 
 import asyncio
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Slots that namespaces share: who waits for something slow waits for itself, and for nobody else."""
+"""Slots that namespaces share: one that waits for something slow delays only itself."""
 
 import asyncio
 from collections import Counter, deque

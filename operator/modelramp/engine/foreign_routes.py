@@ -29,7 +29,7 @@ class ForeignRoutes:
     """Lists them every minute, and before a new host is given away. Nobody waits for the list: see `listed_for`.
 
     namespaces: that the operator works in; none: all. Routes in other namespaces count too where they may be listed.
-    mark: called for each object to decide on anew.
+    mark: called for each object to decide on again.
     """
 
     hosts: Hosts
@@ -57,7 +57,7 @@ class ForeignRoutes:
         return False
 
     async def run(self) -> None:
-        """List for ever. A list that fails leaves what is known as it is, and is made again soon."""
+        """List until cancelled. A list that fails leaves what is known as it is, and is made again soon."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._poll())
             while True:

@@ -67,7 +67,7 @@ def note_jobs(store: Store, key: Key, record: Record, now: int) -> None:
 
 
 def due_looks(store: Store, key: Key, record: Record, now: int) -> tuple[Look, ...]:
-    """What is to be asked now; empty when all is known that can be."""
+    """The questions to ask now; empty when everything is known."""
     looks = []
     for work in _wanted(record):
         known = record.jobs.get(work.attempt)
@@ -79,7 +79,7 @@ def due_looks(store: Store, key: Key, record: Record, now: int) -> tuple[Look, .
 
 
 async def seen_of(cluster: Cluster, look: Look) -> JobSeen:
-    """What there is to be seen. Raises NoAnswer when that cannot be told now."""
+    """What can be seen of the Job now. Raises NoAnswer when the API server does not answer."""
     name = str(look.job["metadata"]["name"])
     if look.end is None:
         return JobSeen(look.work.attempt, name, problem=await _trouble(cluster, look))
@@ -91,7 +91,7 @@ async def seen_of(cluster: Cluster, look: Look) -> JobSeen:
 
 
 def unreadable(look: Look, error: Exception) -> JobSeen:
-    """What is seen of a Job that cannot be looked at, for a reason that nobody foresaw."""
+    """What is seen of a Job that cannot be looked at, for an unexpected reason."""
     problem = f"it cannot be read ({type(error).__name__})"
     return JobSeen(look.work.attempt, str(look.job["metadata"]["name"]), ended=look.end is not None, problem=problem)
 

@@ -58,7 +58,7 @@ class Lease:
         return not self.holder and self.seconds == _RELEASED_SECONDS
 
     def is_other_than(self, known: "Lease | None") -> bool:
-        """Whether anything was written by which replicas know that somebody leads: annotations are nothing of it."""
+        """Whether anything was written that shows a living leader; annotations do not count."""
         return known is None or replace(self, version="") != replace(known, version="")
 
 

@@ -44,7 +44,7 @@ class Listing:
         mark: Callable[[Key], None],
         beat: Callable[[], None],
     ) -> None:
-        """mark: called for each object to decide on anew. beat: called while waiting for the first complete list."""
+        """mark: called for each object to decide on again. beat: called while waiting for the first complete list."""
         self.store = store
         self._cluster = cluster
         self._telemetry = telemetry

@@ -32,7 +32,7 @@ _WORDS = 256
 
 
 class Notifier:
-    """Hands events to all channels, beside the decisions: a channel that fails or hangs keeps nobody else waiting."""
+    """Hands events to all channels, beside the decisions: a channel that fails or hangs delays nobody else."""
 
     def __init__(self, channels: Sequence[Channel], telemetry: Telemetry) -> None:
         self._channels = channels
@@ -127,7 +127,7 @@ class Announced:
     def follow(
         self, found: Iterable[Standing], now: float, *, candidate: str | None, stable: str | None, told: set[Reason]
     ) -> tuple[RolloutEvent, ...]:
-        """What to tell of what stands in the way now. told: reasons of which people hear at this very moment anyway."""
+        """What to report of the present obstacles. told: reasons of which people hear at this very moment anyway."""
         present = {one.reason: one for one in found}
         findings: list[RolloutEvent] = []
         again = math.inf

@@ -145,7 +145,7 @@ class Cluster(Protocol):
         ...
 
     async def patch(self, ref: Ref, operations: Sequence[Mapping[str, Any]]) -> Object:
-        """A JSON patch (RFC 6902) by field manager `modelramp`, for fields in an object of somebody else.
+        """A JSON patch (RFC 6902) by field manager `modelramp`, for fields of another owner's object.
 
         One that sets metadata.resourceVersion only takes effect if that is still current (else Conflict).
         """

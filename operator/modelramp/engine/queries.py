@@ -35,7 +35,7 @@ class CheckRequest:
     """One object whose checks are due.
 
     key: names the object in the result. since: start of the revision's present weight, seconds since the epoch: checks
-    that add up evidence begin anew there. memory: what each of them left at the last tick, by name of the check.
+    that add up evidence start again there. memory: what each of them left at the last tick, by name of the check.
     ab_test: the A/B test that is under way. alone: that no other version has traffic at this weight.
     resting: checks that are not evaluated, since they raised an error lately, with what it was.
     namesakes: labels of gateways that another object's Service has as well, each with that object.
@@ -165,7 +165,7 @@ def asked(due: CheckRequest, ticks: Sequence[int]) -> BoundQueries:
 
 
 def _put(due: CheckRequest, check: Check) -> Ask | CheckOutcome:
-    """The check's questions. Whatever is raised on the way belongs to this check, and says nothing about others."""
+    """The check's questions. An exception counts against this check only."""
     if check.name in due.resting:
         return no_answer(check, PrometheusUnavailable(Reason.CHECK_FAILED, due.resting[check.name]))
     try:
@@ -239,7 +239,7 @@ async def answered(
 
 
 def settled(query: Query, result: Found | BaseException, telemetry: Telemetry) -> Found | NoAnswer:
-    """The result of asking, or why there is none; an error that nobody foresaw is logged with the query."""
+    """The result of asking, or why there is none; an unexpected error is logged with the query."""
     if isinstance(result, NoAnswer) or not isinstance(result, BaseException):
         return result
     if not isinstance(result, Exception):

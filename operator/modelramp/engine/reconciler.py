@@ -194,7 +194,7 @@ class Reconciler:
         return False
 
     def put_off(self, key: Key, error: Exception) -> None:
-        """Leave this object as it is for a while: deciding on it failed in a way that nobody foresaw."""
+        """Leave this object as it is for a while: deciding on it failed unexpectedly."""
         record = self.store.records.get(key)
         if record is not None:
             record.ticks, record.asked = (), None

@@ -53,7 +53,7 @@ def slim(kind: Kind, obj: Object) -> dict[str, Any]:
 
 
 def lent(kind: Kind, obj: Object) -> dict[str, Any]:
-    """An object of somebody else, with the names of all its annotations.
+    """Another owner's object, with the names of all its annotations.
 
     A JSON patch that adds the first one replaces them all, so it has to be known whether there are any.
     """

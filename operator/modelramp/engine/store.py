@@ -212,7 +212,7 @@ class Store:
             del self._deleted[next(iter(self._deleted))]
 
     def resolve(self, users: Iterable[Key]) -> Iterator[Key]:
-        """Work out anew what counts for these users of policies that changed; each that is known."""
+        """Work out again what counts for these users of policies that changed; each that is known."""
         for key in users:
             record = self.records.get(key)
             if record is not None:

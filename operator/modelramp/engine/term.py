@@ -41,7 +41,7 @@ class Options:
     prometheus_address: asked for objects that name none of their own. namespaces: empty means all.
     enforce_namespace: whether queries that people wrote see series of their own namespace only.
     scrape_delay: seconds from a tick to its evaluation. sweep_interval: seconds between complete lists.
-    poll_interval: at most so many seconds pass between two looks at deadlines. load: see engine.loading.
+    poll_interval: longest time between two looks at deadlines, seconds. load: see engine.loading.
     reports_per_minute: see engine.reporting.
     answer_seconds: how long the answers about a tick are waited for, unless the next tick is due earlier.
     host_bindings: which namespaces may have which hosts. freeze: why no version may get more traffic at present.
@@ -138,7 +138,7 @@ class Term:
                 await part.stop()
 
     def retire(self) -> None:
-        """Show nothing of the objects any more, since another replica leads."""
+        """Remove the metrics of objects, since another replica leads."""
         self._reporter.retire(self._store.records)
 
     def mark(self, key: Key) -> None:

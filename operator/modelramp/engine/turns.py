@@ -1,4 +1,4 @@
-"""Slots for work beside the engine, fair by namespace: whose receivers hang waits for itself, and for nobody else."""
+"""Slots for work beside the engine, fair by namespace: one whose receivers hang delays only itself."""
 
 import asyncio
 from collections import Counter

@@ -17,7 +17,7 @@ _BREATH = 20
 class Work:
     """Decides and has written. An object is written by one task at a time; what is new meanwhile is decided afterwards.
 
-    A decision that waits for its turn is made anew when there is news, so what is written is never out of date.
+    A decision that waits for its turn is made again when there is news, so what is written is never out of date.
     """
 
     def __init__(self, settler: Reconciler, telemetry: Telemetry) -> None:

@@ -186,7 +186,7 @@ class Writer:
             record.contests[at] = contest.seen(writes[at].found if at in writes else contest.left, now)
 
     async def _write_fields(self, key: Key, record: Record, write: FieldWrite, priority: Priority) -> bool:
-        """Change fields in an object of somebody else, once the ModelDeployment cannot be deleted without a way back.
+        """Change fields of another owner's object, once the ModelDeployment cannot be deleted without a way back.
 
         What somebody keeps changing is written now and then only, unless traffic has to leave a version.
         """

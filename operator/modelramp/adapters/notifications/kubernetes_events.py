@@ -85,7 +85,7 @@ class KubernetesEvents:
         return Delivery.TAKEN
 
     async def _write_all(self) -> None:
-        """Write for ever; namespaces take turns, so that one that floods or is slow delays only itself."""
+        """Write until cancelled; namespaces take turns, so that one that floods or is slow delays only itself."""
         while True:
             async with self._news:
                 await self._news.wait_for(lambda: self._next() is not None)
@@ -148,7 +148,7 @@ class KubernetesEvents:
 
 
 def _event(event: RolloutEvent, at: int, instance: str) -> dict[str, Any]:
-    """at: microseconds since the epoch; stands in the name, since `kubectl describe` shows Events by name.
+    """at: microseconds since the epoch; part of the name, since `kubectl describe` shows Events by name.
 
     It would sort by deprecatedLastTimestamp, which the API server refuses in an Event with an eventTime.
     """

@@ -20,7 +20,7 @@ class Preset:
     """One measure that can be used with a single line.
 
     unit: of the value; "ratio" is 0 to 1 and shown to people as a percentage.
-    min, max: the limits when the check gives none. query: grouped PromQL; only {{window}} may stand in it.
+    min, max: the limits when the check gives none. query: grouped PromQL; it may contain only {{window}}.
     pick: the labels of the subject's own series in the answer. source: where the metric is documented.
     span: between these every value lies; not set, 0 to 1 for a ratio, else 0 upwards.
     example: a limit as a check may write it, for a preset that has none of its own.

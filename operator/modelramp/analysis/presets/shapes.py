@@ -26,7 +26,7 @@ def mean_latency(maker: str, summary: str, query: str, source: str, pick: Pick =
 
 
 def per_second(name: str, summary: str, query: str, source: str, pick: Pick = by_revision) -> Preset:
-    """How much a second; without a limit of its own."""
+    """A rate per second, without a limit of its own."""
     summary = f"{summary}; no limit of its own"
     return Preset(name, summary, Dimension.OPERATIONAL, "/s", query, pick, source, example="min: 1")
 

@@ -94,7 +94,7 @@ def _gains_over_stable(candidate: Proportion, stable: Proportion) -> list[float]
 def _grown(
     looks: ChangeLooks, gains: Sequence[float], arms: tuple[Proportion, Proportion], bound: Bound, *, healthy: bool
 ) -> ChangeLooks:
-    """With one more tick. healthy: whether the counts so far are; then those to read begin anew."""
+    """With one more tick. healthy: whether the counts so far are; then those to read start again."""
     most = MOST * len(ODDS) / bound.alpha
     evidence = tuple(
         min((1 + before) * math.exp(min(gain, 600.0)), most) for before, gain in zip(looks.evidence, gains, strict=True)

@@ -108,7 +108,7 @@ def look_at_rates(
 
     V = p (1 - p) (1/n_c + 1/n_s), p pooled. By symmetry the chance of ever reaching L >= 1 / (2 alpha) with the
     candidate worse is at most alpha, so the p-value of a look is 1 / (2 L), and the smallest one so far stands.
-    Start anew whenever the traffic weights change: rates that move with the hour would otherwise look like a
+    Start again whenever the traffic weights change: rates that move with the hour would otherwise look like a
     difference between the versions. Source: Johari et al. 2022 (see likelihood_ratio).
     """
     if (problem := first_problem(candidate, stable)) and not _idle(candidate, stable):
@@ -188,7 +188,7 @@ def look_at_means(
 
     The variance of one observation is the pooled weighted variance of the ticks' means about their version's mean,
     which is unbiased whatever the ticks' sizes. It is an estimate, so alpha holds only approximately; nothing is
-    called before MIN_SPREADS degrees of freedom. Start anew whenever the traffic weights change.
+    called before MIN_SPREADS degrees of freedom. Start again whenever the traffic weights change.
     """
     if (problem := first_problem(candidate, stable)) and not _idle(candidate, stable):
         return looks, problem

@@ -46,9 +46,9 @@ def unaskable(due: CheckRequest) -> list[str]:
 async def read_history(
     due: CheckRequest, ticks: Sequence[int], metrics: Metrics, telemetry: Telemetry, progress: Callable[[int], None]
 ) -> list[tuple[int, Said]]:
-    """What was said at all ticks, by the same queries and the same judge as in the operator.
+    """The outcome at every tick, by the operator's own queries and judge.
 
-    progress: is told how many ticks have been read. A piece that Prometheus does not manage (time-out, too many
+    progress: called with the number of ticks read. A piece that Prometheus does not manage (time-out, too many
     samples) is asked again in quarters. Raises NoHistory when nobody answers, when not even a small piece is answered
     in time, or when a query is no PromQL.
     """

@@ -50,7 +50,7 @@ def command(old: str | None, new: str | None, output: str, **options: Any) -> No
 
 
 def _usual(status: Mapping[str, Any]) -> tuple[str, str]:
-    """The roles that are compared when nobody says which."""
+    """The roles that are compared by default."""
     if status.get("candidate"):
         return "stable", "candidate"
     return ("stable", "failed") if status.get("failedRevision") else ("previous", "stable")

@@ -66,7 +66,7 @@ def command(files: tuple[str, ...], output: str, context: str | None, namespace:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What the named files hold, and all that is to be said of it.
+    """What the named files hold, and the findings about it.
 
     texts: those in which objects of modelramp may stand; names: of their files. seen: how many do. passed: objects of
     other kinds.
@@ -199,7 +199,7 @@ def _manifests(folder: Path) -> Iterator[Path]:
 def _lint_source(
     source: _Source, known: "KnownPolicies", immutable: frozenset[str], scaled: frozenset[str]
 ) -> tuple[int, Counter[str], list[Finding]]:
-    """How many objects of modelramp a text holds, how many of other kinds, and all that is to be said."""
+    """How many objects of modelramp a text holds, how many of other kinds, and the findings."""
     if source.problem:
         return 0, Counter({"file that cannot be read": 1}), [Finding(source.name, 1, Level.WARNING, "", source.problem)]
     if not source.is_ours:
@@ -242,7 +242,7 @@ def values_in(texts: Iterable[bytes]) -> Iterator[Any]:
 
 @lru_cache(maxsize=1024)
 def _documents(text: str) -> "tuple[Document | Malformed, ...]":
-    """What a text holds; each is read once, for the policies in it and for what is to be said about it."""
+    """What a text holds; each is read once, for the policies in it and for the findings about it."""
     from modelramp.cli.documents import read
 
     return tuple(read(text))
@@ -264,7 +264,7 @@ def lint_text(
     immutable: frozenset[str] | None = None,
     scaled: frozenset[str] | None = None,
 ) -> tuple[int, list[Finding]]:
-    """How many objects of modelramp a YAML stream holds, and all that is to be said about them.
+    """How many objects of modelramp a YAML stream holds, and the findings about them.
 
     known: the policies that ModelDeployments may refer to. immutable: names of ConfigMaps that do not change.
     scaled: names of Deployments that autoscalers target. All are those of the stream itself if not given.

@@ -65,7 +65,7 @@ def command(manifest: IO[bytes], ticks: IO[bytes], evaluation: IO[bytes] | None,
 
 
 def _gated(policy: Policy, evaluation: IO[bytes] | None) -> Gated | None:
-    """What the evaluation's Job does; None when nobody says."""
+    """What the evaluation's Job does; None if not given."""
     if evaluation is None:
         return None
     if policy.spec.rollout.evaluation is None:

@@ -167,7 +167,7 @@ def _judged(decision: Decision, wanted: EvaluationSpec, evaluation: Evaluation, 
 
 
 def _recorded(candidate: Candidate, seen: Observed) -> bool:
-    """Whether the results stand in the revision's record: only then anything follows from them."""
+    """Whether the results are in the revision's record: nothing follows from them before."""
     evaluation = candidate.evaluation
     results = dict(evaluation.results) if evaluation is not None else {}
     return bool(results) and seen.recorded.get(candidate.version.revision) == results

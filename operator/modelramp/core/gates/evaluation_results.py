@@ -41,7 +41,7 @@ class MetricOutcome:
 class Evaluation:
     """The evaluation of a candidate.
 
-    attempt: stands in the name of its Job. template: hash of what the Job is made of. since: when it was begun.
+    attempt: part of its Job's name. template: hash of what the Job is made of. since: when it was begun.
     ended: when its Job had ended and was read; 0 while it runs. job: the Job's name, once it was seen.
     """
 

@@ -1,4 +1,4 @@
-"""Evaluations, A/B tests and hooks as they stand in the status, and back."""
+"""Evaluations, A/B tests and hooks as they are stored in the status, and back."""
 
 from collections.abc import Iterable
 
@@ -142,7 +142,7 @@ def _metric_status(metric: MetricOutcome) -> MetricStatus:
 
 
 def ab_test_status(target: RolloutInput | None, state: ABTestState | None) -> ABTestStatus | None:
-    """The test as it stands in the status; its ends are those of the present spec."""
+    """The test as it is stored in the status; its ends are those of the present spec."""
     if state is None:
         return None
     test = target.spec.rollout.ab_test if target is not None else None

@@ -240,7 +240,7 @@ def _held(status: Status) -> HeldReplicas | None:
 
 
 def _ab_test(status: Status) -> ABTestState | None:
-    """The A/B test; one that cannot be read begins anew, without evidence."""
+    """The A/B test; one that cannot be read starts again, without evidence."""
     try:
         return ab_test_of(status.experiment)
     except ValueError:

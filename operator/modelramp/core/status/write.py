@@ -1,4 +1,4 @@
-"""The state as it stands in the status; core.status.read reads it back."""
+"""The state as it is stored in the status; core.status.read reads it back."""
 
 import math
 from collections.abc import Mapping

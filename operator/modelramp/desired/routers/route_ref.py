@@ -1,4 +1,4 @@
-"""A route of somebody else: modelramp changes the backendRefs of one rule, and nothing else.
+"""Another owner's route: modelramp changes the backendRefs of one rule, and nothing else.
 
 What stood there before is kept in an annotation of the route, beside a label that names the ModelDeployment. Whatever
 else than our Services stands there later is what its owner wants in the end, so that is kept in its place.
@@ -42,7 +42,7 @@ class RouteRef(Router):
     features = Features(borrows=(HTTP_ROUTE, GRPC_ROUTE))
 
     def asked(self, routing: Routing) -> bool:
-        """Whether a spec names a route of somebody else."""
+        """Whether a spec names another owner's route."""
         return routing.gateway is not None and routing.gateway.route_ref is not None
 
     def sticky(self, routing: Routing) -> bool:

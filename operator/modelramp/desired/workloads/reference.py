@@ -1,4 +1,4 @@
-"""A Deployment of somebody else: its pod template is rolled out, and nothing of it is written but spec.replicas.
+"""Another owner's Deployment: its pod template is rolled out, and nothing of it is written but spec.replicas.
 
 How many replicas it had is kept in an annotation of the ModelDeployment, since the Deployment is its owner's. Whatever
 number somebody writes later is what the owner wants in the end, so that is kept in its place.
@@ -29,7 +29,7 @@ _MOST_REPLICAS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """What an object of somebody else selects pods by."""
+    """The selector of another owner's object."""
 
     kind: str
     name: str
@@ -250,7 +250,7 @@ def _labels(deployment: Object) -> Mapping[str, Any]:
 
 
 def _service(deployment: Object, selectors: Iterable[Selector]) -> str:
-    """The first Service of somebody else that reaches the pods of a Deployment; empty when none does."""
+    """The first Service of another owner that reaches the pods of a Deployment; empty when none does."""
     labels = _labels(deployment)
     return min((one.name for one in selectors if one.kind == SERVICE.kind and one.picks(labels)), default="")
 
