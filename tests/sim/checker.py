@@ -58,8 +58,10 @@ def weights_of(spec: Json) -> list[int]:
 
 
 def _stages(rollout: Json) -> list[Json]:
-    """The declared steps; the split of an A/B test, or a preview without traffic, and then everything."""
+    """The declared steps; or everything at once, after the split of an A/B test or a preview without traffic."""
     last = {"weight": 100}
+    if rollout.get("strategy") == "Replace":
+        return [last]
     if "abTest" in rollout:
         return [{"weight": rollout["abTest"]["split"], "duration": rollout["abTest"]["minDuration"]}, last]
     if rollout.get("strategy") == "BlueGreen":

@@ -43,9 +43,10 @@ class Oracle:
         before, after = seconds(old.get("lastTick")), seconds(new.get("lastTick"))
         if after < before:
             yield f"lastTick went back from {before} to {after}"
-        if old.get("scaledToZero") or new.get("scaledToZero"):
+        rest = _rest(old, new)
+        if rest:
             if _rolled_back(old, new) or _judged(old, new):
-                yield "a tick was judged while spec.replicas was 0"
+                yield f"a tick was judged while {rest}"
             self._follow(new)
             return
         subject = _subject(old)
@@ -210,6 +211,15 @@ def _step(status: Status) -> int:
 
 def _watch(status: Status) -> Status:
     return status.get("watch") or {}
+
+
+def _rest(old: Status, new: Status) -> str:
+    """Why nothing serves on purpose, and nothing is judged; empty when that is not so."""
+    if old.get("scaledToZero") or new.get("scaledToZero"):
+        return "spec.replicas was 0"
+    candidate = old.get("candidate") or {}
+    waits = "stableStopped" in candidate and candidate["step"] < 0 and new.get("candidate", {}).get("step", -1) < 0
+    return "the stable version was stopped" if waits else ""
 
 
 def _judged(old: Status, new: Status) -> bool:

@@ -130,6 +130,9 @@ class Capacity(Checker):
         revision = change.obj["metadata"]["labels"][LABEL_REVISION]
         if change.obj["metadata"]["name"] != child_name(change.obj["metadata"]["labels"][LABEL_DEPLOYMENT], revision):
             return  # a copy that somebody made; the version's pods are those of its own Deployment
+        if self._member.obj["spec"]["rollout"].get("strategy") == "Replace":
+            yield from self._one_at_a_time()
+            return
         before = change.before["spec"]["replicas"] if change.before else 0
         after = 0 if change.type == "DELETED" else change.obj["spec"]["replicas"]
         if after >= min(before, self._member.obj["spec"]["replicas"]):
@@ -142,6 +145,19 @@ class Capacity(Checker):
             yield f"{revision} was scaled from {before} to {after} while the gateway gave it traffic"
         if revision in {self._member.gateway.revisions.get(name) for name in self._named()}:
             yield f"{revision} was scaled from {before} to {after} while the route named it"
+
+    def _one_at_a_time(self) -> Iterator[str]:
+        """Strategy Replace: one version has pods, and it is the candidate only once stable was stopped."""
+        own = self._member.world.api.all(
+            "Deployment", self._member.namespace, f"{LABEL_DEPLOYMENT}={self._member.name}"
+        )
+        running = {obj["metadata"]["labels"][LABEL_REVISION] for obj in own if obj["spec"]["replicas"]}
+        candidate = self._member.status.get("candidate") or {}
+        if len(running) > 1:
+            yield f"two versions have pods: {sorted(running)}"
+        early = candidate.get("step", -1) < 0 and not candidate.get("stableStopped")
+        if self._member.status.get("stable") and early and candidate.get("revision") in running:
+            yield f"{candidate['revision']} has pods although nobody has stopped what serves"
 
     def _named(self) -> set[str]:
         return set(backends(self._member.route)) if self._member.route else set()

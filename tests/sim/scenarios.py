@@ -179,6 +179,11 @@ SWITCHED = Scenario(serves="2.0.0", rollout=BLUE_GREEN)
 SWITCHED_BACK = Scenario(serves="1.0.0", failed="2.0.0", rollout=BLUE_GREEN, scripts={"2.0.0": {"errors": "hhhhb"}})
 PREVIEW_FAILED = Scenario(serves="1.0.0", failed="2.0.0", rollout=BLUE_GREEN, scripts={"2.0.0": {"errors": "hb?b"}})
 
+REPLACE = {"strategy": "Replace", "replicas": 1, "steps": [{"weight": 10}, {"weight": 50}, {"weight": 100}]}
+"""What a manifest says of a rollout with one version at a time; the server fills in the steps."""
+REPLACED = Scenario(serves="2.0.0", rollout=REPLACE)
+REPLACED_BACK = Scenario(serves="1.0.0", failed="2.0.0", rollout=REPLACE, scripts={"2.0.0": {"errors": "hb"}})
+
 SCENARIOS = {
     "rollout": ROLLOUT,
     "rollback": ROLLBACK,
@@ -189,6 +194,8 @@ SCENARIOS = {
     "A/B test lost": TEST_LOST,
     "blue/green": SWITCHED,
     "blue/green rolled back after the switch": SWITCHED_BACK,
+    "replaced": REPLACED,
+    "replaced and rolled back": REPLACED_BACK,
 }
 
 

@@ -24,6 +24,8 @@ CALLS_AT_LEAST = {
     "A/B test lost": 70,
     "blue/green": 70,
     "blue/green rolled back after the switch": 70,
+    "replaced": 50,
+    "replaced and rolled back": 60,
 }
 
 

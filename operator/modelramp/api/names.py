@@ -83,6 +83,7 @@ class Reason(StrEnum):
     # what the rollout did, in the order in which it usually happens
     FIRST_REVISION = "FirstRevision"
     ROLLOUT_STARTED = "RolloutStarted"
+    STABLE_STOPPED = "StableStopped"
     WAITING_FOR_PODS = "WaitingForPods"
     WAITING_FOR_CAPACITY = "WaitingForCapacity"
     SCALED_TO_ZERO = "ScaledToZero"

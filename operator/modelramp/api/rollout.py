@@ -30,6 +30,7 @@ STRATEGIES = {
     "Canary": "step by step while healthy.",
     "ABTest": "a split, until a metric says who is better.",
     "BlueGreen": "a preview without live traffic, then all traffic at once.",
+    "Replace": "what serves is stopped before the new version starts; nothing serves in between.",
 }
 """Values of spec.rollout.strategy, each with what people read of it. core.strategies.registry has what each does."""
 
@@ -328,10 +329,22 @@ class Rollout(ApiModel):
             field=".blueGreen",
         ),
         Rule(
-            f"!has(self.strategy) || self.strategy != 'BlueGreen' || !has(self.steps) || ({_CEL_DEFAULT_STEPS})",
-            "strategy BlueGreen has no steps: remove steps, all traffic moves at once after the preview",
-            lambda self: self.strategy != "BlueGreen" or self.steps == DEFAULT_STEPS,
+            f"!has(self.strategy) || !(self.strategy in ['BlueGreen', 'Replace']) || !has(self.steps) || "
+            f"({_CEL_DEFAULT_STEPS})",
+            "strategies BlueGreen and Replace have no steps: remove steps, all traffic moves at once",
+            lambda self: self.strategy not in {"BlueGreen", "Replace"} or self.steps == DEFAULT_STEPS,
             field=".steps",
+        ),
+        Rule(
+            "!has(self.strategy) || self.strategy != 'Replace' || !(has(self.capacity) || has(self.capacityDeadline) "
+            "|| has(self.evaluation))",
+            "strategy Replace runs no pod beside what serves, and ends at progressDeadline: remove capacity, "
+            "capacityDeadline and evaluation",
+            lambda self: (
+                self.strategy != "Replace"
+                or (self.capacity_deadline is None and self.evaluation is None and self.capacity == Capacity())
+            ),
+            field=".strategy",
         ),
     )
 

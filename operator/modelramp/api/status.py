@@ -80,6 +80,7 @@ class CandidateStatus(VersionStatus):
         EvaluationStatus | None, Field(description="The offline evaluation before its first traffic.")
     ] = None
     capacity_wait: Annotated[CapacityWaitStatus | None, Field(description="Its last wait for nodes or quota.")] = None
+    stable_stopped: Annotated[Time | None, Field(description="When strategy Replace stopped what served.")] = None
 
 
 class DeferredStatus(StatusModel):

@@ -21,12 +21,14 @@ from modelramp.core.state import (
     held_by_people,
 )
 from modelramp.core.steps import first_step, held_by_route
+from modelramp.core.strategies.registry import strategy_of
 
 
 def follow_world(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
     """Start traffic when pods are there, give up when they are too late, confirm what the route shows by now."""
     decision = _await_capacity(decision, target, seen, now)
     decision = gates.follow_gates(decision, target, seen)
+    decision = _make_way(decision, target, seen, now)
     decision = _await_pods(decision, target, seen, now)
     decision = _confirm(decision, target, seen, now)
     return decision.then(retiring=_retired(decision.state, target, seen, now))
@@ -113,7 +115,7 @@ def _await_capacity(decision: Decision, target: RolloutInput, seen: Observed, no
     before_traffic = candidate.step < 0 and state.phase is not Phase.DEGRADED  # ticks then judge the stable version
     reason = Reason.WAITING_FOR_CAPACITY if before_traffic or state.reason in _HELD else state.reason
     decision = decision.then(candidate=replace(candidate, wait=wait), reason=reason)
-    limit = target.spec.rollout.capacity_deadline
+    limit = target.spec.rollout.capacity_deadline if not candidate.stopped else None
     if limit is None or now < since + limit or held_by_people(target, state) or state.phase is Phase.DEGRADED:
         return decision
     if state.stable is not None:
@@ -127,7 +129,7 @@ def _await_capacity(decision: Decision, target: RolloutInput, seen: Observed, no
 def _no_room(target: RolloutInput, state: State, seen: Observed) -> str:
     """Why a candidate was given no pod at all; empty when it was given some."""
     candidate, stable = state.candidate, state.stable
-    if candidate is None or not by_share(target):
+    if candidate is None or not by_share(target) or strategy_of(target.spec.rollout).one_at_a_time:
         return ""
     never = unusable(target, seen, candidate.version.revision, stable.revision if stable is not None else None)
     pods = seen.pods.get(candidate.version.revision)
@@ -143,11 +145,32 @@ def _no_room(target: RolloutInput, state: State, seen: Observed) -> str:
     return f"the other versions have {others} pods, and {bound} and maxUnavailable leave no room for one more"
 
 
+def _make_way(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
+    """Stop the stable version where one version runs at a time, once nothing else holds the candidate back."""
+    state = decision.state
+    candidate, stable = state.candidate, state.stable
+    if not strategy_of(target.spec.rollout).one_at_a_time or candidate is None or stable is None:
+        return decision
+    if candidate.step >= 0 or candidate.stopped or target.missing or held_by_people(target, state):
+        return decision
+    served = seen.routed is True and set(seen.served) == {stable.revision}
+    if not served or not gates.all_open(target, state, seen):
+        return decision
+    return transitions.stop_stable(decision, target, now)
+
+
+def _away(target: RolloutInput, state: State, seen: Observed) -> bool:
+    """Whether the stable version has no pod because another version has had its turn, or has it."""
+    if not strategy_of(target.spec.rollout).one_at_a_time or state.stable is None:
+        return False
+    return state.interrupted or not seen.pods.get(state.stable.revision, Pods()).endpoints
+
+
 def _await_pods(decision: Decision, target: RolloutInput, seen: Observed, now: int) -> Decision:
     state = decision.state
     candidate = state.candidate
-    if candidate is None or candidate.step >= 0 or held_by_people(target, state):
-        return decision
+    if candidate is None or candidate.step >= 0 or (held_by_people(target, state) and not candidate.stopped):
+        return decision  # once what served was stopped, a pause would hold the outage
     revision = candidate.version.revision
     if all_available(target, seen, revision) and gates.all_open(target, state, seen):
         if state.stable is None:
@@ -158,7 +181,8 @@ def _await_pods(decision: Decision, target: RolloutInput, seen: Observed, now: i
             return transitions.enter_step(decision, target, first_step(target, state), now)
     pods = seen.pods.get(revision)
     due = gates.pods_due(target, state, seen)
-    if due is None or now < due or (pods is not None and _not_late(target, pods, seen)):
+    late = candidate.stopped or pods is None or not _not_late(target, pods, seen)
+    if due is None or now < due or not late:
         return decision
     cause = _late(target, seen, revision)
     if state.stable is not None:
@@ -180,6 +204,8 @@ def _late(target: RolloutInput, seen: Observed, revision: str) -> str:
     found = (pods.trouble if pods else "") or seen.cause
     trouble = f" ({found})" if found else ""
     deadline = target.spec.rollout.progress_deadline
+    if have >= given(target, pods) and seen.routed is not True:
+        return f"it got no traffic within {deadline} s: {seen.route_detail or 'the gateway has not taken the route'}"
     return f"{have} of {given(target, pods)} pods became available within {deadline} s{trouble}"
 
 
@@ -190,6 +216,8 @@ def _confirm(decision: Decision, target: RolloutInput, seen: Observed, now: int)
     """
     state = decision.state
     if state.stable is None or set(seen.served) != {state.stable.revision} or seen.routed is None:
+        return decision
+    if _away(target, state, seen):
         return decision
     if state.phase is Phase.ROLLING_BACK:
         moved = f"all traffic is back on {transitions.label(state.stable)}"

@@ -53,9 +53,10 @@ def _unheeded(state: State) -> tuple[str, ...]:
 def _of_state(target: RolloutInput, state: State, seen: Observed) -> str:
     candidate = state.candidate
     if candidate is not None:
-        before = _without_capacity(target, state, seen, candidate) or _waiting(target, state, seen, candidate)
+        before = _outage(target, state, seen, candidate) or _without_capacity(target, state, seen, candidate)
+        before = before or _waiting(target, state, seen, candidate)
         text = before if candidate.step < 0 else _stepping(target, state, seen)
-        text = "; ".join((text, *_counted(target, state, seen)))
+        text = "; ".join((text, *(_counted(target, state, seen) if not state.interrupted else ())))
         held = _held(target, state, candidate)
         return f"{held}: {text}" if held else text
     serving = label(state.stable) if state.stable else "nothing"
@@ -104,6 +105,18 @@ def _without_capacity(target: RolloutInput, state: State, seen: Observed, candid
     head = f"{label(candidate.version)}: {pods.available} of {given(target, pods)} pods available"
     serves = label(state.stable) if state.stable is not None else "nothing"
     return f"{head}; it {waits_for_capacity(target, candidate.waiting)}; {serves} serves"
+
+
+def _outage(target: RolloutInput, state: State, seen: Observed, candidate: Candidate) -> str:
+    """What is said while the stable version is stopped for a candidate that does not serve yet."""
+    if not state.interrupted or state.stable is None:
+        return ""
+    pods, stable = seen.pods.get(candidate.version.revision, Pods()), label(state.stable)
+    why = candidate.waiting.message if candidate.waiting is not None else pods.trouble
+    head = f"{stable} was stopped at {to_clock(candidate.stopped)} for {label(candidate.version)}, and nothing serves"
+    have = f"{pods.available} of {target.spec.replicas} pods available{f' ({why})' if why else ''}"
+    due = gates.pods_due(target, state, seen) or 0
+    return f"{head}: {have}; {stable} is brought back at {to_clock(due)} unless all are"
 
 
 def _waiting(target: RolloutInput, state: State, seen: Observed, candidate: Candidate) -> str:

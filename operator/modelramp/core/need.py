@@ -50,6 +50,8 @@ class Shortage:
 def peak(spec: ModelDeploymentSpec) -> int:
     """Pods that the next rollout may have above spec.replicas."""
     capacity, replicas = spec.rollout.capacity, spec.replicas
+    if spec.rollout.strategy == "Replace":
+        return 0
     if capacity.candidate is CandidatePods.FULL:
         return replicas
     bounds = capacity.surge_amounts

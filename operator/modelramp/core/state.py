@@ -81,6 +81,7 @@ class Candidate:
     shown: whether the route has shown this step's weight by now.
     evaluation: how it was tried before its first traffic; None without spec.rollout.evaluation.
     wait: its last wait for capacity; None before the first one.
+    stopped: when the stable version was stopped for it, seconds since the epoch; 0 where none was.
     """
 
     version: Version
@@ -90,6 +91,7 @@ class Candidate:
     shown: bool = False
     evaluation: Evaluation | None = None
     wait: CapacityWait | None = None
+    stopped: int = 0
 
     @property
     def waiting(self) -> CapacityWait | None:
@@ -221,6 +223,11 @@ class State:
     def running(self) -> Candidate | None:
         """The candidate once it has entered a step; None before that and without a rollout."""
         return self.candidate if self.candidate is not None and self.candidate.step >= 0 else None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the stable version was stopped for a candidate that does not serve yet: nothing serves on purpose."""
+        return self.candidate is not None and bool(self.candidate.stopped) and self.candidate.step < 0
 
     @property
     def out(self) -> frozenset[str]:

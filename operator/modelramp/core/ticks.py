@@ -68,6 +68,7 @@ def without_future(state: State, now: int, interval: int, delay: int, newest: in
             candidate,
             version=_version(candidate.version, now, limit) or candidate.version,
             step_entered=_reached(candidate.step_entered, now, limit),
+            stopped=_reached(candidate.stopped, now, limit),
         )
         if candidate
         else None,

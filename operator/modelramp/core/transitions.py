@@ -136,6 +136,22 @@ def enter_step(decision: Decision, target: RolloutInput, step: int, at: int) -> 
     return enter(decision, Phase.PAUSED if held_by_people(target, state) else Phase.PROGRESSING, finding, **changes)
 
 
+def stop_stable(decision: Decision, target: RolloutInput, now: int) -> Decision:
+    """The stable version makes way for the candidate: nothing serves, and nothing is judged, until one of them does."""
+    state = decision.state
+    candidate, stable = _candidate(state), state.stable
+    if stable is None:
+        return decision
+    back = to_clock(now + target.spec.rollout.progress_deadline)
+    text = f"{label(stable)} is stopped for {label(candidate.version)}: nothing serves until its pods are available; "
+    text += f"{label(stable)} is brought back at {back} unless they are"
+    return decision.then(
+        RolloutEvent(Reason.STABLE_STOPPED, text, warning=True),
+        stable=replace(stable, traffic_since=0),
+        candidate=replace(candidate, stopped=now),
+    )
+
+
 def promote(decision: Decision, target: RolloutInput, now: int) -> Decision:
     """Make the candidate the stable version; the old one keeps its pods until the route is without it."""
     state = decision.state

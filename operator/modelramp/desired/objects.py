@@ -12,7 +12,7 @@ from modelramp.core.events import RolloutEvent
 from modelramp.core.gates.evaluation_results import recorded_text
 from modelramp.core.state import Observed, Pods, RolloutInput, State, Version
 from modelramp.core.steps import weight_to_carry
-from modelramp.core.strategies.registry import traffic_of
+from modelramp.core.strategies.registry import strategy_of, traffic_of
 from modelramp.core.traffic import Traffic
 from modelramp.desired.jobs import abandoned, awaited_jobs, gate_jobs, surplus_jobs
 from modelramp.desired.kinds import pruned
@@ -175,7 +175,7 @@ def replicas_by_revision(
     """Pods that each living revision should have; a revision that is not in the answer should be gone.
 
     served: revisions that the current route names. They keep all their pods whatever the state says: a route never
-    outlives its pods, but where the spec asks for none.
+    outlives its pods, but where the spec asks for none, or for one version at a time.
     """
     retiring = [item.revision for item in state.retiring if item.at is None or item.at > now]
     roles = [version.revision for version in (state.stable, _candidate(state)) if version is not None]
@@ -183,7 +183,10 @@ def replicas_by_revision(
     if not target.spec.replicas:
         previous = [state.previous.revision] if state.previous is not None else []
         return dict.fromkeys([*roles, *retiring, *named, *previous], 0)
-    if by_share(target):
+    own = strategy_of(target.spec.rollout).pods(target, state, seen)
+    if own is not None:
+        replicas = {**dict.fromkeys([*retiring, *named], 0), **own}
+    elif by_share(target):
         others = {one: pods.existing for one, pods in seen.pods.items() if one not in roles}
         replicas = pods_by_share(target, state, seen, weight_to_carry(target, state), others)
         for revision in (*retiring, *named):

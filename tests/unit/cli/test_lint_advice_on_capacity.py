@@ -84,6 +84,13 @@ def test_a_surge_in_gpus_has_a_worst_case_in_pods():
     ]
 
 
+def test_one_version_at_a_time_is_an_outage():
+    wanted = spec(rollout={"strategy": "Replace", "progressDeadline": "15m"})
+    found = advice(wanted, {"spec": {"containers": []}}, {}.get)
+    [(level, text)] = [(one.level, one.message) for one in found if one.path == "spec.rollout.strategy"]
+    assert (level, "an outage lasts as long as a start, 15m at most" in text) == (Level.WARNING, True)
+
+
 def test_no_replicas_serve_nothing():
     found = advice(spec(replicas=0), {"spec": {"containers": []}}, {}.get)
     assert [one.level for one in found if one.path == "spec.replicas"] == [Level.WARNING]

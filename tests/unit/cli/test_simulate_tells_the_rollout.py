@@ -115,6 +115,14 @@ def test_three_breaches_in_a_preview_roll_back_what_never_served():
     assert "from its preview" in outcome.reason
 
 
+def test_a_replacement_has_everything_from_its_first_tick_on():
+    rows, outcome = told("h" * 7, rollout={"strategy": "Replace"})
+
+    assert {row.weight for row in rows} == {100}
+    assert (outcome.outcome, outcome.tick) == ("promoted", 5)
+    assert told("hbbb", rollout={"strategy": "Replace"})[1].outcome == "rolled-back"
+
+
 def test_missing_pods_are_breaches():
     rows, outcome = told("hppp")
 

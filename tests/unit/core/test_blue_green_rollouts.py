@@ -209,8 +209,8 @@ def test_windows_of_the_preview_are_no_evidence_of_live_traffic():
     ("wrong", "words"),
     [
         ({"strategy": "Canary", "blueGreen": {}}, "blueGreen needs strategy: BlueGreen"),
-        ({"strategy": "BlueGreen", "steps": [{"weight": 100}]}, "strategy BlueGreen has no steps"),
-        ({"strategy": "Rolling"}, "must be Canary, ABTest or BlueGreen"),
+        ({"strategy": "BlueGreen", "steps": [{"weight": 100}]}, "strategies BlueGreen and Replace have no steps"),
+        ({"strategy": "Rolling"}, "must be Canary, ABTest, BlueGreen or Replace"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(wrong, words):

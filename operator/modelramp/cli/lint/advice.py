@@ -94,6 +94,12 @@ def _of_capacity(spec: ModelDeploymentSpec) -> Iterator[Advice]:
     if not spec.replicas:
         text = "nothing serves and nothing is judged; remove it if an autoscaler or a person sets it"
         yield Advice(Level.WARNING, "spec.replicas", f"is 0: {text}")
+    elif spec.rollout.strategy == "Replace":
+        text = (
+            "nothing serves from the end of the old pods until the new ones are available, and again on the way back; "
+        )
+        text += f"an outage lasts as long as a start, {format_duration(spec.rollout.progress_deadline)} at most"
+        yield Advice(Level.WARNING, "spec.rollout.strategy", text)
     elif spec.rollout.capacity.max_surge_resources and (found := [*_of_surge_resources(spec)]):
         yield from found
     elif spec.replicas == 1 and not surge:

@@ -9,6 +9,7 @@ from modelramp.core.gates.evaluation import EvaluationGate
 from modelramp.core.gates.gate import Answer, Failed, Gate, Open, Waiting
 from modelramp.core.gates.work import JobWork
 from modelramp.core.state import Decision, Observed, Request, RolloutInput, State
+from modelramp.core.strategies.registry import strategy_of
 
 GATES: list[Gate] = [EvaluationGate()]
 """Every kind of gate, in the order in which people read of them. A new kind is a line here."""
@@ -37,9 +38,14 @@ def all_open(target: RolloutInput, state: State, seen: Observed) -> bool:
 def pods_due(target: RolloutInput, state: State, seen: Observed) -> int | None:
     """When the candidate's pods must be there at the latest, seconds since the epoch.
 
-    None while a gate is at work, or capacity is missing; the time begins again after that.
+    None while a gate is at work, or capacity is missing; the time begins again after that. Once the stable version was
+    stopped the time ends whatever is missing.
     """
     candidate = state.candidate
+    if candidate is not None and candidate.stopped:
+        return candidate.stopped + target.spec.rollout.progress_deadline  # whatever it waits for: nothing serves
+    if state.stable is not None and strategy_of(target.spec.rollout).one_at_a_time:
+        return None  # it gets its pods later
     waits = (answer for answer in answers(target, state, seen) if isinstance(answer, Waiting))
     if candidate is None or candidate.waiting is not None or any(answer.until is not None for answer in waits):
         return None

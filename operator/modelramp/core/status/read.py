@@ -205,7 +205,8 @@ def _candidate(status: CandidateStatus | None) -> Candidate | None:
         wait = capacity_wait_of(status.capacity_wait)
     except ValueError:
         wait = None  # it begins again with the next look at the pods
-    return Candidate(version, status.weight, status.step, entered, status.shown, evaluation, wait)
+    stopped = _seconds("candidate.stableStopped", status.stable_stopped)
+    return Candidate(version, status.weight, status.step, entered, status.shown, evaluation, wait, stopped)
 
 
 def _watch(status: WatchStatus | None) -> BreachCounter | None:

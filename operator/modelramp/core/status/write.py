@@ -190,6 +190,7 @@ def _candidate_status(candidate: Candidate | None, seen: Observed) -> CandidateS
         shown=candidate.shown,
         evaluation=evaluation_status(candidate.evaluation),
         capacity_wait=capacity_wait_status(candidate.wait),
+        stable_stopped=to_text(candidate.stopped) if candidate.stopped else None,
     )
 
 

@@ -6,6 +6,7 @@ from modelramp.core.state import RolloutInput, State
 from modelramp.core.strategies.ab_test import ABTestStrategy
 from modelramp.core.strategies.blue_green import BlueGreenStrategy
 from modelramp.core.strategies.canary import Canary
+from modelramp.core.strategies.replacement import ReplaceStrategy
 from modelramp.core.strategies.strategy import Stage, Strategy
 from modelramp.core.traffic import Traffic
 
@@ -13,6 +14,7 @@ STRATEGIES: dict[str, Strategy] = {
     "Canary": Canary(),
     "ABTest": ABTestStrategy(),
     "BlueGreen": BlueGreenStrategy(),
+    "Replace": ReplaceStrategy(),
 }
 
 

@@ -60,6 +60,8 @@ class Strategy(ABC):
 
     outcomes: ClassVar[tuple[str, ...]] = ()
     """How the history calls the ends that only this strategy has."""
+    one_at_a_time: ClassVar[bool] = False
+    """Whether the stable version is stopped before a candidate has its first pod."""
 
     @abstractmethod
     def stages(self, rollout: Rollout) -> tuple[Stage, ...]:
@@ -69,6 +71,11 @@ class Strategy(ABC):
         """How requests are divided at present."""
         del target
         return Traffic(state.weights)
+
+    def pods(self, target: RolloutInput, state: State, seen: Observed) -> Mapping[str, int] | None:
+        """Pods that the stable version and the candidate should have; None for most: as spec.rollout.capacity says."""
+        del target, state, seen
+        return None
 
     def health(self, target: RolloutInput, candidate: Candidate) -> Health:
         """The checks that judge the candidate in its present stage."""
