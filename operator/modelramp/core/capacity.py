@@ -155,6 +155,21 @@ def pods_by_share(
     return {stable.revision: stays, comes: min(replicas, gets)}
 
 
+def to_come(target: RolloutInput, state: State, seen: Observed) -> int:
+    """Pods that a candidate may still get within its bounds before any other version ends one, at least one."""
+    candidate, replicas = state.candidate, target.spec.replicas
+    if candidate is None:
+        return 1
+    comes = candidate.version.revision
+    rest = replicas - seen.pods.get(comes, Pods()).made
+    if by_share(target) and state.stable is not None:
+        room = room_of(target, seen, {comes, state.stable.revision, *seen.pods})
+        for revision, pods in seen.pods.items():
+            room = room.without(revision, pods.made if revision == comes else pods.existing)
+        rest = min(rest, room.fits(comes))
+    return max(1, rest)
+
+
 def first_pods(target: RolloutInput, seen: Observed) -> int:
     """Pods of the first revision: all, or none while the Deployment that it takes over from leaves no room for all."""
     replicas = target.spec.replicas

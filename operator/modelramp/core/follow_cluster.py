@@ -5,9 +5,10 @@ from dataclasses import replace
 from modelramp.api.names import Phase, Reason
 from modelramp.api.times import to_clock
 from modelramp.core import transitions
-from modelramp.core.capacity import all_available, by_share, first_pods, given
+from modelramp.core.capacity import all_available, by_share, first_pods, given, to_come
 from modelramp.core.events import RolloutEvent
 from modelramp.core.gates import registry as gates
+from modelramp.core.need import beyond_quota
 from modelramp.core.room import bounds_in_words, unusable
 from modelramp.core.state import (
     CapacityWait,
@@ -101,7 +102,8 @@ def _await_capacity(decision: Decision, target: RolloutInput, seen: Observed, no
     if candidate is None:
         return decision
     pods, lasts = seen.pods.get(candidate.version.revision, Pods()), candidate.waiting
-    words = pods.waits or _no_room(target, state, seen)
+    gap = beyond_quota(pods.waits, to_come(target, state, seen))
+    words = f"{gap}: {pods.waits}" if gap else pods.waits or _no_room(target, state, seen)
     if not words:
         if lasts is None or not seen.examined:
             return decision

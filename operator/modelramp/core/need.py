@@ -4,6 +4,7 @@ Sources: of what a pod asks for, kubernetes.io/docs/concepts/workloads/pods/init
 containers"; of the names in a quota, kubernetes.io/docs/concepts/policy/resource-quotas.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,6 +22,9 @@ _NOTHING = Decimal(0)
 _PODS = {"pods", "count/pods"}
 _REQUESTS, _LIMITS = "requests.", "limits."
 _ENDED = {"Succeeded", "Failed"}
+_EXCEEDED = re.compile(
+    r"exceeded quota: ([^ ,]{1,253}), requested: ([^ ]{1,1000}), used: ([^ ]{1,1000}), limited: ([^ ]{1,1000})"
+)
 _ON_NODES = "on the nodes"
 
 
@@ -84,6 +88,31 @@ def of_quotas(spec: ModelDeploymentSpec, quotas: Iterable[Object], more: int) ->
                 each = requests.get(name.removeprefix(_REQUESTS), _NOTHING)
             left = hard - used.get(name, _NOTHING)
             yield from _short(more, name, each, left, f"in ResourceQuota {quota['metadata']['name']}")
+
+
+def beyond_quota(words: str, more: int) -> str:
+    """What so many more pods need beyond the quota that refuses them, in its own words; empty where none does.
+
+    words: of the API server, as in: exceeded quota: gpus, requested: cpu=1, used: cpu=8, limited: cpu=8
+    """
+    found = _EXCEEDED.search(words)
+    if found is None:
+        return ""
+    name, *lists = found.groups()
+    requested, used, limited = (_amounts(dict(_pairs(text))) for text in lists)
+    gaps = {
+        one.removeprefix(_REQUESTS).removeprefix(_LIMITS): each * more - limited[one] + used[one]
+        for one, each in requested.items()
+        if one in used and one in limited
+    }
+    needs = [f"{gap:f} more {one}" for one, gap in gaps.items() if gap > 0]
+    return f"the rollout needs {', '.join(needs)} than ResourceQuota {name} leaves" if needs else ""
+
+
+def _pairs(text: str) -> Iterator[tuple[str, str]]:
+    for pair in text.split(","):
+        name, _, amount = pair.partition("=")
+        yield name, amount
 
 
 def of_nodes(

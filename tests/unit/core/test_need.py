@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from modelramp.api.spec import parse_spec
-from modelramp.core.need import of_nodes, of_quotas, peak
+from modelramp.core.need import beyond_quota, of_nodes, of_quotas, peak
 
 GPU = "nvidia.com/gpu"
 
@@ -128,3 +128,27 @@ def test_containers_that_run_before_and_beside_the_others_count(inits, cpu):
     model = spec(container({"cpu": "1"}), container({"cpu": "2"}, name="other"), inits=inits, maxSurge=1)
     (short,) = of_quotas(model, [quota(hard={"cpu": "0"})], peak(model))
     assert short.needed == cpu
+
+
+REFUSED = 'pods "digits-1" is forbidden: exceeded quota: gpus, '
+
+
+@pytest.mark.parametrize(
+    ("numbers", "more", "said"),
+    [
+        ("requested: requests.nvidia.com/gpu=1, used: requests.nvidia.com/gpu=8, limited: requests.nvidia.com/gpu=8",
+         1, "the rollout needs 1 more nvidia.com/gpu than ResourceQuota gpus leaves"),
+        ("requested: requests.nvidia.com/gpu=2, used: requests.nvidia.com/gpu=7, limited: requests.nvidia.com/gpu=8",
+         4, "the rollout needs 7 more nvidia.com/gpu than ResourceQuota gpus leaves"),
+        ("requested: limits.cpu=500m,pods=1, used: limits.cpu=2,pods=8, limited: limits.cpu=10,pods=8",
+         2, "the rollout needs 2 more pods than ResourceQuota gpus leaves"),
+        ("requested: pods=1, used: pods=8, limited: ", 1, ""),
+        ("requested: pods=x, used: pods=8, limited: pods=8", 1, ""),
+    ],
+)  # fmt: skip
+def test_what_a_quota_lacks_is_reckoned_from_its_own_words(numbers, more, said):
+    assert beyond_quota(REFUSED + numbers, more) == said
+
+
+def test_words_of_others_are_no_quotas():
+    assert beyond_quota("Unschedulable: 3 Insufficient nvidia.com/gpu.", 1) == ""

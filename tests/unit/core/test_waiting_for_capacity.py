@@ -190,3 +190,25 @@ def test_a_first_version_beyond_its_capacity_deadline_is_degraded_and_serves_whe
     story.pods.clear()
     story.look()
     assert story.state.stable.revision == "v2"
+
+
+QUOTA = 'pods "digits-v2-1" is forbidden: exceeded quota: gpus, requested: pods=1, used: pods={}, limited: pods=3'
+
+
+@pytest.mark.parametrize(("capacity", "more"), [({}, 3), ({"maxSurge": 1}, 1), ({"candidate": "Full"}, 3)])
+def test_a_wait_for_quota_says_what_the_rollout_lacks_in_all(capacity, more):
+    story = waiting(pods=Pods(1, 0, 0, waits=QUOTA.format(3), waits_since=START + 5), capacity=capacity)
+
+    assert f"the rollout needs {more} more pods than ResourceQuota gpus leaves: pods" in message(story)
+
+
+def test_the_sentence_changes_only_with_what_is_lacking():
+    story = waiting(pods=Pods(1, 0, 0, waits=QUOTA.format(3), waits_since=START + 5))
+    before = story.state
+    story.now += 60
+    story.look()
+    assert story.state == before
+
+    story.pods["v2"] = replace(story.pods["v2"], waits=QUOTA.format(5))
+    story.look()
+    assert "the rollout needs 5 more pods" in message(story)
