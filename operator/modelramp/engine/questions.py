@@ -27,6 +27,8 @@ Askers = Mapping[str, Sequence[Iterable[Labels]]]
 
 REMEMBERED_SECONDS = 600.0
 """How long a shared question that failed is asked by namespace at once."""
+LATE_SECONDS = 180.0
+"""The same for a joint question without an answer in time: a server that is busy is not kept busy."""
 _MOST_REMEMBERED = 1024
 _NOT_ANYBODYS = frozenset({Reason.PROMETHEUS_UNREACHABLE, Reason.QUERY_INVALID, Reason.ADDRESS_REFUSED})
 """Failures that asking by namespace cannot help against."""
@@ -98,7 +100,8 @@ class Questions:
                 async for wanted, _ in spread(group):
                     heard(wanted, None, _own(wanted, answer))
                 return
-            self._remember(joint[0])
+            late = _is_one_of(answer, frozenset({Reason.PROMETHEUS_TIMEOUT}))
+            self._remember(joint[0], LATE_SECONDS if late else REMEMBERED_SECONDS)
             self._telemetry.warn(
                 "a joint query failed; asking one by one", query=first.query.text[:256], reason=str(answer)[:256]
             )
@@ -136,8 +139,8 @@ class Questions:
             del self._apart[query]
         return query in self._apart
 
-    def _remember(self, query: Query | JointQuery) -> None:
-        self._apart[query] = self._clock.now() + REMEMBERED_SECONDS
+    def _remember(self, query: Query | JointQuery, seconds: float = REMEMBERED_SECONDS) -> None:
+        self._apart[query] = self._clock.now() + seconds
         if len(self._apart) > _MOST_REMEMBERED:
             self._apart.popitem(last=False)
 

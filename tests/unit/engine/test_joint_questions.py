@@ -13,7 +13,7 @@ from modelramp.api.verdict import Verdict
 from modelramp.engine import questions as module
 from modelramp.engine.ports import Endpoint, Sample
 from modelramp.engine.queries import CheckRequest
-from modelramp.engine.questions import MOST_JOINT, REMEMBERED_SECONDS, Questions
+from modelramp.engine.questions import LATE_SECONDS, MOST_JOINT, REMEMBERED_SECONDS, Questions
 from modelramp.engine.rounds import DueTicks, Loading, Rounds
 from tests.sim.clock import EPOCH, VirtualLoop, run_virtually
 from tests.unit.engine.turns_of_ticks import LoopClock, Silent
@@ -131,14 +131,22 @@ def test_a_question_that_one_object_spoils_is_put_one_by_one_in_time(failure):
     assert len(prometheus.asked) == 4
 
 
-def test_after_a_failure_they_are_asked_alone_for_a_while_and_then_jointly_again():
-    spoilt = lambda query: RuntimeError("odd") if "r1" in query else None  # noqa: E731
+@pytest.mark.parametrize(
+    ("failure", "seconds"),
+    [
+        (RuntimeError("odd"), REMEMBERED_SECONDS),
+        (PrometheusUnavailable(Reason.PROMETHEUS_TIMEOUT, "no answer"), LATE_SECONDS),
+    ],
+    ids=["odd", "late"],
+)
+def test_after_a_failure_they_are_asked_alone_for_a_while_and_then_jointly_again(failure, seconds):
+    spoilt = lambda query: failure if "r1" in query else None  # noqa: E731
     prometheus = Prometheus(spoilt)
-    told(prometheus, turn(0), turn(1), again=30.0)
+    told(prometheus, turn(0), turn(1), again=seconds / 2)
     assert ["=~" in query for query, *_ in prometheus.asked] == [True, False, False, False, False]
 
     prometheus = Prometheus(spoilt)
-    told(prometheus, turn(0), turn(1), again=REMEMBERED_SECONDS)
+    told(prometheus, turn(0), turn(1), again=seconds)
     assert ["=~" in query for query, *_ in prometheus.asked] == [True, False, False, True, False, False]
 
 
