@@ -60,6 +60,7 @@ class Rollout:
     hooks: dict = field(default_factory=dict)
     replicas: int = 1
     steps: dict = field(default_factory=dict)
+    config: str = ""  # a ConfigMap that the pods read and whose content is tracked
     author: str = ""
     by_revision: list = field(default_factory=list)
 
@@ -103,7 +104,9 @@ class Rollout:
         return [{versions.get(rev, rev): weight for rev, weight in seen.items()} for seen in self.by_revision]
 
     def manifest(self, version, *, image="localplane/httpd", template=None, **env):
+        config = {"envFrom": [{"configMapRef": {"name": self.config}}]} if self.config else {}
         container = {
+            **config,
             "name": "server",
             "image": f"{image}:{version}",
             "ports": [{"name": "http", "containerPort": 8080}],
@@ -120,6 +123,7 @@ class Rollout:
             "spec": {
                 "replicas": self.replicas,
                 "model": {"name": "m", "version": version},
+                **({"trackConfig": {"configMaps": True}} if self.config else {}),
                 "template": template or {"spec": {"terminationGracePeriodSeconds": 5, "containers": [container]}},
                 "routing": {
                     "gateway": {

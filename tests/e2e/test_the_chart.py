@@ -100,7 +100,8 @@ def install(plane):
 def told(chart):
     """The whole story: promoted with an evaluation, rolled back with a hook, withdrawn while it is evaluated."""
     plane = chart.plane
-    rollout = Rollout(plane, NAMESPACE, "digits", author=AUTHOR, steps=STEPS, hooks=HOOKS)
+    plane.kubectl("create", "configmap", "settings", "-n", NAMESPACE, "--from-literal=ERROR_RATIO=0")
+    rollout = Rollout(plane, NAMESPACE, "digits", author=AUTHOR, steps=STEPS, hooks=HOOKS, config="settings")
     # The new kind, the operator's start and the aggregated role edit come in their own time.
     eventually(lambda: rollout.apply("v1") or True, timeout_s=60)
     rollout.until_serving("v1")
@@ -121,7 +122,7 @@ def told(chart):
         rollout.apply("v2")
         rollout.until_serving("v2")
         eventually(lambda: {"get modeldeployments", "delete httproutes"} <= set(used(chart.log)))
-        eventually(lambda: "delete controllerrevisions" in used(chart.log))
+        eventually(lambda: {"delete controllerrevisions", "delete configmaps"} <= set(used(chart.log)))
     return SimpleNamespace(
         rollout=rollout, traffic=traffic, promoted=promoted, rolled_back=rolled_back, back=back, log=chart.log
     )
@@ -201,6 +202,8 @@ def test_the_operator_has_each_right_that_it_uses_and_uses_each_that_it_has(char
     unused |= {"list poddisruptionbudgets"}
     # Of another router than this rollout's: test_traefik_router uses them.
     unused |= {f"{verb} {kind}" for verb in ("get", "create", "patch", "delete") for kind in TRAEFIK}
+    # Of a copy that `--cascade=orphan` has left behind: tests/sim/test_tracked_config.py.
+    unused |= {"patch configmaps"}
     assert granted(chart.plane) - unused == set(used(told.log))
 
 
@@ -248,6 +251,6 @@ def test_where_owners_are_protected_the_right_to_their_finalizers_is_needed(char
 
 def test_deleting_it_leaves_nothing_behind(chart, told):
     told.rollout.delete("--timeout=30s")
-    kinds = "deployments,services,httproutes,controllerrevisions,jobs"
+    kinds = "deployments,services,httproutes,controllerrevisions,configmaps,jobs"
     selector = f"modelramp.io/deployment={told.rollout.name}"
     eventually(lambda: chart.plane.kubectl("get", kinds, "-n", NAMESPACE, "-l", selector, "-o", "name").strip() == "")

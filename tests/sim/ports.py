@@ -185,6 +185,11 @@ class SimCluster:
     ) -> AsyncIterator[tuple[Object, ...]]:
         yield await self.list(kind, namespace, selector)
 
+    async def list_versions(self, kind: Kind, namespace: str, selector: str = "") -> Mapping[str, str]:
+        about = f"versions of {kind.plural} {namespace} {selector}"
+        found = await self._wire.call("cluster", "list", about, lambda: self._found(kind, namespace, selector))
+        return {obj["metadata"]["name"]: obj["metadata"]["resourceVersion"] for obj in found}
+
     async def create(self, obj: Object) -> Object:
         return await self._write("create", obj, self._api.create)
 

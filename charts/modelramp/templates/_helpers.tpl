@@ -78,7 +78,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
   verbs: [list]
 - apiGroups: [""]
   resources: [configmaps]
-  verbs: [get]
+  verbs: [get, list, watch, create, patch, delete]
 {{- if not .Values.watch.namespaces }}
 - apiGroups: [""]
   resources: [namespaces]

@@ -77,6 +77,7 @@ _PATIENCE_SECONDS = 5
 _BEGINNINGS = 3
 """Restarts of a list whose continue token expires while it is read."""
 _JSON = "application/json"
+_METADATA = f"{_JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _KINDS = {(kind.api_version, kind.kind): kind for kind in (EVENT, LEASE, *WRITTEN, *owned())}
 
 Query = Sequence[tuple[str, str]]
@@ -99,6 +100,7 @@ class _Call:
     body: Object | Sequence[Object] | None = None
     content_type: str = _JSON
     most: int | None = None
+    accept: str = _JSON
 
     def __str__(self) -> str:
         return f"{self.verb} {self.about}"
@@ -191,8 +193,16 @@ class KubernetesCluster:
                     break
         return tuple(found[:most])
 
+    async def list_versions(self, kind: Kind, namespace: str, selector: str = "") -> Mapping[str, str]:
+        """The resourceVersions of the objects of a kind in a namespace, by name: nothing else of them is sent."""
+        found: dict[str, str] = {}
+        async with aclosing(self.pages(kind, namespace, selector, accept=_METADATA)) as pages:
+            async for page in pages:
+                found |= {str(obj["metadata"].get("name")): obj["metadata"].get("resourceVersion", "") for obj in page}
+        return found
+
     async def pages(
-        self, kind: Kind, namespace: str | None = None, selector: str = "", fields: str = ""
+        self, kind: Kind, namespace: str | None = None, selector: str = "", fields: str = "", *, accept: str = _JSON
     ) -> AsyncGenerator[tuple[Object, ...], None]:
         """All objects of a kind, a page at a time.
 
@@ -202,7 +212,7 @@ class KubernetesCluster:
         selectors = (("labelSelector", selector), ("fieldSelector", fields))
         selected = tuple((name, value) for name, value in selectors if value)
         about = f"{kind.plural} in {namespace or 'all namespaces'}"
-        call = _Call("GET", _path(kind, namespace), "list", kind.kind, about, selected)
+        call = _Call("GET", _path(kind, namespace), "list", kind.kind, about, selected, accept=accept)
         token, beginnings, version = "", 1, ""
         while True:
             code, page = await self._page(kind, call, (("continue", token),) if token else ())
@@ -223,7 +233,8 @@ class KubernetesCluster:
     async def _page(self, kind: Kind, call: _Call, more: Query) -> tuple[int, Object]:
         """One page of a list, in as few objects as it takes to be read."""
         while True:
-            limit = self._pages.limit(kind.plural)
+            sized = kind.plural if call.accept == _JSON else f"{kind.plural} in part"
+            limit = self._pages.limit(sized)
             asked = replace(
                 call, query=(*call.query, ("limit", str(limit)), *more), most=LARGEST if limit > 1 else None
             )
@@ -233,11 +244,11 @@ class KubernetesCluster:
                 # A missing namespace has an empty list, so this can only be the kind.
                 raise Gone(f"the API server serves no {kind.plural} of {kind.api_version}; install its CRD") from error
             if answer.body is None:
-                self._pages.too_large(kind.plural)
+                self._pages.too_large(sized)
                 continue
             page = self._decoded(call, answer, decoded_list)
             if answer.code != 410:
-                self._pages.saw(kind.plural, len(page.get("items") or ()), len(answer.body))
+                self._pages.saw(sized, len(page.get("items") or ()), len(answer.body))
             return answer.code, page
 
     async def create(self, obj: Object) -> Object:
@@ -345,7 +356,7 @@ class KubernetesCluster:
             call.method,
             call.path,
             query_params=list(call.query),
-            header_params={"Accept": _JSON, "Content-Type": call.content_type},
+            header_params={"Accept": call.accept, "Content-Type": call.content_type},
             auth_settings=["BearerToken"],
         )
         asked_at = asyncio.get_running_loop().time()

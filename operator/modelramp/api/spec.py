@@ -97,6 +97,16 @@ class WorkloadReference(ApiModel):
     name: Annotated[str, Field(min_length=1, max_length=253, description="Its name, in this namespace.")]
 
 
+class TrackConfig(ApiModel):
+    """What is part of a revision beside the template and the model; switching it on or off starts no rollout."""
+
+    # default_factory: not filled in by the API server (tests/unit/api/test_what_the_server_fills_in.py)
+    config_maps: Annotated[
+        bool,
+        Field(default_factory=lambda: True, description="ConfigMaps: each revision's pods read copies of their own."),
+    ]
+
+
 class ModelDeploymentSpec(ApiModel):
     """The desired model version, and how it is rolled out and checked."""
 
@@ -115,6 +125,10 @@ class ModelDeploymentSpec(ApiModel):
     workload_ref: Annotated[
         WorkloadReference | None,
         Field(description="A Deployment to take the template and the place of."),
+    ] = None
+    track_config: Annotated[
+        TrackConfig | None,
+        Field(description="Makes the content of what the template names part of the revision."),
     ] = None
     service: Annotated[Service, Field(description="The port under which the model is served.")] = Service()
     routing: Annotated[Routing, Field(description="What splits the traffic.")]

@@ -150,13 +150,16 @@ def _with_plain_keys(value: Any) -> Any:
 
 def headline(before: Before, after: ModelDeploymentSpec) -> tuple[str, bool]:
     """What applying it does to the traffic, in one sentence, and whether a version gets traffic by it."""
-    wanted = f"{code(after.model.version)} (revision {code(revision_of(after))})"
+    tracked = after.track_config is not None
+    about = "with the content of its ConfigMaps" if tracked else f"revision {code(revision_of(after))}"
+    wanted = f"{code(after.model.version)} ({about})"
     if before.unknown:
         return f"**Compared with nothing**: {code(before.unknown)}. A rollout would go as below.", True
     if before.spec is None:
         return f"**New** in {before.where}: {wanted} gets all traffic as soon as its pods are available.", False
     if equal(before.spec, after):
-        return "**No rollout begins**: neither `template` nor `model` changes.", False
+        beside = "; new content of a ConfigMap would begin one" if tracked else ""
+        return f"**No rollout begins**: neither `template` nor `model` changes{beside}.", False
     status = before.status or {}
     revision, stable = revision_of(after), (status.get("stable") or {}).get("revision")
     if revision == stable:

@@ -30,6 +30,7 @@ OBSTACLES = frozenset(
         Reason.WORKLOAD_NOT_FOUND,
         Reason.WORKLOAD_IN_USE,
         Reason.WORKLOAD_REFUSED,
+        Reason.CONFIG_UNAVAILABLE,
         Reason.API_SERVER_UNAVAILABLE,
     }
 )

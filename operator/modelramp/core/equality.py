@@ -6,7 +6,7 @@ out here is what the API server leaves out or adds by itself; whatever is not kn
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from modelramp.api.names import LABEL_DEPLOYMENT, LABEL_REVISION
@@ -159,11 +159,15 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A revision that exists, and what it is made of, as its ControllerRevision keeps it."""
+    """A revision that exists, and what it is made of, as its ControllerRevision keeps it.
+
+    config: hashes of the configuration that its pods read, by what they are of, as far as they are known.
+    """
 
     revision: str
     template: Mapping[str, Any]
     model: Mapping[str, Any]
+    config: Mapping[str, str] = field(default_factory=dict)
 
 
 def same(one: ModelDeploymentSpec, other: ModelDeploymentSpec) -> bool:
@@ -183,20 +187,37 @@ def roles(state: State) -> tuple[str, ...]:
     return tuple(name for name in (state.failed, candidate, stable) if name is not None)
 
 
-def named(spec: ModelDeploymentSpec, state: State, known: Callable[[], Iterable[Known]], before: str = "") -> str:
+def named(
+    spec: ModelDeploymentSpec,
+    state: State,
+    known: Callable[[], Iterable[Known]],
+    before: str = "",
+    config: Mapping[str, str] | None = None,
+) -> str:
     """The revision that a spec stands for.
 
     Neither `1` in the place of `1000m` nor another way of naming revisions starts a rollout, takes one from its step or
     gives a failed revision its traffic back. known: what exists, best first where none has a role. before: what an
-    equal spec was called last.
+    equal spec was called last. config: hashes of tracked configuration; what a revision with a role does not know of
+    its own is no difference, so that switching the tracking on or off starts no rollout.
     """
-    own, first = revision_of(spec), roles(state)
+    own, first, config = revision_of(spec, config), roles(state), config or {}
     for name in (own, before):
         if name in first:
             return name
     wanted = _form_of(spec)
-    found = [one.revision for one in known() if one.revision == own or normal_form(one.template, one.model) == wanted]
+    found = [
+        one.revision
+        for one in known()
+        if one.revision == own
+        or (normal_form(one.template, one.model) == wanted and _agrees(one, config, lenient=one.revision in first))
+    ]
     return next((name for name in (*first, own) if name in found), found[0] if found else own)
+
+
+def _agrees(one: Known, config: Mapping[str, str], *, lenient: bool) -> bool:
+    """Whether the pods of a revision read the wanted configuration. lenient: what it does not know is as wanted."""
+    return all(one.config.get(name, content if lenient else "") == content for name, content in config.items())
 
 
 def _form_of(spec: ModelDeploymentSpec) -> str:

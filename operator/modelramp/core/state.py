@@ -296,7 +296,8 @@ class RolloutInput:
     spec: its health has the checks of all policies that could be resolved. missing: which could not, and why.
     sticky: whether the router keeps each user at one version. frozen: why no version may get more traffic at
     present, for people; empty without a freeze. generation: metadata.generation of the object. dropped: label keys that
-    a new revision's pods shall not have, since selectors of others match them.
+    a new revision's pods shall not have, since selectors of others match them. config: hashes of the configuration that
+    is part of the revision, by what they are of; empty when none is tracked, None while it is not known.
     """
 
     spec: ModelDeploymentSpec
@@ -308,6 +309,7 @@ class RolloutInput:
     frozen: str = ""
     generation: int = 0
     dropped: frozenset[str] = frozenset()
+    config: Mapping[str, str] | None = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
 """All objects that should exist for one ModelDeployment, and which of the existing ones should go."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modelramp.api.kinds import CONTROLLER_REVISION, SERVICE
-from modelramp.api.names import LABEL_ROLE, RESTORED_ANNOTATION, Reason
+from modelramp.api.kinds import CONFIG_MAP, CONTROLLER_REVISION, SERVICE
+from modelramp.api.names import LABEL_REVISION, LABEL_ROLE, RESTORED_ANNOTATION, Reason
 from modelramp.api.times import to_text
 from modelramp.core.capacity import by_share, carried, pods_by_share, sized, standby_pods
 from modelramp.core.events import RolloutEvent
@@ -14,6 +14,7 @@ from modelramp.core.state import Observed, Pods, RolloutInput, State, Version
 from modelramp.core.steps import weight_to_carry
 from modelramp.core.strategies.registry import strategy_of, traffic_of
 from modelramp.core.traffic import Traffic
+from modelramp.desired.config import Copy, copies, reading_copies
 from modelramp.desired.jobs import abandoned, awaited_jobs, gate_jobs, surplus_jobs
 from modelramp.desired.kinds import pruned
 from modelramp.desired.names import child_name, route_name
@@ -34,6 +35,8 @@ class Desired:
     kept: (kind, name) of every object that may stay, also those that need no write.
     lost: revisions that should run but whose template nobody remembers; what still exists of them is left alone.
     jobs: of gates, that should run; written last: should the API server refuse one, all else is done.
+    copies: of ConfigMaps, that the pods of the revisions read; made before what runs the pods.
+    remembered: revisions that may run again, so that their copies stay.
     """
 
     owner: Owner
@@ -44,6 +47,8 @@ class Desired:
     lost: tuple[str, ...] = ()
     jobs: tuple[dict[str, Any], ...] = ()
     fields: tuple[FieldWrite, ...] = ()
+    copies: tuple[Copy, ...] = ()
+    remembered: frozenset[str] = frozenset()
 
     @property
     def notices(self) -> tuple[RolloutEvent, ...]:
@@ -101,6 +106,7 @@ def desired(
             routed = ports.get(revision, set())
             made = _children(owner, target, revision, known[revision], replicas=count, routed_ports=routed)
             apply += _restored(made, state, revision)
+    apply += _beside(owner, target, replicas, known, snapshots)
     apply += _stable_service(owner, target, state, seen, known)
     memory = remembered(
         known, {*replicas, *filter(None, (state.failed, target.revision))}, target.spec.rollout.revision_history_limit
@@ -123,6 +129,8 @@ def desired(
         lost=tuple(sorted(revision for revision in replicas.keys() - known.keys())),
         jobs=jobs,
         fields=tuple(write for write in writes if isinstance(write, FieldWrite)),
+        copies=tuple(copy for one in replicas if one in known for copy in copies(owner.name, one, known[one].config)),
+        remembered=memory | replicas.keys(),
     )
 
 
@@ -214,6 +222,7 @@ def prune(wanted: Desired, existing: Mapping[str, Iterable[Mapping[str, Any]]]) 
         for obj in existing.get(kind, ())
         if (kind, obj["metadata"]["name"]) not in wanted.kept
         and (kind != "Job" or abandoned(obj) or obj["metadata"]["name"] in surplus)
+        and (kind != CONFIG_MAP.kind or obj["metadata"]["labels"].get(LABEL_REVISION) not in wanted.remembered)
         and owned_by(obj, wanted.owner)
         and "deletionTimestamp" not in obj["metadata"]
     )
@@ -236,9 +245,9 @@ def _with_candidate(target: RolloutInput, state: State, snapshots: Mapping[str, 
     revision, candidate = target.revision, _candidate(state)
     known = snapshots.get(revision)
     living = {version.revision for version in (state.stable, candidate) if version is not None}
-    if known is None and revision not in living:
+    if known is None and (revision not in living or target.config is None):
         return snapshots
-    fresh = snapshot_from(target.spec, next_number(snapshots), target.dropped)
+    fresh = snapshot_from(target, next_number(snapshots))
     tried = state.candidate if candidate is not None and candidate.revision == revision else None
     results = recorded_text(tried.evaluation) if tried is not None and tried.evaluation is not None else ""
     if known is None:
@@ -246,7 +255,21 @@ def _with_candidate(target: RolloutInput, state: State, snapshots: Mapping[str, 
     tried_again = tried is not None and known.number < fresh.number - 1
     number = fresh.number if tried_again else known.number
     kept = replace(known, number=number, target_port=fresh.target_port, evaluation=results or known.evaluation)
-    return {**snapshots, revision: kept}
+    return {**snapshots, revision: kept.with_beside(target.config)}
+
+
+def _beside(
+    owner: Owner,
+    target: RolloutInput,
+    living: Container[str],
+    known: Mapping[str, Snapshot],
+    before: Mapping[str, Snapshot],
+) -> list[dict[str, Any]]:
+    """The ControllerRevision of a revision without pods that is wanted, when what it is compared by has changed."""
+    revision = target.revision
+    if revision in living or revision not in before or known[revision].beside == before[revision].beside:
+        return []
+    return [controller_revision(owner, revision, known[revision])]
 
 
 def _children(
@@ -254,9 +277,10 @@ def _children(
 ) -> tuple[dict[str, Any], ...]:
     spec = target.spec
     target_port = snapshot.target_port if snapshot.target_port is not None else spec.service.target_port
+    template = reading_copies(snapshot.template, copies(owner.name, revision, snapshot.config))
     return (
         controller_revision(owner, revision, snapshot),
-        *workload_of(spec).desired(owner, revision, snapshot.template, replicas, spec.rollout.progress_deadline),
+        *workload_of(spec).desired(owner, revision, template, replicas, spec.rollout.progress_deadline),
         service(owner, revision, spec.service.port, target_port, routed_ports),
     )
 

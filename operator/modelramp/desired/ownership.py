@@ -151,6 +151,8 @@ def named_for(kind: str, obj: Mapping[str, Any], owner: Owner, *, is_route: bool
         return found.get("name") in {route_name(owner.name), preview_name(owner.name)}
     labels = found.get("labels") or {}
     revision = labels.get(LABEL_REVISION)
+    if kind == "ConfigMap" and isinstance(revision, str) and revision:
+        return str(found.get("name")).startswith(f"{child_name(owner.name, revision)}-")
     if kind == "Service" and revision is None and labels.get(LABEL_ROLE) == STABLE:
         return True  # one of a name that is no longer asked for is deleted as any other child
     return isinstance(revision, str) and revision != "" and found.get("name") == child_name(owner.name, revision)

@@ -1,15 +1,18 @@
 """The memory of a revision: a ControllerRevision holds its template and model, so that it can be brought back whole."""
 
+import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from modelramp.api.names import GROUP, LABEL_REVISION
-from modelramp.api.spec import ModelDeploymentSpec
+from modelramp.core.equality import Known
 from modelramp.core.gates.evaluation_results import Results, recorded_results
 from modelramp.core.revisions import dumped
+from modelramp.core.state import RolloutInput
 from modelramp.desired.names import child_name
 from modelramp.desired.ownership import Owner, metadata, orphaned, owned_by
+from modelramp.desired.reading import annotated, part
 from modelramp.desired.workloads.reference import without_labels
 
 TARGET_PORT = f"{GROUP}/target-port"
@@ -22,6 +25,12 @@ listens elsewhere must not take the port away from the one that serves.
 EVALUATION = f"{GROUP}/evaluation"
 """Annotation: what the evaluation of this revision found; later revisions are compared with it."""
 
+CONFIG = f"{GROUP}/config"
+"""Annotation: hashes of configuration that the pods read as it is, not from copies of the revision.
+
+It says what is no difference to the revision that served when the tracking was switched on.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -30,6 +39,8 @@ class Snapshot:
     number: its place in the order in which revisions were tried; 0 while it has none.
     target_port: number or name of the container's port; None if nobody wrote it down (then the spec's counts).
     evaluation: its recorded results, as core.evaluation writes them; empty when it was never evaluated.
+    config: hashes of the configuration that is part of it, by what they are of; its pods read copies of the ConfigMaps.
+    beside: hashes of what its pods read as it is.
     """
 
     template: Mapping[str, Any]
@@ -37,6 +48,14 @@ class Snapshot:
     number: int = 0
     target_port: int | str | None = None
     evaluation: str = ""
+    config: Mapping[str, str] = field(default_factory=dict)
+    beside: Mapping[str, str] = field(default_factory=dict)
+
+    def with_beside(self, wanted: Mapping[str, str] | None) -> "Snapshot":
+        """The snapshot once it is known which configuration is wanted with it; None: that is not known."""
+        if wanted is None:
+            return self
+        return replace(self, beside={name: content for name, content in wanted.items() if name not in self.config})
 
 
 def snapshot_of(obj: Mapping[str, Any]) -> Snapshot:
@@ -50,7 +69,13 @@ def snapshot_of(obj: Mapping[str, Any]) -> Snapshot:
         number=int(obj.get("revision", 0)),
         target_port=int(port) if port is not None and port.isdigit() else port,
         evaluation=annotations.get(EVALUATION, ""),
+        config=_texts(part(data, "config")),
+        beside=_texts(annotated(obj["metadata"], CONFIG)),
     )
+
+
+def _texts(found: Mapping[str, Any]) -> dict[str, str]:
+    return {name: value for name, value in found.items() if isinstance(value, str)}
 
 
 def snapshots_of(owner: Owner, objects: Iterable[Mapping[str, Any]]) -> dict[str, Snapshot]:
@@ -67,6 +92,12 @@ def snapshots_of(owner: Owner, objects: Iterable[Mapping[str, Any]]) -> dict[str
     }
 
 
+def newest_first(owner: Owner, objects: Iterable[Mapping[str, Any]]) -> list[Known]:
+    """What the ControllerRevisions of one ModelDeployment say of its revisions."""
+    newest = sorted(snapshots_of(owner, objects).items(), key=lambda item: item[1].number, reverse=True)
+    return [Known(name, one.template, one.model, {**one.beside, **one.config}) for name, one in newest]
+
+
 def recorded(owner: Owner, objects: Iterable[Mapping[str, Any]]) -> dict[str, Results]:
     """The recorded results by revision; what was never evaluated is left out."""
     known = snapshots_of(owner, objects).items()
@@ -74,9 +105,10 @@ def recorded(owner: Owner, objects: Iterable[Mapping[str, Any]]) -> dict[str, Re
     return {revision: results for revision, results in found.items() if results}
 
 
-def snapshot_from(spec: ModelDeploymentSpec, number: int, dropped: frozenset[str] = frozenset()) -> Snapshot:
-    """The snapshot of what the spec wants now. dropped: labels that its pods shall not have."""
-    return Snapshot(without_labels(spec.template, dropped), dumped(spec), number, spec.service.target_port)
+def snapshot_from(target: RolloutInput, number: int) -> Snapshot:
+    """The snapshot of what is wanted now."""
+    spec, template = target.spec, without_labels(target.spec.template, target.dropped)
+    return Snapshot(template, dumped(spec), number, spec.service.target_port, config=target.config or {})
 
 
 def controller_revision(owner: Owner, revision: str, snapshot: Snapshot) -> dict[str, Any]:
@@ -84,6 +116,7 @@ def controller_revision(owner: Owner, revision: str, snapshot: Snapshot) -> dict
     meta = metadata(owner, child_name(owner.name, revision), revision)
     annotations = {TARGET_PORT: str(snapshot.target_port)} if snapshot.target_port is not None else {}
     annotations |= {EVALUATION: snapshot.evaluation} if snapshot.evaluation else {}
+    annotations |= {CONFIG: json.dumps(dict(snapshot.beside), sort_keys=True)} if snapshot.beside else {}
     if annotations:
         meta["annotations"] = annotations
     return {
@@ -91,7 +124,11 @@ def controller_revision(owner: Owner, revision: str, snapshot: Snapshot) -> dict
         "kind": "ControllerRevision",
         "metadata": meta,
         "revision": snapshot.number,
-        "data": {"template": dict(snapshot.template), "model": dict(snapshot.model)},
+        "data": {
+            "template": dict(snapshot.template),
+            "model": dict(snapshot.model),
+            **({"config": dict(snapshot.config)} if snapshot.config else {}),
+        },
     }
 
 

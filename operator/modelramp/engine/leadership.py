@@ -286,6 +286,10 @@ class Fenced:
         """As the Cluster does."""
         return self.cluster.pages(kind, namespace, selector)
 
+    async def list_versions(self, kind: Kind, namespace: str, selector: str = "") -> Mapping[str, str]:
+        """As the Cluster does."""
+        return await self.cluster.list_versions(kind, namespace, selector)
+
     async def create(self, obj: Object) -> Object:
         """As the Cluster does. Raises NotLeading instead when another process may lead."""
         self._check()

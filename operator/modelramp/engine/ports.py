@@ -133,6 +133,10 @@ class Cluster(Protocol):
         """
         ...
 
+    async def list_versions(self, kind: Kind, namespace: str, selector: str = "") -> Mapping[str, str]:
+        """The resourceVersions of the objects of a kind in a namespace, by name: nothing else of them is sent."""
+        ...
+
     async def create(self, obj: Object) -> Object:
         """Make a new object; Conflict when the name exists."""
         ...

@@ -128,6 +128,8 @@ class Reconciler:
         now, ticks = int(self.clock.now()), record.ticks
         target = record.target
         if target is None:
+            if record.spec is not None and record.unmet is None:
+                return None  # the content of its ConfigMaps is being read
             obstacle = record.unmet or RolloutEvent(Reason.INVALID_SPEC, record.problem, warning=True)
             return self._plan(
                 key,

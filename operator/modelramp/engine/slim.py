@@ -6,7 +6,7 @@ Ten thousand objects stay in memory for as long as the operator runs, and most o
 from collections.abc import Mapping
 from typing import Any
 
-from modelramp.api.kinds import ENDPOINT_SLICE, JOB, MODEL_DEPLOYMENT, Kind
+from modelramp.api.kinds import CONFIG_MAP, ENDPOINT_SLICE, JOB, MODEL_DEPLOYMENT, Kind
 from modelramp.api.names import GROUP
 from modelramp.desired.routers import maker_of
 from modelramp.engine.ports import Object
@@ -44,6 +44,8 @@ def slim(kind: Kind, obj: Object) -> dict[str, Any]:
             "metadata": kept["metadata"],
             "endpoints": [{"conditions": point.get("conditions")} for point in points],
         } | ({"ports": obj["ports"]} if "ports" in obj else {})
+    elif kind == CONFIG_MAP:
+        kept = {name: value for name, value in kept.items() if name not in {"data", "binaryData"}}
     elif kind == JOB:
         kept["spec"] = _job_spec(obj.get("spec") or {})
     elif (maker := maker_of(kind.kind)) is not None and not maker.features.confirms:

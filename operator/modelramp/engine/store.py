@@ -20,11 +20,12 @@ from modelramp.core.requests import parse_request
 from modelramp.core.state import Pods, RolloutInput, State
 from modelramp.core.status.read import hindrance, recall
 from modelramp.desired.ownership import Owner, belongs_to_service, named_for, orphaned, owned_by
-from modelramp.desired.revision import snapshots_of
+from modelramp.desired.revision import newest_first
 from modelramp.desired.routers import divides, maker_of, route_kinds, router_of
 from modelramp.desired.workloads.deployment import DEPLOYMENT
 from modelramp.desired.workloads.reference import Selector, dropped_by, originals, refers, resolve
 from modelramp.engine.applied import Applied, Contest
+from modelramp.engine.configs import Configs, as_before
 from modelramp.engine.freezes import Freezes
 from modelramp.engine.hosts import Hosts
 from modelramp.engine.identity import identified, is_newer, is_same
@@ -138,7 +139,8 @@ class Store:
         self.unreadable: dict[Key, Unreadable] = {}
         self.policies = Policies()
         self.freezes = Freezes(freeze)
-        self.on_forget: Callable[[Key], None] = _nobody
+        self.configs = Configs()
+        self.on_forget: Callable[[Key], None] = lambda _: None
         self._deleted: dict[str, None] = {}
         self._adopters: dict[Key, set[Key]] = {}
         self._children: dict[Key, dict[Kind, dict[str, Object]]] = {}
@@ -148,11 +150,15 @@ class Store:
 
     def start_over(self) -> None:
         """Forget what a process that starts now could not know: all but what the cluster says of the objects."""
+        self.configs.start_over()
         for key, known in self.records.items():
             status = known.obj.get("status")
             state = recall(status) if status else known.state
             fresh = Record(known.obj, state, known.spec, known.target, known.problem, hindrance(status))
             self.records[key] = fresh
+            if fresh.spec is not None and fresh.spec.track_config is not None:
+                fresh.target = None  # another replica may have followed newer content
+                self._aim(key, fresh)
 
     def observe(self, kind: Kind, event: str, obj: Object) -> Key | None:
         """Take in one object as a watch, a list or a write reported it; the key of the record that it concerns, if any.
@@ -290,6 +296,7 @@ class Store:
         record = self.records.pop(key, None)
         self.unreadable.pop(key, None)
         self.policies.leave(key)
+        self.configs.leave(key)
         for name in record.adopts if record is not None else ():
             self._adopters[key[0], name].discard(key)
         self._index_hosts(MODEL_DEPLOYMENT, key)
@@ -384,6 +391,11 @@ class Store:
     def _aim(self, key: Key, record: Record) -> None:
         """Work out the target from the spec and the policies; what the policies say is no part of the revision."""
         spec = self._resolved(key, record)
+        tracked, revision = self.configs.follow(key, spec), ""
+        if spec is not None and tracked.config is None:
+            record.unmet = record.unmet or tracked.trouble
+            revision = record.target.revision if record.target is not None else next(iter(roles(record.state)), "")
+            spec = as_before(spec, revision, self._known(key, record))
         if spec is None:
             self.policies.leave(key)
             record.target = None
@@ -392,7 +404,7 @@ class Store:
         found = self.policies.resolve(key, spec.health)
         record.target = RolloutInput(
             spec if found.health is spec.health else spec.model_copy(update={"health": found.health}),
-            self._revision(key, record, spec),
+            revision or self._revision(key, record, spec, tracked.config),
             parse_request(annotations.get(REQUEST_ANNOTATION, "")),
             found.policies,
             found.missing,
@@ -400,6 +412,7 @@ class Store:
             frozen=self.freezes.of(key[0]),
             generation=record.obj["metadata"].get("generation", 0),
             dropped=dropped_by(record.spec, record.borrowed, record.selectors),
+            config=tracked.config,
         )
 
     def refer(
@@ -445,20 +458,18 @@ class Store:
         known = self.records.get(key) or self.unreadable.get(key)
         return known.obj["metadata"] if known is not None else {}
 
-    def _revision(self, key: Key, record: Record, spec: ModelDeploymentSpec) -> str:
+    def _revision(self, key: Key, record: Record, spec: ModelDeploymentSpec, config: Mapping[str, str] | None) -> str:
         """The revision that a spec stands for, by what has a role and by the ControllerRevisions that are known."""
         old, before = record.target, ""
-        if old is not None and same(old.spec, spec) and old.revision in roles(record.state):
-            return old.revision
-        if old is not None and equal(old.spec, spec):
-            before = old.revision
-        return named(spec, record.state, lambda: self._known(key, record), before)
+        if old is not None and old.config == config:
+            if same(old.spec, spec) and old.revision in roles(record.state):
+                return old.revision
+            before = old.revision if equal(old.spec, spec) else ""
+        return named(spec, record.state, lambda: self._known(key, record), before, config)
 
     def _known(self, key: Key, record: Record) -> list[Known]:
         """The revisions that exist, the newest first."""
-        snapshots = snapshots_of(Owner(*key, record.uid), self.children(key, CONTROLLER_REVISION).values())
-        newest = sorted(snapshots.items(), key=lambda item: item[1].number, reverse=True)
-        return [Known(name, snapshot.template, snapshot.model) for name, snapshot in newest]
+        return newest_first(Owner(*key, record.uid), self.children(key, CONTROLLER_REVISION).values())
 
     def _index_hosts(self, kind: Kind, key: Key, obj: Object | None = None) -> None:
         """Keep what is known of claims in line. obj: the ModelDeployment with its managedFields, where that is news."""
@@ -479,16 +490,9 @@ class Store:
         return None
 
 
-def _nobody(key: Key) -> None:
-    """Nobody wants to know what is forgotten."""
-
-
 def _read_spec(record: Record, raw: object) -> None:
     """Keep a spec's absence explicit: an unreadable one has no target and changes nothing."""
-    if raw == TOO_DEEP:
-        record.spec, record.problem = None, f"spec: it {TOO_DEEP}"
-        return
     try:
-        record.spec, record.problem = parse_spec(raw), ""
+        record.spec, record.problem = (None, f"spec: it {TOO_DEEP}") if raw == TOO_DEEP else (parse_spec(raw), "")
     except InvalidSpec as error:
         record.spec, record.problem = None, str(error)

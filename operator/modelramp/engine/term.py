@@ -10,6 +10,7 @@ from functools import partial
 
 from modelramp.core.host_bindings import Bindings
 from modelramp.core.ticks import SCRAPE_DELAY
+from modelramp.engine.configs import ConfigReader
 from modelramp.engine.failing import FailingChecks
 from modelramp.engine.foreign_routes import ForeignRoutes
 from modelramp.engine.hooks import HookRunner
@@ -93,6 +94,7 @@ class Term:
         self._hooks = HookRunner(store, cluster, webhooks, telemetry, clock, limiter, self.mark)
         self._inspector = Inspector(store, cluster, telemetry, clock, self.mark)
         self._references = References(store, cluster, telemetry, clock, self.mark)
+        self._configs = ConfigReader(store.configs, cluster, telemetry, clock, store.resolve, self.mark)
         reconciler = Reconciler(
             store=store,
             cluster=cluster,
@@ -132,9 +134,10 @@ class Term:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._work.run())
                 tasks.create_task(self._tick())
+                tasks.create_task(self._configs.run())
         finally:
             self._hooks.stop()
-            for part in (self._rounds, self._inspector, self._references, self.lookups, self._notifier):
+            for part in (self._rounds, self._inspector, self._references, self._configs, self.lookups, self._notifier):
                 await part.stop()
 
     def retire(self) -> None:

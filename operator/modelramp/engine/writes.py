@@ -5,25 +5,27 @@ resourceVersion that was read before the status, and every other child with the 
 process of the operator that wakes up late is refused.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
 from modelramp.api.errors import Conflict, Gone, NameTaken, Refused
-from modelramp.api.kinds import CONTROLLER_REVISION, JOB, MODEL_DEPLOYMENT, SERVICE, Kind, Ref
-from modelramp.api.names import FINALIZER
+from modelramp.api.kinds import CONFIG_MAP, CONTROLLER_REVISION, JOB, MODEL_DEPLOYMENT, SERVICE, Kind, Ref
+from modelramp.api.names import FINALIZER, LABEL_REVISION
 from modelramp.core.capacity import takeover_at
 from modelramp.core.state import Decision, Observed, State
 from modelramp.core.status.write import essential
 from modelramp.core.strategies.registry import traffic_of
+from modelramp.desired.config import ABSENT, Copy, content_hash, copy_of
 from modelramp.desired.differences import differs, where_differs
 from modelramp.desired.kinds import owned
 from modelramp.desired.objects import Deletion, Desired, desired, prune
-from modelramp.desired.ownership import FieldWrite, Owner, orphaned, owned_by
+from modelramp.desired.ownership import FieldWrite, Owner, metadata, orphaned, owned_by, pointer
 from modelramp.desired.revision import snapshots_of
 from modelramp.desired.routers import divides, maker_of
+from modelramp.desired.workloads import workload_kinds
 from modelramp.desired.workloads.deployment import DEPLOYMENT
 from modelramp.desired.workloads.reference import handover
 from modelramp.engine.applied import Applied, Contest, after, drift, mark, rewritten
@@ -126,7 +128,7 @@ class Writer:
         )
         record.noticed += wanted.notices
         record.applied = {at: found for at, found in record.applied.items() if (at[0].kind, at[1]) in wanted.kept}
-        writes = [partial(self._apply, owner, obj, known[obj["kind"]], priority) for obj in wanted.apply]
+        writes = self._for_revisions(owner, wanted, known, priority)
         before = {(found["kind"], found["metadata"]["name"]): found for found in routes}
         moves = [
             partial(self._apply_route, owner, obj, before.get((obj["kind"], obj["metadata"]["name"])), priority)
@@ -146,6 +148,17 @@ class Writer:
         writes += [partial(self._apply, owner, job, known[JOB.kind], priority) for job in wanted.jobs]
         # An outcome that has come meanwhile may be the third breach: it does not wait for what is left to write.
         return await _every(writes, lambda: priority is not Priority.ROLLBACK and bool(record.ticks))
+
+    def _for_revisions(
+        self, owner: Owner, wanted: Desired, known: Mapping[str, Mapping[str, Object]], priority: Priority
+    ) -> list[Callable[[], Awaitable[bool]]]:
+        """The writes that make the objects of revisions: what the pods read comes first."""
+        lacking: set[str] = set()
+        writes = [partial(self._copy, owner, copy, known[CONFIG_MAP.kind], priority, lacking) for copy in wanted.copies]
+        return [
+            *writes,
+            *(partial(self._apply, owner, obj, known[obj["kind"]], priority, lacking) for obj in wanted.apply),
+        ]
 
     def _adopted(self, record: Record, seen: Observed, now: int) -> tuple[FieldWrite, ...]:
         """What is to be changed for Deployments of somebody else whose place revisions take."""
@@ -216,9 +229,62 @@ class Writer:
             record.noticed.append(write.told)
         return True
 
-    async def _apply(self, owner: Owner, obj: dict[str, Any], known: Mapping[str, Object], priority: Priority) -> bool:
+    async def _copy(
+        self, owner: Owner, copy: Copy, known: Mapping[str, Object], priority: Priority, lacking: set[str]
+    ) -> bool:
+        """Make the copy of a ConfigMap for a revision, if it has the content that the revision stands for.
+
+        lacking: gets the revision when it has not; its pods must not start then.
+        """
+        current = known.get(copy.name)
+        if copy.content == ABSENT:
+            return False
+        if current is None or not owned_by(current, owner):
+            current = await self._foreign(owner, CONFIG_MAP, {"metadata": {"name": copy.name}})
+        if current is not None:
+            return not owned_by(current, owner) and await self._take_over(owner, current, priority)
+        lacking.add(copy.revision)
+        source, found = Ref(CONFIG_MAP, owner.namespace, copy.source), dict[str, Any]()
+        with suppress(Gone):
+            found |= await self.cluster.get(source)
+        if not found or content_hash(found) != copy.content:
+            self.store.configs.suspect((owner.namespace, copy.source))
+            text = f"{source} no longer has the content of revision {copy.revision}, so no new pods of that can start"
+            raise Refused(f"{text}; put the content back, or apply a version for the new one")
+        await self.limiter.acquire(owner.namespace, priority)
+        answer = await self.cluster.create(copy_of(owner, copy, found))
+        lacking.discard(copy.revision)
+        return self._kept(CONFIG_MAP, answer)
+
+    async def _take_over(self, owner: Owner, current: Object, priority: Priority) -> bool:
+        """Become the owner of a copy that `--cascade=orphan` has left behind."""
+        meta = current["metadata"]
+        owners = metadata(owner, meta["name"])["ownerReferences"]
+        operation = {"op": "add", "path": pointer("metadata", "ownerReferences"), "value": owners}
+        ref = Ref(CONFIG_MAP, owner.namespace, meta["name"])
+        await self.limiter.acquire(owner.namespace, priority)
+        return self._kept(
+            CONFIG_MAP, await self.cluster.patch(ref, FieldWrite(ref, current, (operation,), "", "").fenced)
+        )
+
+    def _kept(self, kind: Kind, answer: Object) -> bool:
+        self.store.observe(kind, "MODIFIED", answer)
+        self.telemetry.count("modelramp_writes_total", kind=kind.kind, result="ok")
+        return True
+
+    async def _apply(
+        self,
+        owner: Owner,
+        obj: dict[str, Any],
+        known: Mapping[str, Object],
+        priority: Priority,
+        lacking: Collection[str] = (),
+    ) -> bool:
+        """lacking: revisions that lack copies of ConfigMaps; what would run their pods is not made then."""
         kind = _kind(obj["kind"])
         current = known.get(obj["metadata"]["name"])
+        if current is None and kind in workload_kinds() and obj["metadata"]["labels"][LABEL_REVISION] in lacking:
+            return False
         if current is None or not owned_by(current, owner):
             current = await self._foreign(owner, kind, obj)
         if current is not None and kind == JOB:
@@ -325,8 +391,7 @@ class Writer:
 
     def _took(self, owner: Owner, kind: Kind, before: Object | None, wanted: Mapping[str, Any], answer: Object) -> bool:
         """Take in the answer to a write; False when it changed nothing."""
-        self.store.observe(kind, "MODIFIED", answer)
-        self.telemetry.count("modelramp_writes_total", kind=kind.kind, result="ok")
+        self._kept(kind, answer)
         record, at = self.store.records.get((owner.namespace, owner.name)), (kind, answer["metadata"]["name"])
         if record is not None and kind != JOB:
             known = record.applied.get(at)

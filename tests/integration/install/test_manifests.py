@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from modelramp.api.kinds import CONFIG_MAP, EVENT, MODEL_DEPLOYMENT, POD
+from modelramp.api.kinds import EVENT, MODEL_DEPLOYMENT, POD
 from modelramp.desired.kinds import owned, watched
 from modelramp.desired.routers.gateway_api import GATEWAY
 
@@ -52,7 +52,6 @@ ALLOWED = [
     *((verb, kind) for kind in owned() for verb in ("get", "create", "patch", "delete")),
     ("get", MODEL_DEPLOYMENT),
     ("get", GATEWAY),
-    ("get", CONFIG_MAP),
     ("list", POD),
     ("list", EVENT),
 ]
@@ -102,9 +101,7 @@ FORBIDDEN = [
     ("create", "pods", "exec"),
     ("get", "secrets", ""),
     ("list", "secrets", ""),
-    ("list", "configmaps", ""),
-    ("create", "configmaps", ""),
-    ("delete", "configmaps", ""),
+    ("update", "configmaps", ""),
     ("patch", "gateways.gateway.networking.k8s.io", ""),
     ("list", "gateways.gateway.networking.k8s.io", ""),
     ("get", "pods", ""),

@@ -12,7 +12,7 @@ from kubernetes.aio import client
 from modelramp.adapters.cluster import KubernetesCluster
 from modelramp.adapters.paging import FIRST, LARGEST, WANTED
 from modelramp.api.errors import ApiServerUnavailable, Broken, Conflict, Forbidden, Gone, Refused
-from modelramp.api.kinds import MODEL_DEPLOYMENT, SECRET, SERVICE, Ref
+from modelramp.api.kinds import CONFIG_MAP, MODEL_DEPLOYMENT, SECRET, SERVICE, Ref
 from modelramp.api.names import LABEL_DEPLOYMENT
 from modelramp.desired.workloads.deployment import DEPLOYMENT
 from modelramp.engine.ports import TOO_DEEP
@@ -199,6 +199,16 @@ async def test_a_list_of_a_kind_that_is_not_installed_says_so(told):
     async with answering(failed(404)) as (url, _), connected(url, told) as cluster:
         with pytest.raises(Gone, match=r"serves no services of v1; install its CRD"):
             await cluster.list(SERVICE)
+
+
+async def test_versions_are_listed_without_what_else_the_objects_have(told):
+    items = [{"metadata": {"name": name, "resourceVersion": version}} for name, version in (("a", "7"), ("b", "9"))]
+    answer = {"kind": "PartialObjectMetadataList", "metadata": {"resourceVersion": "9"}, "items": items}
+    async with answering(http(200, answer)) as (url, received), connected(url, told) as cluster:
+        assert await cluster.list_versions(CONFIG_MAP, "ml", f"!{LABEL_DEPLOYMENT}") == {"a": "7", "b": "9"}
+        assert cluster.versions.take("configmaps", "ml") == "", "a watch of others goes on from it"
+    assert received[0].headers["accept"] == "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+    assert received[0].line.startswith("GET /api/v1/namespaces/ml/configmaps?labelSelector=!modelramp.io/deployment&")
 
 
 async def test_create_posts_to_the_collection(told):

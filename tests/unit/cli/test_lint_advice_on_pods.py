@@ -218,6 +218,15 @@ def test_each_config_map_is_named_once():
     assert len(said(manifest({"volumes": volumes}))) == 1
 
 
+@pytest.mark.parametrize(("pod", "_"), USES.values(), ids=USES)
+def test_a_config_map_whose_content_is_tracked_is_none(pod, _):
+    tracked = using(pod, "thresholds")
+    tracked["spec"]["trackConfig"] = {"configMaps": True}
+    assert said(tracked) == []
+    tracked["spec"]["trackConfig"] = {"configMaps": False}
+    assert len(said(tracked)) == 1
+
+
 def test_secrets_are_left_alone():
     pod = {"volumes": [{"name": "s", "secret": {"secretName": "token"}}]}
     pod["containers"] = [{**CONTAINER, "envFrom": [{"secretRef": {"name": "token"}}]}]

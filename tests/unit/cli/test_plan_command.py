@@ -111,6 +111,19 @@ def test_anything_else_starts_none_and_is_shown_with_both_values(plan, new):
     assert row.endswith(" | no |")
 
 
+TRACKED = {"trackConfig": {"configMaps": True}}
+
+
+def test_a_plan_does_not_pretend_to_know_what_is_in_tracked_config_maps(plan):
+    _, text = plan({**NEXT, **TRACKED}, {**SPEC, **TRACKED})
+    assert "**A rollout begins**: `1.0.0` → `2.0.0` (with the content of its ConfigMaps)" in text
+
+
+def test_a_plan_says_that_a_config_map_may_begin_a_rollout_too(plan):
+    _, text = plan({**SPEC, **TRACKED})
+    assert "neither `template` nor `model` changes; new content of a ConfigMap would begin one" in text
+
+
 def test_both_values_of_a_field_are_shown_with_defaults_as_if_they_were_written(plan):
     _, text = plan(edited(rollout__stepDuration="10m"))
 

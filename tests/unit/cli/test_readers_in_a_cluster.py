@@ -409,6 +409,17 @@ def test_diff_names_what_there_is_when_it_is_asked_for_something_else(run, argum
     assert (code, said in text) == (2, True), text
 
 
+def test_diff_shows_which_tracked_configuration_differs(run):
+    items = [json.loads(json.dumps(one)) for one in REVISIONS[1:]]
+    for number, one in enumerate(items):
+        one["data"] = {**REVISIONS[1]["data"], "config": {"ConfigMap/settings": f"hash{number}"}}
+    lines = difference(run, "v1rev", "v2rev", items=items)[1].splitlines()
+    assert [line for line in lines[2:] if line[0] in "+-"] == [
+        "-  ConfigMap/settings: hash0",
+        "+  ConfigMap/settings: hash1",
+    ]
+
+
 def test_diff_of_equal_revisions_says_so(run):
     assert "v1rev and v1rev are made of the same" in difference(run, "stable", "stable")[1]
 

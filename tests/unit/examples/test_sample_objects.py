@@ -8,6 +8,7 @@ from examples.server.settings import Settings
 from examples.server.telemetry import CONFIDENCE_BUCKETS
 from modelramp.api.spec import parse_spec
 from modelramp.core.strategies.registry import stages_of
+from modelramp.desired.config import needs
 
 MANIFESTS = Path("examples/manifests")
 SAMPLES = [
@@ -37,6 +38,12 @@ def test_a_sample_is_a_valid_modeldeployment_that_the_server_understands(path):
     assert (document["apiVersion"], document["kind"]) == ("modelramp.io/v1alpha1", "ModelDeployment")
     assert parse_spec(document["spec"]).model.version == RECIPES[Variant(variant)].version
     assert environment(document).keys() <= {field.alias for field in Settings.model_fields.values()}
+
+
+def test_the_sample_of_tracked_configuration_reads_the_config_map_beside_it():
+    config, document = yaml.safe_load_all(Path("examples/tracked-config.yaml").read_text())
+    assert needs(parse_spec(document["spec"])) == {config["metadata"]["name"]: False}
+    assert set(config["data"]) <= {field.alias for field in Settings.model_fields.values()}
 
 
 def test_the_versions_of_the_demo_differ_in_the_model_and_the_last_two_in_two_more_checks():

@@ -87,4 +87,5 @@ def _yaml(revision: Mapping[str, Any]) -> list[str]:
 
     data = revision.get("data") or {}
     made = {"model": data.get("model") or {}, "template": data.get("template") or {}}
+    made |= {"config": data["config"]} if data.get("config") else {}
     return yaml.safe_dump(made, allow_unicode=True, width=10_000).splitlines()

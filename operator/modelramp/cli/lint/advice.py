@@ -58,7 +58,8 @@ def advice(
     yield from of_refused(template["spec"], "spec.template.spec")
     if "activeDeadlineSeconds" in template["spec"]:
         yield Advice(Level.ERROR, "spec.template.spec.activeDeadlineSeconds", "only the pods of a Job may have one")
-    yield from of_config_maps(template["spec"], "spec.template.spec", immutable)
+    if spec.track_config is None or not spec.track_config.config_maps:
+        yield from of_config_maps(template["spec"], "spec.template.spec", immutable)
     for index, container in enumerate(containers):
         path = f"spec.template.spec.containers[{index}]"
         yield from _of_image(container, path)

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from modelramp.api.advice import Advice, Level
+from modelramp.desired.config import OF_THE_CLUSTER, references
 
 _CONTAINERS: Final = ("containers", "initContainers", "ephemeralContainers")
 _PROBES: Final = ("readinessProbe", "livenessProbe", "startupProbe")
@@ -13,7 +14,6 @@ _MOUNTS: Final = ("volumeMounts", "volumeDevices")
 _BY_CONTENT: Final = re.compile(r"-(?=[a-z]*[0-9])[0-9a-z]{8,}")
 """The end of a name that changes with what is in the object, such as kustomize's: digits and letters, eight or more."""
 _REVISION: Final = re.compile("[a-z0-9]{10}")
-_OF_THE_CLUSTER: Final = frozenset({"kube-root-ca.crt", "openshift-service-ca.crt"})
 
 Pod = Mapping[str, Any]
 
@@ -79,13 +79,16 @@ def of_config_maps(pod: Pod, path: str, immutable: Container[str]) -> Iterator[A
     release, and a rollback should not bring the old one back.
     """
     said = set()
-    for name, place in _config_maps(pod, path):
-        if name in said or name in immutable or name in _OF_THE_CLUSTER or _BY_CONTENT.search(name):
+    for found in references(pod):
+        name = found.name
+        if name in said or name in immutable or name in OF_THE_CLUSTER or _BY_CONTENT.search(name):
             continue
         said.add(name)
+        place = path + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in found.path)
         message = (
             f"ConfigMap {name} may change while this version runs: that is a release without a rollout, and a rollback "
-            "does not undo it; set immutable: true in it and give it a new name for a new content, as kustomize does"
+            "does not undo it; set spec.trackConfig, or set immutable: true in it and give it a new name for a new "
+            "content, as kustomize does"
         )
         yield Advice(Level.WARNING, place, message)
 
@@ -94,26 +97,6 @@ def _containers(pod: Pod, path: str) -> Iterator[tuple[str, Pod]]:
     for field in _CONTAINERS:
         for index, container in enumerate(pod.get(field, ())):
             yield f"{path}.{field}[{index}]", container
-
-
-def _config_maps(pod: Pod, path: str) -> Iterator[tuple[str, str]]:
-    """Each reference to a ConfigMap: its name, and the path of the name."""
-    for index, volume in enumerate(pod.get("volumes", ())):
-        place = f"{path}.volumes[{index}]"
-        yield from _named(volume.get("configMap"), f"{place}.configMap")
-        for number, source in enumerate(volume.get("projected", {}).get("sources", ())):
-            yield from _named(source.get("configMap"), f"{place}.projected.sources[{number}].configMap")
-    for place, container in _containers(pod, path):
-        for index, source in enumerate(container.get("envFrom", ())):
-            yield from _named(source.get("configMapRef"), f"{place}.envFrom[{index}].configMapRef")
-        for index, variable in enumerate(container.get("env", ())):
-            key = variable.get("valueFrom", {}).get("configMapKeyRef")
-            yield from _named(key, f"{place}.env[{index}].valueFrom.configMapKeyRef")
-
-
-def _named(reference: Pod | None, path: str) -> Iterator[tuple[str, str]]:
-    if reference is not None and reference.get("name"):
-        yield str(reference["name"]), f"{path}.name"
 
 
 def _there_are(name: str, known: list[str]) -> str:
