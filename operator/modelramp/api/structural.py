@@ -165,6 +165,8 @@ def _text_bounds(schema: Schema, value: str) -> Iterator[str]:
     elif "pattern" in schema and _compiled(schema["pattern"]).search(value) is None:
         if _is_open(schema) and schema["pattern"] != QUANTITY:
             yield f"found {value!r}; {_number_wanted(schema)}"
+        elif "x-kubernetes-int-or-string" in schema:
+            yield f"found {value!r}; an amount such as 2, 500m or 16Gi is wanted"
         else:
             yield f"found {value!r}, which does not match {schema['pattern']}"
 
