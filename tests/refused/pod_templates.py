@@ -95,6 +95,10 @@ REFUSED = {
         model(env=[{"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.gpus"}}}]),
         f"{IN_MODEL}.env[0].valueFrom.resourceFieldRef.resource",
     ),
+    "a file that is named as those of the kubelet": (
+        volume(secret={"secretName": "s", "items": [{"key": "k", "path": "..b"}]}),
+        "volumes[0].secret.items[0].path",
+    ),
     "a path out of the volume": (mounting(subPath="../x"), f"{IN_MODEL}.volumeMounts[0].subPath"),
     "privileged and not": (
         model(securityContext={"privileged": True, "allowPrivilegeEscalation": False}), f"{IN_MODEL}.securityContext",
@@ -187,7 +191,7 @@ TAKEN = {
         volumes=[
             {"name": "a", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}},
             {"name": "b", "emptyDir": {"medium": "HugePages-2Mi"}},
-            {"name": "c", "secret": {"secretName": "s", "defaultMode": 0o777, "items": [{"key": "k", "path": "..b"}]}},
+            {"name": "c", "secret": {"secretName": "s", "defaultMode": 0o777, "items": [{"key": "k", "path": "a..b"}]}},
             {"name": "d", "hostPath": {"path": "/x", "type": ""}},
             {"name": "e"},
         ]

@@ -219,7 +219,7 @@ def _of_volumes(pod: Part) -> Found:
 def _of_files(source: Part, path: str, mode: str) -> Found:
     if not 0 <= source.get(mode, 0) <= _MODES:
         yield f"{path}.{mode}", "must be from 0 to 511; in YAML write it with a 0 first, as in 0644"
-    if not _inside(source.get("path", "")):
+    if source.get("path", "").startswith("..") or not _inside(source.get("path", "")):
         yield f"{path}.path", "must be a path within the volume: without .. and no / first"
 
 
