@@ -75,11 +75,13 @@ def test_the_cause_is_in_the_sentence_of_the_deadline_of_a_first_version():
 VOLUME = 'MountVolume.SetUp failed for volume "weights": configmap "weights" not found'
 
 
-def test_what_only_the_kubelets_events_say_is_told_within_15_seconds_and_stays():
-    world = first().at(20.0, lambda world: warn_of(world, "FailedMount", VOLUME)).run(minutes=6)
+@pytest.mark.parametrize(("happens", "told"), [(2.0, 15.0), (20.0, 60.0)], ids=["at once", "later"])
+def test_what_only_the_kubelets_events_say_is_told_soon_and_stays(happens, told):
+    """A silent pod's Events are asked for when it has waited for some seconds, and then every half a minute."""
+    world = first().at(happens, lambda world: warn_of(world, "FailedMount", VOLUME)).run(minutes=6)
     world.check_promises()
 
-    assert first_said(messages(world), f"(pod digits-pod: FailedMount: {VOLUME})") <= 35
+    assert first_said(messages(world), f"(pod digits-pod: FailedMount: {VOLUME})") <= told
     assert world.status["phase"] == "Degraded"
     assert VOLUME in world.status["message"]
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from itertools import product
 
 from modelramp.api.hooks import HookState, On
-from modelramp.api.kinds import CONFIG_MAP, LEASE, MODEL_DEPLOYMENT, POD
+from modelramp.api.kinds import EVENT, LEASE, MODEL_DEPLOYMENT, POD
 from modelramp.api.names import UNANSWERED
 from modelramp.api.verdict import Verdict
 from modelramp.core.events import EventType
@@ -62,14 +62,16 @@ def _each(*values: Iterable[str]) -> tuple[tuple[str, ...], ...]:
 _RESULTS = ("ok", "ApiServerUnavailable", "Conflict", "Forbidden", "Gone", "Refused")
 _REQUESTS = (
     *_each(
-        ("list",), (kind.kind for kind in (*watched(), GATEWAY, POD, POD_DISRUPTION_BUDGET)), (*_RESULTS, "expired")
+        ("list",),
+        (kind.kind for kind in (*watched(), GATEWAY, POD, POD_DISRUPTION_BUDGET, EVENT)),
+        (*_RESULTS, "expired"),
     ),
-    *_each(("get",), (kind.kind for kind in (MODEL_DEPLOYMENT, *owned(), GATEWAY, CONFIG_MAP)), _RESULTS),
+    *_each(("get",), (kind.kind for kind in (MODEL_DEPLOYMENT, *owned(), GATEWAY)), _RESULTS),
     *_each(("create", "apply", "delete"), (kind.kind for kind in owned()), _RESULTS),
     *_each(("update",), (MODEL_DEPLOYMENT.kind,), _RESULTS),
     *_each(("get", "list"), (kind.kind for kind in borrowed_kinds() if kind not in owned()), _RESULTS),
     *_each(("patch",), (kind.kind for kind in (MODEL_DEPLOYMENT, DEPLOYMENT, *borrowed_kinds())), _RESULTS),
-    *_each(("apply",), ("Event",), _RESULTS),
+    *_each(("apply",), (EVENT.kind,), _RESULTS),
     *_each(("get", "create", "apply"), (LEASE.kind,), _RESULTS),
     *_each(("get",), ("version",), _RESULTS),
 )
