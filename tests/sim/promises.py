@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 UNLIST_SECONDS = 10.0
 """A route may name a candidate that has lost its last endpoint for so long."""
+REACTION_SECONDS = 2.0
+"""The operator may take so long to act on what has just become so."""
 SEEN_SECONDS = 3.0
 """How old the operator's view of ready pods may be beside what it is blind for."""
 STALE_SECONDS = 15.0
@@ -199,15 +201,22 @@ class Endpoints(Checker):
             )
         return iter(())
 
-    def _still_empty(self, service: str, since: float) -> None:
-        """A candidate without endpoints is taken off the route; while stable is empty as well, the route stays."""
+    def _still_empty(self, service: str, since: float, *, again: bool = False) -> None:
+        """A candidate without endpoints is taken off the route; while stable is empty as well, the route stays.
+
+        again: whether it was so a moment ago, too; a stable version that has just come back is not named at once.
+        """
         world, gateway = self._world, self._member.gateway
         stable = (self._member.status.get("stable") or {}).get("revision")
         revision = gateway.revisions.get(service)
         stable_ready = any(gateway.ready(name) for name, of in gateway.revisions.items() if of == stable)
         quiet = world.now() - world.disturbed_at > DISTURBED_SECONDS
         all_the_time = gateway.empty_since(service) == since
-        if quiet and all_the_time and revision != stable and stable_ready:
+        if not (quiet and all_the_time and revision != stable and stable_ready):
+            return
+        if not again:
+            world.later(REACTION_SECONDS, lambda: self._still_empty(service, since, again=True))
+        else:
             self._member.broke(
                 self.promise, f"{service} has been empty for {UNLIST_SECONDS:.0f} s and still gets traffic"
             )
