@@ -161,7 +161,7 @@ def test_a_gateway_that_is_deaf_for_a_while_is_waited_for():
 
 def tell_all(stories):
     for scenario, options in stories:
-        tell(scenario, seed=7, **options)
+        tell(scenario, **{"seed": 7, **options})
 
 
 @pytest.mark.parametrize(("place", "stories", "finding"), WRONG.values(), ids=WRONG)

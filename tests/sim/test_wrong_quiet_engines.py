@@ -26,12 +26,15 @@ from tests.sim.test_wrong_engines import tell_all
 
 RESTARTED = [(SUMMED, {"fault": Fault.CRASH_BEFORE, "at_call": call}) for call in (75, 95, 115)]
 NUMBERS = itertools.count()
-CALL = next(
-    int(found[1])
-    for line in tell(HOOKED["rollback"], seed=7).history
-    if (found := re.search(r"call (\d+): call http", line))
-)
-"""The number of the call of the webhook in the story of a rollback."""
+
+
+def call_of(seed):
+    """The number of the call of the webhook in the story of a rollback."""
+    told = tell(HOOKED["rollback"], seed=seed).history
+    return next(int(found[1]) for line in told if (found := re.search(r"call (\d+): call http", line)))
+
+
+CALL = call_of(7)
 PICKY = {**AB_TEST, "abTest": {**AB_TEST["abTest"], "minEffect": "0.2"}}
 HELD = Scenario(serves="2.0.0", scripts={"2.0.0": {"accuracy": "bbbbbbh"}})
 real = {
@@ -52,7 +55,10 @@ def crashed(scenario, calls):
     return [(scenario, {"fault": Fault.CRASH_AFTER, "at_call": call}) for call in calls]
 
 
-KILLED_WHILE_CALLING = crashed(HOOKED["rollback"], (CALL, CALL + 1))
+# Of several seeds, since the next process must come before the call would have ended.
+KILLED_WHILE_CALLING = [
+    (HOOKED["rollback"], {"seed": seed, "fault": Fault.CRASH_AFTER, "at_call": call_of(seed)}) for seed in range(8, 12)
+]
 
 
 def at_first_sight(test, found, *, early):
