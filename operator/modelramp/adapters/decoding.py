@@ -38,7 +38,7 @@ def nests(raw: bytes, levels: int) -> bool:
 
 
 def decoded_object(raw: bytes) -> dict[str, Any]:
-    """One object; a member that nests too deeply is TOO_DEEP instead. Raises ValueError when it is not JSON object."""
+    """One object; a member that nests too deeply is TOO_DEEP instead. Raises ValueError if it is not a JSON object."""
     return _mapping(_object_within(raw, LEVELS))
 
 

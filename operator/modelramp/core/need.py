@@ -48,7 +48,7 @@ class Shortage:
     @property
     def asked(self) -> str:
         """The resource as a container asks for it: a quota has it under requests. or limits."""
-        return self.resource.removeprefix(_REQUESTS).removeprefix(_LIMITS)
+        return _as_asked(self.resource)
 
 
 def peak(spec: ModelDeploymentSpec) -> int:
@@ -101,12 +101,16 @@ def beyond_quota(words: str, more: int) -> str:
     name, *lists = found.groups()
     requested, used, limited = (_amounts(dict(_pairs(text))) for text in lists)
     gaps = {
-        one.removeprefix(_REQUESTS).removeprefix(_LIMITS): each * more - limited[one] + used[one]
+        _as_asked(one): each * more - limited[one] + used[one]
         for one, each in requested.items()
         if one in used and one in limited
     }
     needs = [f"{gap:f} more {one}" for one, gap in gaps.items() if gap > 0]
     return f"the rollout needs {', '.join(needs)} than ResourceQuota {name} leaves" if needs else ""
+
+
+def _as_asked(resource: str) -> str:
+    return resource.removeprefix(_REQUESTS).removeprefix(_LIMITS)
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:

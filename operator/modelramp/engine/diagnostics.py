@@ -39,13 +39,10 @@ class SharedReads:
         now = self.clock.now()
         self._begun = {old: one for old, one in self._begun.items() if abs(now - one[0]) < SHARED_SECONDS}
         if ref not in self._begun:
-            task = asyncio.create_task(self._read(ref), name=f"read {ref}")
+            task = asyncio.create_task(self.cluster.get(ref), name=f"read {ref}")
             task.add_done_callback(lambda done: done.cancelled() or done.exception())  # it may have nobody left to tell
             self._begun[ref] = (now, task)
         return await asyncio.shield(self._begun[ref][1])
-
-    async def _read(self, ref: Ref) -> Object:
-        return await self.cluster.get(ref)
 
 
 async def inspect_routing(reads: SharedReads, key: Key, routing: Routing) -> RolloutEvent | None:
